@@ -1,0 +1,60 @@
+# The same few commands for a person, the hook and CI. Needs Python 3.11 and make, nothing else.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+READY := $(VENV)/.ready
+HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
+
+.DEFAULT_GOAL := help
+.PHONY: help up down reset test lint format bench-train bench-serve
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: $(READY) ## Start MLflow, Airflow and the service; train a first model if there is none
+	@$(BIN)/moovier up $(ARGS)
+
+down: ## Stop everything that `make up` started
+	@if [ -x $(BIN)/moovier ]; then $(BIN)/moovier down; else echo "nothing is installed, so nothing is running"; fi
+
+reset: down ## Stop everything and delete databases, models, logs and caches (FORCE=1: don't ask)
+	@if [ -d "$(HOME_FOLDER)" ]; then \
+		if [ "$(FORCE)" != 1 ]; then \
+			printf 'Delete %s with all models, runs and logs? [y/N] ' "$(HOME_FOLDER)"; \
+			read -r answer && [ "$$answer" = y ] || { echo "kept"; exit 1; }; \
+		fi; \
+		rm -rf -- "$(HOME_FOLDER)" && echo "deleted $(HOME_FOLDER)"; \
+	else echo "nothing to delete"; fi
+
+test: $(READY) ## Run the tests (ARGS="tests/unit -k data" for some of them)
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(READY) ## Check style, types and the direction of imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
+
+format: $(READY) ## Put the code into the common style
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench-train: $(READY) ## Compare our training with Keras's plain fit, time and error
+	@$(BIN)/python -m benchmarks.train
+
+bench-serve: $(READY) ## Measure /predict beside a bare endpoint that returns the same bytes
+	@$(BIN)/python -m benchmarks.serve
+
+# Made again when the lock or the project's own metadata change; until then it costs nothing.
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11: name one by make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Installing into $(VENV) (some minutes the first time: TensorFlow and Airflow are big)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@# uv is fast but does not read pip's configuration: where only pip knows the way to the
+	@# packages, pip does it.
+	@# Compiled ahead: TensorFlow, MLflow and Airflow start three times as fast the first time.
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock \
+		|| { echo "uv cannot reach the packages; trying pip, which takes longer"; \
+			$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock; }
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e . \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
