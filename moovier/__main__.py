@@ -1,0 +1,5 @@
+"""`python -m moovier` is `moovier`."""
+
+from moovier.cli import main
+
+main()

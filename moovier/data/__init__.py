@@ -1,0 +1,1 @@
+"""Ratings: where they come from, what makes them valid, how they are split and indexed."""

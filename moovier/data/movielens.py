@@ -1,0 +1,131 @@
+"""Reading a folder in MovieLens layout, and refusing what would spoil a model.
+
+Layout: ``ratings.csv`` (userId, movieId, rating, timestamp), ``movies.csv`` (movieId, title,
+genres), ``links.csv`` (movieId, imdbId, tmdbId; may be absent). UTF-8, with or without a byte
+order mark, with Unix or Windows line ends; columns beyond these are ignored. Source:
+https://files.grouplens.org/datasets/movielens/ml-latest-small-README.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from moovier.data import schema
+from moovier.data.arrays import Index, Ratings
+from moovier.data.catalogue import Catalogue, Movie, split_title
+from moovier.data.hashing import directory_hash
+from moovier.data.tables import Tables
+from moovier.errors import InvalidData
+
+#: A folder with this file holds generated ratings.
+SYNTHETIC_MARK = "SYNTHETIC.txt"
+_NO_GENRES = "(no genres listed)"
+
+
+@dataclass(frozen=True)
+class MovieLens:
+    """A valid data set.
+
+    ``ratings``: userId, movieId, rating, timestamp, in file order. ``movies``: movieId, title,
+    genres, year, imdbId, tmdbId, one row a movie of the catalogue. ``hash``: the DVC directory
+    hash of the folder. ``set_aside``: rows left out, each "file, row N: reason".
+    """
+
+    name: str
+    ratings: pd.DataFrame
+    movies: pd.DataFrame
+    synthetic: bool
+    hash: str
+    set_aside: tuple[str, ...] = ()
+
+
+def read_movielens(
+    folder: Path,
+    *,
+    bad_rows_share: float = 0.0,
+    name: str | None = None,
+    synthetic: bool | None = None,
+) -> MovieLens:
+    """Read and check a folder in MovieLens layout.
+
+    ``bad_rows_share``: up to this share of each file's rows may be bad and is set aside; a row
+    past it stops the reading. ``synthetic`` is read from the folder where it is not given.
+
+    Raises:
+        InvalidData: with one problem per bad row (file, row and reason; row 1 is the header).
+    """
+    if not folder.is_dir():
+        raise InvalidData(f"{folder} is not a folder in MovieLens layout")
+    tables = Tables(folder, bad_rows_share)
+    movies = tables.valid("movies.csv", schema.MOVIE_COLUMNS, schema.movies_schema())
+    ids = movies["movieId"]
+    links = (
+        tables.valid("links.csv", schema.LINK_COLUMNS, schema.links_schema(ids))
+        if (folder / "links.csv").exists()
+        else None
+    )
+    ratings = tables.valid("ratings.csv", schema.RATING_COLUMNS, schema.ratings_schema(ids))
+    return MovieLens(
+        name=name or folder.resolve().name,
+        ratings=ratings,
+        movies=_with_details(movies, links),
+        synthetic=(folder / SYNTHETIC_MARK).exists() if synthetic is None else synthetic,
+        hash=directory_hash(folder),
+        set_aside=tuple(tables.set_aside),
+    )
+
+
+def indexed(data: MovieLens) -> tuple[Index, Ratings, Catalogue]:
+    """The data set over dense rows: all rated users, the whole catalogue, ratings in file order."""
+    index = Index(
+        users=np.unique(data.ratings["userId"].to_numpy(np.int64)),
+        movies=np.sort(data.movies["movieId"].to_numpy(np.int64)),
+    )
+    ratings = Ratings(
+        users=index.user_rows(data.ratings["userId"].to_numpy(np.int64)),
+        movies=index.movie_rows(data.ratings["movieId"].to_numpy(np.int64)),
+        stars=data.ratings["rating"].to_numpy(np.float32),
+        timestamps=data.ratings["timestamp"].to_numpy(np.int64),
+        n_users=index.users.size,
+        n_movies=index.movies.size,
+    )
+    return index, ratings, catalogue(data.movies)
+
+
+def catalogue(movies: pd.DataFrame) -> Catalogue:
+    """The catalogue of :attr:`MovieLens.movies`."""
+    columns = ("movieId", "title", "year", "genres", "imdbId", "tmdbId")
+    return Catalogue.of(
+        Movie(
+            id=int(movie_id),
+            title=title,
+            year=None if pd.isna(year) else int(year),
+            genres=() if genres in ("", _NO_GENRES) else tuple(genres.split("|")),
+            imdb_id=None if pd.isna(imdb_id) else imdb_id,
+            tmdb_id=None if pd.isna(tmdb_id) else int(tmdb_id),
+        )
+        for movie_id, title, year, genres, imdb_id, tmdb_id in zip(
+            *(movies[column] for column in columns), strict=True
+        )
+    )
+
+
+def _with_details(movies: pd.DataFrame, links: pd.DataFrame | None) -> pd.DataFrame:
+    """Titles and years apart, ids of other sites beside them."""
+    titles = [split_title(title) for title in movies["title"]]
+    detailed = movies.assign(
+        title=[title for title, _ in titles],
+        year=pd.array([year for _, year in titles], dtype="Int64"),
+    )
+    if links is None:
+        links = pd.DataFrame({"movieId": [], "imdbId": [], "tmdbId": []}).astype(
+            {"movieId": np.int64, "imdbId": "Int64", "tmdbId": "Int64"}
+        )
+    merged = detailed.merge(links, on="movieId", how="left")
+    # MovieLens drops the leading zeros of IMDb's seven digits.
+    imdb = [None if pd.isna(number) else f"tt{int(number):07d}" for number in merged["imdbId"]]
+    return merged.assign(imdbId=pd.Series(imdb, dtype=object))

@@ -1,0 +1,103 @@
+"""Settings: each one documented, none misspelt without a word, secrets masked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from moovier.errors import SettingsError
+from moovier.settings import PREFIX, Settings, load_settings
+from moovier.settings_page import page, variable
+from tests.projects import ROOT
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, field in Settings.model_fields.items():
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+        monkeypatch.delenv(variable(name, field), raising=False)
+
+
+def test_the_page_is_up_to_date() -> None:
+    """If this fails: python -m moovier.settings_page > docs/settings.md"""
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == page()
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_each_setting_is_described_and_read_from_its_variable(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    field = Settings.model_fields[name]
+    assert field.description
+    assert field.description.endswith(".")
+    assert f"`{variable(name, field)}`" in page()
+    before = getattr(load_settings(), name)
+    monkeypatch.setenv(variable(name, field), "1")
+    after = getattr(load_settings(), name)
+    assert after != before or before == 1
+
+
+def test_the_defaults_need_nothing() -> None:
+    settings = load_settings()
+    assert settings.data == "auto"
+    assert settings.mlflow_tracking_uri == "http://127.0.0.1:5000"
+    assert settings.path("a", "b") == Path.cwd() / ".moovier" / "a" / "b"
+
+
+def test_mlflow_follows_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOOVIER_MLFLOW_PORT", "5055")
+    assert load_settings().mlflow_tracking_uri == "http://127.0.0.1:5055"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "http"),
+        ("BAD_ROWS_SHARE", "1.5"),
+        ("BAD_ROWS_SHARE", "-0.1"),
+        ("TRIALS", "0"),
+        ("DOWNLOAD_TIMEOUT_S", "0"),
+        ("SEED", "-1"),
+    ],
+)
+def test_a_value_out_of_range_is_named(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"MOOVIER_{name}", value)
+    with pytest.raises(SettingsError, match=f"MOOVIER_{name}"):
+        load_settings()
+
+
+def test_a_misspelt_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOOVIER_DATTA", "sample")
+    with pytest.raises(SettingsError, match=r"MOOVIER_DATTA.*docs/settings\.md"):
+        load_settings()
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOOVIER_PORT", "")
+    assert load_settings().port == 8000
+
+
+def test_an_override_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOOVIER_DATA", "sample")
+    assert load_settings(data="auto").data == "auto"
+    with pytest.raises(SettingsError):
+        load_settings(datta="auto")
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        load_settings().port = 1  # type: ignore[misc]
+
+
+def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMDB_API_KEY", "hush-hush")
+    settings = load_settings()
+    assert settings.tmdb_api_key is not None
+    assert settings.tmdb_api_key.get_secret_value() == "hush-hush"
+    assert "hush" not in repr(settings) + str(settings.model_dump()) + settings.model_dump_json()
