@@ -1,0 +1,309 @@
+"""The strongest simple rivals, each behind the same two calls: fit on ratings, score everybody.
+
+They answer through :class:`moovier.models.family.Scorer`, so that one evaluation measures them
+and ours alike. Each states its search space, because a rival that was not tuned proves nothing.
+
+Sources: item-kNN on TF-IDF weighted cosine (Deshpande & Karypis 2004); EASE (Steck 2019,
+https://arxiv.org/abs/1905.03375); iALS (Hu, Koren & Volinsky 2008) and BPR (Rendle et al. 2009)
+as the library `implicit` has them; SVD++ (Koren 2008), KNNBaseline and the bias baseline as
+`scikit-surprise` has them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+
+from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
+from moovier.models.family import Scorer, Trial
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """A rival that orders movies. ``folds_in`` is False where it cannot serve new people."""
+
+    name: str
+    search_space: Callable[[Trial], Params]
+    fit: Callable[[Ratings, Params, int], Scorer]
+    folds_in: bool = True
+
+
+class Predictor(Protocol):
+    """Stars for pairs of known users and movies."""
+
+    def predict(self, users: Ints, movies: Ints) -> Floats:
+        """Predicted stars, 0.5 to 5, (n,)."""
+
+
+@dataclass(frozen=True)
+class Regressor:
+    """A rival that predicts stars."""
+
+    name: str
+    search_space: Callable[[Trial], Params]
+    fit: Callable[[Ratings, Params, int], Predictor]
+
+
+def user_movie_matrix(ratings: Ratings) -> sp.csr_matrix:
+    """Users times movies, 1 where rated, float32."""
+    ones = np.ones(len(ratings), dtype=np.float32)
+    return sp.csr_matrix(
+        (ones, (ratings.users, ratings.movies)), shape=(ratings.n_users, ratings.n_movies)
+    )
+
+
+class _HistoryScorer:
+    """Scores a person as the sum of item-item weights over the movies in their history."""
+
+    def __init__(self, n_movies: int, rows: Callable[[Ints], Floats]) -> None:
+        self.n_movies = n_movies
+        self._rows = rows
+
+    def score(self, users: Ints, histories: Histories) -> Floats:
+        return np.stack([self.fold_in(histories[int(user)]) for user in users])
+
+    def fold_in(self, history: History) -> Floats:
+        return self._rows(history.movies)
+
+
+class _Popularity:
+    def __init__(self, counts: Floats) -> None:
+        self.n_movies = counts.size
+        self._counts = counts
+
+    def score(self, users: Ints, histories: Histories) -> Floats:
+        return np.broadcast_to(self._counts, (len(users), self.n_movies)).copy()
+
+    def fold_in(self, history: History) -> Floats:
+        return self._counts.copy()
+
+
+def _fit_popularity(ratings: Ratings, params: Params, seed: int) -> Scorer:
+    counts = np.bincount(ratings.movies, minlength=ratings.n_movies)
+    return _Popularity(counts.astype(np.float32))
+
+
+def _fit_item_knn(ratings: Ratings, params: Params, seed: int) -> Scorer:
+    """Cosine between TF-IDF weighted item columns, the ``k`` nearest kept for each item."""
+    matrix = user_movie_matrix(ratings)
+    idf = np.log(ratings.n_users / np.maximum(matrix.getnnz(axis=0), 1)) + 1.0
+    weighted = matrix @ sp.diags(idf)
+    norms = np.sqrt(weighted.multiply(weighted).sum(axis=0)).A1 + params["shrink"]
+    columns = (weighted @ sp.diags(1.0 / np.maximum(norms, 1e-9))).tocsc()
+    similar = (columns.T @ columns).tocsr()
+    similar.setdiag(0)
+    nearest = _keep_largest(similar, params["k"])
+    return _HistoryScorer(
+        ratings.n_movies,
+        lambda rated: np.asarray(nearest[rated].sum(axis=0), dtype=np.float32).ravel(),
+    )
+
+
+def _keep_largest(matrix: sp.csr_matrix, k: int) -> sp.csr_matrix:
+    """The ``k`` largest values of each column (an item's nearest neighbours)."""
+    columns = matrix.tocsc()
+    kept = []
+    for start, end in zip(columns.indptr[:-1], columns.indptr[1:], strict=True):
+        values = columns.data[start:end]
+        if values.size > k:
+            threshold = np.partition(values, -k)[-k]
+            values[values < threshold] = 0
+        kept.append(values)
+    columns.data = np.concatenate(kept) if kept else columns.data
+    columns.eliminate_zeros()
+    return columns.tocsr()
+
+
+def _fit_ease(ratings: Ratings, params: Params, seed: int) -> Scorer:
+    """EASE, eq. 8: with P the inverse of (X'X + lambda I), B = I - P / diag(P)."""
+    matrix = user_movie_matrix(ratings)
+    seen = np.flatnonzero(matrix.getnnz(axis=0))
+    gram = (matrix[:, seen].T @ matrix[:, seen]).toarray().astype(np.float32)
+    gram[np.diag_indices_from(gram)] += params["lambda_"]
+    inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False)
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    position = np.full(ratings.n_movies, -1, dtype=np.int64)
+    position[seen] = np.arange(seen.size)
+
+    def rows(rated: Ints) -> Floats:
+        scores = np.full(ratings.n_movies, -np.inf, dtype=np.float32)
+        places = position[rated]
+        scores[seen] = weights[places[places >= 0]].sum(axis=0)
+        # A movie that nobody rated cannot be told from any other: below all that can.
+        return np.where(np.isfinite(scores), scores, scores[seen].min() - 1).astype(np.float32)
+
+    return _HistoryScorer(ratings.n_movies, rows)
+
+
+class _Factors:
+    """`implicit`'s models: learnt factors for known users, one solve for new people."""
+
+    def __init__(self, model: Any, n_movies: int, alpha: float) -> None:
+        self.n_movies = n_movies
+        self._model = model
+        self._alpha = alpha
+
+    def score(self, users: Ints, histories: Histories) -> Floats:
+        scores = self._model.user_factors[users] @ self._model.item_factors.T
+        return np.asarray(scores, dtype=np.float32)
+
+    def fold_in(self, history: History) -> Floats:
+        row = sp.csr_matrix(
+            (
+                np.full(len(history), self._alpha, dtype=np.float32),
+                (np.zeros(len(history), dtype=np.int64), history.movies),
+            ),
+            shape=(1, self.n_movies),
+        )
+        factors = self._model.recalculate_user(0, row)
+        return np.asarray(self._model.item_factors @ factors.ravel(), dtype=np.float32)
+
+
+def _fit_ials(ratings: Ratings, params: Params, seed: int) -> Scorer:
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    model = AlternatingLeastSquares(
+        factors=params["factors"],
+        regularization=params["regularization"],
+        iterations=params["iterations"],
+        random_state=seed,
+        num_threads=os.cpu_count() or 1,
+    )
+    model.fit(user_movie_matrix(ratings) * params["alpha"], show_progress=False)
+    return _Factors(model, ratings.n_movies, params["alpha"])
+
+
+def _fit_bpr(ratings: Ratings, params: Params, seed: int) -> Scorer:
+    from implicit.cpu.bpr import BayesianPersonalizedRanking
+
+    model = BayesianPersonalizedRanking(
+        factors=params["factors"],
+        regularization=params["regularization"],
+        learning_rate=params["learning_rate"],
+        iterations=params["iterations"],
+        random_state=seed,
+        num_threads=1,  # more threads race, and the same seed would give another model
+    )
+    model.fit(user_movie_matrix(ratings), show_progress=False)
+    return _Factors(model, ratings.n_movies, 1.0)
+
+
+RANKERS: tuple[Ranker, ...] = (
+    Ranker("most popular", lambda trial: {}, _fit_popularity),
+    Ranker(
+        "item-kNN (TF-IDF)",
+        lambda trial: {
+            "k": trial.suggest_int("k", 20, 1000, log=True),
+            "shrink": trial.suggest_float("shrink", 0.01, 30.0, log=True),
+        },
+        _fit_item_knn,
+    ),
+    Ranker(
+        "EASE (NumPy)",
+        lambda trial: {"lambda_": trial.suggest_float("lambda_", 30.0, 3000.0, log=True)},
+        _fit_ease,
+    ),
+    Ranker(
+        "iALS (implicit)",
+        lambda trial: {
+            "factors": trial.suggest_int("factors", 16, 128, log=True),
+            "regularization": trial.suggest_float("regularization", 0.001, 1.0, log=True),
+            "alpha": trial.suggest_float("alpha", 0.5, 20.0, log=True),
+            "iterations": trial.suggest_int("iterations", 5, 30),
+        },
+        _fit_ials,
+    ),
+    Ranker(
+        "BPR (implicit)",
+        lambda trial: {
+            "factors": trial.suggest_int("factors", 16, 128, log=True),
+            "regularization": trial.suggest_float("regularization", 1e-4, 0.1, log=True),
+            "learning_rate": trial.suggest_float("learning_rate", 0.005, 0.2, log=True),
+            "iterations": trial.suggest_int("iterations", 30, 300, log=True),
+        },
+        _fit_bpr,
+        folds_in=False,
+    ),
+)
+
+
+class _Surprise:
+    """A `scikit-surprise` algorithm over raw row numbers."""
+
+    def __init__(self, algorithm: Any, ratings: Ratings) -> None:
+        from surprise import Dataset, Reader
+
+        rows = zip(
+            ratings.users.tolist(), ratings.movies.tolist(), ratings.stars.tolist(), strict=True
+        )
+        data = Dataset(Reader(rating_scale=(0.5, 5.0)))
+        self._algorithm = algorithm.fit(
+            data.construct_trainset([(u, m, r, None) for u, m, r in rows])
+        )
+
+    def predict(self, users: Ints, movies: Ints) -> Floats:
+        pairs = zip(users.tolist(), movies.tolist(), strict=True)
+        return np.array([self._algorithm.predict(u, m).est for u, m in pairs], dtype=np.float32)
+
+
+def _fit_svdpp(ratings: Ratings, params: Params, seed: int) -> Predictor:
+    from surprise import SVDpp
+
+    return _Surprise(SVDpp(random_state=seed, cache_ratings=True, **params), ratings)
+
+
+def _fit_knn_baseline(ratings: Ratings, params: Params, seed: int) -> Predictor:
+    from surprise import KNNBaseline
+
+    options = {
+        "name": "pearson_baseline",
+        "user_based": False,
+        "shrinkage": params["shrinkage"],
+    }
+    return _Surprise(KNNBaseline(k=params["k"], sim_options=options, verbose=False), ratings)
+
+
+def _fit_bias(ratings: Ratings, params: Params, seed: int) -> Predictor:
+    from surprise import BaselineOnly
+
+    return _Surprise(BaselineOnly(bsl_options=dict(params), verbose=False), ratings)
+
+
+REGRESSORS: tuple[Regressor, ...] = (
+    Regressor(
+        "biases (Surprise)",
+        lambda trial: {
+            "method": "als",
+            "reg_i": trial.suggest_float("reg_i", 1.0, 20.0, log=True),
+            "reg_u": trial.suggest_float("reg_u", 1.0, 30.0, log=True),
+        },
+        _fit_bias,
+    ),
+    Regressor(
+        "SVD++ (Surprise)",
+        lambda trial: {
+            "n_factors": trial.suggest_int("n_factors", 10, 40),
+            "n_epochs": trial.suggest_int("n_epochs", 15, 40),
+            "lr_all": trial.suggest_float("lr_all", 0.003, 0.015, log=True),
+            "reg_all": trial.suggest_float("reg_all", 0.01, 0.1, log=True),
+        },
+        _fit_svdpp,
+    ),
+    Regressor(
+        "KNNBaseline (Surprise)",
+        lambda trial: {
+            "k": trial.suggest_int("k", 20, 80),
+            "shrinkage": trial.suggest_int("shrinkage", 20, 300, log=True),
+        },
+        _fit_knn_baseline,
+    ),
+)

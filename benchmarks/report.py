@@ -1,0 +1,94 @@
+"""What every benchmark leaves behind: its figures as JSON, with the machine and the versions.
+
+``benchmarks/out/`` is not committed: figures mean something on the machine that they name.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+OUT = Path(__file__).parent / "out"
+
+#: The packages whose version can change a figure.
+_PACKAGES = (
+    "moovier",
+    "numpy",
+    "scipy",
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "optuna",
+    "mlflow",
+    "bentoml",
+    "fastapi",
+    "uvicorn",
+    "implicit",
+    "scikit-surprise",
+)
+
+
+def write(name: str, result: Mapping[str, Any]) -> Path:
+    """Write ``result`` to ``benchmarks/out/<name>.json``, whole or not at all; the file's path.
+
+    Added to it: ``benchmark``, ``at`` (UTC), ``machine`` and ``versions``. NumPy's numbers and
+    arrays are allowed in ``result``.
+    """
+    content = orjson.dumps(
+        {
+            "benchmark": name,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": machine(),
+            "versions": versions(),
+            **result,
+        },
+        option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS,
+    )
+    OUT.mkdir(parents=True, exist_ok=True)
+    file = OUT / f"{name}.json"
+    temporary = file.with_suffix(f".{os.getpid()}")
+    temporary.write_bytes(content + b"\n")
+    temporary.replace(file)
+    return file
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores that this process may use, memory in GiB, load before the figures."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "load_1_min": round(os.getloadavg()[0], 2),
+        "system": platform.platform(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of those packages that are installed."""
+    found = {"python": sys.version.split()[0]}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()

@@ -1,0 +1,112 @@
+"""Metrics as pure functions on arrays.
+
+``top`` is always (n, k): for each of n users the movie rows recommended, best first; -1 fills a
+list that is shorter than k and never counts as a hit. ``relevant`` holds, per user, the rows that
+this user really went on to rate. A user with nothing relevant gets NaN: they can't be served
+well or badly, and means leave them out (``numpy.nanmean``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moovier.data.arrays import Ints
+
+Values = NDArray[np.float64]
+
+
+def hits(top: Ints, relevant: Sequence[Ints]) -> NDArray[np.bool_]:
+    """Which of the recommended movies are relevant, same shape as ``top``."""
+    if len(top) != len(relevant):
+        raise ValueError(f"{len(top)} lists for {len(relevant)} users")
+    rows = [np.isin(best, wanted) for best, wanted in zip(top, relevant, strict=True)]
+    found = np.array(rows, dtype=bool).reshape(top.shape)
+    valid: NDArray[np.bool_] = found & (top >= 0)
+    return valid
+
+
+def ndcg_at_k(top: Ints, relevant: Sequence[Ints], k: int) -> Values:
+    """Normalised discounted cumulative gain with binary gains, (n,) in 0..1.
+
+    DCG = sum over ranks i = 1..k of hit_i / log2(i + 1), divided by the best DCG that
+    min(k, relevant) hits can have. Source: Jarvelin & Kekalainen 2002, doi:10.1145/582415.582418.
+    """
+    discounts = 1.0 / np.log2(np.arange(2, k + 2))
+    best = np.concatenate([[np.nan], np.cumsum(discounts)])
+    sizes = np.minimum(_sizes(relevant), k)
+    found = hits(top[:, :k], relevant)
+    gains: Values = found @ discounts[: found.shape[1]] / best[sizes]
+    return gains
+
+
+def recall_at_k(top: Ints, relevant: Sequence[Ints], k: int) -> Values:
+    """Hits among the first k over min(k, relevant), (n,) in 0..1.
+
+    The cap makes 1 reachable for a user with more than k relevant movies (Liang et al. 2018,
+    https://arxiv.org/abs/1802.05814, section 4.2).
+    """
+    sizes: Values = np.minimum(_sizes(relevant), k).astype(np.float64)
+    sizes[sizes == 0] = np.nan
+    recall: Values = hits(top[:, :k], relevant).sum(axis=1) / sizes
+    return recall
+
+
+def hit_at_k(top: Ints, relevant: Sequence[Ints], k: int) -> Values:
+    """1 where any of the first k is relevant, else 0, (n,)."""
+    found = hits(top[:, :k], relevant).any(axis=1)
+    hit: Values = np.where(_sizes(relevant) == 0, np.nan, found)
+    return hit
+
+
+def coverage_at_k(top: Ints, k: int, n_movies: int) -> float:
+    """Share of the catalogue that stands in at least one list of k, 0..1."""
+    shown = top[:, :k]
+    return float(np.unique(shown[shown >= 0]).size / n_movies)
+
+
+def popularity_bias(top: Ints, k: int, counts: Ints) -> float:
+    """Mean popularity percentile (0..1) of what is recommended; 1 is the most rated movie.
+
+    ``counts``: ratings per movie in the training part. Equal counts share the mean of their
+    ranks, so that movies nobody rated do not depend on their ids.
+    """
+    _, inverse, sizes = np.unique(counts, return_inverse=True, return_counts=True)
+    last = np.cumsum(sizes)
+    percentile = ((last - sizes + 1 + last) / 2 / counts.size)[inverse]
+    shown = top[:, :k]
+    return float(percentile[shown[shown >= 0]].mean())
+
+
+def rmse(predicted: NDArray[np.floating], stars: NDArray[np.floating]) -> float:
+    """Root mean squared error, in stars."""
+    error = predicted.astype(np.float64) - stars
+    return float(np.sqrt(np.mean(error * error)))
+
+
+def mae(predicted: NDArray[np.floating], stars: NDArray[np.floating]) -> float:
+    """Mean absolute error, in stars."""
+    return float(np.mean(np.abs(predicted.astype(np.float64) - stars)))
+
+
+def bootstrap(
+    values: Values, seed: int, *, draws: int = 2000, level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile bootstrap interval ``(low, high)`` of the mean over users.
+
+    NaN values are left out. For a paired comparison, pass the difference per user. Source:
+    Efron & Tibshirani 1993, chapter 13.
+    """
+    known = values[~np.isnan(values)]
+    if known.size == 0:
+        return (float("nan"), float("nan"))
+    generator = np.random.default_rng(seed)
+    means = [known[generator.integers(0, known.size, known.size)].mean() for _ in range(draws)]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _sizes(relevant: Sequence[Ints]) -> NDArray[np.int64]:
+    return np.array([wanted.size for wanted in relevant], dtype=np.int64)

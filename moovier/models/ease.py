@@ -1,0 +1,205 @@
+"""EASE: an autoencoder of one dense layer, solved in closed form, that ranks.
+
+A person is the weighted set of movies they rated, x. The scores are x B, where B minimises
+||X - X B||² + lambda ||B||² over all people X with a diagonal of zero, so that no movie explains
+itself: with P = (X'X + lambda I)^-1, B = -P / diag(P) off the diagonal. Source: Steck 2019,
+"Embarrassingly Shallow Autoencoders for Sparse Data", https://arxiv.org/abs/1905.03375, eq. 8.
+
+How much a rating and its age count is chosen apart for X, from which B is learnt, and for the x
+that asks (:mod:`moovier.models.inputs`). Nothing belongs to a user: a person the model never saw
+is served as well as a known one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+import numpy as np
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
+from moovier.models import inputs
+from moovier.models.family import (
+    Arrays,
+    Fitted,
+    HyperParameters,
+    OnEpoch,
+    Scorer,
+    Trial,
+    ValidationNdcg,
+    as_float32,
+)
+
+NAME = "ease"
+#: Movies that B covers at most: it has that many columns and rows, in memory and in the file.
+MOST_MOVIES = 6000
+#: What no half-life means.
+FOR_EVER = 1e9
+_LAYER = "weights"
+
+
+class EaseParams(HyperParameters):
+    """``size``: ratings that a movie needs to be covered by B; the others are ranked behind, by
+    popularity. ``lambda_``: weight of the penalty. ``star_power``, ``half_life``: see
+    :func:`inputs.weights`, first for learning, then for asking."""
+
+    size: PositiveInt = 3
+    lambda_: PositiveFloat = 100.0
+    star_power: NonNegativeFloat = 2.0
+    half_life: PositiveFloat = Field(FOR_EVER, description="In ratings.")
+    asking_star_power: NonNegativeFloat = 1.0
+    asking_half_life: PositiveFloat = Field(100.0, description="In ratings.")
+
+
+class EaseScorer:
+    """``weights``: B, (n_covered, n_covered) float16. ``covered``: (n_covered,) movie rows.
+    ``counts``: (n_movies,) ratings, to rank what B does not cover. ``asking``: star power and
+    half-life of a person's own history."""
+
+    def __init__(self, arrays: Arrays) -> None:
+        # Half precision halves the file; computing in it is slow.
+        self._weights = as_float32(arrays["weights"])
+        self._covered: Ints = arrays["covered"]
+        counts = as_float32(arrays["counts"])
+        if self._weights.shape != (self._covered.size, self._covered.size):
+            raise ValueError(f"{self._weights.shape} weights for {self._covered.size} movies")
+        self.n_movies = int(counts.size)
+        self._position = np.full(self.n_movies, -1, dtype=np.int64)
+        self._position[self._covered] = np.arange(self._covered.size)
+        # Between -2 and -1, far below what B gives.
+        self._behind = counts / max(float(counts.max(initial=1)), 1.0) - 2.0
+        self._asking = (float(arrays["asking"][0]), float(arrays["asking"][1]))
+
+    def score(self, users: Ints, histories: Histories) -> Floats:
+        scores = np.empty((len(users), self.n_movies), dtype=np.float32)
+        for row, user in enumerate(users):
+            scores[row] = self.fold_in(histories[int(user)])
+        return scores
+
+    def fold_in(self, history: History) -> Floats:
+        star_power, half_life = self._asking
+        weights = inputs.weights(history, star_power=star_power, half_life=half_life)
+        places = self._position[history.movies]
+        known = places >= 0
+        if not known.any():
+            # Nothing to go by: what is popular, the covered movies included.
+            return self._behind.copy()
+        scores = self._behind - 100.0
+        scores[self._covered] = weights[known] @ self._weights[places[known]]
+        return as_float32(scores)
+
+
+class EaseFamily:
+    """See the module's text."""
+
+    name = NAME
+    learns: Literal["ranking", "rating"] = "ranking"
+    hyper_parameters: type[HyperParameters] = EaseParams
+
+    def search_space(self, trial: Trial) -> HyperParameters:
+        return EaseParams(
+            size=trial.suggest_int("size", 2, 5),
+            lambda_=trial.suggest_float("lambda_", 20.0, 1000.0, log=True),
+            star_power=trial.suggest_float("star_power", 0.0, 3.0),
+            half_life=trial.suggest_float("half_life", 30.0, 10_000.0, log=True),
+            asking_star_power=trial.suggest_float("asking_star_power", 0.0, 3.0),
+            asking_half_life=trial.suggest_float("asking_half_life", 3.0, 1000.0, log=True),
+        )
+
+    def fit(
+        self,
+        train: Ratings,
+        params: HyperParameters,
+        *,
+        seed: int,
+        validation: Ratings | None = None,
+        validation_ndcg: ValidationNdcg | None = None,
+        epochs: int | None = None,
+        on_epoch: OnEpoch | None = None,
+    ) -> Fitted:
+        params = cast(EaseParams, params)
+        arrays = _solved(train, params)
+        figures: dict[str, float] = {}
+        if validation_ndcg is not None and epochs is None:
+            figures["val_ndcg_at_10"] = validation_ndcg(self.scorer(arrays))
+        if on_epoch is not None:
+            on_epoch(0, figures)
+        curves = {name: [figure] for name, figure in figures.items()}
+        return Fitted(arrays, _keras_model(arrays["weights"]), 1, curves)
+
+    def fine_tune(
+        self,
+        fitted_model: Any,
+        params: HyperParameters,
+        *,
+        old_n_users: int,
+        batch: Ratings,
+        merged: Ratings,
+        validation_split: float,
+        patience: int,
+        seed: int,
+        on_epoch: OnEpoch | None = None,
+    ) -> Fitted:
+        """Solve again with the batch in: a closed form has no weights to go on from, and takes
+        seconds. New people need no parameters of their own."""
+        return self.fit(merged, params, seed=seed, epochs=1, on_epoch=on_epoch)
+
+    def scorer(self, arrays: Arrays) -> Scorer:
+        return EaseScorer(arrays)
+
+
+def _solved(train: Ratings, params: EaseParams) -> dict[str, Any]:
+    """The arrays of :class:`EaseScorer`."""
+    import scipy.linalg
+    import scipy.sparse
+
+    histories = train.histories
+    counts = histories.movie_counts()
+    covered = _covered(counts, params.size)
+    position = np.full(train.n_movies, -1, dtype=np.int64)
+    position[covered] = np.arange(covered.size)
+    weights = inputs.all_weights(
+        histories, star_power=params.star_power, half_life=params.half_life
+    )
+    users = np.repeat(np.arange(histories.n_users), histories.counts())
+    columns = position[histories.movies]
+    inside = columns >= 0
+    people = scipy.sparse.csr_matrix(
+        (weights[inside], (users[inside], columns[inside])),
+        shape=(histories.n_users, covered.size),
+    )
+    gram = (people.T @ people).toarray().astype(np.float64)
+    gram[np.diag_indices_from(gram)] += params.lambda_
+    inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False)
+    solved = -inverse / np.diag(inverse)
+    np.fill_diagonal(solved, 0.0)
+    return {
+        "weights": solved.astype(np.float16),
+        "covered": covered,
+        "counts": counts,
+        "asking": np.array([params.asking_star_power, params.asking_half_life]),
+    }
+
+
+def _covered(counts: Ints, least: int) -> Ints:
+    """Rows of the movies with ``least`` ratings, at most the ``MOST_MOVIES`` most rated; where
+    none has as many, all that are rated."""
+    often = np.flatnonzero(counts >= least)
+    if often.size == 0:
+        often = np.flatnonzero(counts)
+    if often.size > MOST_MOVIES:
+        order = np.lexsort((often, -counts[often]))
+        often = np.sort(often[order[:MOST_MOVIES]])
+    return often
+
+
+def _keras_model(weights: Any) -> Any:
+    """Input and output (batch, n_covered): one dense layer that holds B."""
+    import keras
+
+    covered = int(weights.shape[0])
+    rated = keras.Input((covered,), name="rated")
+    layer = keras.layers.Dense(covered, use_bias=False, name=_LAYER)
+    model = keras.Model(rated, layer(rated), name=NAME)
+    layer.set_weights([weights.astype(np.float32)])
+    return model

@@ -1,0 +1,29 @@
+"""The one table of model families. Adding a family is adding its file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from moovier.errors import BadRequest
+from moovier.models.ease import EaseFamily
+from moovier.models.family import Family
+from moovier.models.neumf import NeuMFFamily
+from moovier.models.popular import PopularFamily
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {family.name: family for family in (NeuMFFamily(), EaseFamily(), PopularFamily())}
+)
+
+
+def family(name: str) -> Family:
+    """The family called ``name``.
+
+    Raises:
+        BadRequest: there is none; the message names those there are.
+    """
+    try:
+        return FAMILIES[name]
+    except KeyError:
+        there_are = ", ".join(FAMILIES)
+        raise BadRequest(f"unknown family {name!r}; there are: {there_are}") from None

@@ -1,0 +1,20 @@
+"""The best of many scores, the same list each time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from moovier.data.arrays import Floats, Ints
+
+
+def top_rows(scores: Floats, top_k: int) -> Ints:
+    """Rows of the ``top_k`` largest finite scores, best first, equal ones by row; (<= top_k,)."""
+    k = min(top_k, scores.size)
+    best = np.argpartition(-scores, k - 1)[:k]
+    # argpartition keeps any of the rows that tie for the last place: take the lowest of them.
+    threshold = scores[best].min()
+    above = np.flatnonzero(scores > threshold)
+    ties = np.flatnonzero(scores == threshold)[: k - above.size]
+    best = np.concatenate([above, ties])
+    best = best[np.lexsort((best, -scores[best]))]
+    return best[np.isfinite(scores[best])].astype(np.int64)

@@ -1,0 +1,1 @@
+"""The search for hyper-parameters: one Optuna study, shared by several workers."""

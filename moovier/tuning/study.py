@@ -1,0 +1,227 @@
+"""One Optuna study per family and retraining, resumable and shared by workers.
+
+Storage is a journal file by default and a database by URL. A worker runs many trials, because
+starting one costs an import of TensorFlow. The trial that a killed worker left running is failed
+and put back in the queue when a worker of that number starts again.
+
+Families that rank are judged by NDCG@10 on the validation part, rating families by their mean
+absolute error there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from moovier.data.split import Split
+from moovier.errors import MoovierError
+from moovier.models.families import family
+from moovier.models.family import HyperParameters
+from moovier.training.fit import train
+
+#: What a family's trials report, epoch by epoch, and which way is better.
+OBJECTIVES = {"ranking": ("val_ndcg_at_10", "maximize"), "rating": ("val_loss", "minimize")}
+#: Trials before pruning begins, and epochs of a trial that are never pruned.
+STARTUP_TRIALS, WARM_UP_EPOCHS = 4, 2
+#: A worker signs its trial right after it got it; one that has no name after this was left.
+SIGNED_WITHIN_S = 60.0
+_WORKER = "worker"
+
+
+class StudyError(MoovierError):
+    """The study cannot be opened or written to."""
+
+
+@dataclass(frozen=True)
+class TrialReport:
+    """One ended trial. ``value``: its objective, None unless it completed. ``state``:
+    ``complete``, ``pruned`` or ``fail``. ``curves``: per figure one value an epoch."""
+
+    number: int
+    params: Mapping[str, Any]
+    value: float | None
+    state: str
+    curves: Mapping[str, list[float]]
+    seconds: float
+
+
+OnTrial = Callable[[TrialReport], None]
+
+
+def storage_of(place: str | Path) -> BaseStorage:
+    """A database for a URL, a journal file for a path (its folder is made).
+
+    Raises:
+        StudyError: it cannot be opened or written to.
+    """
+    try:
+        if isinstance(place, str) and "://" in place:
+            return RDBStorage(place, heartbeat_interval=60, grace_period=180)
+        path = Path(place)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(str(path)))
+    except Exception as error:  # each database driver has errors of its own
+        raise StudyError(f"the study at {_masked(place)} cannot be opened: {error}") from error
+
+
+def open_study(
+    storage: BaseStorage, name: str, family_name: str, *, seed: int, worker: int
+) -> Study:
+    """The study called ``name``, made if need be.
+
+    Workers draw from seeds of their own: with equal seeds they would try the same first trials.
+    A single worker on a new study repeats itself exactly.
+    """
+    _, direction = OBJECTIVES[family(family_name).learns]
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(
+        storage=storage,
+        study_name=name,
+        direction=direction,
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=seed * 1000 + worker, n_startup_trials=8),
+        pruner=optuna.pruners.MedianPruner(
+            n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARM_UP_EPOCHS
+        ),
+    )
+
+
+def run_worker(
+    study: Study,
+    split: Split,
+    family_name: str,
+    *,
+    worker: int,
+    trials: int,
+    seed: int,
+    threads: int,
+    on_trial: OnTrial | None = None,
+) -> None:
+    """Run trials until the study holds ``trials``, over all workers and sessions.
+
+    ``worker`` is this worker's number, from 0: no two that run at a time may share one. Every
+    trial trains with the same ``seed``, so that trials differ by their parameters alone.
+
+    Raises:
+        StudyError: the study can no longer be written to.
+    """
+    try:
+        _take_over(study, worker)
+        while len(study.get_trials(deepcopy=False, states=_COUNTED)) < trials:
+            trial = study.ask()
+            trial.set_user_attr(_WORKER, worker)
+            _run_trial(study, trial, split, family_name, seed, threads, on_trial)
+    except OSError as error:
+        raise StudyError(f"the study {study.study_name} cannot be written to: {error}") from error
+
+
+def best(study: Study, family_name: str) -> HyperParameters | None:
+    """The best completed trial's hyper-parameters; None where no trial completed."""
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not done:
+        return None
+    return family(family_name).search_space(optuna.trial.FixedTrial(study.best_trial.params))
+
+
+def ended(study: Study, family_name: str) -> list[TrialReport]:
+    """The completed and pruned trials, by number, as their workers reported them; of the curves
+    the study keeps the objective's alone."""
+    kind = family(family_name)
+    monitor, _ = OBJECTIVES[kind.learns]
+    return [
+        TrialReport(
+            number=trial.number,
+            params=kind.search_space(optuna.trial.FixedTrial(trial.params)).model_dump(mode="json"),
+            value=trial.value if trial.state is TrialState.COMPLETE else None,
+            state=trial.state.name.lower(),
+            curves={monitor: [value for _, value in sorted(trial.intermediate_values.items())]},
+            seconds=trial.duration.total_seconds() if trial.duration else 0.0,
+        )
+        for trial in study.get_trials(
+            deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)
+        )
+    ]
+
+
+#: Trials that count against the budget. Running ones do, so that workers together don't overshoot.
+_COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+
+
+def _run_trial(
+    study: Study,
+    trial: optuna.Trial,
+    split: Split,
+    family_name: str,
+    seed: int,
+    threads: int,
+    on_trial: OnTrial | None,
+) -> None:
+    kind = family(family_name)
+    monitor, _ = OBJECTIVES[kind.learns]
+    curves: dict[str, list[float]] = {}
+    started = time.perf_counter()
+
+    def on_epoch(epoch: int, figures: Mapping[str, float]) -> None:
+        for name, figure in figures.items():
+            curves.setdefault(name, []).append(figure)
+        if monitor in figures:
+            trial.report(figures[monitor], epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+    params = kind.search_space(trial)
+    value, state = None, TrialState.COMPLETE
+    try:
+        trained = train(split, family_name, params, seed=seed, threads=threads, on_epoch=on_epoch)
+        value = (
+            trained.validation_ndcg
+            if kind.learns == "ranking"
+            else min(trained.fitted.curves[monitor])
+        )
+        study.tell(trial, value)
+    except optuna.TrialPruned:
+        state = TrialState.PRUNED
+        study.tell(trial, state=state)
+    except BaseException:
+        # Also when interrupted: nobody else may wait for a trial that has ended.
+        study.tell(trial, state=TrialState.FAIL)
+        raise
+    if on_trial is not None:
+        seconds = time.perf_counter() - started
+        named = params.model_dump(mode="json")
+        on_trial(TrialReport(trial.number, named, value, state.name.lower(), curves, seconds))
+
+
+def _take_over(study: Study, worker: int) -> None:
+    """Fail what this worker's predecessor left running, and queue its parameters again."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if _is_lost(trial, worker):
+            study.tell(trial.number, state=TrialState.FAIL)
+            if trial.params:
+                study.enqueue_trial(trial.params, skip_if_exists=True)
+
+
+def _is_lost(trial: FrozenTrial, worker: int) -> bool:
+    """Whether nobody works on this running trial, as far as a new worker of this number knows."""
+    if _WORKER in trial.user_attrs:
+        return bool(trial.user_attrs[_WORKER] == worker)
+    # A living worker may be about to sign it; a dead one never will.
+    started: datetime = trial.datetime_start
+    return datetime.now() - started > timedelta(seconds=SIGNED_WITHIN_S)
+
+
+def _masked(place: str | Path) -> str:
+    """Without user and password."""
+    text = str(place)
+    scheme, found, rest = text.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if found else text

@@ -1,0 +1,331 @@
+"""What every model family must do, whatever it is made of. A new family is covered by its line
+in the table of families."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from moovier.data.arrays import Ratings
+from moovier.data.split import by_time
+from moovier.errors import BadRequest
+from moovier.models import bundle
+from moovier.models.families import FAMILIES, family
+from moovier.models.family import Family, Fitted, HyperParameters, Scorer
+from moovier.recommending.recommender import Recommender
+from tests.contracts import toy
+
+RANKING = [name for name in FAMILIES if FAMILIES[name].learns == "ranking"]
+RATING = [name for name in FAMILIES if FAMILIES[name].learns == "rating"]
+#: Popularity is what everybody gets alike.
+LEARNING = [name for name in FAMILIES if name != "popular"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A family trained on the toy, once for all tests."""
+
+    family: Family
+    params: HyperParameters
+    ratings: Ratings
+    fitted: Fitted
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        return self.family.scorer(self.fitted.arrays)
+
+    def scores(self, *users: int) -> Any:
+        return self.scorer.score(np.array(users, dtype=np.int64), self.ratings.histories)
+
+    def fit(self, seed: int) -> Fitted:
+        return self.family.fit(self.ratings, self.params, seed=seed, epochs=toy.EPOCHS)
+
+
+@cache
+def case_of(name: str) -> Case:
+    kind = family(name)
+    params = kind.hyper_parameters.model_validate(toy.PARAMS.get(name, {}))
+    ratings = toy.ratings()
+    return Case(kind, params, ratings, kind.fit(ratings, params, seed=3, epochs=toy.EPOCHS))
+
+
+@pytest.fixture(params=FAMILIES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return case_of(request.param)
+
+
+@pytest.fixture(params=LEARNING)
+def learnt(request: pytest.FixtureRequest) -> Case:
+    return case_of(request.param)
+
+
+@pytest.mark.parametrize("name", RANKING)
+def test_the_movie_held_out_comes_first(name: str) -> None:
+    case = case_of(name)
+    # Popularity can only be right about the larger crowd.
+    users = range(toy.N_USERS) if name in LEARNING else toy.MANY
+    for user in users:
+        scores = case.scores(user)[0]
+        scores[case.ratings.histories[user].movies] = -np.inf
+        assert scores.argmax() == toy.held_out(user), f"user {user}"
+
+
+@pytest.mark.parametrize("name", RATING)
+def test_predicted_stars_follow_the_taste(name: str) -> None:
+    case = case_of(name)
+    for user in range(toy.N_USERS):
+        stars = case.scores(user)[0]
+        liked, disliked = toy.taste(user)
+        assert ((stars >= 0.5) & (stars <= 5)).all()
+        assert stars[toy.held_out(user)] > np.median(stars[disliked]) + 1, f"user {user}"
+        assert stars[liked].min() > 3.5, f"user {user}"
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_a_stranger_is_served_by_taste(name: str) -> None:
+    case = case_of(name)
+    for rated, expected, other in (
+        ((0, 1, 2, 3), slice(4, 8), slice(8, 16)),
+        ((9, 10, 11, 12), slice(13, 16), slice(0, 8)),
+    ):
+        scores = case.scorer.fold_in(toy.history(*rated))
+        assert scores[expected].min() > scores[other].max()
+
+
+def test_scores_cover_the_catalogue_as_finite_float32(case: Case) -> None:
+    scores = case.scores(*range(toy.N_USERS))
+    assert scores.shape == (toy.N_USERS, toy.N_MOVIES)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+    assert case.scorer.n_movies == toy.N_MOVIES
+
+
+def test_a_batch_equals_one_by_one_in_any_order(case: Case) -> None:
+    order = [4, 0, 11, 7, 4]
+    one_by_one = np.concatenate([case.scores(user) for user in order])
+    np.testing.assert_allclose(case.scores(*order), one_by_one, rtol=1e-5, atol=1e-6)
+
+
+def test_nobody_asked_for_is_nobody_scored(case: Case) -> None:
+    assert case.scores().shape == (0, toy.N_MOVIES)
+
+
+def test_scoring_leaves_the_history_and_the_model_as_they_were(case: Case) -> None:
+    first = case.scores(2, 9)
+    first[:] = -np.inf
+    folded = case.scorer.fold_in(toy.history(1, 2))
+    folded[:] = -np.inf
+    assert np.isfinite(case.scores(2, 9)).all()
+    assert np.isfinite(case.scorer.fold_in(toy.history(1, 2))).all()
+
+
+def test_an_empty_history_is_served(case: Case) -> None:
+    scores = case.scorer.fold_in(toy.history())
+    assert scores.shape == (toy.N_MOVIES,)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+
+
+def test_a_history_of_a_movie_nobody_rated_is_served(case: Case) -> None:
+    assert np.isfinite(case.scorer.fold_in(toy.history(toy.N_MOVIES - 1))).all()
+
+
+def test_what_was_seen_never_comes_back(case: Case) -> None:
+    recommender = Recommender(bundle_of(case))
+    for row, answer in enumerate(recommender.recommend([100 + 3 * u for u in range(12)], 1000)):
+        shown = [item.movie.id for item in answer.items]
+        seen = 10 + 2 * case.ratings.histories[row].movies
+        assert answer.source == "model"
+        assert set(shown).isdisjoint(seen.tolist())
+        assert len(set(shown)) == toy.N_MOVIES - seen.size
+
+
+def test_a_saved_bundle_scores_the_same(case: Case, tmp_path: Path) -> None:
+    bundle.save(bundle_of(case), tmp_path)
+    loaded = bundle.load(tmp_path)
+    scorer = family(loaded.card.family).scorer(loaded.arrays)
+    users = np.arange(toy.N_USERS)
+    np.testing.assert_array_equal(
+        scorer.score(users, loaded.histories), case.scores(*range(toy.N_USERS))
+    )
+    stranger = toy.history(2, 5)
+    np.testing.assert_array_equal(scorer.fold_in(stranger), case.scorer.fold_in(stranger))
+    assert case.family.hyper_parameters.model_validate(loaded.card.params) == case.params
+
+
+def test_the_same_seed_gives_the_same_model(case: Case) -> None:
+    again = case.fit(seed=3)
+    assert again.arrays.keys() == case.fitted.arrays.keys()
+    for name, array in case.fitted.arrays.items():
+        np.testing.assert_array_equal(again.arrays[name], array, err_msg=name)
+
+
+def test_the_arrays_hold_no_objects(case: Case) -> None:
+    assert all(array.dtype.kind in "fiu" for array in case.fitted.arrays.values())
+
+
+def test_unknown_hyper_parameters_are_refused(case: Case) -> None:
+    with pytest.raises(ValueError, match="sise"):
+        case.family.hyper_parameters.model_validate({"sise": 4})
+
+
+def test_a_missing_array_is_noticed(case: Case) -> None:
+    for name in case.fitted.arrays:
+        rest = {key: array for key, array in case.fitted.arrays.items() if key != name}
+        with pytest.raises(KeyError):
+            case.family.scorer(rest)
+
+
+def test_early_stopping_keeps_the_best_epoch(learnt: Case) -> None:
+    train, validation = by_time(learnt.ratings)
+    told: list[int] = []
+
+    def ndcg(scorer: Scorer) -> float:
+        return float(scorer.score(np.arange(2), train.histories)[1, 3] > -np.inf)
+
+    fitted = learnt.family.fit(
+        train,
+        learnt.params,
+        seed=0,
+        validation=validation,
+        validation_ndcg=ndcg,
+        on_epoch=lambda epoch, figures: told.append(epoch),
+    )
+    assert told == list(range(len(told)))
+    assert 1 <= fitted.epochs <= len(told)
+    assert all(len(values) == len(told) for values in fitted.curves.values())
+
+
+def test_training_can_be_ended_from_outside(learnt: Case) -> None:
+    class Enough(Exception):
+        pass
+
+    def end(epoch: int, figures: Any) -> None:
+        raise Enough
+
+    with pytest.raises(Enough):
+        learnt.family.fit(learnt.ratings, learnt.params, seed=0, epochs=50, on_epoch=end)
+
+
+def test_fine_tuning_keeps_the_known_and_learns_the_new(learnt: Case, tmp_path: Path) -> None:
+    import keras
+
+    learnt.fitted.keras_model.save(tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    batch, merged = with_two_newcomers(learnt.ratings)
+    tuned = learnt.family.fine_tune(
+        model,
+        learnt.params,
+        old_n_users=toy.N_USERS,
+        batch=batch,
+        merged=merged,
+        validation_split=0.2,
+        patience=3,
+        seed=1,
+    )
+    scorer = learnt.family.scorer(tuned.arrays)
+    scores = scorer.score(np.arange(toy.N_USERS + 2), merged.histories)
+    assert scores.shape == (toy.N_USERS + 2, toy.N_MOVIES)
+    assert np.isfinite(scores).all()
+    first, second = scores[toy.N_USERS :]
+    assert first[7] - first[15] > second[7] - second[15], "newcomers have a taste of their own"
+    assert tuned.arrays.keys() == learnt.fitted.arrays.keys()
+    assert tuned.keras_model is not None
+
+
+def test_a_model_that_learns_nothing_cannot_be_fine_tuned() -> None:
+    popular = case_of("popular")
+    assert popular.fitted.keras_model is None
+    with pytest.raises(BadRequest, match="cannot be fine-tuned"):
+        popular.family.fine_tune(
+            None,
+            popular.params,
+            old_n_users=toy.N_USERS,
+            batch=popular.ratings,
+            merged=popular.ratings,
+            validation_split=0.1,
+            patience=1,
+            seed=0,
+        )
+
+
+def test_the_keras_model_survives_saving_without_custom_code(learnt: Case, tmp_path: Path) -> None:
+    import keras
+
+    model = learnt.fitted.keras_model
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    rows = [
+        np.eye(6, *tensor.shape[1:]) if len(tensor.shape) > 1 else np.arange(6)
+        for tensor in model.inputs
+    ]
+    inputs = rows if len(rows) > 1 else rows[0]
+    np.testing.assert_array_equal(loaded.predict_on_batch(inputs), model.predict_on_batch(inputs))
+
+
+@pytest.mark.parametrize("name", RATING)
+def test_numpy_and_keras_predict_the_same_stars(name: str) -> None:
+    case = case_of(name)
+    users, movies = np.divmod(np.arange(toy.N_USERS * toy.N_MOVIES), toy.N_MOVIES)
+    predicted = case.fitted.keras_model.predict_on_batch([users, movies])
+    np.testing.assert_allclose(
+        case.scores(*range(toy.N_USERS)).ravel(), predicted.ravel(), rtol=1e-4
+    )
+
+
+def test_an_unknown_family_is_named_with_those_there_are() -> None:
+    with pytest.raises(BadRequest, match=r"'svd'; there are: .*emb.*popular"):
+        family("svd")
+
+
+ANSWERING = """
+import sys
+from pathlib import Path
+from moovier.models import bundle
+from moovier.recommending import shelf
+from moovier.recommending.recommender import Recommender
+
+for folder in sys.argv[1:]:
+    answers = Recommender(bundle.load(Path(folder))).recommend([100, 130, 999], 3)
+    assert [len(answer.items) for answer in answers] == [3, 3, 3], answers
+heavy = {"tensorflow", "keras", "mlflow", "pandas", "scipy", "optuna", "dvc", "airflow"}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_answering_imports_nothing_heavy(tmp_path: Path) -> None:
+    folders = [str(bundle.save(bundle_of(case_of(name)), tmp_path / name)) for name in FAMILIES]
+    done = subprocess.run(
+        [sys.executable, "-c", ANSWERING, *folders], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def bundle_of(case: Case) -> bundle.Bundle:
+    return toy.bundle_of(case.family.name, case.params, case.fitted.arrays, case.ratings)
+
+
+def with_two_newcomers(known: Ratings) -> tuple[Ratings, Ratings]:
+    """Ratings of users 12 and 13, one of each taste, mixed; and all ratings there are then."""
+    n = known.n_users
+    rows = [
+        (n + who, movie, stars, 90_000 + movie)
+        for step in range(6)
+        for who, movie, stars in (
+            (0, step, 5.0),
+            (0, 8 + step, 0.5),
+            (1, step, 0.5),
+            (1, 8 + step, 5.0),
+        )
+    ]
+    batch = toy.ratings_of(rows, n + 2)
+    old = np.column_stack([known.users, known.movies, known.stars, known.timestamps])
+    return batch, toy.ratings_of([*old.tolist(), *rows], n + 2)

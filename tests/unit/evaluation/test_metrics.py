@@ -1,0 +1,115 @@
+"""Metrics against scikit-learn and against cases worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import ndcg_score
+
+from moovier.evaluation import metrics
+
+NOBODY = np.array([], dtype=np.int64)
+
+
+def rows(*movies: int) -> np.ndarray:
+    return np.array(movies, dtype=np.int64)
+
+
+@given(
+    order=st.permutations(range(9)),
+    relevant=st.sets(st.integers(0, 8), min_size=1),
+    k=st.integers(1, 9),
+)
+def test_ndcg_is_the_one_of_scikit_learn(order: list[int], relevant: set[int], k: int) -> None:
+    truth = np.isin(np.arange(9), list(relevant)).astype(float)
+    scores = np.empty(9)
+    scores[order] = np.arange(9, 0, -1)
+    expected = ndcg_score([truth], [scores], k=k)
+    top = np.array([order])
+    assert metrics.ndcg_at_k(top, [rows(*relevant)], k)[0] == pytest.approx(expected)
+
+
+def test_metrics_by_hand() -> None:
+    top = np.array([[4, 1, 7], [2, 3, 5], [9, 8, 6], [0, 1, 2]])
+    relevant = [rows(1, 7, 30, 31), rows(2), rows(1, 2), NOBODY]
+    two_of_three = (1 / np.log2(3) + 1 / 2) / (1 + 1 / np.log2(3) + 1 / 2)
+    np.testing.assert_allclose(
+        metrics.ndcg_at_k(top, relevant, 3), [two_of_three, 1, 0, np.nan], rtol=1e-12
+    )
+    np.testing.assert_allclose(metrics.recall_at_k(top, relevant, 3), [2 / 3, 1, 0, np.nan])
+    np.testing.assert_array_equal(metrics.hit_at_k(top, relevant, 3), [1, 1, 0, np.nan])
+    np.testing.assert_array_equal(metrics.hits(top, relevant)[0], [False, True, True])
+
+
+def test_what_stands_behind_place_k_does_not_count() -> None:
+    top, relevant = np.array([[4, 1, 7]]), [rows(7)]
+    assert metrics.ndcg_at_k(top, relevant, 2)[0] == 0
+    assert metrics.recall_at_k(top, relevant, 2)[0] == 0
+    assert metrics.hit_at_k(top, relevant, 2)[0] == 0
+    assert metrics.hit_at_k(top, relevant, 3)[0] == 1
+
+
+def test_recall_can_be_1_with_more_relevant_movies_than_places() -> None:
+    assert metrics.recall_at_k(np.array([[3, 4]]), [rows(1, 2, 3, 4, 5)], 2)[0] == 1
+
+
+def test_padding_is_never_a_hit() -> None:
+    top = np.array([[5, -1, -1]])
+    assert metrics.hits(top, [rows(-1)]).sum() == 0
+    assert metrics.ndcg_at_k(top, [rows(5)], 3)[0] == 1
+    assert metrics.coverage_at_k(top, 3, n_movies=10) == 0.1
+
+
+def test_a_list_shorter_than_k_is_judged_as_if_padded() -> None:
+    short, padded, relevant = np.array([[5, 2]]), np.array([[5, 2, -1, -1]]), [rows(2, 9)]
+    for metric in (metrics.ndcg_at_k, metrics.recall_at_k, metrics.hit_at_k):
+        assert metric(short, relevant, 4) == metric(padded, relevant, 4)
+
+
+def test_lists_and_users_must_match() -> None:
+    with pytest.raises(ValueError, match="1 lists for 2 users"):
+        metrics.ndcg_at_k(np.array([[1, 2]]), [rows(1), rows(2)], 2)
+
+
+def test_coverage_counts_each_movie_once() -> None:
+    top = np.array([[0, 1, 2], [1, 0, 3]])
+    assert metrics.coverage_at_k(top, 2, n_movies=8) == 2 / 8
+    assert metrics.coverage_at_k(top, 3, n_movies=8) == 4 / 8
+
+
+def test_popularity_bias_is_a_mean_percentile() -> None:
+    counts = np.array([10, 0, 0, 5, 0])
+    # Ascending: the three of no rating share ranks 1 to 3, then 5 ratings, then 10.
+    assert metrics.popularity_bias(np.array([[0, 3]]), 2, counts) == pytest.approx((1 + 0.8) / 2)
+    assert metrics.popularity_bias(np.array([[1, -1]]), 2, counts) == pytest.approx(2 / 5)
+    by_id = [metrics.popularity_bias(np.array([[movie]]), 1, counts) for movie in (1, 2, 4)]
+    assert len(set(by_id)) == 1
+
+
+def test_errors_in_stars() -> None:
+    predicted, stars = np.array([3.0, 4.0, 1.0], np.float32), np.array([3.0, 2.0, 2.0])
+    assert metrics.mae(predicted, stars) == pytest.approx(1.0)
+    assert metrics.rmse(predicted, stars) == pytest.approx(np.sqrt(5 / 3))
+
+
+def test_the_bootstrap_covers_the_true_mean_about_as_often_as_it_says() -> None:
+    covered = 0
+    for seed in range(100):
+        values = np.random.default_rng(seed).exponential(2.0, size=80)
+        low, high = metrics.bootstrap(values, seed, draws=300)
+        assert low < values.mean() < high
+        covered += low <= 2.0 <= high
+    assert 85 <= covered <= 99
+
+
+def test_the_bootstrap_repeats_itself_and_leaves_out_users_without_a_value() -> None:
+    values = np.array([0.0, 0.5, np.nan, 1.0, 0.25, np.nan])
+    once = metrics.bootstrap(values, 4)
+    assert once == metrics.bootstrap(values, 4)
+    assert once == metrics.bootstrap(values[~np.isnan(values)], 4)
+    assert once != metrics.bootstrap(values, 5)
+    narrow = metrics.bootstrap(values, 4, level=0.5)
+    assert once[0] <= narrow[0] < narrow[1] <= once[1]
+    assert np.isnan(metrics.bootstrap(np.array([np.nan]), 0)).all()

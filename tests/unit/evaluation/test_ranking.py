@@ -1,0 +1,138 @@
+"""The protocol on a small world whose tables are neither square nor symmetric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
+from moovier.data.movielens import indexed, read_movielens
+from moovier.data.split import Split, time_split
+from moovier.evaluation import ranking
+from moovier.models.popular import PopularScorer
+
+N_USERS, N_MOVIES = 4, 9
+
+
+class Table:
+    """Scores from a (users, movies) table. ``fold_in`` likes old movies of the history least."""
+
+    def __init__(self, scores: Floats) -> None:
+        self.scores = scores
+        self.n_movies = scores.shape[1]
+        self.asked: list[int] = []
+
+    def score(self, users: Ints, histories: Histories) -> Floats:
+        self.asked.append(len(users))
+        return self.scores[users]
+
+    def fold_in(self, history: History) -> Floats:
+        scores = np.zeros(self.n_movies, dtype=np.float32)
+        scores[(history.movies + 1) % self.n_movies] = 1 + np.arange(len(history))
+        return scores
+
+
+def ratings_of(*pairs: tuple[int, int]) -> Ratings:
+    users, movies = np.array(pairs, dtype=np.int64).T
+    n = len(pairs)
+    return Ratings(users, movies, np.full(n, 4, np.float32), np.arange(n), N_USERS, N_MOVIES)
+
+
+KNOWN = ratings_of((0, 0), (0, 1), (1, 8), (3, 2), (3, 0), (3, 5))
+#: Nobody asks user 2.
+TEST = ratings_of((3, 7), (0, 8), (1, 0), (0, 2))
+
+
+def by_number() -> Table:
+    """Everybody prefers low movie numbers, user 3 the highest."""
+    scores = np.tile(-np.arange(N_MOVIES, dtype=np.float32), (N_USERS, 1))
+    scores[3] = np.arange(N_MOVIES)
+    return Table(scores)
+
+
+def test_known_movies_are_never_ranked() -> None:
+    result = ranking.evaluate(by_number(), KNOWN.histories, TEST, k=3)
+    assert result.users.tolist() == [0, 1, 3]
+    assert result.top.tolist() == [[2, 3, 4], [0, 1, 2], [8, 7, 6]]
+
+
+def test_figures_are_per_user_who_has_something_to_find() -> None:
+    result = ranking.evaluate(by_number(), KNOWN.histories, TEST, k=3)
+    half_way = 1 / (1 + 1 / np.log2(3))
+    np.testing.assert_allclose(result.ndcg, [half_way, 1, 1 / np.log2(3)])
+    np.testing.assert_allclose(result.recall, [1 / 2, 1, 1])
+    np.testing.assert_allclose(result.hit, [1, 1, 1])
+    assert result.history.tolist() == [2, 1, 3]
+    assert result.coverage == pytest.approx(8 / 9)
+    assert result.metrics()["ndcg_at_3"] == pytest.approx(result.ndcg.mean())
+    assert result.segments() == {
+        "1-4": (3, pytest.approx(result.ndcg.mean())),
+    }
+
+
+def test_users_and_movies_cannot_be_swapped_unnoticed() -> None:
+    scores = np.random.default_rng(0).normal(size=(N_USERS, N_MOVIES)).astype(np.float32)
+    transposed = Table(np.ascontiguousarray(scores.T))
+    with pytest.raises((IndexError, ValueError)):
+        ranking.evaluate(transposed, KNOWN.histories, TEST, k=3)
+
+
+def test_the_size_of_the_batches_changes_nothing() -> None:
+    scores = np.random.default_rng(1).normal(size=(N_USERS, N_MOVIES)).astype(np.float32)
+    whole, single = Table(scores), Table(scores)
+    one = ranking.evaluate(whole, KNOWN.histories, TEST, k=4, batch=100)
+    other = ranking.evaluate(single, KNOWN.histories, TEST, k=4, batch=1)
+    np.testing.assert_array_equal(one.top, other.top)
+    assert (whole.asked, single.asked) == ([3], [1, 1, 1])
+
+
+def test_the_scores_handed_over_are_not_written_to() -> None:
+    table = by_number()
+    before = table.scores.copy()
+    ranking.evaluate(table, KNOWN.histories, TEST, k=3)
+    np.testing.assert_array_equal(table.scores, before)
+
+
+def test_equal_scores_stand_in_the_order_of_their_rows() -> None:
+    flat = Table(np.zeros((N_USERS, N_MOVIES), dtype=np.float32))
+    result = ranking.evaluate(flat, KNOWN.histories, TEST, k=3)
+    assert result.top.tolist() == [[2, 3, 4], [0, 1, 2], [1, 3, 4]]
+
+
+def test_a_list_ends_where_the_catalogue_does() -> None:
+    result = ranking.evaluate(by_number(), KNOWN.histories, TEST, k=12)
+    assert result.top[0].tolist() == [2, 3, 4, 5, 6, 7, 8, -1, -1, -1, -1, -1]
+    assert result.recall[0] == 1
+
+
+def test_new_people_are_shown_by_their_history_alone() -> None:
+    table = by_number()
+    result = ranking.evaluate(table, KNOWN.histories, TEST, k=2, fold_in=True)
+    assert table.asked == []
+    assert result.top.tolist() == [[2, 3], [0, 1], [6, 1]]
+
+
+def test_nobody_to_judge_by_is_an_error() -> None:
+    with pytest.raises(ValueError, match="nobody"):
+        ranking.evaluate(by_number(), KNOWN.histories, TEST.take(np.array([], dtype=int)))
+
+
+@pytest.fixture(scope="module")
+def real_split(real_data: Path) -> Split:
+    return time_split(indexed(read_movielens(real_data))[1])
+
+
+@pytest.mark.real_data
+def test_popularity_has_the_known_figure_on_the_real_data(real_split: Split) -> None:
+    from moovier.training.fit import both
+
+    known = both(real_split.train, real_split.validation).histories
+    scorer = PopularScorer(known.movie_counts())
+    result = ranking.evaluate(scorer, known, real_split.test)
+    figures = result.metrics()
+    assert result.users.size == 610
+    assert figures["ndcg_at_10"] == pytest.approx(0.087, abs=0.002)
+    assert figures["recall_at_10"] == pytest.approx(0.083, abs=0.002)
+    assert figures["hit_at_10"] == pytest.approx(0.38, abs=0.01)

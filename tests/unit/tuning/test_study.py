@@ -1,0 +1,238 @@
+"""Studies that are resumed, shared, pruned, and that cannot be written to."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import MappingProxyType
+
+import optuna
+import pytest
+from optuna.storages import BaseStorage
+from optuna.trial import TrialState
+
+from moovier.models import families
+from moovier.tuning import study as tuning
+from moovier.tuning.study import StudyError, TrialReport, open_study, run_worker, storage_of
+from tests.unit.tuning.tiny import BEST, EPOCHS, TinyFamily, TinyParams, split
+
+SPLIT = split()
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> TinyFamily:
+    family = TinyFamily()
+    table = MappingProxyType({**families.FAMILIES, "tiny": family})
+    monkeypatch.setattr(families, "FAMILIES", table)
+    return family
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> BaseStorage:
+    return storage_of(tmp_path / "deep" / "study.log")
+
+
+def run(
+    storage: BaseStorage, trials: int, *, worker: int = 0, name: str = "s", seed: int = 0
+) -> list[TrialReport]:
+    """A worker as a task starts it; what it reported."""
+    reports: list[TrialReport] = []
+    run_worker(
+        open_study(storage, name, "tiny", seed=seed, worker=worker),
+        SPLIT,
+        "tiny",
+        worker=worker,
+        trials=trials,
+        seed=seed,
+        threads=1,
+        on_trial=reports.append,
+    )
+    return reports
+
+
+def opened(storage: BaseStorage) -> optuna.Study:
+    return open_study(storage, "s", "tiny", seed=0, worker=0)
+
+
+def test_a_study_is_resumed_where_it_stopped(tiny: TinyFamily, tmp_path: Path) -> None:
+    first = run(storage_of(tmp_path / "study.log"), 2)
+    again = run(storage_of(tmp_path / "study.log"), 4)
+    assert [report.number for report in first + again] == [0, 1, 2, 3]
+    assert len(tiny.fitted) == 4
+    assert run(storage_of(tmp_path / "study.log"), 4) == []
+
+
+def test_what_is_reported_is_what_the_study_keeps(tiny: TinyFamily, storage: BaseStorage) -> None:
+    reports = run(storage, 5)
+    for report, kept in zip(reports, tuning.ended(opened(storage), "tiny"), strict=True):
+        assert (kept.number, kept.params, kept.state) == (
+            report.number,
+            report.params,
+            report.state,
+        )
+        assert kept.value == report.value
+        assert kept.curves["val_loss"] == report.curves["val_loss"]
+    assert reports[0].value == pytest.approx(abs(reports[0].params["lean"] - BEST) + 1 / EPOCHS)
+    assert set(reports[0].curves) == {"loss", "val_loss"}
+
+
+def test_one_worker_repeats_itself(tiny: TinyFamily, tmp_path: Path) -> None:
+    once = run(storage_of(tmp_path / "a.log"), 10, seed=3)
+    again = run(storage_of(tmp_path / "b.log"), 10, seed=3)
+    other = run(storage_of(tmp_path / "c.log"), 10, seed=4)
+    assert [r.params for r in once] == [r.params for r in again]
+    assert [r.params for r in once] != [r.params for r in other]
+
+
+def test_the_search_finds_what_is_good(tiny: TinyFamily, storage: BaseStorage) -> None:
+    run(storage, 25)
+    best = tuning.best(opened(storage), "tiny")
+    assert isinstance(best, TinyParams)
+    assert best.lean == pytest.approx(BEST, abs=0.1)
+
+
+def test_two_workers_share_one_budget(tiny: TinyFamily, tmp_path: Path) -> None:
+    path = tmp_path / "study.log"
+    together = threading.Barrier(2, timeout=60)
+    seen: dict[int, list[TrialReport]] = {}
+
+    def meet(params: object) -> None:
+        if len(tiny.fitted) < 2:
+            together.wait()
+
+    tiny.before_fit = meet
+    threads = [
+        threading.Thread(
+            target=lambda worker=worker: seen.update(
+                {worker: run(storage_of(path), 12, worker=worker)}
+            )
+        )
+        for worker in (0, 1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert seen[0]
+    assert seen[1]
+    numbers = sorted(report.number for reports in seen.values() for report in reports)
+    # Both may see the last free place at one moment.
+    assert numbers in (list(range(12)), list(range(13)))
+    leans = [report.params["lean"] for reports in seen.values() for report in reports]
+    assert len(set(leans)) == len(leans), "workers draw from seeds of their own"
+
+
+def test_a_dead_predecessors_trial_is_failed_and_run_again(
+    tiny: TinyFamily, storage: BaseStorage
+) -> None:
+    lost = opened(storage).ask({"lean": optuna.distributions.FloatDistribution(0.0, 1.0)})
+    lost.set_user_attr("worker", 0)
+    others = opened(storage).ask({"lean": optuna.distributions.FloatDistribution(0.0, 1.0)})
+    others.set_user_attr("worker", 1)
+    reports = run(storage, 4)
+    states = {trial.number: trial.state for trial in opened(storage).get_trials()}
+    assert states[lost.number] is TrialState.FAIL
+    assert states[others.number] is TrialState.RUNNING, "the other worker may be alive"
+    assert reports[0].params["lean"] == lost.params["lean"]
+    assert len(reports) == 3
+
+
+def test_a_trial_that_nobody_signed_is_left_alone_for_a_while(
+    tiny: TinyFamily, storage: BaseStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unsigned = opened(storage).ask()
+    run(storage, 2)
+    assert opened(storage).get_trials()[unsigned.number].state is TrialState.RUNNING
+    monkeypatch.setattr(tuning, "SIGNED_WITHIN_S", 0.0)
+    run(storage, 2)
+    assert opened(storage).get_trials()[unsigned.number].state is TrialState.FAIL
+
+
+def test_a_bad_trial_is_ended_early(tiny: TinyFamily, storage: BaseStorage) -> None:
+    study = opened(storage)
+    for lean in (0.5, 0.6, 0.8, 0.9, 0.7, 0.0):
+        study.enqueue_trial({"lean": lean})
+    reports = run(storage, 6)
+    assert [report.state for report in reports] == ["complete"] * 5 + ["pruned"]
+    assert reports[-1].value is None
+    assert tiny.epochs_run[-1] == tuning.WARM_UP_EPOCHS + 1
+    best = tuning.best(opened(storage), "tiny")
+    assert isinstance(best, TinyParams)
+    assert best.lean == 0.7
+
+
+def test_a_training_that_breaks_fails_its_trial_and_says_so(
+    tiny: TinyFamily, storage: BaseStorage
+) -> None:
+    def break_down(params: object) -> None:
+        raise ZeroDivisionError("nothing left")
+
+    tiny.before_fit = break_down
+    with pytest.raises(ZeroDivisionError):
+        run(storage, 3)
+    assert [trial.state for trial in opened(storage).get_trials()] == [TrialState.FAIL]
+    assert tuning.best(opened(storage), "tiny") is None
+    tiny.before_fit = lambda params: None
+    assert len(run(storage, 3)) == 3
+
+
+def test_an_interrupted_trial_leaves_nobody_waiting(tiny: TinyFamily, storage: BaseStorage) -> None:
+    def interrupt(params: object) -> None:
+        raise KeyboardInterrupt
+
+    tiny.before_fit = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run(storage, 3)
+    assert [trial.state for trial in opened(storage).get_trials()] == [TrialState.FAIL]
+
+
+def test_without_a_completed_trial_nothing_is_best(tiny: TinyFamily, storage: BaseStorage) -> None:
+    study = opened(storage)
+    assert tuning.best(study, "tiny") is None
+    assert tuning.ended(study, "tiny") == []
+    study.tell(study.ask(), state=TrialState.PRUNED)
+    assert tuning.best(study, "tiny") is None
+
+
+def test_families_that_rank_are_maximised(storage: BaseStorage) -> None:
+    study = open_study(storage, "ease", "ease", seed=0, worker=0)
+    assert study.direction is optuna.study.StudyDirection.MAXIMIZE
+    study = open_study(storage, "emb", "emb", seed=0, worker=0)
+    assert study.direction is optuna.study.StudyDirection.MINIMIZE
+
+
+def test_a_study_where_no_folder_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StudyError, match="cannot be opened"):
+        storage_of(tmp_path / "file" / "study.log")
+
+
+def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
+    with pytest.raises(StudyError, match=r"postgresql://127\.0\.0\.1:9/x") as caught:
+        storage_of("postgresql://ann:secret@127.0.0.1:9/x")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_disk_that_fills_up_is_said(
+    tiny: TinyFamily, storage: BaseStorage, tmp_path: Path
+) -> None:
+    class Full:
+        """Takes three more lines, as a disk that is nearly full."""
+
+        def __init__(self, backend: object) -> None:
+            self.backend, self.left = backend, 3
+
+        def read_logs(self, number: int) -> object:
+            return self.backend.read_logs(number)  # type: ignore[attr-defined]
+
+        def append_logs(self, logs: object) -> None:
+            self.left -= 1
+            if self.left < 0:
+                raise OSError(28, "No space left on device")
+            self.backend.append_logs(logs)  # type: ignore[attr-defined]
+
+    study = opened(storage)
+    backend = storage._backend  # type: ignore[attr-defined]
+    storage._backend = Full(backend)  # type: ignore[attr-defined]
+    with pytest.raises(StudyError, match="No space left"):
+        run_worker(study, SPLIT, "tiny", worker=0, trials=2, seed=0, threads=1)

@@ -1,0 +1,96 @@
+"""A family that costs nothing to train, so that studies can be tested without Keras.
+
+A model is one number, ``lean``. Its error is the distance of ``lean`` from 0.7, and falls with
+the epochs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
+from moovier.data.split import Split, time_split
+from moovier.models.family import (
+    Arrays,
+    Fitted,
+    HyperParameters,
+    OnEpoch,
+    Scorer,
+    Trial,
+    ValidationNdcg,
+)
+
+EPOCHS = 6
+BEST = 0.7
+
+
+class TinyParams(HyperParameters):
+    size: int = 1
+    lean: float = 0.5
+
+
+class TinyScorer:
+    def __init__(self, n_movies: int) -> None:
+        self.n_movies = n_movies
+
+    def score(self, users: Ints, histories: Histories) -> Floats:
+        return np.zeros((len(users), self.n_movies), dtype=np.float32)
+
+    def fold_in(self, history: History) -> Floats:
+        return np.zeros(self.n_movies, dtype=np.float32)
+
+
+class TinyFamily:
+    name = "tiny"
+    learns: Literal["ranking", "rating"] = "rating"
+    hyper_parameters: type[HyperParameters] = TinyParams
+
+    def __init__(self) -> None:
+        self.fitted: list[HyperParameters] = []
+        self.epochs_run: list[int] = []
+        #: Called at the start of each fit; may raise.
+        self.before_fit: Any = lambda params: None
+
+    def search_space(self, trial: Trial) -> HyperParameters:
+        return TinyParams(lean=trial.suggest_float("lean", 0.0, 1.0))
+
+    def fit(
+        self,
+        train: Ratings,
+        params: HyperParameters,
+        *,
+        seed: int,
+        validation: Ratings | None = None,
+        validation_ndcg: ValidationNdcg | None = None,
+        epochs: int | None = None,
+        on_epoch: OnEpoch | None = None,
+    ) -> Fitted:
+        assert isinstance(params, TinyParams)
+        self.before_fit(params)
+        self.fitted.append(params)
+        self.epochs_run.append(0)
+        curve = []
+        for epoch in range(EPOCHS):
+            curve.append(abs(params.lean - BEST) + 1 / (1 + epoch))
+            self.epochs_run[-1] += 1
+            if on_epoch is not None:
+                on_epoch(epoch, {"loss": 0.0, "val_loss": curve[-1]})
+        return Fitted({"n_movies": np.array(train.n_movies)}, None, EPOCHS, {"val_loss": curve})
+
+    def fine_tune(self, *args: Any, **options: Any) -> Fitted:
+        raise NotImplementedError
+
+    def scorer(self, arrays: Arrays) -> Scorer:
+        return TinyScorer(int(arrays["n_movies"]))
+
+
+def split() -> Split:
+    """Three users, five movies, ten ratings each at most."""
+    users = np.repeat(np.arange(3), 5)
+    movies = np.tile(np.arange(5), 3)
+    n = users.size
+    return time_split(
+        Ratings(users, movies, np.full(n, 3, np.float32), np.arange(n), 3, 5), test_share=0.3
+    )
