@@ -1,0 +1,279 @@
+"""The models that a service holds: the champion, always, and a few others as they are asked for.
+
+Everything here may block on MLflow or the disk, so the service calls it from a worker thread;
+:meth:`Shelf.loaded` alone never waits. What is loaded goes on answering whatever happens to
+MLflow: the champion is also kept on disk, so that a restart without MLflow serves it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import orjson
+
+from moovier.errors import (
+    BundleError,
+    MoovierError,
+    RegistryError,
+    RegistryUnavailable,
+    UnknownModel,
+)
+from moovier.models import bundle, popular
+from moovier.models.bundle import Bundle
+from moovier.recommending.recommender import Recommender
+from moovier.registry.client import Registry
+from moovier.registry.version import CHAMPION, Version
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for which "there is no such model" is remembered, so that wrong names cost MLflow
+#: little. A model that is registered meanwhile is found after that, or by :meth:`Shelf.refresh`.
+UNKNOWN_FOR_S = 2.0
+#: Wrong names remembered at most.
+_MOST_UNKNOWN = 1000
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One version in memory. ``key`` is its folder's name: two registries may share a number."""
+
+    number: int
+    name: str
+    key: str
+    recommender: Recommender
+
+
+class Shelf:
+    """Loaded models by name, alias or version number. Safe to share between threads."""
+
+    def __init__(self, registry: Registry, folder: Path, *, capacity: int) -> None:
+        """``folder``: where bundles are kept; ``capacity``: models beside the champion."""
+        self._registry = registry
+        self._folder = folder
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._refreshing = threading.Lock()
+        self._loading = threading.Lock()
+        self._others: OrderedDict[str, Loaded] = OrderedDict()
+        # What each name, number and alias means, as of the last look that went well.
+        self._known: dict[str, Version] = {}
+        self._unknown: dict[str, float] = {}
+        self._names: list[str] | None = None
+        self._stand_in: Loaded | None = None
+        self.champion: Loaded | None = None
+        #: Why the last look at the registry failed; None when it went well.
+        self.trouble: str | None = None
+
+    def restore(self) -> None:
+        """Load the champion that was served last from the disk, if it is there and whole."""
+        try:
+            kept = orjson.loads(self._kept_file.read_bytes())
+            self._names = [str(name) for name in kept["names"]]
+            self.champion = _load(self._folder / kept["folder"], kept["number"], kept["name"])
+        except FileNotFoundError:
+            return
+        except (OSError, KeyError, TypeError, ValueError, MoovierError) as error:
+            logger.warning("the champion kept on disk cannot be used: %s", error)
+
+    def refresh(self) -> None:
+        """Look at the registry once: take over a new champion, remember the names there are.
+
+        A champion that cannot be loaded or does not score is refused and the old one kept.
+        """
+        # One at a time, so that a look that started later is never overwritten by an older one.
+        with self._refreshing:
+            try:
+                versions = self._registry.versions()
+                with self._lock:
+                    self._names = list(dict.fromkeys(version.name for version in versions))
+                    self._known = _meanings(versions)
+                    self._unknown.clear()
+                self._take_over(self._known.get(CHAMPION), versions)
+                self.trouble = None
+            except (MoovierError, OSError) as error:
+                if self.trouble is None:
+                    logger.warning("keeping what is loaded: %s", error)
+                self.trouble = str(error)
+
+    def names(self) -> list[str]:
+        """The names that the registry had at the last look that went well, newest first.
+
+        Raises:
+            RegistryUnavailable: there never was one.
+        """
+        if self._names is None:
+            self.refresh()
+        if self._names is None:
+            raise RegistryUnavailable(self.trouble or "MLflow was not asked yet")
+        return list(self._names)
+
+    def loaded(self, name: str | None) -> Loaded | None:
+        """The model called ``name``, None for the default one, if it is in memory; never waits."""
+        champion = self.champion
+        if name is None:
+            return champion or self._stand_in
+        if champion is not None and name == CHAMPION:
+            return champion
+        with self._lock:
+            version = self._known.get(name)
+        return None if version is None else self._in_memory(version)
+
+    def default(self) -> Loaded:
+        """The champion; before there is one, what is popular, if any model was registered.
+
+        Raises:
+            RegistryError: there is neither, or MLflow does not say.
+        """
+        if self.loaded(None) is None:
+            self.refresh()
+        found = self.loaded(None)
+        if found is None:
+            raise RegistryError(
+                self.trouble or "no model has been trained yet; the first retraining makes one"
+            )
+        return found
+
+    def get(self, name: str) -> Loaded:
+        """The model called ``name``, loaded if need be.
+
+        Raises:
+            UnknownModel: there is none.
+            RegistryError, BundleError: it is not in memory and cannot be had now.
+        """
+        found = self.loaded(name)
+        if found is not None:
+            return found
+        try:
+            version = self._version(name)
+        except UnknownModel:
+            raise
+        except RegistryError:
+            # Started while MLflow is away, it knows the champion from its disk alone.
+            champion = self.champion
+            if champion is None or name not in (champion.name, str(champion.number)):
+                raise
+            return champion
+        with self._loading:  # two requests for one model download it once
+            model = self._in_memory(version) or self._fetch(version)
+            with self._lock:
+                if self.champion is None or model.key != self.champion.key:
+                    self._others[model.key] = model
+                    while len(self._others) > self._capacity:
+                        self._others.popitem(last=False)
+        return model
+
+    def count(self) -> int:
+        """Models in memory."""
+        with self._lock:
+            return len(self._others) + (self.champion is not None)
+
+    @property
+    def _kept_file(self) -> Path:
+        return self._folder / "champion.json"
+
+    def _version(self, name: str) -> Version:
+        """What ``name`` meant at the last look, else what the registry says now."""
+        with self._lock:
+            known = self._known.get(name)
+        if known is not None:
+            return known
+        if time.monotonic() - self._unknown.get(name, -UNKNOWN_FOR_S) < UNKNOWN_FOR_S:
+            raise UnknownModel(name[:200], self._names or ())
+        try:
+            version = self._registry.resolve(name)
+        except UnknownModel:
+            self._remember_unknown(name)
+            raise
+        with self._lock:
+            self._known[name] = version
+        return version
+
+    def _take_over(self, champion: Version | None, versions: Sequence[Version]) -> None:
+        """Load the champion, or the newest of ``versions`` as a stand-in, if it is new."""
+        if champion is not None:
+            if self.champion is None or self.champion.key != _key(champion):
+                self.champion = self._in_memory(champion) or self._fetch(champion)
+                logger.info("champion is now %s (version %d)", champion.name, champion.number)
+            self._stand_in = None
+            self._keep(champion)
+        elif versions and self.champion is None and self._stand_in is None:
+            newest = self._fetch(versions[0])
+            self._stand_in = replace(
+                newest, name="popular", recommender=_popularity(newest.recommender.bundle)
+            )
+
+    def _in_memory(self, version: Version) -> Loaded | None:
+        champion = self.champion
+        if champion is not None and champion.key == _key(version):
+            return champion
+        with self._lock:
+            found = self._others.get(_key(version))
+            if found is not None:
+                self._others.move_to_end(found.key)
+            return found
+
+    def _fetch(self, version: Version) -> Loaded:
+        folder = self._registry.download_bundle(version, self._folder / _key(version))
+        return _load(folder, version.number, version.name)
+
+    def _remember_unknown(self, name: str) -> None:
+        with self._lock:
+            if len(self._unknown) >= _MOST_UNKNOWN:
+                self._unknown.clear()
+            self._unknown[name] = time.monotonic()
+
+    def _keep(self, champion: Version) -> None:
+        """Write down what to serve after a restart, whole or not at all."""
+        said = {
+            "number": champion.number,
+            "name": champion.name,
+            "folder": _key(champion),
+            "names": self._names,
+        }
+        content = orjson.dumps(said)
+        if self._kept_file.exists() and self._kept_file.read_bytes() == content:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # Another worker may be writing the same at this moment.
+        temporary = self._kept_file.with_suffix(f".{os.getpid()}")
+        temporary.write_bytes(content)
+        temporary.replace(self._kept_file)
+
+
+def _key(version: Version) -> str:
+    return f"{version.number}-{version.run_id}"
+
+
+def _meanings(versions: Sequence[Version]) -> dict[str, Version]:
+    """Every alias, number and display name, which means its newest version."""
+    meanings: dict[str, Version] = {}
+    for version in sorted(versions, key=lambda version: version.number):
+        meanings |= dict.fromkeys((version.name, str(version.number), *version.aliases), version)
+    return meanings
+
+
+def _load(folder: Path, number: int, name: str) -> Loaded:
+    """Read, check and try a bundle.
+
+    Raises:
+        BundleError: it is altered, incomplete, or does not score.
+    """
+    recommender = Recommender(bundle.load(folder))
+    try:
+        recommender.smoke()
+    except (ValueError, IndexError, FloatingPointError) as error:
+        raise BundleError(f"{name} (version {number}) does not score: {error}") from error
+    return Loaded(number, name, folder.name, recommender)
+
+
+def _popularity(of: Bundle) -> Recommender:
+    """The same people and catalogue, scored by how often a movie was rated."""
+    card = of.card.model_copy(update={"family": popular.NAME})
+    return Recommender(replace(of, card=card, arrays={"counts": of.histories.movie_counts()}))

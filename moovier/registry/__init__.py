@@ -1,0 +1,1 @@
+"""The only room that speaks MLflow: runs, versions, aliases, the promotion gate."""

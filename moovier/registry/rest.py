@@ -1,0 +1,142 @@
+"""MLflow's REST interface over httpx, with time-outs and one mapping of its errors.
+
+https://mlflow.org/docs/latest/api_reference/rest-api.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from moovier.errors import RegistryError, RegistryUnavailable
+
+API = "/api/2.0/mlflow"
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
+PROXIED = "mlflow-artifacts"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_CHUNK = 1 << 20
+
+
+class NotThere(RegistryError):
+    """MLflow answered that it has no such thing."""
+
+
+class Rest:
+    """One MLflow server. Safe to share between threads."""
+
+    def __init__(self, tracking_uri: str, timeout_s: float) -> None:
+        """
+        Raises:
+            RegistryError: ``tracking_uri`` is not an http(s) address.
+        """
+        url = _address(tracking_uri)
+        #: Without user and password, fit for a message.
+        self.address = str(url.copy_with(userinfo=b"")).rstrip("/")
+        self._http = httpx.Client(
+            base_url=url,
+            timeout=httpx.Timeout(timeout_s),
+            # A proxy from the environment must not stand between two processes of one machine.
+            trust_env=url.host not in _LOOPBACK,
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, **params: str | int) -> dict[str, Any]:
+        """GET ``path`` below the API's root, e.g. ``/model-versions/get``."""
+        return self._call("GET", API + path, params=params)
+
+    def send(self, method: str, path: str, body: Mapping[str, str]) -> dict[str, Any]:
+        """POST or DELETE with a JSON body."""
+        return self._call(method, API + path, json=dict(body))
+
+    def ping(self) -> None:
+        """
+        Raises:
+            RegistryUnavailable: the server does not answer.
+        """
+        # Not /health: that one stays green while the API refuses the host name.
+        self._call("GET", f"{API}/experiments/get", params={"experiment_id": "0"})
+
+    def download(self, artifact_uri: str, file: str, to: Path) -> Path:
+        """Write one artefact of a proxied store to ``to``.
+
+        Raises:
+            NotThere: the store has no such file.
+            RegistryError: the store is not proxied by the server, or refused.
+        """
+        path = self._artifact_path(artifact_uri, file)
+        try:
+            with self._http.stream("GET", path) as answer:
+                if answer.is_error:
+                    answer.read()
+                    self._raise_for(answer)
+                with to.open("wb") as target:
+                    for chunk in answer.iter_bytes(_CHUNK):
+                        target.write(chunk)
+        except httpx.HTTPError as error:
+            raise self._unavailable(error) from error
+        return to
+
+    def _artifact_path(self, artifact_uri: str, file: str) -> str:
+        url = httpx.URL(artifact_uri)
+        if url.scheme != PROXIED:
+            raise RegistryError(
+                f"the artefacts lie at {url.scheme}://…, which only MLflow itself may read; run "
+                "`mlflow server` with --serve-artifacts and --artifacts-destination"
+            )
+        parts = (*PurePosixPath(url.path.lstrip("/")).parts, *PurePosixPath(file).parts)
+        if ".." in parts:
+            raise RegistryError(f"artefact path {file!r} leaves its folder")
+        return f"{ARTIFACTS}/{'/'.join(quote(part, safe='') for part in parts)}"
+
+    def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            answer = self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise self._unavailable(error) from error
+        if answer.is_error:
+            self._raise_for(answer)
+        try:
+            value = answer.json()
+        except ValueError as error:
+            raise self._foreign() from error
+        if not isinstance(value, dict):
+            raise self._foreign()
+        return value
+
+    def _raise_for(self, answer: httpx.Response) -> None:
+        try:
+            body = answer.json()
+            code, message = body["error_code"], body["message"]
+        except (ValueError, KeyError, TypeError):
+            code, message = "", answer.text.strip()[:200]
+        if code == "RESOURCE_DOES_NOT_EXIST" or (answer.status_code == 404 and code):
+            raise NotThere(message)
+        if answer.status_code in (502, 503, 504):
+            raise RegistryUnavailable(f"MLflow at {self.address} is not ready: {message}")
+        raise RegistryError(f"MLflow answered {answer.status_code}: {message}")
+
+    def _unavailable(self, error: httpx.HTTPError) -> RegistryUnavailable:
+        return RegistryUnavailable(
+            f"MLflow at {self.address} does not answer ({type(error).__name__}); start it with "
+            "`moovier up`, or set MLFLOW_TRACKING_URI to where it runs"
+        )
+
+    def _foreign(self) -> RegistryError:
+        return RegistryError(f"what answers at {self.address} is not MLflow")
+
+
+def _address(tracking_uri: str) -> httpx.URL:
+    wanted = "MLFLOW_TRACKING_URI must be a server's address, such as http://127.0.0.1:5000"
+    try:
+        url = httpx.URL(tracking_uri)
+    except httpx.InvalidURL as error:
+        raise RegistryError(f"{wanted}: {error}") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise RegistryError(f"{wanted}, not {url.scheme or tracking_uri!r}")
+    return url

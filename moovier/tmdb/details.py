@@ -1,0 +1,109 @@
+"""The movie object that answers hold: TMDB's movie details, field for field.
+
+https://developer.themoviedb.org/reference/movie-details
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moovier.data.catalogue import Movie
+
+#: TMDB's ids of the genres that MovieLens names. TMDB's name where it differs from MovieLens's;
+#: None where TMDB has no such genre.
+GENRES: dict[str, tuple[int | None, str]] = {
+    "Action": (28, "Action"),
+    "Adventure": (12, "Adventure"),
+    "Animation": (16, "Animation"),
+    "Children": (10751, "Family"),
+    "Comedy": (35, "Comedy"),
+    "Crime": (80, "Crime"),
+    "Documentary": (99, "Documentary"),
+    "Drama": (18, "Drama"),
+    "Fantasy": (14, "Fantasy"),
+    "Film-Noir": (None, "Film-Noir"),
+    "Horror": (27, "Horror"),
+    "IMAX": (None, "IMAX"),
+    "Musical": (10402, "Music"),
+    "Mystery": (9648, "Mystery"),
+    "Romance": (10749, "Romance"),
+    "Sci-Fi": (878, "Science Fiction"),
+    "Thriller": (53, "Thriller"),
+    "War": (10752, "War"),
+    "Western": (37, "Western"),
+}
+
+#: Every field of TMDB's movie details, in its order.
+FIELDS = (
+    "adult",
+    "backdrop_path",
+    "belongs_to_collection",
+    "budget",
+    "genres",
+    "homepage",
+    "id",
+    "imdb_id",
+    "original_language",
+    "original_title",
+    "overview",
+    "popularity",
+    "poster_path",
+    "production_companies",
+    "production_countries",
+    "release_date",
+    "revenue",
+    "runtime",
+    "spoken_languages",
+    "status",
+    "tagline",
+    "title",
+    "video",
+    "vote_average",
+    "vote_count",
+)
+
+
+def from_catalogue(movie: Movie) -> dict[str, Any]:
+    """The details object with what the catalogue knows; every other field is None.
+
+    ``id`` is TMDB's, None where MovieLens has none; ``release_date`` is the year alone.
+    """
+    known = {
+        "genres": [_genre(name) for name in movie.genres],
+        "id": movie.tmdb_id,
+        "imdb_id": movie.imdb_id,
+        "original_title": natural_title(movie.title),
+        "release_date": None if movie.year is None else str(movie.year),
+        "title": natural_title(movie.title),
+    }
+    return {field: known.get(field) for field in FIELDS}
+
+
+def from_tmdb(answer: dict[str, Any]) -> dict[str, Any]:
+    """TMDB's answer with exactly the fields of the object; one that it lacks is None."""
+    return {field: answer.get(field) for field in FIELDS}
+
+
+def natural_title(title: str) -> str:
+    """MovieLens's ``"Matrix, The"`` as ``"The Matrix"``; another title in brackets stays."""
+    head, bracket, tail = title.partition(" (")
+    stem, comma, article = head.rpartition(", ")
+    if comma and article in _ARTICLES:
+        glue = "" if article.endswith("'") else " "
+        head = f"{article}{glue}{stem}"
+    return head + bracket + tail
+
+
+#: Articles that MovieLens moves behind a title, in the languages that it has most films of.
+_ENGLISH = {"The", "A", "An"}
+_FRENCH = {"Le", "La", "Les", "L'", "Un", "Une"}
+_ITALIAN = {"Il", "Lo", "I", "Gli"}
+_SPANISH = {"El", "Los", "Las"}
+_GERMAN = {"Der", "Die", "Das"}
+_DUTCH_AND_NORDIC = {"De", "Het", "Den", "Det", "En"}
+_ARTICLES = _ENGLISH | _FRENCH | _ITALIAN | _SPANISH | _GERMAN | _DUTCH_AND_NORDIC
+
+
+def _genre(name: str) -> dict[str, Any]:
+    number, own_name = GENRES.get(name, (None, name))
+    return {"id": number, "name": own_name}

@@ -1,0 +1,1 @@
+"""Stand-ins for services that tests cannot call, or must be able to break."""

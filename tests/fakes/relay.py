@@ -1,0 +1,74 @@
+"""A TCP relay before a real server, so that the server can go away without being stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+
+class Relay:
+    """Passes bytes on to a server until it is cut; ``address`` takes the server's place."""
+
+    def __init__(self, address: str) -> None:
+        target = urlsplit(address)
+        self._target = (target.hostname or "127.0.0.1", target.port or 80)
+        self._open: set[socket.socket] = set()
+        self._cut = False
+        relay = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                relay._pass_on(self.request)
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def cut(self) -> None:
+        """Drop what is open, and everything new at once."""
+        self._cut = True
+        for end in list(self._open):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        self._cut = False
+
+    def close(self) -> None:
+        self.cut()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        if self._cut:
+            return
+        with socket.create_connection(self._target) as server:
+            ends = {client, server}
+            self._open |= ends
+            back = threading.Thread(target=_copy, args=(server, client), daemon=True)
+            back.start()
+            _copy(client, server)
+            back.join()
+            self._open -= ends
+
+
+@contextlib.contextmanager
+def relay_before(address: str) -> Iterator[Relay]:
+    relay = Relay(address)
+    try:
+        yield relay
+    finally:
+        relay.close()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)

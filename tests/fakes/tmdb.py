@@ -1,0 +1,155 @@
+"""A TMDB over real HTTP that can be well, slow, full, broken or strict about its key."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+V3_KEY = "0123456789abcdef0123456789abcdef"
+V4_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJ0ZXN0In0.c2lnbmF0dXJl"
+
+#: The first movie of the original's example answer, as TMDB gives it.
+BRAVEHEART: dict[str, Any] = {
+    "adult": False,
+    "backdrop_path": "/8lBcqakI3F19NWkXdqE0M8W76b9.jpg",
+    "belongs_to_collection": None,
+    "budget": 72000000,
+    "genres": [
+        {"id": 28, "name": "Action"},
+        {"id": 18, "name": "Drama"},
+        {"id": 36, "name": "History"},
+        {"id": 10752, "name": "War"},
+    ],
+    "homepage": "",
+    "id": 197,
+    "imdb_id": "tt0112573",
+    "original_language": "en",
+    "original_title": "Braveheart",
+    "overview": "Enraged at the slaughter of Murron, his new bride and childhood love, Scottish "
+    "warrior William Wallace slays a platoon of the local English lord's soldiers. This leads the "
+    "village to revolt and, eventually, the entire country to rise up against English rule.",
+    "popularity": 60.035,
+    "poster_path": "/or1gBugydmjToAEq7OZY0owwFk.jpg",
+    "production_companies": [
+        {
+            "id": 4564,
+            "logo_path": None,
+            "name": "Icon Entertainment International",
+            "origin_country": "GB",
+        },
+        {
+            "id": 7965,
+            "logo_path": None,
+            "name": "The Ladd Company",
+            "origin_country": "US",
+        },
+        {"id": 11353, "logo_path": None, "name": "B.H. Finance C.V.", "origin_country": ""},
+    ],
+    "production_countries": [{"iso_3166_1": "US", "name": "United States of America"}],
+    "release_date": "1995-05-24",
+    "revenue": 213216216,
+    "runtime": 177,
+    "spoken_languages": [
+        {"english_name": "English", "iso_639_1": "en", "name": "English"},
+        {"english_name": "French", "iso_639_1": "fr", "name": "Français"},
+        {"english_name": "Latin", "iso_639_1": "la", "name": "Latin"},
+        {"english_name": "Gaelic", "iso_639_1": "gd", "name": ""},
+    ],
+    "status": "Released",
+    "tagline": "Every man dies. Not every man truly lives.",
+    "title": "Braveheart",
+    "video": False,
+    "vote_average": 7.936,
+    "vote_count": 9488,
+}
+
+
+@dataclass
+class FakeTmdb:
+    """What it does with the next requests; ``asked`` lists the movie ids, as they came."""
+
+    delay_s: float = 0.0
+    #: Statuses of the next answers, first to last; after them, and for None, it is well.
+    statuses: list[int | None] = field(default_factory=list)
+    #: Answers every request with this status.
+    status: int | None = None
+    retry_after: str | None = None
+    #: Sent in place of details.
+    body: bytes | None = None
+    missing: set[int] = field(default_factory=set)
+    asked: list[int] = field(default_factory=list)
+    most_at_once: int = 0
+    address: str = ""
+    _at_once: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, path: str, headers: Any) -> tuple[int, dict[str, str], bytes]:
+        url = urlsplit(path)
+        id_ = int(url.path.removeprefix("/3/movie/"))
+        with self._lock:
+            self.asked.append(id_)
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+            status = self.status or (self.statuses.pop(0) if self.statuses else None)
+        time.sleep(self.delay_s)
+        with self._lock:
+            self._at_once -= 1
+        key = parse_qs(url.query).get("api_key") == [V3_KEY]
+        if not key and headers.get("authorization") != f"Bearer {V4_TOKEN}":
+            return 401, {}, b'{"status_code": 7, "status_message": "Invalid API key"}'
+        if status is not None:
+            extra = {"Retry-After": self.retry_after} if self.retry_after else {}
+            return status, extra, b'{"status_message": "not now"}'
+        if id_ in self.missing:
+            return 404, {}, b'{"status_code": 34}'
+        if self.body is not None:
+            return 200, {}, self.body
+        # TMDB adds fields as the years go by.
+        return 200, {}, json.dumps({**details(id_), "origin_country": ["US"]}).encode()
+
+
+def details(id_: int) -> dict[str, Any]:
+    """TMDB's details of a movie."""
+    return BRAVEHEART if id_ == 197 else {**BRAVEHEART, "id": id_, "title": f"TMDB's {id_}"}
+
+
+@contextlib.contextmanager
+def fake_tmdb() -> Iterator[FakeTmdb]:
+    tmdb = FakeTmdb()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            status, headers, body = tmdb.answer(self.path, self.headers)
+            with contextlib.suppress(ConnectionError):
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """Clients that hang up are part of the tests."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    tmdb.address = f"http://127.0.0.1:{server.server_address[1]}/3"
+    try:
+        yield tmdb
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,50 @@
+"""Models in a real registry, for tests."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+from moovier.data.movielens import indexed, read_movielens
+from moovier.jobs.registration import tags_of, track, write_model
+from moovier.models.bundle import Bundle, Card, DataFacts, display_name
+from moovier.models.families import family
+from moovier.registry.version import Version
+from moovier.settings import Settings
+
+
+def register(settings: Settings, folder: Path, model: Bundle, keras_model: Any = None) -> Version:
+    """Register ``model``, not promoted. ``folder`` is for files on their way."""
+    name, key = model.card.name, uuid.uuid4().hex
+    tracking = track(settings)
+    run_id = tracking.start(name, retraining=key, part="train")
+    written = write_model(folder / key, model, keras_model)
+    return tracking.register(written, name, run_id=run_id, key=key, tags=tags_of(model.card, {}))
+
+
+def register_trained(
+    settings: Settings, folder: Path, data: Path, family_name: str, size: int
+) -> Version:
+    """Train one epoch on the MovieLens folder ``data`` and register the model."""
+    movielens = read_movielens(data)
+    index, ratings, catalogue = indexed(movielens)
+    kind = family(family_name)
+    params = kind.hyper_parameters(size=size)
+    fitted = kind.fit(ratings, params, seed=0, epochs=1)
+    facts = DataFacts(
+        name=movielens.name,
+        hash=movielens.hash,
+        synthetic=movielens.synthetic,
+        ratings=len(ratings),
+        users=int(index.users.size),
+        movies=len(catalogue),
+    )
+    card = Card(
+        name=display_name(family_name, size, 0),
+        family=family_name,
+        params=params.model_dump(mode="json"),
+        data=facts,
+    )
+    model = Bundle(card, index, ratings.histories, catalogue, fitted.arrays)
+    return register(settings, folder, model, fitted.keras_model)

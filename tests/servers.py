@@ -1,0 +1,86 @@
+"""Real servers for tests: own folder, free port, own process group, ended by their group."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+START_S = 120.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its address, its process, and the folder with all it wrote."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+
+def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def mlflow_server(folder: Path, port: int | None = None) -> Iterator[Server]:
+    """MLflow with SQLite and proxied artefacts in ``folder``; what it holds survives a restart."""
+    port = port or free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--workers", "1"]
+    command += ["--artifacts-destination", str(folder / "artifacts"), "--serve-artifacts"]
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    with (folder / "mlflow.log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+        )
+    try:
+        _wait(f"{address}/api/2.0/mlflow/experiments/get?experiment_id=0", process, folder)
+        yield Server(address, process, folder)
+    finally:
+        end_group(process)
+
+
+def end_group(process: subprocess.Popen[bytes], patience_s: float = 10.0) -> None:
+    """End a process that leads its group, and all of the group."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience_s)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], folder: Path) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(url, trust_env=False, timeout=2.0).is_success:
+                return
+        time.sleep(0.2)
+    log = (folder / "mlflow.log").read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"MLflow did not start:\n{log}")

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from moovier.registry.client import Registry
+from moovier.registry.tracking import Tracking
+from moovier.registry.version import Version
+from tests.servers import Server
+from tests.toys import toy_model
+
+Publish = Callable[..., Version]
+
+
+@pytest.fixture
+def registry(mlflow: Server) -> Registry:
+    """An empty registered model of this test's own."""
+    return Registry(mlflow.address, f"moovier-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def tracking(mlflow: Server, registry: Registry) -> Tracking:
+    return Tracking(registry, mlflow.address, registry.model_name)
+
+
+@pytest.fixture
+def publish(tracking: Tracking, tmp_path: Path) -> Publish:
+    """Registers a toy model; each call is a new version."""
+
+    def publish(name: str = "moovier_popular_1_trained_0", **tags: str) -> Version:
+        key = uuid.uuid4().hex
+        run_id = tracking.start(name, retraining=key, part="train")
+        folder = toy_model(tmp_path / key, name)
+        return tracking.register(folder, name, run_id=run_id, key=key, tags=tags)
+
+    return publish

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import uuid
+from pathlib import Path
+
+import httpx
+import pytest
+
+from moovier.errors import RegistryUnavailable
+from moovier.models.bundle import DataFacts
+from moovier.registry.client import Registry
+from moovier.registry.tracking import Tracking
+from tests.servers import Server, free_port
+from tests.toys import toy_bundle, toy_model
+
+NAME = "moovier_popular_1_trained_0"
+
+
+def run_of(server: Server, run_id: str) -> dict[str, dict[str, object]]:
+    """The run as MLflow's API shows it."""
+    answer = httpx.get(f"{server.address}/api/2.0/mlflow/runs/get", params={"run_id": run_id})
+    run: dict[str, dict[str, object]] = answer.raise_for_status().json()["run"]
+    return run
+
+
+def pairs(entries: object) -> dict[str, object]:
+    assert isinstance(entries, list)
+    return {entry["key"]: entry["value"] for entry in entries}
+
+
+def test_a_part_is_one_run_however_often_it_is_started(mlflow: Server, tracking: Tracking) -> None:
+    parent = tracking.start("retraining", retraining="k1", part="retraining")
+    child = tracking.start("trial 0", retraining="k1", part="trial-0", parent=parent)
+    tracking.finish(child, "FAILED")
+    assert tracking.start("trial 0", retraining="k1", part="trial-0", parent=parent) == child
+    assert tracking.start("trial 0", retraining="k2", part="trial-0") != child
+    run = run_of(mlflow, child)
+    assert run["info"]["status"] == "RUNNING"
+    assert pairs(run["data"]["tags"])["mlflow.parentRunId"] == parent
+
+
+def test_what_is_logged_can_be_read(mlflow: Server, tracking: Tracking) -> None:
+    run_id = tracking.start("fit", retraining="k", part="fit")
+    curves = {"loss": [0.9, 0.7, 0.6], "val_loss": [0.8, 0.75, 0.78]}
+    tracking.log(run_id, params={"size": 10}, metrics={"ndcg_at_10": 0.12}, curves=curves)
+    tracking.log_curves_picture(run_id, curves, NAME)
+    tracking.log_data(run_id, toy_bundle().card.data)
+    tracking.finish(run_id)
+    run = run_of(mlflow, run_id)
+    assert pairs(run["data"]["params"]) == {"size": "10"}
+    assert pairs(run["data"]["metrics"]) == {"ndcg_at_10": 0.12, "loss": 0.6, "val_loss": 0.78}
+    (used,) = run["inputs"]["dataset_inputs"]  # type: ignore[union-attr]
+    assert used["dataset"]["digest"] == "toy.dir"
+    history = httpx.get(
+        f"{mlflow.address}/api/2.0/mlflow/metrics/get-history",
+        params={"run_id": run_id, "metric_key": "loss"},
+    ).json()["metrics"]
+    assert [(point["step"], point["value"]) for point in history] == [(1, 0.9), (2, 0.7), (3, 0.6)]
+    picture = httpx.get(
+        f"{mlflow.address}/get-artifact",
+        params={"run_uuid": run_id, "path": "learning_curves.png"},
+    ).content
+    assert picture.startswith(b"\x89PNG")
+
+
+def test_more_points_than_one_request_carries(mlflow: Server, tracking: Tracking) -> None:
+    run_id = tracking.start("long", retraining="k", part="long")
+    tracking.log(run_id, curves={"loss": [1 / (epoch + 1) for epoch in range(1500)]})
+    assert pairs(run_of(mlflow, run_id)["data"]["metrics"]) == {"loss": 1 / 1500}
+
+
+def test_a_digest_of_the_real_set_fits(mlflow: Server, tracking: Tracking) -> None:
+    digest = "7a07225112ccf8cdc73da1f2d56610d0.dir"
+    facts = DataFacts(
+        name="ml-latest-small", hash=digest, synthetic=False, ratings=1, users=1, movies=1
+    )
+    run_id = tracking.start("data", retraining="k", part="data")
+    tracking.log_data(run_id, facts)
+    (used,) = run_of(mlflow, run_id)["inputs"]["dataset_inputs"]  # type: ignore[union-attr]
+    assert used["dataset"]["digest"] == digest
+    assert json.loads(used["dataset"]["source"])["synthetic"] is False
+
+
+def test_registering_twice_gives_the_same_version(
+    registry: Registry, tracking: Tracking, tmp_path: Path
+) -> None:
+    run_id = tracking.start("fit", retraining="k", part="fit")
+    folder = toy_model(tmp_path / "model")
+    tags = {"family": "popular", "metrics": '{"ndcg_at_10": 0.087}'}
+    first = tracking.register(folder, NAME, run_id=run_id, key="k:popular", tags=tags)
+    again = tracking.register(folder, NAME, run_id=run_id, key="k:popular", tags=tags)
+    other = tracking.register(folder, NAME, run_id=run_id, key="k2:popular", tags=tags)
+    assert (first.number, again.number, other.number) == (1, 1, 2)
+    assert (first.name, first.family, first.run_id) == (NAME, "popular", run_id)
+    assert first.metrics == {"ndcg_at_10": 0.087}
+
+
+_REGISTER = """
+    import os, signal, sys
+    from pathlib import Path
+    from moovier.registry.client import Registry
+    from moovier.registry.tracking import Tracking
+    from mlflow import MlflowClient
+
+    address, model, folder, step = sys.argv[1:]
+    registry = Registry(address, model)
+    tracking = Tracking(registry, address, model)
+
+    def dying(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(MlflowClient, step, dying)
+    run = tracking.start("fit", retraining="k", part="fit")
+    tracking.register(Path(folder), "{name}", run_id=run, key="k:x", tags={{}})
+"""
+
+
+@pytest.mark.parametrize(
+    "step", ["log_model_artifacts", "finalize_logged_model", "create_model_version"]
+)
+def test_a_registration_killed_half_way_shows_nothing_and_is_done_again(
+    mlflow: Server, registry: Registry, tracking: Tracking, tmp_path: Path, step: str
+) -> None:
+    folder = toy_model(tmp_path / "model")
+    script = textwrap.dedent(_REGISTER).format(name=NAME)
+    killed = subprocess.run(
+        [sys.executable, "-c", script, mlflow.address, registry.model_name, str(folder), step],
+        check=False,
+        capture_output=True,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    assert registry.names() == []
+    run_id = tracking.start("fit", retraining="k", part="fit")
+    version = tracking.register(folder, NAME, run_id=run_id, key="k:x", tags={})
+    assert registry.names() == [NAME]
+    assert registry.download_bundle(version, tmp_path / "bundle").exists()
+
+
+def test_a_server_that_is_not_there_is_said_at_once() -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(RegistryUnavailable, match="does not answer"):
+        Tracking(Registry(address), address, f"moovier-{uuid.uuid4().hex}")

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.tmdb import FakeTmdb, fake_tmdb
+
+
+@pytest.fixture
+def tmdb(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTmdb]:
+    # The developer's proxy is not asked for what lies on this machine.
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with fake_tmdb() as tmdb:
+        yield tmdb

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from moovier.data.catalogue import Movie
+from moovier.tmdb.details import FIELDS, from_catalogue, from_tmdb, natural_title
+from tests.fakes.tmdb import BRAVEHEART
+
+
+def test_the_fields_are_those_of_the_original_answer() -> None:
+    assert tuple(BRAVEHEART) == FIELDS
+
+
+def test_tmdbs_answer_is_passed_on_field_for_field() -> None:
+    assert from_tmdb({**BRAVEHEART, "origin_country": ["US"]}) == BRAVEHEART
+    assert from_tmdb({"id": 1})["title"] is None
+
+
+def test_the_catalogue_fills_what_it_knows() -> None:
+    movie = Movie(110, "Braveheart", 1995, ("Action", "Drama", "War"), "tt0112573", 197)
+    filled = from_catalogue(movie)
+    assert tuple(filled) == FIELDS
+    assert {name: value for name, value in filled.items() if value is not None} == {
+        "genres": [
+            {"id": 28, "name": "Action"},
+            {"id": 18, "name": "Drama"},
+            {"id": 10752, "name": "War"},
+        ],
+        "id": 197,
+        "imdb_id": "tt0112573",
+        "original_title": "Braveheart",
+        "release_date": "1995",
+        "title": "Braveheart",
+    }
+
+
+def test_a_movie_of_which_little_is_known() -> None:
+    filled = from_catalogue(Movie(1, "Untitled", None, ("Film-Noir", "Space Opera"), None, None))
+    assert filled["id"] is filled["imdb_id"] is filled["release_date"] is None
+    assert filled["genres"] == [
+        {"id": None, "name": "Film-Noir"},
+        {"id": None, "name": "Space Opera"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("title", "natural"),
+    [
+        ("Matrix, The", "The Matrix"),
+        ("Beautiful Mind, A", "A Beautiful Mind"),
+        (
+            "City of Lost Children, The (Cité des enfants perdus, La)",
+            "The City of Lost Children (Cité des enfants perdus, La)",
+        ),
+        ("Avventura, L' (Adventure, The)", "L'Avventura (Adventure, The)"),
+        ("Good, the Bad and the Ugly, The", "The Good, the Bad and the Ugly"),
+        ("Me, Myself & Irene", "Me, Myself & Irene"),
+        ("10,000 BC", "10,000 BC"),
+        ("", ""),
+    ],
+)
+def test_articles_go_back_to_the_front(title: str, natural: str) -> None:
+    assert natural_title(title) == natural
