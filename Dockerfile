@@ -1,0 +1,40 @@
+# syntax=docker/dockerfile:1
+# Three images from one lock. Each installs its extras only, in the versions that the lock names.
+#   serving   answers requests: no TensorFlow, no Airflow, no MLflow
+#   training  Airflow and all that its tasks need; also runs the fine-tuning service
+
+FROM python:3.11-slim-bookworm AS base
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PYTHONUNBUFFERED=1 \
+    UV_COMPILE_BYTECODE=1 \
+    UV_NO_CACHE=1 \
+    UV_SYSTEM_PYTHON=1
+RUN pip install uv==0.13.9 \
+    && useradd --uid 1000 --create-home moovier \
+    && install --directory --owner moovier --group moovier /var/lib/moovier
+WORKDIR /opt/moovier
+COPY pyproject.toml requirements.lock README.md LICENSE ./
+
+FROM base AS serving
+# The dependencies first: they change less often than the code.
+RUN uv pip install --constraint requirements.lock --requirements pyproject.toml --extra serve
+COPY moovier moovier
+COPY bentos bentos
+RUN uv pip install --no-deps .
+USER moovier
+ENV MOOVIER_HOME=/var/lib/moovier MOOVIER_PROJECT=/opt/moovier
+EXPOSE 8000
+
+FROM base AS training
+RUN uv pip install --constraint requirements.lock --requirements pyproject.toml \
+    --extra train --extra serve --extra orchestrate
+COPY moovier moovier
+COPY bentos bentos
+COPY dags dags
+COPY data data
+COPY .dvc .dvc
+COPY .dvcignore ./
+RUN uv pip install --no-deps . && chown -R moovier data .dvc
+USER moovier
+ENV MOOVIER_HOME=/var/lib/moovier MOOVIER_PROJECT=/opt/moovier AIRFLOW_HOME=/var/lib/moovier/airflow

@@ -1,0 +1,65 @@
+"""Fetch the ratings, check them, and tell Airflow that there are new ones."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Asset, dag, task
+
+RATINGS = Asset("moovier_ratings")
+#: Has as many slots as LocalExecutor has workers, so that no task is queued without a worker.
+POOL = "moovier"
+FACTS = ("name", "hash", "synthetic", "ratings", "users", "movies", "report")
+
+
+@dag(
+    schedule="@daily",
+    catchup=False,
+    max_active_runs=1,
+    tags=["moovier"],
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(seconds=15),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=10),
+        "pool": POOL,
+    },
+    doc_md="""
+    ### Ratings in
+
+    Fetches the data set through DVC (else from GroupLens, else the synthetic sample), checks
+    every row, and emits the asset `moovier_ratings` with the data's hash. That starts
+    `moovier_retrain`, which does nothing when the champion was trained on the same data.
+
+    Bad data fails the run before any training: the task's log lists file, row and reason. The
+    last good model keeps serving.
+    """,
+)
+def moovier_ingest() -> None:
+    @task(doc_md="Brings the data set into the workspace and says which one it is.")
+    def pull() -> dict[str, Any]:
+        from moovier.jobs import ingest
+
+        return dict(ingest.pull())
+
+    @task(outlets=[RATINGS], doc_md="Checks every row; emits the asset with the data's facts.")
+    def validate(pulled: dict[str, Any], *, outlet_events: Any = None) -> dict[str, Any]:
+        from airflow.sdk.exceptions import AirflowFailException
+
+        from moovier.errors import InvalidData
+        from moovier.jobs import ingest
+
+        try:
+            report = ingest.validate(pulled)
+        except InvalidData as error:
+            # The same rows are as bad on the next attempt.
+            raise AirflowFailException("\n".join([str(error), *error.problems])) from error
+        facts = {key: report[key] for key in FACTS}
+        outlet_events[RATINGS].extra = facts
+        return facts
+
+    validate(pull())
+
+
+moovier_ingest()

@@ -1,0 +1,45 @@
+"""The command line: a door. Each command reads the settings, calls one function, shows the result.
+
+Heavy imports stay inside the commands, so that `moovier --help` comes at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from moovier.cli.data import data_app
+from moovier.cli.models import promote, rollback, show
+from moovier.cli.recommend import recommend
+from moovier.cli.train import train, tune
+from moovier.cli.up import down, serve, up
+from moovier.errors import MoovierError
+
+app = typer.Typer(
+    help="Movie recommendations that keep themselves up to date.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(recommend)
+app.command()(train)
+app.command()(tune)
+app.command("models")(show)
+app.command()(promote)
+app.command()(rollback)
+app.command()(serve)
+app.command()(up)
+app.command()(down)
+app.add_typer(data_app, name="data")
+
+
+def main() -> None:
+    """Run the command line; an expected error is one message and exit code 1, no traceback."""
+    from rich.console import Console
+
+    try:
+        app()
+    except MoovierError as error:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"error: {error}", style="red", markup=False)
+        sys.exit(1)

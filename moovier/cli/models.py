@@ -1,0 +1,96 @@
+"""`moovier models`, `moovier promote` and `moovier rollback`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from moovier.settings import load_settings
+
+if TYPE_CHECKING:
+    from moovier.registry.client import Registry
+    from moovier.registry.version import Version
+
+Reason = Annotated[str | None, typer.Option(help="Why; kept on the version.")]
+
+
+def show(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, one object a version.")
+    ] = False,
+) -> None:
+    """List the registered models, newest first."""
+    versions = _registry().versions()
+    if as_json:
+        typer.echo(json.dumps([_facts(version) for version in versions], indent=2))
+    elif versions:
+        _print(versions)
+    else:
+        typer.echo("no model is registered yet; `moovier up` or `moovier train` makes the first")
+
+
+def promote(
+    model: Annotated[str, typer.Argument(help="Name, alias or version number.")],
+    reason: Reason = None,
+) -> None:
+    """Make a model the champion: the service follows within seconds."""
+    registry = _registry()
+    champion = registry.promote(registry.resolve(model), reason or "promoted by hand")
+    typer.echo(f"champion: {champion.name} (version {champion.number})")
+
+
+def rollback(reason: Reason = None) -> None:
+    """Give the title back to the previous champion: the service follows within seconds."""
+    champion = _registry().rollback(reason or "rolled back by hand")
+    typer.echo(f"champion: {champion.name} (version {champion.number})")
+
+
+def _registry() -> Registry:
+    from moovier.registry.client import Registry
+
+    settings = load_settings()
+    return Registry(settings.mlflow_tracking_uri, settings.registered_model)
+
+
+def _facts(version: Version) -> dict[str, object]:
+    return {
+        "name": version.name,
+        "version": version.number,
+        "aliases": list(version.aliases),
+        "family": version.family,
+        "parent": version.parent,
+        "metrics": dict(version.metrics),
+        "data": {key: version.tags.get(f"data_{key}") for key in ("name", "hash")},
+        "synthetic": version.tags.get("synthetic") == "true",
+        "gate": version.tags.get("gate"),
+        "gate_reasons": version.tags.get("gate_reasons"),
+        "created_at": version.created_at.isoformat(),
+    }
+
+
+def _print(versions: list[Version]) -> None:
+    # One space between columns: a name, an alias and a data set then fit 80 columns.
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for heading in ("model", "version", "alias", "NDCG@10", "data", "created"):
+        right = heading in ("version", "NDCG@10")
+        table.add_column(heading, justify="right" if right else "left", overflow="fold")
+    for version in versions:
+        ndcg = version.metrics.get("ndcg_at_10")
+        synthetic = version.tags.get("synthetic") == "true"
+        table.add_row(
+            version.name,
+            str(version.number),
+            ", ".join(version.aliases),
+            "" if ndcg is None else f"{ndcg:.4f}",
+            version.tags.get("data_name", "") + ("*" if synthetic else ""),
+            f"{version.created_at:%Y-%m-%d}",
+            style="bold" if "champion" in version.aliases else None,
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    if any(version.tags.get("synthetic") == "true" for version in versions):
+        console.print("* SYNTHETIC ratings: generated, not real people's", style="yellow")

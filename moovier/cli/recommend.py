@@ -1,0 +1,76 @@
+"""`moovier recommend`: a list of movies for each user, as a table, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from moovier.settings import load_settings
+
+_COLUMNS = ("user", "rank", "movie_id", "title", "year", "genres", "imdb_id", "tmdb_id", "score")
+
+
+def recommend(
+    user: Annotated[list[int], typer.Option(help="MovieLens user id; repeat for several.")],
+    top_k: Annotated[int, typer.Option(help="Movies for each user, 1 to 1,000.")] = 10,
+    model: Annotated[
+        str | None, typer.Option(help="Name, alias or version number; else the champion.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="Also write all of it to this CSV file.")
+    ] = None,
+) -> None:
+    """Recommend movies that these users have not rated; the service need not be running."""
+    from moovier.jobs import recommend as job
+
+    found = job.recommend(user, top_k, model, settings=load_settings())
+    if csv_file is not None:
+        _write_csv(csv_file, found["answers"])
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        _print(found)
+
+
+def _write_csv(file: Path, answers: list[dict[str, Any]]) -> None:
+    try:
+        target = file.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise typer.BadParameter(f"cannot write {file}: {error.strerror}") from error
+    with target:
+        writer = csv.DictWriter(target, _COLUMNS)
+        writer.writeheader()
+        for answer in answers:
+            for rank, item in enumerate(answer["items"], start=1):
+                row = {"user": answer["user"], "rank": rank, "movie_id": item["id"]}
+                row |= {name: item[name] for name in _COLUMNS if name in item}
+                writer.writerow(row | {"genres": "|".join(item["genres"])})
+
+
+def _print(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"model {found['model']}, version {found['version']}")
+    if found["synthetic"]:
+        console.print("SYNTHETIC ratings: the users are generated, not real", style="yellow")
+    for answer in found["answers"]:
+        unknown = (
+            " is not known to the model: what is popular" if answer["source"] != "model" else ""
+        )
+        console.print(f"\nuser {answer['user']}{unknown}", style="bold")
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(justify="right")
+        table.add_column(ratio=3, overflow="ellipsis", no_wrap=True)
+        table.add_column()
+        table.add_column(ratio=2, overflow="ellipsis", no_wrap=True, style="dim")
+        for rank, item in enumerate(answer["items"], start=1):
+            year = "" if item["year"] is None else str(item["year"])
+            table.add_row(str(rank), item["title"], year, ", ".join(item["genres"]))
+        console.print(table)

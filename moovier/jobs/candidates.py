@@ -1,0 +1,245 @@
+"""The candidates of a retraining: trained, evaluated once on the hold-out, and kept whole."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from moovier.data.split import by_time, time_split
+from moovier.errors import BadRequest, InvalidData
+from moovier.evaluation.ranking import RankingResult, evaluate
+from moovier.jobs.dataset import Dataset, read_dataset
+from moovier.jobs.plan import Plan, Recipe, read_json, write_json
+from moovier.jobs.registration import (
+    EVALUATION,
+    connect,
+    read_evaluation,
+    track,
+    write_evaluation,
+    write_model,
+)
+from moovier.models.bundle import Bundle, Card, display_name
+from moovier.models.families import family
+from moovier.models.neumf import NAME as EMBEDDINGS
+from moovier.models.popular import NAME as POPULAR
+from moovier.registry.folders import replaced
+from moovier.registry.gate import Contender
+from moovier.registry.tracking import Tracking
+from moovier.registry.version import Version
+from moovier.settings import Settings
+from moovier.training import fit
+from moovier.training.fit import Trained
+
+OnProgress = Callable[[str], None]
+_FACTS = "candidate.json"
+_MODEL = "model"
+
+
+class Candidate(BaseModel):
+    """A trained candidate: its card says how good it is, ``run_id`` where its training is.
+
+    ``validation_ndcg`` (NDCG@10, 0 to 1) is what candidates are chosen by: the hold-out is for
+    the one comparison with the champion.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: Recipe
+    card: Card
+    run_id: str
+    validation_ndcg: float
+
+
+def model_folder(plan: Plan, recipe_id: str) -> Path:
+    """The MLflow model of a candidate, with bundle and evaluation beside it."""
+    return plan.candidates_folder / recipe_id / _MODEL
+
+
+def kept(plan: Plan) -> list[Candidate]:
+    """The candidates that are trained, in no particular order."""
+    files = plan.candidates_folder.glob(f"*/{_FACTS}")
+    return [Candidate.model_validate(read_json(file)) for file in files]
+
+
+def recipes(plan: Plan, family_name: str, tuned: Mapping[str, Any] | None) -> list[Recipe]:
+    """What the family has to train: its defaults, the tuned ones, the champion's recipe.
+
+    ``tuned`` are the best hyper-parameters found, None where no trial ended well. A recipe that
+    comes twice is trained once.
+    """
+    space = family(family_name).hyper_parameters
+    if family_name == EMBEDDINGS:
+        defaults = {f"{family_name}-{size}": {"size": size} for size in plan.embedding_sizes}
+    else:
+        defaults = {f"{family_name}-default": {}}
+    wanted = [
+        Recipe(
+            id=name,
+            kind="default",
+            family=family_name,
+            params=space.model_validate(changed).model_dump(mode="json"),
+        )
+        for name, changed in defaults.items()
+    ]
+    if tuned is not None:
+        name = f"{family_name}-tuned"
+        wanted.append(Recipe(id=name, kind="tuned", family=family_name, params=dict(tuned)))
+    if plan.champion is not None and plan.champion.family == family_name:
+        wanted.append(plan.champion)
+    there: list[Recipe] = []
+    for recipe in wanted:
+        if all(recipe.params != other.params for other in there):
+            there.append(recipe)
+    return there
+
+
+def make(plan: Plan, recipe: Recipe, settings: Settings, on_progress: OnProgress) -> Candidate:
+    """Train the candidate and keep it; one that is kept already comes back as it is."""
+    folder = plan.candidates_folder / recipe.id
+    if (there := read_json(folder / _FACTS)) is not None:
+        return Candidate.model_validate(there)
+    kind = family(recipe.family)
+    params = kind.hyper_parameters.model_validate(recipe.params)
+    name = display_name(recipe.family, params.size, 0)
+    data = read_dataset(plan.data_folder)
+    on_progress(f"training {name} ({recipe.kind})")
+    tracking = track(settings)
+    run_id = tracking.start(
+        f"{name} ({recipe.kind})", retraining=plan.key, part=recipe.id, parent=plan.run_id
+    )
+    trained, result = _fit(plan, recipe, data, settings)
+    served = fit.refit(
+        data.ratings,
+        recipe.family,
+        params,
+        epochs=trained.fitted.epochs,
+        seed=plan.seed,
+        threads=settings.train_threads,
+    )
+    card = Card(
+        name=name,
+        family=recipe.family,
+        params=recipe.params,
+        epochs=trained.fitted.epochs,
+        data=plan.data,
+        metrics=result.metrics(),
+    )
+    candidate = Candidate(
+        recipe=recipe, card=card, run_id=run_id, validation_ndcg=trained.validation_ndcg
+    )
+    # Logged first: a candidate that is kept is never looked at again.
+    tracking.log(
+        run_id,
+        params={"family": recipe.family, "recipe": recipe.kind, **recipe.params},
+        metrics={
+            **card.metrics,
+            "validation_ndcg_at_10": trained.validation_ndcg,
+            "epochs": float(card.epochs),
+            "fit_s": trained.fit_s,
+        },
+        curves=trained.fitted.curves,
+    )
+    tracking.log_curves_picture(run_id, trained.fitted.curves, name)
+    tracking.log_data(run_id, plan.data)
+    tracking.finish(run_id)
+    with replaced(folder) as temporary:
+        model = temporary / _MODEL
+        whole = Bundle(card, data.index, data.ratings.histories, data.catalogue, served.arrays)
+        write_model(model, whole, served.keras_model)
+        write_evaluation(model / EVALUATION, data.index.users[result.users], result.ndcg)
+        write_json(temporary / _FACTS, candidate.model_dump(mode="json"))
+    return candidate
+
+
+def evaluate_popularity(plan: Plan, data: Dataset, tracking: Tracking) -> None:
+    """Evaluate recommending what is popular on the hold-out and keep it beside the plan.
+
+    Raises:
+        InvalidData: nobody has enough ratings to hold some out.
+    """
+    rest, test = by_time(data.ratings)
+    if not len(test):
+        raise InvalidData(
+            f"{data.facts.name}: nobody has more than one rating, so none can be held out"
+        )
+    counts = rest.histories.movie_counts()
+    result = evaluate(family(POPULAR).scorer({"counts": counts}), rest.histories, test)
+    write_evaluation(plan.popularity_file, data.index.users[result.users], result.ndcg)
+    run_id = tracking.start("popularity", retraining=plan.key, part=POPULAR, parent=plan.run_id)
+    tracking.log(run_id, metrics=result.metrics())
+    tracking.log_data(run_id, plan.data)
+    tracking.finish(run_id)
+
+
+def result_of_popularity(plan: Plan) -> Contender:
+    """Popularity on the plan's hold-out."""
+    return read_evaluation(plan.popularity_file, "popularity")
+
+
+def result_of(plan: Plan, candidate: Candidate, name: str | None = None) -> Contender:
+    """A kept candidate on the plan's hold-out, under its own name or ``name``."""
+    file = model_folder(plan, candidate.recipe.id) / EVALUATION
+    return read_evaluation(file, name or candidate.card.name)
+
+
+def result_of_champion(
+    plan: Plan, champion: Version, settings: Settings, on_progress: OnProgress
+) -> Contender | None:
+    """The champion on the plan's hold-out; where it has no result there, its recipe's.
+
+    None where there is neither: its family or parameters are no longer known. See
+    docs/decisions/promotion-gate.md.
+    """
+    if champion.tags.get("hold_out") == plan.hold_out:
+        with tempfile.TemporaryDirectory() as folder:
+            file = connect(settings).download_file(champion, EVALUATION, Path(folder) / EVALUATION)
+            if file is not None:
+                return read_evaluation(file, champion.name)
+    recipe = _recipe(champion)
+    if recipe is None:
+        return None
+    name = f"{champion.name} trained on the same data"
+    for candidate in kept(plan):
+        if candidate.recipe.family == recipe.family and candidate.recipe.params == recipe.params:
+            return result_of(plan, candidate, name)
+    on_progress(f"training {name}, to compare with")
+    data = read_dataset(plan.data_folder)
+    _, result = _fit(plan, recipe, data, settings)
+    return Contender(name, data.index.users[result.users], result.ndcg)
+
+
+def recipe_of(champion: Version, hold_out: str) -> Recipe | None:
+    """The champion's recipe; None where it has a result on this hold-out, or can no longer be
+    trained."""
+    return None if champion.tags.get("hold_out") == hold_out else _recipe(champion)
+
+
+def _recipe(champion: Version) -> Recipe | None:
+    try:
+        space = family(champion.family).hyper_parameters
+        params = space.model_validate_json(champion.tags["params"]).model_dump(mode="json")
+    except (BadRequest, KeyError, ValidationError):
+        # It was made by a version that had other families or other parameters.
+        return None
+    return Recipe(
+        id=f"{champion.family}-champion-{champion.number}",
+        kind="champion",
+        family=champion.family,
+        params=params,
+    )
+
+
+def _fit(
+    plan: Plan, recipe: Recipe, data: Dataset, settings: Settings
+) -> tuple[Trained, RankingResult]:
+    """Fit on the training part, stop by the validation part, evaluate once on the test part."""
+    split = time_split(data.ratings)
+    params = family(recipe.family).hyper_parameters.model_validate(recipe.params)
+    trained = fit.train(
+        split, recipe.family, params, seed=plan.seed, threads=settings.train_threads
+    )
+    return trained, fit.evaluate(trained, split)

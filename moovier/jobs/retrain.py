@@ -1,0 +1,279 @@
+"""The stages of a retraining, one function each: see `dags/moovier_retrain.py` for their order.
+
+Plans, candidates and decisions are plain dictionaries, so that Airflow can hand them on.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from moovier.jobs import candidates, ingest, search
+from moovier.jobs.candidates import Candidate
+from moovier.jobs.dataset import keep_dataset
+from moovier.jobs.plan import (
+    Plan,
+    RetrainConfig,
+    hold_out,
+    key_of,
+    plan_file,
+    read_json,
+    write_json,
+)
+from moovier.jobs.registration import connect, tags_of, track
+from moovier.registry.gate import decide
+from moovier.registry.version import CHAMPION
+from moovier.settings import Settings, load_settings
+
+OnProgress = Callable[[str], None]
+
+
+def prepare(
+    config: RetrainConfig | Mapping[str, Any],
+    *,
+    key: str | None = None,
+    only_new_data: bool = False,
+    settings: Settings | None = None,
+) -> dict[str, Any] | None:
+    """Fetch and check the data, open the parent run, and lay out the work: the plan.
+
+    ``key`` names the retraining: the same key goes on where it was left. With
+    ``only_new_data`` the answer is None when the champion was trained on the same data, unless
+    the configuration forces it.
+
+    Raises:
+        BadRequest: the configuration makes no sense.
+        DataError: the data set cannot be had or must not be used.
+        RegistryUnavailable: MLflow does not answer.
+    """
+    settings = settings or load_settings()
+    config = RetrainConfig.of(config)
+    config.learning()  # refused before anything is fetched
+    registry = connect(settings)
+    champion = registry.alias(CHAMPION)
+    pulled = ingest.pull(config.data, settings=settings)
+    known = champion is not None and champion.tags.get("data_hash") == pulled["hash"]
+    if only_new_data and known and not config.force:
+        return None
+
+    key = key_of(settings, config, pulled["hash"], key)
+    folder = settings.path("retrain", key)
+    laid_out = read_json(plan_file(folder))
+    # Data that must not be used are found before a run is opened.
+    data = None if laid_out else keep_dataset(folder / "data", settings, pulled)
+    tracking = track(settings)
+    run_id = tracking.start(f"retraining {key}", retraining=key, part="retraining")
+    if data is None:
+        there = Plan.model_validate(laid_out)
+        return there.model_copy(update={"run_id": run_id}).model_dump(mode="json")
+    plan = Plan.of(
+        config,
+        settings,
+        folder=folder,
+        run_id=run_id,
+        data=data.facts,
+        first=champion is None,
+        recipe=None if champion is None else candidates.recipe_of(champion, hold_out(data.facts)),
+    )
+    candidates.evaluate_popularity(plan, data, tracking)
+    tracking.log(run_id, params=config.model_dump(mode="json"))
+    tracking.log_data(run_id, data.facts)
+    write_json(plan_file(folder), plan.model_dump(mode="json"))
+    return plan.model_dump(mode="json")
+
+
+def tune(
+    plan: Mapping[str, Any], family: str, worker: int, *, settings: Settings | None = None
+) -> dict[str, Any]:
+    """Work on the family's study until it has the plan's trials, all workers together.
+
+    Returns the family, the number of finished trials and the best value so far.
+    """
+    settings = settings or load_settings()
+    whole = Plan.model_validate(plan)
+    if whole.done_file.exists():
+        return {"family": family, "trials": whole.trials, "best": None}
+    return search.run_worker(whole, family, worker, settings)
+
+
+def train(
+    plan: Mapping[str, Any],
+    family: str,
+    *,
+    settings: Settings | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[dict[str, Any]]:
+    """Train and evaluate the family's candidates; each one's facts. Those there are are kept."""
+    settings = settings or load_settings()
+    whole = Plan.model_validate(plan)
+    if (done := read_json(whole.done_file)) is not None:
+        return [one for one in done["candidates"] if one["recipe"]["family"] == family]
+    return [
+        candidates.make(whole, recipe, settings, on_progress or _silent).model_dump(mode="json")
+        for recipe in candidates.recipes(whole, family, search.best_params(whole, family, settings))
+    ]
+
+
+def register(
+    plan: Mapping[str, Any],
+    trained: Sequence[Mapping[str, Any]],
+    *,
+    settings: Settings | None = None,
+) -> list[int]:
+    """Make a version of each trained candidate, once, however often it runs; their numbers.
+
+    Best last: a name means its newest version, so where two candidates share one it means the
+    better of them.
+    """
+    settings = settings or load_settings()
+    whole = Plan.model_validate(plan)
+    tracking = track(settings)
+    numbers = []
+    for one in sorted(map(Candidate.model_validate, trained), key=lambda one: one.validation_ndcg):
+        version = tracking.register(
+            candidates.model_folder(whole, one.recipe.id),
+            one.card.name,
+            run_id=one.run_id,
+            key=f"{whole.key}:{one.recipe.id}",
+            tags=tags_of(
+                one.card,
+                {
+                    "retraining": whole.key,
+                    "candidate": one.recipe.id,
+                    "recipe": one.recipe.kind,
+                    "hold_out": whole.hold_out,
+                },
+            ),
+        )
+        numbers.append(version.number)
+    return numbers
+
+
+def gate(
+    plan: Mapping[str, Any],
+    versions: Sequence[int],
+    *,
+    settings: Settings | None = None,
+    on_progress: OnProgress | None = None,
+) -> dict[str, Any]:
+    """Compare the best of ``versions`` with the champion and with popularity, on one hold-out.
+
+    The one that is best on the validation part becomes ``challenger``. Said once: run again,
+    also after the promotion, it gives the same answer.
+    """
+    settings = settings or load_settings()
+    whole = Plan.model_validate(plan)
+    if (said := read_json(whole.decision_file)) is not None:
+        return dict(said)
+    registry = connect(settings)
+    registered = [registry.resolve(str(number)) for number in versions]
+    trained = {one.recipe.id: one for one in candidates.kept(whole)}
+    chosen = max(registered, key=lambda version: trained[version.tags["candidate"]].validation_ndcg)
+    challenger = candidates.result_of(whole, trained[chosen.tags["candidate"]])
+    champion = registry.alias(CHAMPION)
+    rival, note = None, []
+    if champion is not None:
+        rival = candidates.result_of_champion(whole, champion, settings, on_progress or _silent)
+        if rival is None:
+            note = [f"{champion.name} cannot be trained any more, so it is not compared with"]
+    decision = decide(
+        challenger,
+        rival,
+        candidates.result_of_popularity(whole),
+        knows_more=champion is not None and champion.tags.get("data_hash") != whole.data.hash,
+        seed=whole.seed,
+    )
+    registry.challenge(chosen)
+    said = {
+        "promote": decision.promote,
+        "reasons": [*note, *decision.reasons],
+        "version": chosen.number,
+        "name": chosen.name,
+        "versions": [version.number for version in registered],
+    }
+    write_json(whole.decision_file, said)
+    return said
+
+
+def promote(
+    plan: Mapping[str, Any], decision: Mapping[str, Any], *, settings: Settings | None = None
+) -> dict[str, Any]:
+    """Do what the gate said, note its reasons on every version, and clear the folder up.
+
+    Returns the decision with ``champion``, the display name of the champion there is now, or
+    None.
+    """
+    settings = settings or load_settings()
+    whole = Plan.model_validate(plan)
+    if (done := read_json(whole.done_file)) is not None:
+        return dict(done["decision"])
+    registry = connect(settings)
+    reasons = "\n".join(decision["reasons"])
+    for number in decision["versions"]:
+        version = registry.resolve(str(number))
+        if number != decision["version"]:
+            registry.set_tag(version, "gate", "kept")
+            registry.set_tag(
+                version, "gate_reasons", f"kept: {decision['name']} was the best of its retraining"
+            )
+        elif decision["promote"]:
+            registry.promote(version, reasons, gate="promoted")
+            registry.describe(version, reasons)
+        else:
+            registry.set_tag(version, "gate", "kept")
+            registry.set_tag(version, "gate_reasons", reasons)
+            registry.describe(version, reasons)
+    champion = registry.alias(CHAMPION)
+    answer = {**decision, "champion": None if champion is None else champion.name}
+    trained = [one.model_dump(mode="json") for one in candidates.kept(whole)]
+    track(settings).finish(whole.run_id)
+    write_json(whole.done_file, {"decision": answer, "candidates": trained})
+    # All of it lies in the registry now.
+    for folder in (whole.candidates_folder, whole.data_folder):
+        shutil.rmtree(folder, ignore_errors=True)
+    return answer
+
+
+def retrain_all(
+    config: RetrainConfig | Mapping[str, Any],
+    on_progress: OnProgress,
+    *,
+    settings: Settings | None = None,
+) -> dict[str, Any]:
+    """All stages in this process, one after the other; returns what :func:`promote` does."""
+    settings = settings or load_settings()
+    plan = tune_all(config, on_progress, settings=settings)
+    trained = [
+        one
+        for family in plan["families"]
+        for one in train(plan, family, settings=settings, on_progress=on_progress)
+    ]
+    on_progress(f"registering {len(trained)} models")
+    versions = register(plan, trained, settings=settings)
+    decision = gate(plan, versions, settings=settings, on_progress=on_progress)
+    return promote(plan, decision, settings=settings)
+
+
+def tune_all(
+    config: RetrainConfig | Mapping[str, Any],
+    on_progress: OnProgress,
+    *,
+    settings: Settings | None = None,
+) -> dict[str, Any]:
+    """The stages up to tuning; returns the plan. Training with the same configuration goes on."""
+    settings = settings or load_settings()
+    plan = prepare(config, settings=settings)
+    assert plan is not None  # only_new_data was not asked for
+    facts = plan["data"]
+    synthetic = " (SYNTHETIC ratings)" if facts["synthetic"] else ""
+    on_progress(f"{facts['name']}{synthetic}: {facts['ratings']} ratings, retraining {plan['key']}")
+    for work in plan["work"]:
+        on_progress(f"tuning {work['family']}")
+        found = tune(plan, **work, settings=settings)
+        on_progress(f"tuned {work['family']}: {found['trials']} trials, best {found['best']}")
+    return plan
+
+
+def _silent(_text: str) -> None:
+    """No progress."""

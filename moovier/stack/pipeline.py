@@ -1,0 +1,157 @@
+"""The first ingest and retraining: asked of Airflow, followed task by task to their end."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from moovier.errors import StackError
+from moovier.stack.airflow_api import AirflowApi, Run, Task
+from moovier.stack.report import Report
+from moovier.stack.supervisor import tail
+
+INGEST, RETRAIN = "moovier_ingest", "moovier_retrain"
+POOL = "moovier"
+_POLL_S = 1.0
+#: The scheduler starts the retraining within seconds of the ingest's asset.
+_ASSET_TIMEOUT_S = 120.0
+#: Parsing both files takes seconds; a machine under load may need its time.
+_DAGS_TIMEOUT_S = 180.0
+
+
+def await_dags(airflow: AirflowApi, check: Callable[[], None]) -> None:
+    """Wait until Airflow knows both DAGs. ``check`` is called each time round and may raise.
+
+    Raises:
+        StackError: a DAG file cannot be imported, or took too long.
+    """
+    deadline = time.monotonic() + _DAGS_TIMEOUT_S
+    while not (airflow.knows(INGEST) and airflow.knows(RETRAIN)):
+        if errors := airflow.import_errors():
+            raise StackError("Airflow cannot import a DAG file\n" + "\n".join(errors))
+        if time.monotonic() > deadline:
+            raise StackError(f"Airflow did not find the DAGs within {_DAGS_TIMEOUT_S:.0f} s")
+        check()
+        time.sleep(_POLL_S)
+
+
+def first_retraining(
+    airflow: AirflowApi, task_logs: Path, report: Report, check: Callable[[], None]
+) -> None:
+    """Ingest, whose asset makes the scheduler start the retraining; returns when both succeeded.
+
+    Runs that are still under way from an earlier start are followed instead of started again.
+
+    Raises:
+        StackError: a task failed for good; the message ends with its log.
+    """
+    for dag in (INGEST, RETRAIN):
+        if airflow.unpause(dag):
+            report.line(f"{dag} was paused: resumed, since there is no champion yet")
+    follow = _Follower(airflow, task_logs, report, check)
+    retraining = airflow.latest_run(RETRAIN)
+    if retraining is None or not retraining.active:
+        follow(_active(airflow, INGEST) or airflow.trigger(INGEST, "First start: no champion yet"))
+        retraining = _await_new_run(airflow, RETRAIN, retraining, check)
+    follow(retraining)
+
+
+def _active(airflow: AirflowApi, dag: str) -> Run | None:
+    run = airflow.latest_run(dag)
+    return run if run is not None and run.active else None
+
+
+def _await_new_run(
+    airflow: AirflowApi, dag: str, before: Run | None, check: Callable[[], None]
+) -> Run:
+    deadline = time.monotonic() + _ASSET_TIMEOUT_S
+    while True:
+        run = airflow.latest_run(dag)
+        if run is not None and (before is None or run.id != before.id):
+            return run
+        if time.monotonic() > deadline:
+            raise StackError(f"{dag} was not started within {_ASSET_TIMEOUT_S:.0f} s of the ingest")
+        check()
+        time.sleep(_POLL_S)
+
+
+class _Follower:
+    """Prints each change of a task's state until the run ends."""
+
+    def __init__(
+        self, airflow: AirflowApi, task_logs: Path, report: Report, check: Callable[[], None]
+    ) -> None:
+        self._airflow = airflow
+        self._task_logs = task_logs
+        self._report = report
+        self._check = check
+
+    def __call__(self, run: Run) -> None:
+        self._report.line(f"{run.dag} ({run.id})")
+        shown: dict[tuple[str, int], tuple[str | None, int]] = {}
+        try:
+            while True:
+                # The run's state is read first: its end comes after its tasks' ends.
+                run = self._airflow.run(run)
+                tasks = self._airflow.tasks(run)
+                for task in tasks:
+                    key = (task.id, task.map_index)
+                    if shown.get(key) != (task.state, task.attempt):
+                        shown[key] = (task.state, task.attempt)
+                        self._show(task)
+                running = [_name(task) for task in tasks if task.state == "running"]
+                self._report.awaiting(f"running: {', '.join(running) or 'next task'}")
+                if not run.active:
+                    break
+                self._check()
+                time.sleep(_POLL_S)
+        finally:
+            self._report.awaiting(None)
+        if run.state != "success":
+            raise StackError(self._reason(run, tasks))
+
+    def _show(self, task: Task) -> None:
+        if task.state == "success":
+            self._report.done(f"  {_name(task)}", task.duration_s)
+        elif task.state == "skipped":
+            self._report.line(f"  - {_name(task)}: skipped, nothing to do")
+        elif task.state == "up_for_retry":
+            self._report.failed(f"  {_name(task)}: attempt {task.attempt} failed, trying again")
+        elif task.state == "failed":
+            self._report.failed(f"  {_name(task)}: failed")
+
+    def _reason(self, run: Run, tasks: list[Task]) -> str:
+        failed = [task for task in tasks if task.state == "failed"]
+        if not failed:
+            return f"{run.dag} ended as {run.state}"
+        log = self._log(run, failed[0])
+        return f"{run.dag}: task {_name(failed[0])} failed\n{tail(log, readable=_readable)}"
+
+    def _log(self, run: Run, task: Task) -> Path:
+        """Where Airflow keeps the task's log (its default ``log_filename_template``)."""
+        folder = self._task_logs / f"dag_id={run.dag}" / f"run_id={run.id}" / f"task_id={task.id}"
+        if task.map_index >= 0:
+            folder /= f"map_index={task.map_index}"
+        return folder / f"attempt={task.attempt}.log"
+
+
+def _name(task: Task) -> str:
+    return f"{task.id} [{task.label}]" if task.label else task.id
+
+
+def _readable(line: str) -> str | None:
+    """A line of Airflow's JSON task log as text; None for its group marks."""
+    try:
+        entry = json.loads(line)
+        event = str(entry["event"])
+        if event.startswith("::"):
+            return None
+        causes = [
+            f"{cause['exc_type']}: {cause['exc_value']}"
+            for cause in entry.get("error_detail") or []
+        ]
+    except (KeyError, TypeError, ValueError):
+        return line
+    return "\n  ".join([event, *causes])

@@ -1,0 +1,54 @@
+"""Parses the DAG files as Airflow does and prints what it found, as JSON. Run as a script.
+
+A process of its own, because the test process has imported much of what a DAG file must not.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def main(folder: Path) -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(folder)
+    return {
+        "errors": bag.import_errors,
+        "modules": sorted({name.partition(".")[0] for name in sys.modules}),
+        "moovier": sorted(name for name in sys.modules if name.startswith("moovier.")),
+        "dags": {dag_id: facts(dag) for dag_id, dag in bag.dags.items()},
+    }
+
+
+def facts(dag: Any) -> dict[str, Any]:
+    return {
+        "params": {
+            name: {"value": param.value, "description": param.description, **param.schema}
+            for name in dag.params
+            for param in [dag.params.get_param(name)]
+        },
+        "schedule": type(dag.timetable).__name__,
+        "asset": getattr(dag.timetable.asset_condition, "name", None),
+        "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs,
+        "doc_md": dag.doc_md,
+        "tasks": {
+            task.task_id: {
+                "downstream": sorted(task.downstream_task_ids),
+                "mapped": task.is_mapped,
+                "retries": task.retries,
+                "backoff": task.retry_exponential_backoff,
+                "pool": task.pool,
+                "doc_md": task.doc_md,
+                "outlets": [outlet.name for outlet in task.outlets],
+            }
+            for task in dag.tasks
+        },
+    }
+
+
+if __name__ == "__main__":
+    print("\n" + json.dumps(main(Path(sys.argv[1]))))  # noqa: T201

@@ -1,0 +1,131 @@
+"""The DAG files, parsed by Airflow in a process of its own: no database, no connection."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+DAGS = Path(__file__).parents[2] / "dags"
+HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "pandas", "dvc", "bentoml", "sklearn"}
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What Airflow makes of ``dags/``."""
+    home = tmp_path_factory.mktemp("airflow")
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("parse_dags.py")), str(DAGS)],
+        env={
+            **bare,
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            # Whoever connects at parse time fails here.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://nobody@127.0.0.1:1/none",
+            "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
+        },
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def test_both_dags_parse(parsed: dict[str, Any]) -> None:
+    assert parsed["errors"] == {}
+    assert set(parsed["dags"]) == {"moovier_ingest", "moovier_retrain"}
+
+
+def test_parsing_imports_nothing_heavy(parsed: dict[str, Any]) -> None:
+    assert HEAVY.isdisjoint(parsed["modules"])
+    assert parsed["moovier"] == []
+
+
+def test_ingest_emits_what_retrain_waits_for(parsed: dict[str, Any]) -> None:
+    tasks = parsed["dags"]["moovier_ingest"]["tasks"]
+    assert tasks["pull"]["downstream"] == ["validate"]
+    assert tasks["pull"]["outlets"] == []
+    assert tasks["validate"]["outlets"] == ["moovier_ratings"]
+    retrain = parsed["dags"]["moovier_retrain"]
+    assert retrain["schedule"] == "AssetOrTimeSchedule"
+    assert retrain["asset"] == "moovier_ratings"
+
+
+def test_the_retraining_runs_in_order(parsed: dict[str, Any]) -> None:
+    tasks = parsed["dags"]["moovier_retrain"]["tasks"]
+    order = ["prepare", "share_out", "tune", "train", "register", "gate", "promote"]
+    assert set(tasks) == set(order)
+    for before, after in itertools.pairwise(order):
+        assert after in tasks[before]["downstream"], f"{after} does not wait for {before}"
+    assert [name for name in order if tasks[name]["mapped"]] == ["tune", "train"]
+
+
+def test_every_task_is_retried_pooled_and_explained(parsed: dict[str, Any]) -> None:
+    for dag_id, dag in parsed["dags"].items():
+        assert dag["doc_md"].strip(), dag_id
+        assert dag["catchup"] is False
+        assert dag["max_active_runs"] == 1
+        for name, task in dag["tasks"].items():
+            assert task["retries"] >= 1, name
+            assert task["backoff"] > 1, name
+            assert task["pool"] == "moovier", name
+            assert task["doc_md"], name
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("data", ["sample", None, "/data/ml-25m"], [3]),
+        ("trials", [1, None], [0, -1, 1.5, "ten"]),
+        ("families", [["emb"], ["emb", "ease"], None], [[], "emb", [1]]),
+        ("embedding_sizes", [[10], []], [[0], ["ten"], 10]),
+        ("seed", [0, None], [-1, "x"]),
+        ("workers", [1, None], [0, 1000]),
+    ],
+)
+def test_the_trigger_form_refuses_nonsense(
+    parsed: dict[str, Any], name: str, good: list[Any], bad: list[Any]
+) -> None:
+    param = parsed["dags"]["moovier_retrain"]["params"][name]
+    assert param["title"]
+    assert param["description"]
+    for value in [*good, param["value"]]:
+        jsonschema.validate(value, param)
+    for value in bad:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(value, param)
+
+
+def test_the_form_offers_what_the_job_takes(parsed: dict[str, Any]) -> None:
+    from moovier.jobs.plan import RetrainConfig
+
+    params = parsed["dags"]["moovier_retrain"]["params"]
+    config = RetrainConfig.model_validate({name: param["value"] for name, param in params.items()})
+    assert config == RetrainConfig()
+    # A run by hand always trains: there is nothing to force.
+    assert set(params) == set(RetrainConfig.model_fields) - {"force"}
+
+
+def test_the_linter_refuses_a_heavy_import_in_a_dag_file(tmp_path: Path) -> None:
+    code = "import tensorflow\n\nprint(tensorflow)\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--stdin-filename", str(DAGS / "some.py"), "-"],
+        input=code,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=DAGS.parent,
+    )
+    assert "TID253" in done.stdout

@@ -1,0 +1,69 @@
+"""The Makefile's own decisions. That it sets up a whole environment, `.ci/run` shows each time."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def make(*arguments: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    if home is not None:
+        bare["MOOVIER_HOME"] = str(home)
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments],
+        cwd=ROOT,
+        env=bare,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_lists_every_command() -> None:
+    text = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)[0].split())
+    shown = make().stdout
+    assert targets == set(re.findall(r"make ([a-z-]+)", shown))
+    assert {"up", "down", "reset", "test", "lint", "bench-train", "bench-serve"} <= targets
+
+
+def test_no_python_is_a_clear_error(tmp_path: Path) -> None:
+    done = make("lint", f"VENV={tmp_path / 'venv'}", "PYTHON=python3.11-that-is-not-there")
+    assert done.returncode != 0
+    assert "install Python 3.11" in done.stderr
+    assert "make PYTHON=/path/to/python3.11 lint" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_another_python_is_a_clear_error(tmp_path: Path) -> None:
+    other = tmp_path / "python"
+    other.write_text("#!/bin/sh\nexit 1\n")  # what the check of its version ends with
+    other.chmod(0o755)
+    done = make("lint", f"VENV={tmp_path / 'venv'}", f"PYTHON={other}")
+    assert done.returncode != 0
+    assert "is not Python 3.11" in done.stderr
+
+
+def test_down_without_an_environment_is_no_error(tmp_path: Path) -> None:
+    done = make("down", f"VENV={tmp_path / 'venv'}")
+    assert done.returncode == 0
+    assert "nothing is running" in done.stdout
+
+
+@pytest.mark.parametrize(("force", "kept"), [("0", True), ("1", False)])
+def test_reset_asks_unless_forced(tmp_path: Path, force: str, kept: bool) -> None:
+    home = tmp_path / "a home"
+    home.mkdir()
+    (home / "model").touch()
+    done = make("reset", f"FORCE={force}", f"VENV={tmp_path / 'venv'}", home=home)
+    assert home.exists() is kept
+    assert (done.returncode != 0) is kept
+    assert str(home) in done.stdout

@@ -1,0 +1,207 @@
+"""`moovier up` for real: MLflow, Airflow and the service on free ports, in a temporary home."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from moovier.settings import Settings
+from moovier.stack.airflow_api import AirflowApi
+from moovier.stack.environment import AIRFLOW_USER, read_secrets
+from moovier.stack.parts import airflow_url, mlflow_url, service_url
+from moovier.stack.processes import end_stack_processes, stack_processes
+from tests.orchestration.terminal import terminal
+from tests.servers import free_port
+
+ROOT = Path(__file__).parents[2]
+MOOVIER = str(Path(sys.executable).with_name("moovier"))
+FIRST_START_S = 900
+NEXT_START_S = 240
+STOP_S = 100
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+
+def stack_settings(home: Path) -> Settings:
+    return Settings(
+        home=home,
+        project=ROOT,
+        port=free_port(),
+        mlflow_port=free_port(),
+        airflow_port=free_port(),
+        data="sample",
+        # Enough to see that it works.
+        first_run_trials=1,
+        tuning_workers=1,
+    )
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a person would export; other settings of this shell don't reach the stack."""
+    bare = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MOOVIER_", "MLFLOW_", "AIRFLOW", "TMDB_"))
+    }
+    chosen = settings.model_dump(
+        include={"home", "project", "port", "mlflow_port", "airflow_port", "data"}
+        | {"first_run_trials", "tuning_workers"}
+    )
+    return bare | {f"MOOVIER_{name.upper()}": str(value) for name, value in chosen.items()}
+
+
+def moovier(settings: Settings, *arguments: str, timeout_s: float) -> tuple[int, str]:
+    """Run a command without a terminal, as a script would; its exit code and all it said."""
+    done = subprocess.run(
+        [MOOVIER, *arguments],
+        env=environment(settings),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+    )
+    return done.returncode, done.stdout
+
+
+def predict(settings: Settings, **options: Any) -> httpx.Response:
+    return httpx.post(
+        f"{service_url(settings)}/predict", params=options, json=[1], timeout=30, trust_env=False
+    )
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A home in which a first start has been watched to its end in a terminal, and stopped there
+    by Ctrl-C."""
+    settings = stack_settings(tmp_path_factory.mktemp("stack") / "home")
+    try:
+        with terminal([MOOVIER, "up"], environment(settings)) as person:
+            person.wait_for("Ctrl-C stops everything", FIRST_START_S)
+            check_first_start(settings, person.text)
+            person.press_ctrl_c()
+            assert person.wait(STOP_S) == 0
+        assert stack_processes(settings.path()) == []
+        yield settings
+    finally:
+        end_stack_processes(settings.path())
+
+
+def check_first_start(settings: Settings, said: str) -> None:
+    for task in ("pull", "validate", "prepare", "tune [", "train [", "register", "gate", "promote"):
+        assert f"✓   {task}" in said
+    assert "SYNTHETIC" in said
+    assert read_secrets(settings).airflow_password in said
+    champion = re.search(r"Champion\s+(moovier_\w+)", said)
+    assert champion is not None
+    for address in (service_url(settings), airflow_url(settings), mlflow_url(settings)):
+        assert address in said
+
+    # The command that it offers works as it stands.
+    (command,) = re.findall(r"^curl .*$", said, re.MULTILINE)
+    answer = subprocess.run(
+        command.replace("curl ", "curl -s --fail --noproxy '*' ", 1),
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0
+    assert '"1"' in answer.stdout
+    assert predict(settings, top_k=3).headers["X-Moovier-Model"] == champion[1]
+
+    keys = read_secrets(settings)
+    with AirflowApi(airflow_url(settings), AIRFLOW_USER, keys.airflow_password) as airflow:
+        retraining = airflow.latest_run("moovier_retrain")
+        assert retraining is not None
+        assert retraining.state == "success"
+        assert retraining.id.startswith("asset_triggered"), "the scheduler starts it, not we"
+
+
+def test_the_next_start_goes_on_without_retraining(stack: Settings) -> None:
+    code, said = moovier(stack, "up", timeout_s=NEXT_START_S)
+    assert code == 0, said
+    assert "moovier_retrain" not in said
+    assert predict(stack).status_code == 200
+
+    # Again, while it runs: nothing is started twice.
+    before = {process.pid for process in stack_processes(stack.path())}
+    code, said = moovier(stack, "up", timeout_s=60)
+    assert code == 0
+    assert "already running" in said
+    assert service_url(stack) in said
+    assert {process.pid for process in stack_processes(stack.path())} >= before
+
+    # Another home, the same ports: refused, and this stack goes on.
+    other = stack.model_copy(update={"home": stack.home.with_name("other")})
+    code, said = moovier(other, "up", timeout_s=60)
+    assert code == 1
+    assert f"port {stack.port}" in said
+    assert "MOOVIER_PORT" in said
+    assert predict(stack).status_code == 200
+
+    # Nothing survives a supervisor killed without warning, and `down` can be said twice.
+    os.kill(int((stack.path("supervisord.pid")).read_text()), signal.SIGKILL)
+    code, said = moovier(stack, "down", timeout_s=STOP_S)
+    assert code == 0, said
+    assert stack_processes(stack.path()) == []
+    for port in (stack.port, stack.mlflow_port, stack.airflow_port):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    code, said = moovier(stack, "down", timeout_s=60)
+    assert (code, said.strip()) == (0, "nothing is running")
+
+
+def test_ctrl_c_in_the_middle_of_a_start(stack: Settings) -> None:
+    with terminal([MOOVIER, "up"], environment(stack)) as person:
+        person.wait_for("supervisor started", 60)
+        assert stack_processes(stack.path())
+        person.press_ctrl_c()
+        assert person.wait(STOP_S) == 130
+    assert stack_processes(stack.path()) == []
+
+
+def test_a_start_killed_half_way_is_taken_up_again(stack: Settings) -> None:
+    with terminal([MOOVIER, "up"], environment(stack)) as person:
+        person.wait_for("supervisor started", 60)
+        person.process.kill()
+        person.process.wait()
+    left = {process.pid for process in stack_processes(stack.path())}
+    assert left, "the supervisor has a session of its own"
+    code, said = moovier(stack, "up", "--detach", timeout_s=NEXT_START_S)
+    assert code == 0, said
+    assert "already running" in said
+    code, said = moovier(stack, "down", timeout_s=STOP_S)
+    assert code == 0, said
+    assert stack_processes(stack.path()) == []
+
+
+def test_bad_data_stop_everything_with_file_row_and_reason(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "movies.csv").write_text("movieId,title,genres\n1,Toy Story (1995),Animation\n")
+    (data / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,5.3,0\n")
+    settings = stack_settings(tmp_path / "home").model_copy(update={"data": str(data)})
+    try:
+        code, said = moovier(settings, "up", timeout_s=FIRST_START_S)
+        assert code == 1
+        assert "task validate failed" in said
+        assert re.search(r"ratings\.csv, row 2: .*5\.3", said)
+        assert "task_id=validate/attempt=1.log" in said, "the same rows fail again: no retry"
+        assert stack_processes(settings.path()) == []
+    finally:
+        end_stack_processes(settings.path())
+        shutil.rmtree(settings.path(), ignore_errors=True)

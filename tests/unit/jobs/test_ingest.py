@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from moovier.errors import DataError, InvalidData
+from moovier.jobs import ingest
+from moovier.settings import Settings
+from tests.toys import toy_movielens
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home")
+
+
+def test_what_was_pulled_is_checked_and_reported(settings: Settings, tmp_path: Path) -> None:
+    folder = toy_movielens(tmp_path / "data")
+    pulled = ingest.pull(str(folder), settings=settings)
+    json.dumps(pulled)
+    assert (pulled["folder"], pulled["synthetic"]) == (str(folder), False)
+    report = ingest.validate(pulled, settings=settings)
+    assert (report["ratings"], report["users"], report["movies"]) == (600, 60, 40)
+    assert json.loads(Path(report["report"]).read_text()) == report
+
+
+def test_bad_rows_stop_it_and_the_report_names_them(settings: Settings, tmp_path: Path) -> None:
+    folder = toy_movielens(tmp_path / "data")
+    with (folder / "ratings.csv").open("a") as file:
+        file.write("1,1,7.5,1000000\n")
+    pulled = ingest.pull(str(folder), settings=settings)
+    with pytest.raises(InvalidData):
+        ingest.validate(pulled, settings=settings)
+    (file,) = settings.path("ingest").iterdir()
+    (problem,) = json.loads(file.read_text())["problems"]
+    assert "row 602" in problem
+
+
+def test_a_share_of_bad_rows_can_be_set_aside(tmp_path: Path) -> None:
+    folder = toy_movielens(tmp_path / "data")
+    with (folder / "ratings.csv").open("a") as file:
+        file.write("1,1,7.5,1000000\n")
+    settings = Settings(home=tmp_path / "home", bad_rows_share=0.01)
+    report = ingest.validate(ingest.pull(str(folder), settings=settings), settings=settings)
+    assert report["ratings"] == 600
+    (line,) = report["set_aside"]
+    assert "row 602" in line
+
+
+def test_a_folder_that_is_not_there_is_said(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere"):
+        ingest.pull(str(tmp_path / "nowhere"), settings=settings)

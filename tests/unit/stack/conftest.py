@@ -1,0 +1,39 @@
+"""A stack of small parts in a temporary home, always swept up afterwards."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from moovier.stack.environment import MARKER
+from moovier.stack.parts import Part
+from moovier.stack.processes import end_stack_processes
+from moovier.stack.supervisor import Supervisor
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A home folder; whatever a test leaves running there is ended."""
+    home = tmp_path / "home"
+    home.mkdir()
+    yield home
+    end_stack_processes(home, grace_s=0.5)
+
+
+@pytest.fixture
+def supervisor(home: Path) -> Supervisor:
+    return Supervisor(home)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """What the parts of a stack in ``home`` get."""
+    return {**os.environ, MARKER: str(home)}
+
+
+def part(name: str, script: str, home: Path, **options: bool | int) -> Part:
+    """A part that runs a line of Python."""
+    return Part(name, (sys.executable, "-c", script), home, **options)  # type: ignore[arg-type]

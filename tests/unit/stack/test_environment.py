@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from moovier.errors import StackError
+from moovier.settings import Settings, load_settings
+from moovier.stack.environment import MARKER, read_secrets, stack_environment, write_airflow_login
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.chdir(tmp_path)
+    return Settings(home=Path("home"), project=Path("project"), mlflow_port=5055, airflow_port=8085)
+
+
+def test_secrets_are_made_once_and_for_this_user_only(settings: Settings) -> None:
+    first = read_secrets(settings)
+    assert read_secrets(settings) == first
+    assert stat.S_IMODE(settings.path("secrets.json").stat().st_mode) == 0o600
+    assert len(first.jwt_secret) >= 64
+    assert first != read_secrets(settings.model_copy(update={"home": Path("elsewhere")}))
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"fernet_key": "x"}'])
+def test_damaged_secrets_are_named(settings: Settings, content: str) -> None:
+    settings.path("secrets.json").parent.mkdir()
+    settings.path("secrets.json").write_text(content)
+    with pytest.raises(StackError, match=r"secrets\.json.*delete it"):
+        read_secrets(settings)
+
+
+def test_parts_find_the_same_places_from_any_folder(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = stack_environment(settings, read_secrets(settings))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir("/")
+    there = load_settings()
+    assert there.home == tmp_path / "home"
+    assert there.project == tmp_path / "project"
+    assert there.mlflow_tracking_uri == "http://127.0.0.1:5055"
+    assert environment[MARKER] == str(tmp_path / "home")
+
+
+def test_another_mlflow_in_the_shell_does_not_reach_the_stack(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere:5000")
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    environment = stack_environment(settings, read_secrets(settings))
+    assert environment["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5055"
+    assert environment["NO_PROXY"] == "example.org,127.0.0.1,localhost"
+
+
+def test_airflow_gets_one_user_whose_password_is_ours(settings: Settings) -> None:
+    keys = read_secrets(settings)
+    write_airflow_login(settings, keys.airflow_password)
+    environment = stack_environment(settings, keys)
+    file = Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
+    assert keys.airflow_password in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"].startswith(
+        "http://127.0.0.1:8085/"
+    )
