@@ -1,0 +1,123 @@
+"""Every error as JSON of one shape, ``{"detail": "what was wrong and what would be right"}``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from moovier.errors import BadRequest, BundleError, MoovierError, RegistryError, UnknownModel
+
+logger = logging.getLogger(__name__)
+
+#: Bytes of a request's body at most: some 20,000 ratings.
+MOST_BYTES = 1 << 20
+RETRY_AFTER_S = 5
+
+
+def answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """One error; 429 and 503 say when to come back."""
+    headers = dict(headers or {})
+    if status in (429, 503):
+        headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+    return JSONResponse({"detail": detail}, status_code=status, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Map the errors that routes raise."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return answer(422, "; ".join(_reason(problem) for problem in error.errors()[:5]))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        return answer(error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(MoovierError)
+    async def ours(request: Request, error: MoovierError) -> JSONResponse:
+        if isinstance(error, UnknownModel):
+            return answer(404, str(error))
+        if isinstance(error, BadRequest):
+            return answer(422, str(error))
+        if isinstance(error, RegistryError | BundleError):
+            return answer(503, str(error))
+        logger.error("a request failed", exc_info=error)
+        return answer(500, "the request failed; the log has the reason")
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        # Starlette logs it with its stack trace; the answer holds none.
+        return answer(500, "the request failed; the log has the reason")
+
+
+def _reason(problem: Mapping[str, Any]) -> str:
+    """``query.top_k: Input should be less than or equal to 1000``."""
+    if problem["type"] == "json_invalid":
+        return f"the body is not JSON: {problem['ctx']['error']} at character {problem['loc'][-1]}"
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+
+
+class Nowhere(BaseRoute):
+    """Answers paths that nothing else does. Put last, it only ever matches in part, so that any
+    full match wins, also one of the application around."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.PARTIAL if scope["type"] == "http" else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise HTTPException(404, "there is nothing here; /docs shows what there is")
+
+
+class Problem(BaseModel):
+    """How every error looks."""
+
+    detail: str
+
+
+class BodyLimit:
+    """Turns away a body of more than ``MOST_BYTES``, whatever its header says."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > MOST_BYTES:
+            await _too_large()(scope, receive, send)
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > MOST_BYTES:
+                await _too_large()(scope, receive, send)
+                return
+        first = True
+
+        async def replay() -> Message:
+            nonlocal first
+            if first:
+                first = False
+                return {"type": "http.request", "body": body, "more_body": False}
+            return await receive()
+
+        await self._app(scope, replay, send)
+
+
+def _too_large() -> JSONResponse:
+    return answer(413, f"the body is larger than {MOST_BYTES} bytes; send less at a time")

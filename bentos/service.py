@@ -1,0 +1,45 @@
+"""The service: FastAPI's routes inside BentoML, and the trainer beside it.
+
+bentoml serve bentos.service:Moovier
+"""
+
+from __future__ import annotations
+
+import bentoml
+from threadpoolctl import threadpool_limits
+
+from bentos.app import create_app
+from bentos.trainer import TIMEOUT_S, Trainer
+from moovier.settings import load_settings
+
+app = create_app()
+
+
+@bentoml.service(
+    name="Moovier",
+    workers=1,
+    traffic={"timeout": TIMEOUT_S + 10},
+    # Answering does not need the trainer: it must not hold up readiness.
+    runner_probe={"enabled": False},
+    # BentoML labels its metrics with raw paths, which anybody can invent; `bentos.metrics` has the
+    # figures by route. Its tracing and access log cost more than the scoring.
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": ".*"},
+)
+@bentoml.asgi_app(app, path="/")
+class Moovier:
+    """Answers `/models`, `/predict` and `/train`; see `/docs`."""
+
+    # BentoML asks for the address while the class is made.
+    trainer = bentoml.depends(Trainer, url=load_settings().trainer_url)
+
+    def __init__(self) -> None:
+        # Scoring one person is too little work to share: with two threads it takes three times
+        # the processor time, and several requests at once keep all cores busy anyway.
+        threadpool_limits(1, user_api="blas")
+        app.state.trainer = self.trainer
+
+    async def __is_ready__(self) -> bool:
+        """Whether there is a model to answer with."""
+        return app.state.shelf.champion is not None

@@ -1,0 +1,280 @@
+"""The real thing: `bentoml serve` with its trainer, a real MLflow and a TMDB of our own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from moovier.jobs.registration import connect
+from moovier.settings import Settings
+from tests.fakes.tmdb import BRAVEHEART, V3_KEY, FakeTmdb, fake_tmdb
+from tests.registered import register_trained
+from tests.servers import Server, end_group, mlflow_server
+from tests.service.conftest import Service, own_settings, promote, running_service
+
+EASE, EMB = "moovier_ease_3_trained_0", "moovier_emb_10_trained_0"
+#: The body of the original's example, as it stands there.
+EXAMPLE: dict[str, Any] = json.loads("""{
+  "users": [
+    498, 389, 456, 203, 446, 252, 214, 268, 115, 333,
+    594, 395, 218, 436, 520, 301, 130, 387, 174, 596
+  ],
+  "movies": [
+    5268, 3699, 4617, 2702, 2437, 1298, 241, 569, 3787, 7103,
+    2521, 6478, 1988, 2651, 421, 6597, 6732, 1984, 1583, 8265
+  ],
+  "ratings": [
+    1, 4, 5, 3, 2, 2, 3, 4, 3, 5, 1, 3, 5, 5, 4, 4, 1, 2, 4, 5
+  ]
+}""")
+TRAIN = f"/train?model_name={EMB}&validation_split=0.2&patience=10"
+
+# One service for all: it takes seconds to start, and minutes on a busy machine.
+pytestmark = pytest.mark.xdist_group("service")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service with a champion and an ``emb`` model, both trained on the sample data."""
+
+    service: Service
+    mlflow: Server
+    tmdb: FakeTmdb
+    settings: Settings
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, sample_data: Path) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("service")
+    with mlflow_server(folder) as mlflow, fake_tmdb() as tmdb:
+        settings = own_settings(mlflow, folder / "home")
+        register_trained(settings, folder, sample_data, "emb", 10)
+        promote(settings, register_trained(settings, folder, sample_data, "ease", 3))
+        # Patient with TMDB: some tests want the details of all movies at once.
+        tmdb_settings = {"MOOVIER_TMDB_URL": tmdb.address, "MOOVIER_TMDB_TIMEOUT_S": "30"}
+        with running_service(settings, TMDB_API_KEY=V3_KEY, **tmdb_settings) as service:
+            yield Running(service, mlflow, tmdb, settings)
+
+
+@pytest.fixture
+def client(running: Running) -> Iterator[httpx.Client]:
+    with running.service.client(timeout_s=240) as client:
+        yield client
+
+
+def test_it_says_that_it_is_ready(
+    running: Running, client: httpx.Client, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("ready_s", round(running.service.ready_s, 1))
+    assert wait_until(lambda: client.get("/readyz").is_success)
+    assert client.get("/livez").is_success
+
+
+def test_the_examples_of_the_original(client: httpx.Client) -> None:
+    assert client.get("/models").json() == [EASE, EMB]
+    answer = client.post(f"/predict?model_name={EMB}&top_k=3", json=[389, 456])
+    assert answer.status_code == 200
+    assert {user: len(movies) for user, movies in answer.json().items()} == {"389": 3, "456": 3}
+    assert list(answer.json()["389"][0]) == list(BRAVEHEART)
+    assert answer.headers["x-moovier-model"] == EMB
+
+
+def test_details_are_tmdb_s(client: httpx.Client, running: Running) -> None:
+    # Somebody unknown has seen nothing, so that every movie is in the list.
+    movies = client.post("/predict?top_k=1000", json=[10**6]).json()[str(10**6)]
+    shown = {movie["id"]: movie for movie in movies}
+    assert set(running.tmdb.asked) == set(shown)
+    assert shown[197] == BRAVEHEART
+    assert {movie["title"] for movie in movies} == {"Braveheart"} | {
+        f"TMDB's {id_}" for id_ in shown if id_ != 197
+    }
+    assert V3_KEY not in running.service.log.read_text()
+
+
+def test_the_page_of_the_api_is_complete(client: httpx.Client) -> None:
+    assert client.get("/", follow_redirects=True).url.path == "/docs"
+    page = client.get("/docs").text
+    for part in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert f"/static_content/{part}" in page
+        assert client.get(f"/static_content/{part}").is_success
+    assert set(client.get("/openapi.json").json()["paths"]) == {"/models", "/predict", "/train"}
+
+
+def test_the_metrics_name_routes_and_never_free_text(client: httpx.Client) -> None:
+    client.get("/somebody/made/this/up")
+    client.post("/predict", json=[1])
+    text = client.get("/metrics").text
+    assert 'moovier_request_seconds_count{method="POST",route="/predict",status="200"}' in text
+    assert f'moovier_answers_total{{model="{EASE}",source="model"}}' in text
+    assert "moovier_registry_reachable 1.0" in text
+    assert "made" not in text
+
+
+def test_who_answers_has_not_imported_what_trains(running: Running) -> None:
+    maps = Path(f"/proc/{worker(running, 'Moovier').pid}/maps").read_text()
+    assert "numpy" in maps
+    for library in ("tensorflow", "pandas", "scipy", "matplotlib"):
+        assert f"/{library}/" not in maps
+
+
+def test_errors_keep_their_shape_behind_bentoml(client: httpx.Client) -> None:
+    for answer, status in (
+        (client.post("/predict?top_k=0", json=[1]), 422),
+        (client.post("/predict", content=b"not json"), 422),
+        (client.post("/predict?model_name=../../etc/passwd", json=[1]), 404),
+        (client.post("/predict", content=b" " * 2_000_000), 413),
+        (client.get("/../../etc/passwd"), 404),
+        (client.get("/%2e%2e/%2e%2e/etc/passwd"), 404),
+        (client.get("/predict"), 405),
+        (client.post("/train?model_name=nope", json=EXAMPLE), 404),
+        (client.post(TRAIN, json={**EXAMPLE, "movies": [2437] * 20}), 422),
+        (client.post(TRAIN, json={**EXAMPLE, "users": [498]}), 422),
+    ):
+        assert answer.status_code == status, answer.text
+        assert answer.json().keys() == {"detail"}
+        assert isinstance(answer.json()["detail"], str)
+        assert "Traceback" not in answer.text
+
+
+def test_fine_tuning_makes_a_child_beside_its_parent(
+    client: httpx.Client, running: Running
+) -> None:
+    answer = client.post(TRAIN, json=EXAMPLE)
+    assert (answer.status_code, answer.json()) == (200, "moovier_emb_10_trained_1"), answer.text
+    assert answer.headers["x-moovier-skipped-movies"] == "2437,6478,1988,8265"
+    assert client.get("/models").json() == ["moovier_emb_10_trained_1", EASE, EMB]
+    # Under its own name, and under the one that the original's answer had.
+    for name in ("moovier_emb_10_trained_1", "moovier_emb_10_trained_1.h5"):
+        child = client.post(f"/predict?model_name={name}&top_k=1000", json=[596])
+        assert child.headers["x-moovier-model-version"] == answer.headers["x-moovier-model-version"]
+    # User 596 is new to the sample; a rated movie is not recommended, 1583 is one of them.
+    assert "x-moovier-unknown-users" not in child.headers
+    assert client.post(f"/predict?model_name={EMB}", json=[1]).headers["x-moovier-model"] == EMB
+    assert connect(running.settings).resolve("moovier_emb_10_trained_1").parent == EMB
+
+
+def test_two_trainings_at_once_end_well(client: httpx.Client, running: Running) -> None:
+    before = len(connect(running.settings).versions())
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(client.post, TRAIN, json=EXAMPLE) for _ in range(2)]
+        while not all(one.done() for one in both):
+            assert client.post("/predict", json=[1]).status_code == 200
+            time.sleep(0.1)
+    answers = [one.result() for one in both]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert len({answer.headers["x-moovier-model-version"] for answer in answers}) == 2
+    assert len(connect(running.settings).versions()) == before + 2
+
+
+def test_a_promotion_and_a_rollback_lose_no_request(client: httpx.Client, running: Running) -> None:
+    registry = connect(running.settings)
+    with Hammer(running.service) as hammer:
+        registry.promote(registry.resolve(EMB), "for a test")
+        assert wait_until(lambda: hammer.last_model == EMB)
+        registry.rollback("for a test")
+        assert wait_until(lambda: hammer.last_model == EASE)
+    assert hammer.statuses == {200}
+
+
+def test_a_killed_worker_comes_back_and_so_does_a_killed_trainer(
+    client: httpx.Client, running: Running
+) -> None:
+    for name in ("Moovier", "Trainer"):
+        worker(running, name).send_signal(signal.SIGKILL)
+    assert wait_until(lambda: succeeds(client, "/predict", [1]))
+    assert wait_until(lambda: succeeds(client, TRAIN, EXAMPLE), patience_s=120)
+
+
+def test_answering_goes_on_without_mlflow(client: httpx.Client, running: Running) -> None:
+    """The last of this file: MLflow is gone afterwards."""
+    names = client.get("/models").json()
+    end_group(running.mlflow.process)
+    for _ in range(3):
+        answer = client.post("/predict", json=[1])
+        assert (answer.status_code, answer.headers["x-moovier-model"]) == (200, EASE)
+        assert client.get("/models").json() == names
+        time.sleep(0.5)
+    training = client.post(TRAIN, json=EXAMPLE)
+    assert training.status_code == 503
+    assert training.json().keys() == {"detail"}
+    assert "retry-after" in training.headers
+    assert wait_until(lambda: "moovier_registry_reachable 0.0" in client.get("/metrics").text)
+    # A worker that starts now serves the champion from the disk.
+    worker(running, "Moovier").send_signal(signal.SIGKILL)
+    assert wait_until(lambda: succeeds(client, "/predict", [1]))
+    assert client.get("/models").json() == names
+
+
+class Hammer:
+    """Asks again and again; ``statuses`` and ``last_model`` are what it was told."""
+
+    def __init__(self, service: Service) -> None:
+        self.statuses: set[int] = set()
+        self.last_model: str | None = None
+        self._service = service
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Hammer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with self._service.client() as client:
+            while not self._over.is_set():
+                try:
+                    answer = client.post("/predict?top_k=3", json=[1, 2])
+                except httpx.HTTPError:
+                    self.statuses.add(0)
+                    continue
+                self.statuses.add(answer.status_code)
+                self.last_model = answer.headers.get("x-moovier-model")
+
+
+def worker(running: Running, name: str) -> psutil.Process:
+    """The process that runs the BentoML service ``name``."""
+    found = worker_or_none(running, name)
+    assert found is not None, f"no worker of {name}"
+    return found
+
+
+def worker_or_none(running: Running, name: str) -> psutil.Process | None:
+    for process in psutil.Process(running.service.process.pid).children(recursive=True):
+        try:
+            words = process.cmdline()
+        except psutil.Error:
+            continue
+        if "--service-name" in words and words[words.index("--service-name") + 1] == name:
+            return process
+    return None
+
+
+def succeeds(client: httpx.Client, path: str, body: Any) -> bool:
+    try:
+        return client.post(path, json=body).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def wait_until(holds: Any, patience_s: float = 60.0) -> bool:
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until:
+        if holds():
+            return True
+        time.sleep(0.2)
+    return False
