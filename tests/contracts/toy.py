@@ -19,14 +19,14 @@ from moovier.models.family import Arrays, HyperParameters
 N_USERS, N_MOVIES = 12, 17
 MANY = range(7)
 FIRST_TASTE, SECOND_TASTE = range(8), range(8, 16)
-EPOCHS = 30
+EPOCHS = 100
 #: Sizes that suit a toy; a family that is not named gets its defaults.
 PARAMS = {
     "emb": {
         "size": 5,
         "dense_units": (8,),
         "learning_rate": 0.02,
-        "batch_size": 16,
+        "batch_size": 8,
         "epochs": EPOCHS,
     },
     "ease": {"size": 1, "lambda_": 1.0},
