@@ -1,0 +1,135 @@
+"""A closed loop of requests over kept-alive connections, cheap enough not to be what is measured.
+
+HTTP libraries for Python need longer for a request than the services here for their answer, so this
+speaks the little HTTP/1.1 that it needs: one request's bytes, again and again, each sent when the
+answer to the last one is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import uvloop
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came back. ``latencies_s``: (n,) of all answers, the ``failed`` (not 200) included."""
+
+    requests_per_s: float
+    latencies_s: np.ndarray
+    failed: int
+
+    def milliseconds(self, percentile: float) -> float:
+        return float(np.percentile(self.latencies_s, percentile) * 1e3)
+
+
+def post(host: str, port: int, path: str, body: Any) -> bytes:
+    """The bytes of one request with a JSON body."""
+    content = json.dumps(body).encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(content)}\r\n\r\n"
+    )
+    return head.encode() + content
+
+
+def run(host: str, port: int, request: bytes, *, connections: int, seconds: float) -> Load:
+    """Send ``request`` over ``connections`` connections at once for ``seconds``.
+
+    Raises:
+        ConnectionError: the server closed a connection or cannot be reached.
+    """
+    return uvloop.run(_run(host, port, request, connections, seconds))
+
+
+async def _run(host: str, port: int, request: bytes, connections: int, seconds: float) -> Load:
+    loop = asyncio.get_running_loop()
+    protocols = []
+    for _ in range(connections):
+        _, protocol = await loop.create_connection(lambda: _Client(request), host, port)
+        protocols.append(protocol)
+    started = time.perf_counter()
+    for protocol in protocols:
+        protocol.send()
+    await asyncio.sleep(seconds)
+    for protocol in protocols:
+        protocol.stop()
+    await asyncio.gather(*(protocol.over for protocol in protocols))
+    took = time.perf_counter() - started
+    latencies = np.array([one for protocol in protocols for one in protocol.latencies_s])
+    failed = sum(protocol.failed for protocol in protocols)
+    return Load(latencies.size / took, latencies, failed)
+
+
+@dataclass(eq=False)
+class _Client(asyncio.Protocol):
+    """One connection, one request at a time."""
+
+    request: bytes
+    latencies_s: list[float] = field(default_factory=list)
+    failed: int = 0
+
+    def __post_init__(self) -> None:
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._received = b""
+        self._stopped = False
+        self._sent_at = 0.0
+        self._transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def send(self) -> None:
+        self._sent_at = time.perf_counter()
+        self._transport.write(self.request)
+
+    def stop(self) -> None:
+        """Take the answer that is on its way, then end."""
+        self._stopped = True
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, found, rest = self._received.partition(b"\r\n\r\n")
+        if not found or len(rest) < _content_length(head):
+            return
+        self.latencies_s.append(time.perf_counter() - self._sent_at)
+        self.failed += not head.startswith(b"HTTP/1.1 200 ")
+        self._received = b""
+        if self._stopped:
+            self._transport.close()
+        else:
+            self.send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.over.done():
+            return
+        if self._stopped and exc is None:
+            self.over.set_result(None)
+        else:
+            self.over.set_exception(exc or ConnectionError("the server closed the connection"))
+
+
+def _content_length(head: bytes) -> int:
+    name = b"\r\ncontent-length:"
+    place = head.lower().find(name)
+    if place < 0:
+        raise ConnectionError("an answer without Content-Length")
+    value, _, _ = head[place + len(name) :].partition(b"\r\n")
+    return int(value)
+
+
+def shown(load: Load) -> Mapping[str, float]:
+    """The figures of one side as a row of a report."""
+    return {
+        "requests_per_s": load.requests_per_s,
+        "p50_ms": load.milliseconds(50),
+        "p99_ms": load.milliseconds(99),
+        "failed": load.failed,
+    }
