@@ -15,10 +15,14 @@ from fastapi.responses import Response
 #: Names the file with the bytes to answer.
 ANSWER_FILE = "BARE_ANSWER_FILE"
 
-app = FastAPI()
-_answer = Path(os.environ[ANSWER_FILE]).read_bytes()
 
+def create_app() -> FastAPI:
+    """The application, with the bytes read once."""
+    app = FastAPI()
+    answer = Path(os.environ[ANSWER_FILE]).read_bytes()
 
-@app.post("/predict")
-async def predict() -> Response:
-    return Response(_answer, media_type="application/json")
+    @app.post("/predict")
+    async def predict() -> Response:
+        return Response(answer, media_type="application/json")
+
+    return app

@@ -110,7 +110,7 @@ def _measured(
         three_models = worker.memory_info().rss / _MIB
         answer_file = folder / "answer.json"
         answer_file.write_bytes(answer)
-        uvicorn = (program("uvicorn"), "benchmarks.bare:app", "--host", HOST)
+        uvicorn = (program("uvicorn"), "--factory", "benchmarks.bare:create_app", "--host", HOST)
         command = (*uvicorn, "--port", str(bare_port), "--log-level", "warning")
         bare_environment = {**environment, ANSWER_FILE: str(answer_file)}
         with _process(command, bare_environment, folder / "bare.log") as bare:
@@ -216,7 +216,7 @@ def _until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> float
     started = time.monotonic()
     while time.monotonic() - started < _START_S and process.poll() is None:
         with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(url, trust_env=False, timeout=2.0).is_success:
+            if httpx.get(url, trust_env=False, timeout=10.0).is_success:
                 return time.monotonic() - started
         time.sleep(0.02)
     raise RuntimeError(f"it did not start:\n{log.read_text(errors='replace')[-2000:]}")
