@@ -111,6 +111,13 @@ class Settings(BaseSettings):
     )
     tmdb_cache_h: PositiveFloat = Field(24.0, description="Hours that TMDB details stay cached.")
 
+    @property
+    def dvc_remote_address(self) -> str | None:
+        """``dvc_remote`` as it reads from any folder: a URL, or an absolute path."""
+        if self.dvc_remote is None or "://" in self.dvc_remote:
+            return self.dvc_remote
+        return str(Path(self.dvc_remote).expanduser().absolute())
+
     def path(self, *parts: str) -> Path:
         """``home`` joined with ``parts``, absolute; nothing is created."""
         return self.home.absolute().joinpath(*parts)

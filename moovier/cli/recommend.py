@@ -65,10 +65,12 @@ def _print(found: dict[str, Any]) -> None:
             " is not known to the model: what is popular" if answer["source"] != "model" else ""
         )
         console.print(f"\nuser {answer['user']}{unknown}", style="bold")
-        table = Table(box=None, pad_edge=False, show_header=False)
-        table.add_column(justify="right")
+        width = min(console.width, 100)
+        table = Table(box=None, pad_edge=False, show_header=False, width=width)
+        # Rank and year are whole at any width; titles and genres share what is left.
+        table.add_column(justify="right", min_width=len(str(len(answer["items"]))))
         table.add_column(ratio=3, overflow="ellipsis", no_wrap=True)
-        table.add_column()
+        table.add_column(min_width=4)
         table.add_column(ratio=2, overflow="ellipsis", no_wrap=True, style="dim")
         for rank, item in enumerate(answer["items"], start=1):
             year = "" if item["year"] is None else str(item["year"])

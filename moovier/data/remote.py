@@ -161,10 +161,7 @@ def _config(settings: Settings) -> dict[str, Any]:
         "core": {"no_scm": True, "site_cache_dir": str(settings.path("dvc"))}
     }
     if settings.dvc_remote:
-        address = settings.dvc_remote
-        if "://" not in address:
-            address = str(Path(address).expanduser().absolute())
-        config["remote"] = {REMOTE: {"url": address}}
+        config["remote"] = {REMOTE: {"url": settings.dvc_remote_address}}
     return config
 
 

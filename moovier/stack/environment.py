@@ -84,7 +84,11 @@ def stack_environment(settings: Settings, keys: Secrets) -> dict[str, str]:
 
 def _moovier(settings: Settings) -> dict[str, str]:
     """Places and ports as absolute values: parts run in other folders than this command."""
+    remote = settings.dvc_remote_address
+    data = Path(settings.data).expanduser()
     return {
+        **({} if remote is None else {PREFIX + "DVC_REMOTE": remote}),
+        PREFIX + "DATA": str(data.absolute()) if data.is_dir() else settings.data,
         PREFIX + "PROJECT": str(settings.project.absolute()),
         PREFIX + "HOME": str(settings.path()),
         PREFIX + "HOST": settings.host,

@@ -77,8 +77,14 @@ def up(settings: Settings, report: Report) -> Running:
         if supervisor.running():
             report.line(f"already running from {home}")
         else:
+            if (remote := settings.dvc_remote_address) and _missing(remote):
+                report.line(f"the DVC remote {remote} is not there (yet)")
             _start_supervisor(settings, supervisor, keys, report)
         return _bring_up(settings, supervisor, keys, report)
+
+
+def _missing(remote: str) -> bool:
+    return "://" not in remote and not Path(remote).is_dir()
 
 
 def down(settings: Settings, report: Report) -> bool:

@@ -46,6 +46,26 @@ def test_parts_find_the_same_places_from_any_folder(
     assert environment[MARKER] == str(tmp_path / "home")
 
 
+def test_data_and_remote_are_found_from_any_folder_too(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    named = settings.model_copy(update={"data": "mine", "dvc_remote": "../remote"})
+    for name, value in stack_environment(named, read_secrets(named)).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir("/")
+    assert load_settings().data == str(tmp_path / "mine")
+    assert load_settings().dvc_remote == str(tmp_path / "../remote")
+
+
+@pytest.mark.parametrize("remote", ["s3://bucket/folder", "https://example.org/remote"])
+def test_names_and_urls_stay_as_they_are(settings: Settings, remote: str) -> None:
+    named = settings.model_copy(update={"data": "ml-latest-small", "dvc_remote": remote})
+    environment = stack_environment(named, read_secrets(named))
+    assert environment["MOOVIER_DATA"] == "ml-latest-small"
+    assert environment["MOOVIER_DVC_REMOTE"] == remote
+
+
 def test_another_mlflow_in_the_shell_does_not_reach_the_stack(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
