@@ -30,6 +30,7 @@ from rich.table import Table
 from benchmarks import report
 from moovier.data import store
 from moovier.data.arrays import Ratings
+from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import indexed, read_movielens
 from moovier.data.split import random_split
 from moovier.models.neumf import NeuMFFamily, NeuMFParams, build
@@ -60,7 +61,7 @@ def main() -> None:
     console = Console()
     given = {} if options.data is None else {"data": options.data}
     reference = store.fetch(load_settings(**given))
-    _, ratings, _ = indexed(read_movielens(reference.folder))
+    _, ratings, catalogue = indexed(read_movielens(reference.folder))
     train, validation = random_split(ratings, seed=0)
     limit_threads(options.threads)
     synthetic = " (SYNTHETIC ratings: the bar is about ml-latest-small)"
@@ -70,12 +71,12 @@ def main() -> None:
     )
     few = train.take(np.arange(min(_WARM_UP_ROWS, len(train))))
     plain(few, validation, seed=0, most_epochs=1)
-    ours(few, validation, seed=0)
+    ours(few, validation, catalogue=catalogue, seed=0)
     runs = []
     for seed in range(options.seeds):
         run = {
             "plain": plain(train, validation, seed=seed),
-            "ours": ours(train, validation, seed=seed),
+            "ours": ours(train, validation, catalogue=catalogue, seed=seed),
         }
         runs.append(run)
         for side, epochs in run.items():
@@ -129,7 +130,7 @@ def plain(train: Ratings, validation: Ratings, *, seed: int, most_epochs: int = 
     return found
 
 
-def ours(train: Ratings, validation: Ratings, *, seed: int) -> list[Epoch]:
+def ours(train: Ratings, validation: Ratings, *, catalogue: Catalogue, seed: int) -> list[Epoch]:
     """The family's own training, an entry an epoch."""
     found: list[Epoch] = []
 

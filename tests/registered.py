@@ -31,7 +31,7 @@ def register_trained(
     index, ratings, catalogue = indexed(movielens)
     kind = family(family_name)
     params = kind.hyper_parameters(size=size)
-    fitted = kind.fit(ratings, params, seed=0, epochs=1)
+    fitted = kind.fit(ratings, params, catalogue=catalogue, seed=0, epochs=1)
     facts = DataFacts(
         name=movielens.name,
         hash=movielens.hash,

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from moovier.data.arrays import Index
 from moovier.data.split import by_time, time_split
 from moovier.errors import BadRequest, InvalidData
-from moovier.evaluation.ranking import RankingResult, evaluate
 from moovier.jobs.dataset import Dataset, read_dataset
 from moovier.jobs.plan import Plan, Recipe, read_json, write_json
 from moovier.jobs.registration import (
@@ -32,7 +32,7 @@ from moovier.registry.tracking import Tracking
 from moovier.registry.version import Version
 from moovier.settings import Settings
 from moovier.training import fit
-from moovier.training.fit import Trained
+from moovier.training.fit import Judged, Trained
 
 OnProgress = Callable[[str], None]
 _FACTS = "candidate.json"
@@ -42,8 +42,9 @@ _MODEL = "model"
 class Candidate(BaseModel):
     """A trained candidate: its card says how good it is, ``run_id`` where its training is.
 
-    ``validation_ndcg`` (NDCG@10, 0 to 1) is what candidates are chosen by: the hold-out is for
-    the one comparison with the champion.
+    ``validation_ndcg`` (NDCG@10, 0 to 1) is what candidates that rank are chosen by,
+    ``validation_mae`` (stars) what those that rate are: the hold-out is for the one comparison
+    with the champion.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +53,11 @@ class Candidate(BaseModel):
     card: Card
     run_id: str
     validation_ndcg: float
+    validation_mae: float | None = None
+
+    @property
+    def ranks(self) -> bool:
+        return family(self.recipe.family).learns == "ranking"
 
 
 def model_folder(plan: Plan, recipe_id: str) -> Path:
@@ -111,11 +117,12 @@ def make(plan: Plan, recipe: Recipe, settings: Settings, on_progress: OnProgress
     run_id = tracking.start(
         f"{name} ({recipe.kind})", retraining=plan.key, part=recipe.id, parent=plan.run_id
     )
-    trained, result = _fit(plan, recipe, data, settings)
+    trained, judged = _fit(plan, recipe, data, settings)
     served = fit.refit(
         data.ratings,
         recipe.family,
         params,
+        catalogue=data.catalogue,
         epochs=trained.fitted.epochs,
         seed=plan.seed,
         threads=settings.train_threads,
@@ -126,10 +133,14 @@ def make(plan: Plan, recipe: Recipe, settings: Settings, on_progress: OnProgress
         params=recipe.params,
         epochs=trained.fitted.epochs,
         data=plan.data,
-        metrics=result.metrics(),
+        metrics=judged.metrics(),
     )
     candidate = Candidate(
-        recipe=recipe, card=card, run_id=run_id, validation_ndcg=trained.validation_ndcg
+        recipe=recipe,
+        card=card,
+        run_id=run_id,
+        validation_ndcg=trained.validation_ndcg,
+        validation_mae=trained.validation_mae,
     )
     # Logged first: a candidate that is kept is never looked at again.
     tracking.log(
@@ -150,7 +161,7 @@ def make(plan: Plan, recipe: Recipe, settings: Settings, on_progress: OnProgress
         model = temporary / _MODEL
         whole = Bundle(card, data.index, data.ratings.histories, data.catalogue, served.arrays)
         write_model(model, whole, served.keras_model)
-        write_evaluation(model / EVALUATION, data.index.users[result.users], result.ndcg)
+        write_evaluation(model / EVALUATION, _contender(card.name, data.index, judged))
         write_json(temporary / _FACTS, candidate.model_dump(mode="json"))
     return candidate
 
@@ -166,11 +177,14 @@ def evaluate_popularity(plan: Plan, data: Dataset, tracking: Tracking) -> None:
         raise InvalidData(
             f"{data.facts.name}: nobody has more than one rating, so none can be held out"
         )
-    counts = rest.histories.movie_counts()
-    result = evaluate(family(POPULAR).scorer({"counts": counts}), rest.histories, test)
-    write_evaluation(plan.popularity_file, data.index.users[result.users], result.ndcg)
+    kind = family(POPULAR)
+    params = kind.hyper_parameters(size=1)
+    fitted = kind.fit(rest, params, catalogue=data.catalogue, seed=plan.seed)
+    trained = Trained(POPULAR, params, plan.seed, 1, fitted, validation_ndcg=0.0, fit_s=0.0)
+    judged = fit.judge(trained, data.ratings, catalogue=data.catalogue)
+    write_evaluation(plan.popularity_file, _contender(POPULAR, data.index, judged))
     run_id = tracking.start("popularity", retraining=plan.key, part=POPULAR, parent=plan.run_id)
-    tracking.log(run_id, metrics=result.metrics())
+    tracking.log(run_id, metrics=judged.metrics())
     tracking.log_data(run_id, plan.data)
     tracking.finish(run_id)
 
@@ -208,8 +222,8 @@ def result_of_champion(
             return result_of(plan, candidate, name)
     on_progress(f"training {name}, to compare with")
     data = read_dataset(plan.data_folder)
-    _, result = _fit(plan, recipe, data, settings)
-    return Contender(name, data.index.users[result.users], result.ndcg)
+    _, judged = _fit(plan, recipe, data, settings)
+    return _contender(name, data.index, judged)
 
 
 def recipe_of(champion: Version, hold_out: str) -> Recipe | None:
@@ -233,13 +247,26 @@ def _recipe(champion: Version) -> Recipe | None:
     )
 
 
-def _fit(
-    plan: Plan, recipe: Recipe, data: Dataset, settings: Settings
-) -> tuple[Trained, RankingResult]:
-    """Fit on the training part, stop by the validation part, evaluate once on the test part."""
-    split = time_split(data.ratings)
+def _fit(plan: Plan, recipe: Recipe, data: Dataset, settings: Settings) -> tuple[Trained, Judged]:
+    """Fit on the training part, stop by the validation part, judge once on what was held out."""
     params = family(recipe.family).hyper_parameters.model_validate(recipe.params)
     trained = fit.train(
-        split, recipe.family, params, seed=plan.seed, threads=settings.train_threads
+        time_split(data.ratings),
+        recipe.family,
+        params,
+        catalogue=data.catalogue,
+        seed=plan.seed,
+        threads=settings.train_threads,
     )
-    return trained, fit.evaluate(trained, split)
+    return trained, fit.judge(trained, data.ratings, catalogue=data.catalogue)
+
+
+def _contender(name: str, index: Index, judged: Judged) -> Contender:
+    """A result by MovieLens ids, as the gate compares it."""
+    known, new = judged.known, judged.new
+    return Contender(
+        name,
+        index.users[known.users],
+        known.ndcg,
+        *(() if new is None else (index.users[new.users], new.ndcg)),
+    )

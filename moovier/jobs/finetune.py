@@ -79,8 +79,9 @@ def fine_tune(
     merged = _merged(parent, batch)
     kind = family(parent.card.family)
     fitted = kind.fine_tune(
-        _load_keras(keras_file),
+        Fitted(parent.arrays, _load_keras(keras_file)),
         kind.hyper_parameters.model_validate(parent.card.params),
+        catalogue=parent.catalogue,
         old_n_users=int(parent.index.users.size),
         batch=batch,
         merged=merged,

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from moovier.data.arrays import Ints
-from moovier.evaluation.metrics import Values
 from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card
 from moovier.registry.client import BUNDLE, Registry
@@ -65,13 +63,21 @@ def tags_of(card: Card, extra: Mapping[str, str]) -> dict[str, str]:
     return tags
 
 
-def write_evaluation(file: Path, users: Ints, ndcg: Values) -> Path:
-    """Keep a result on the hold-out. ``users``: (n,) MovieLens ids; ``ndcg``: (n,) NDCG@10."""
-    np.savez(file, allow_pickle=False, users=users, ndcg=ndcg)
+def write_evaluation(file: Path, result: Contender) -> Path:
+    """Keep a result on the hold-out; returns ``file``."""
+    np.savez(
+        file,
+        allow_pickle=False,
+        users=result.users,
+        ndcg=result.ndcg,
+        new_users=result.new_users,
+        new_ndcg=result.new_ndcg,
+    )
     return file
 
 
 def read_evaluation(file: Path, name: str) -> Contender:
     """What :func:`write_evaluation` kept, under ``name``."""
     with np.load(file, allow_pickle=False) as archive:
-        return Contender(name, archive["users"], archive["ndcg"])
+        parts = ("users", "ndcg", "new_users", "new_ndcg")
+        return Contender(name, *(archive[part] for part in parts if part in archive.files))

@@ -22,8 +22,8 @@ from moovier.jobs.plan import (
     write_json,
 )
 from moovier.jobs.registration import connect, tags_of, track
-from moovier.registry.gate import decide
-from moovier.registry.version import CHAMPION
+from moovier.registry.gate import Decision, decide
+from moovier.registry.version import CHAMPION, STARS, Version
 from moovier.settings import Settings, load_settings
 
 OnProgress = Callable[[str], None]
@@ -159,8 +159,9 @@ def gate(
 ) -> dict[str, Any]:
     """Compare the best of ``versions`` with the champion and with popularity, on one hold-out.
 
-    The one that is best on the validation part becomes ``challenger``. Said once: run again,
-    also after the promotion, it gives the same answer.
+    The ranking model that is best on the validation part becomes ``challenger``; the best rating
+    model is compared with the one that predicts stars now. Said once: run again, also after the
+    promotion, it gives the same answer.
     """
     settings = settings or load_settings()
     whole = Plan.model_validate(plan)
@@ -169,8 +170,13 @@ def gate(
     registry = connect(settings)
     registered = [registry.resolve(str(number)) for number in versions]
     trained = {one.recipe.id: one for one in candidates.kept(whole)}
-    chosen = max(registered, key=lambda version: trained[version.tags["candidate"]].validation_ndcg)
-    challenger = candidates.result_of(whole, trained[chosen.tags["candidate"]])
+
+    def of(version: Version) -> Candidate:
+        return trained[version.tags["candidate"]]
+
+    ranking = [version for version in registered if of(version).ranks]
+    chosen = max(ranking or registered, key=lambda version: of(version).validation_ndcg)
+    challenger = candidates.result_of(whole, of(chosen))
     champion = registry.alias(CHAMPION)
     rival, note = None, []
     if champion is not None:
@@ -184,16 +190,49 @@ def gate(
         knows_more=champion is not None and champion.tags.get("data_hash") != whole.data.hash,
         seed=whole.seed,
     )
+    if not ranking:
+        reason = f"kept: {chosen.name} predicts stars; a champion is a model that ranks"
+        decision = Decision(False, [*decision.reasons, reason])
     registry.challenge(chosen)
+    raters = [version for version in registered if "rmse" in version.metrics]
+    stars, stars_reason = _better_at_stars(whole, registry.alias(STARS), raters)
     said = {
         "promote": decision.promote,
         "reasons": [*note, *decision.reasons],
+        "stars": None if stars is None else stars.number,
+        "stars_reason": stars_reason,
         "version": chosen.number,
         "name": chosen.name,
         "versions": [version.number for version in registered],
     }
     write_json(whole.decision_file, said)
     return said
+
+
+def _better_at_stars(
+    plan: Plan, holder: Version | None, raters: Sequence[Version]
+) -> tuple[Version | None, str]:
+    """The rating model that should predict stars from now on, None where it is ``holder``; why.
+
+    On other data than the holder's the best of the new ones takes over: the holder knows neither
+    the newest users nor the newest movies.
+    """
+    if not raters:
+        return None, "no rating model was trained"
+    trained = {one.recipe.id: one for one in candidates.kept(plan)}
+    best = min(
+        raters,
+        key=lambda version: trained[version.tags["candidate"]].validation_mae or float("inf"),
+    )
+    rmse = best.metrics["rmse"]
+    if holder is None:
+        return best, f"stars: RMSE {rmse:.4f}, the first model that predicts them"
+    of_holder = holder.metrics.get("rmse")
+    if of_holder is None or holder.tags.get("hold_out") != plan.hold_out:
+        return best, f"stars: RMSE {rmse:.4f}; {holder.name} was trained on other data"
+    if rmse < of_holder:
+        return best, f"stars: RMSE {rmse:.4f} against {of_holder:.4f} of {holder.name}"
+    return None, f"kept: RMSE {rmse:.4f} against {of_holder:.4f} of {holder.name}"
 
 
 def promote(
@@ -212,7 +251,12 @@ def promote(
     reasons = "\n".join(decision["reasons"])
     for number in decision["versions"]:
         version = registry.resolve(str(number))
-        if number != decision["version"]:
+        if number == decision["stars"]:
+            registry.predict_stars(version)
+            registry.set_tag(version, "gate", "stars")
+            registry.set_tag(version, "gate_reasons", decision["stars_reason"])
+            registry.describe(version, decision["stars_reason"])
+        elif number != decision["version"]:
             registry.set_tag(version, "gate", "kept")
             registry.set_tag(
                 version, "gate_reasons", f"kept: {decision['name']} was the best of its retraining"

@@ -22,10 +22,12 @@ def run_worker(plan: Plan, family: str, worker: int, settings: Settings) -> dict
     """Run trials until the family's study has the plan's, all workers together."""
     study = _open(plan, family, worker, settings)
     tracking = track(settings)
+    data = read_dataset(plan.data_folder)
     studies.run_worker(
         study,
-        time_split(read_dataset(plan.data_folder).ratings),
+        time_split(data.ratings),
         family,
+        catalogue=data.catalogue,
         worker=worker,
         trials=plan.trials,
         seed=plan.seed,

@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
+from moovier.data.catalogue import Catalogue
 from moovier.models import inputs
 from moovier.models.family import (
     Arrays,
@@ -77,9 +78,7 @@ class EaseScorer:
         return scores
 
     def fold_in(self, history: History) -> Floats:
-        star_power, half_life = self._asking
-        weights = inputs.weights(history, star_power=star_power, half_life=half_life)
-        places = self._position[history.movies]
+        weights, places = self._input(history)
         known = places >= 0
         if not known.any():
             # Nothing to go by: what is popular, the covered movies included.
@@ -87,6 +86,21 @@ class EaseScorer:
         scores = self._behind - 100.0
         scores[self._covered] = weights[known] @ self._weights[places[known]]
         return as_float32(scores)
+
+    def because(self, history: History, movie: int) -> Floats:
+        weights, places = self._input(history)
+        parts = np.zeros(len(history), dtype=np.float32)
+        known = places >= 0
+        target = self._position[movie]
+        if target >= 0:
+            parts[known] = weights[known] * self._weights[places[known], target]
+        return parts
+
+    def _input(self, history: History) -> tuple[Floats, Ints]:
+        """Each rated movie's weight, and its place in B, -1 where B does not cover it."""
+        star_power, half_life = self._asking
+        weights = inputs.weights(history, star_power=star_power, half_life=half_life)
+        return weights, self._position[history.movies]
 
 
 class EaseFamily:
@@ -111,6 +125,7 @@ class EaseFamily:
         train: Ratings,
         params: HyperParameters,
         *,
+        catalogue: Catalogue,
         seed: int,
         validation: Ratings | None = None,
         validation_ndcg: ValidationNdcg | None = None,
@@ -129,9 +144,10 @@ class EaseFamily:
 
     def fine_tune(
         self,
-        fitted_model: Any,
+        parent: Fitted,
         params: HyperParameters,
         *,
+        catalogue: Catalogue,
         old_n_users: int,
         batch: Ratings,
         merged: Ratings,
@@ -142,7 +158,7 @@ class EaseFamily:
     ) -> Fitted:
         """Solve again with the batch in: a closed form has no weights to go on from, and takes
         seconds. New people need no parameters of their own."""
-        return self.fit(merged, params, seed=seed, epochs=1, on_epoch=on_epoch)
+        return self.fit(merged, params, catalogue=catalogue, seed=seed, epochs=1, on_epoch=on_epoch)
 
     def scorer(self, arrays: Arrays) -> Scorer:
         return EaseScorer(arrays)

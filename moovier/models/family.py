@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
+from moovier.data.catalogue import Catalogue
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -89,6 +90,12 @@ class Scorer(Protocol):
     def fold_in(self, history: History) -> Floats:
         """Scores for a person the model never saw, (n_movies,); an empty history is allowed."""
 
+    def because(self, history: History, movie: int) -> Floats:
+        """What each rated movie of a history adds to ``fold_in(history)[movie]``, (len(history),).
+
+        Most first, these are the reasons to show. Zeros where the model cannot tell.
+        """
+
 
 class Family(Protocol):
     """One way to build, train and score a model."""
@@ -108,13 +115,14 @@ class Family(Protocol):
         train: Ratings,
         params: HyperParameters,
         *,
+        catalogue: Catalogue,
         seed: int,
         validation: Ratings | None = None,
         validation_ndcg: ValidationNdcg | None = None,
         epochs: int | None = None,
         on_epoch: OnEpoch | None = None,
     ) -> Fitted:
-        """Train on ``train``.
+        """Train on ``train``. Row i of ``catalogue`` is movie i: title, year and genres.
 
         With ``validation`` (for a ranking model also ``validation_ndcg``) it stops early and keeps
         the best epoch; with ``epochs`` it trains exactly that long (a refit on all ratings after
@@ -124,9 +132,10 @@ class Family(Protocol):
 
     def fine_tune(
         self,
-        fitted_model: Any,
+        parent: Fitted,
         params: HyperParameters,
         *,
+        catalogue: Catalogue,
         old_n_users: int,
         batch: Ratings,
         merged: Ratings,
@@ -135,7 +144,8 @@ class Family(Protocol):
         seed: int,
         on_epoch: OnEpoch | None = None,
     ) -> Fitted:
-        """Train a loaded Keras model further on ``batch``.
+        """Train ``parent`` further on ``batch``: its Keras model, which may be altered, and the
+        arrays of its bundle.
 
         ``merged`` holds every rating known now, the batch included, over the old index with new
         users appended: rows below ``old_n_users`` mean the same users as before, the rest get

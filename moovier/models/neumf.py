@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
+from moovier.data.catalogue import Catalogue
 from moovier.models import keras_fit
 from moovier.models.family import (
     Arrays,
@@ -102,6 +103,10 @@ class NeuMFScorer:
             gmf, mlp = gmf[nearest], mlp[nearest]
         return self._stars(gmf.mean(axis=0), mlp.mean(axis=0))
 
+    def because(self, history: History, movie: int) -> Floats:
+        """Nothing: a person's vectors don't fall apart into what they rated."""
+        return np.zeros(len(history), dtype=np.float32)
+
     def stars(self, users: Ints, movies: Ints) -> Floats:
         """Predicted stars of each pair of rows, (n,), 0.5 to 5."""
         found = np.empty(len(users), dtype=np.float32)
@@ -151,6 +156,7 @@ class NeuMFFamily:
         train: Ratings,
         params: HyperParameters,
         *,
+        catalogue: Catalogue,
         seed: int,
         validation: Ratings | None = None,
         validation_ndcg: ValidationNdcg | None = None,
@@ -176,9 +182,10 @@ class NeuMFFamily:
 
     def fine_tune(
         self,
-        fitted_model: Any,
+        parent: Fitted,
         params: HyperParameters,
         *,
+        catalogue: Catalogue,
         old_n_users: int,
         batch: Ratings,
         merged: Ratings,
@@ -192,7 +199,7 @@ class NeuMFFamily:
         n_held = int(validation_split * len(batch))
         rows = np.arange(len(batch))
         return _trained(
-            _with_more_users(fitted_model, old_n_users, merged, params),
+            _with_more_users(parent.keras_model, old_n_users, merged, params),
             params,
             batch.take(rows[: len(batch) - n_held]),
             batch.take(rows[len(batch) - n_held :]) if n_held else None,

@@ -6,11 +6,12 @@ model and nothing to fine-tune.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
+from moovier.data.catalogue import Catalogue
 from moovier.errors import BadRequest
 from moovier.models.family import (
     Arrays,
@@ -45,6 +46,9 @@ class PopularScorer:
     def fold_in(self, history: History) -> Floats:
         return self._counts.copy()
 
+    def because(self, history: History, movie: int) -> Floats:
+        return np.zeros(len(history), dtype=np.float32)
+
 
 class PopularFamily:
     """See the module's text."""
@@ -61,6 +65,7 @@ class PopularFamily:
         train: Ratings,
         params: HyperParameters,
         *,
+        catalogue: Catalogue,
         seed: int,
         validation: Ratings | None = None,
         validation_ndcg: ValidationNdcg | None = None,
@@ -71,9 +76,10 @@ class PopularFamily:
 
     def fine_tune(
         self,
-        fitted_model: Any,
+        parent: Fitted,
         params: HyperParameters,
         *,
+        catalogue: Catalogue,
         old_n_users: int,
         batch: Ratings,
         merged: Ratings,

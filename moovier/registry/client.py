@@ -16,7 +16,15 @@ from moovier.errors import BundleError, RegistryError, UnknownModel
 from moovier.models import bundle
 from moovier.registry.folders import replaced
 from moovier.registry.rest import NotThere, Rest
-from moovier.registry.version import ALIASES, CHALLENGER, CHAMPION, PREVIOUS, REPLACES, Version
+from moovier.registry.version import (
+    ALIASES,
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    REPLACES,
+    STARS,
+    Version,
+)
 
 BUNDLE = "bundle"
 KERAS_MODEL = "data/model.keras"
@@ -165,6 +173,10 @@ class Registry:
     def challenge(self, version: Version) -> None:
         """Let the alias ``challenger`` stand at ``version``."""
         self._set_alias(CHALLENGER, version.number)
+
+    def predict_stars(self, version: Version) -> None:
+        """Let the alias ``stars`` stand at ``version``."""
+        self._set_alias(STARS, version.number)
 
     def rollback(self, reason: str) -> Version:
         """Give the title back to the previous champion; the two change places.

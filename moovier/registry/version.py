@@ -11,7 +11,9 @@ from typing import Any
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
-ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)
+#: The model that predicts the stars beside a movie; it need not be good at choosing movies.
+STARS = "stars"
+ALIASES = (CHAMPION, CHALLENGER, PREVIOUS, STARS)
 
 #: Set last, when every file of a version lies in the store; without it a version is not shown.
 COMPLETE = "complete"

@@ -1,7 +1,7 @@
 """Train on one part, stop by the next, judge on the last.
 
-Tuning calls :func:`train` alone, which never looks at the test part. :func:`evaluate` is called
-once per finished recipe.
+Tuning calls :func:`train` alone, which never looks at the test part. :func:`judge` is called once
+per finished recipe.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from moovier.data.arrays import Ratings
-from moovier.data.split import Split
-from moovier.evaluation import ranking
+from moovier.data.catalogue import Catalogue
+from moovier.data.split import Split, by_time, hold_out_users, random_split, time_split
+from moovier.evaluation import ranking, stars
 from moovier.evaluation.ranking import RankingResult
+from moovier.evaluation.stars import StarsResult
 from moovier.models.families import family
 from moovier.models.family import Fitted, HyperParameters, OnEpoch, Scorer
 
@@ -34,12 +36,21 @@ class Trained:
     validation_ndcg: float
     fit_s: float
 
+    @property
+    def validation_mae(self) -> float | None:
+        """Mean absolute error there, in stars, of a family that rates."""
+        curve = self.fitted.curves.get("val_loss")
+        if family(self.family).learns != "rating" or not curve:
+            return None
+        return min(curve)
+
 
 def train(
     split: Split,
     family_name: str,
     params: HyperParameters,
     *,
+    catalogue: Catalogue,
     seed: int,
     threads: int,
     on_epoch: OnEpoch | None = None,
@@ -59,6 +70,7 @@ def train(
     fitted = kind.fit(
         split.train,
         params,
+        catalogue=catalogue,
         seed=seed,
         validation=split.validation,
         validation_ndcg=validation_ndcg,
@@ -74,6 +86,7 @@ def refit(
     family_name: str,
     params: HyperParameters,
     *,
+    catalogue: Catalogue,
     epochs: int,
     seed: int,
     threads: int,
@@ -82,27 +95,94 @@ def refit(
     """Fit on all of ``ratings`` for as many epochs as an earlier training found right."""
     limit_threads(threads)
     return family(family_name).fit(
-        ratings, params, seed=seed, epochs=max(epochs, 1), on_epoch=on_epoch
+        ratings,
+        params,
+        catalogue=catalogue,
+        seed=seed,
+        epochs=max(epochs, 1),
+        on_epoch=on_epoch,
     )
 
 
-def evaluate(trained: Trained, split: Split) -> RankingResult:
+@dataclass(frozen=True)
+class Judged:
+    """A recipe's results on what it was not chosen by.
+
+    ``known``: users whose earlier ratings it was fitted on. ``new``: people it never saw, served by
+    fold-in; None where there are too few to hold some out. ``stars``: of a rating family alone.
+    """
+
+    known: RankingResult
+    new: RankingResult | None
+    stars: StarsResult | None
+
+    def metrics(self) -> dict[str, float]:
+        """All figures under the names that runs and reports carry."""
+        found = self.known.metrics()
+        if self.new is not None:
+            found |= {f"new_{name}": value for name, value in self.new.metrics().items()}
+        if self.stars is not None:
+            found |= self.stars.metrics()
+        return found
+
+
+def judge(trained: Trained, ratings: Ratings, *, catalogue: Catalogue) -> Judged:
+    """The recipe under each protocol of docs/metrics.md, fitted anew for each.
+
+    ``ratings`` are all there are; ``trained`` comes from their time split.
+    """
+    rates = family(trained.family).learns == "rating"
+    return Judged(
+        known=evaluate(trained, time_split(ratings), catalogue=catalogue),
+        new=evaluate_new_people(trained, ratings, catalogue=catalogue),
+        stars=evaluate_stars(trained, ratings, catalogue=catalogue) if rates else None,
+    )
+
+
+def evaluate(trained: Trained, split: Split, *, catalogue: Catalogue) -> RankingResult:
     """The recipe on the test part: fitted again on all that precedes it, then judged.
 
     What a recommender knows on the day it is asked includes the latest ratings, so the validation
     part must not be lost to it.
     """
     rest = both(split.train, split.validation)
+    return ranking.evaluate(_refitted(trained, rest, catalogue), rest.histories, split.test)
+
+
+def evaluate_new_people(
+    trained: Trained, ratings: Ratings, *, catalogue: Catalogue, seed: int = 0
+) -> RankingResult | None:
+    """The recipe on people it never saw: fitted on four fifths of the users, it is shown the first
+    80 % of each other user's ratings, and judged on the rest. None where nobody can be held out."""
+    if np.unique(ratings.users).size < 2:
+        return None
+    kept, held_out = hold_out_users(ratings, seed)
+    shown, test = by_time(held_out)
+    if not len(test):
+        return None
+    scorer = _refitted(trained, kept, catalogue)
+    return ranking.evaluate(scorer, shown.histories, test, fold_in=True)
+
+
+def evaluate_stars(
+    trained: Trained, ratings: Ratings, *, catalogue: Catalogue, seed: int = 0
+) -> StarsResult:
+    """The recipe of a rating family on a tenth of the rows, drawn at random."""
+    train, test = random_split(ratings, seed)
+    return stars.evaluate(_refitted(trained, train, catalogue), train.histories, test)
+
+
+def _refitted(trained: Trained, ratings: Ratings, catalogue: Catalogue) -> Scorer:
     fitted = refit(
-        rest,
+        ratings,
         trained.family,
         trained.params,
+        catalogue=catalogue,
         epochs=trained.fitted.epochs,
         seed=trained.seed,
         threads=trained.threads,
     )
-    scorer = family(trained.family).scorer(fitted.arrays)
-    return ranking.evaluate(scorer, rest.histories, split.test)
+    return family(trained.family).scorer(fitted.arrays)
 
 
 def both(first: Ratings, second: Ratings) -> Ratings:

@@ -23,6 +23,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from moovier.data.catalogue import Catalogue
 from moovier.data.split import Split
 from moovier.errors import MoovierError
 from moovier.models.families import family
@@ -101,6 +102,7 @@ def run_worker(
     split: Split,
     family_name: str,
     *,
+    catalogue: Catalogue,
     worker: int,
     trials: int,
     seed: int,
@@ -120,7 +122,7 @@ def run_worker(
         while len(study.get_trials(deepcopy=False, states=_COUNTED)) < trials:
             trial = study.ask()
             trial.set_user_attr(_WORKER, worker)
-            _run_trial(study, trial, split, family_name, seed, threads, on_trial)
+            _run_trial(study, trial, split, family_name, catalogue, seed, threads, on_trial)
     except OSError as error:
         raise StudyError(f"the study {study.study_name} cannot be written to: {error}") from error
 
@@ -162,6 +164,7 @@ def _run_trial(
     trial: optuna.Trial,
     split: Split,
     family_name: str,
+    catalogue: Catalogue,
     seed: int,
     threads: int,
     on_trial: OnTrial | None,
@@ -182,7 +185,15 @@ def _run_trial(
     params = kind.search_space(trial)
     value, state = None, TrialState.COMPLETE
     try:
-        trained = train(split, family_name, params, seed=seed, threads=threads, on_epoch=on_epoch)
+        trained = train(
+            split,
+            family_name,
+            params,
+            catalogue=catalogue,
+            seed=seed,
+            threads=threads,
+            on_epoch=on_epoch,
+        )
         value = (
             trained.validation_ndcg
             if kind.learns == "ranking"

@@ -45,7 +45,9 @@ class Case:
         return self.scorer.score(np.array(users, dtype=np.int64), self.ratings.histories)
 
     def fit(self, seed: int) -> Fitted:
-        return self.family.fit(self.ratings, self.params, seed=seed, epochs=toy.EPOCHS)
+        return self.family.fit(
+            self.ratings, self.params, catalogue=toy.catalogue(), seed=seed, epochs=toy.EPOCHS
+        )
 
 
 @cache
@@ -53,7 +55,8 @@ def case_of(name: str) -> Case:
     kind = family(name)
     params = kind.hyper_parameters.model_validate(toy.PARAMS.get(name, {}))
     ratings = toy.ratings()
-    return Case(kind, params, ratings, kind.fit(ratings, params, seed=3, epochs=toy.EPOCHS))
+    fitted = kind.fit(ratings, params, catalogue=toy.catalogue(), seed=3, epochs=toy.EPOCHS)
+    return Case(kind, params, ratings, fitted)
 
 
 @pytest.fixture(params=FAMILIES)
@@ -97,6 +100,16 @@ def test_a_stranger_is_served_by_taste(name: str) -> None:
     ):
         scores = case.scorer.fold_in(toy.history(*rated))
         assert scores[expected].min() > scores[other].max()
+
+
+def test_reasons_are_parts_of_the_score(case: Case) -> None:
+    history = toy.history(0, 1, 2, 9)
+    parts = case.scorer.because(history, 4)
+    assert parts.shape == (4,)
+    assert np.isfinite(parts).all()
+    if parts.any():
+        # What shares the movie's taste speaks for it more than what does not.
+        assert parts[:3].mean() > parts[3]
 
 
 def test_scores_cover_the_catalogue_as_finite_float32(case: Case) -> None:
@@ -193,6 +206,7 @@ def test_early_stopping_keeps_the_best_epoch(learnt: Case) -> None:
     fitted = learnt.family.fit(
         train,
         learnt.params,
+        catalogue=toy.catalogue(),
         seed=0,
         validation=validation,
         validation_ndcg=ndcg,
@@ -211,7 +225,14 @@ def test_training_can_be_ended_from_outside(learnt: Case) -> None:
         raise Enough
 
     with pytest.raises(Enough):
-        learnt.family.fit(learnt.ratings, learnt.params, seed=0, epochs=50, on_epoch=end)
+        learnt.family.fit(
+            learnt.ratings,
+            learnt.params,
+            catalogue=toy.catalogue(),
+            seed=0,
+            epochs=50,
+            on_epoch=end,
+        )
 
 
 def test_fine_tuning_keeps_the_known_and_learns_the_new(learnt: Case, tmp_path: Path) -> None:
@@ -221,8 +242,9 @@ def test_fine_tuning_keeps_the_known_and_learns_the_new(learnt: Case, tmp_path: 
     model = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     batch, merged = with_two_newcomers(learnt.ratings)
     tuned = learnt.family.fine_tune(
-        model,
+        Fitted(learnt.fitted.arrays, model),
         learnt.params,
+        catalogue=toy.catalogue(),
         old_n_users=toy.N_USERS,
         batch=batch,
         merged=merged,
@@ -245,8 +267,9 @@ def test_a_model_that_learns_nothing_cannot_be_fine_tuned() -> None:
     assert popular.fitted.keras_model is None
     with pytest.raises(BadRequest, match="cannot be fine-tuned"):
         popular.family.fine_tune(
-            None,
+            popular.fitted,
             popular.params,
+            catalogue=toy.catalogue(),
             old_n_users=toy.N_USERS,
             batch=popular.ratings,
             merged=popular.ratings,

@@ -17,6 +17,7 @@ from moovier.models.bundle import Bundle, Card, DataFacts
 from moovier.models.family import Arrays, HyperParameters
 
 N_USERS, N_MOVIES = 12, 17
+MOVIE_IDS = 10 + 2 * np.arange(N_MOVIES)
 MANY = range(7)
 FIRST_TASTE, SECOND_TASTE = range(8), range(8, 16)
 EPOCHS = 100
@@ -80,9 +81,15 @@ def history(*movies: int) -> History:
     return History(np.array(movies, dtype=np.int64), np.full(n, 5, np.float32), np.arange(n))
 
 
+def catalogue() -> Catalogue:
+    """Movies that differ in nothing but their ids, so that only ratings can tell tastes apart."""
+    return Catalogue.of(
+        Movie(int(id_), f"Movie {id_}", 1995, ("Drama",), None, None) for id_ in MOVIE_IDS
+    )
+
+
 def bundle_of(name: str, params: HyperParameters, arrays: Arrays, known: Ratings) -> Bundle:
     """A bundle with ids unlike the rows: users 100, 103, ... and movies 10, 12, ..."""
-    movies = 10 + 2 * np.arange(N_MOVIES)
     facts = DataFacts(
         name="toy",
         hash="toy.dir",
@@ -98,10 +105,8 @@ def bundle_of(name: str, params: HyperParameters, arrays: Arrays, known: Ratings
             params=params.model_dump(mode="json"),
             data=facts,
         ),
-        index=Index(100 + 3 * np.arange(known.n_users), movies),
+        index=Index(100 + 3 * np.arange(known.n_users), MOVIE_IDS),
         histories=known.histories,
-        catalogue=Catalogue.of(
-            Movie(int(id_), f"Movie {id_}", 1995, ("Drama",), None, None) for id_ in movies
-        ),
+        catalogue=catalogue(),
         arrays=arrays,
     )

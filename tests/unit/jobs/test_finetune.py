@@ -36,7 +36,8 @@ def register_toy(settings: Settings, folder: Path, family_name: str, size: int =
     )
     kind = family(family_name)
     params = kind.hyper_parameters(size=size)
-    fitted = kind.fit(ratings, params, seed=0, epochs=2)
+    catalogue = Catalogue.of(Movie(int(i), f"Movie {i}", 1995, (), None, None) for i in MOVIES)
+    fitted = kind.fit(ratings, params, catalogue=catalogue, seed=0, epochs=2)
     facts = DataFacts(
         name="toy", hash="toy.dir", synthetic=True, ratings=len(rated), users=6, movies=8
     )
@@ -46,7 +47,7 @@ def register_toy(settings: Settings, folder: Path, family_name: str, size: int =
         card,
         Index(USERS, MOVIES),
         ratings.histories,
-        Catalogue.of(Movie(int(i), f"Movie {i}", 1995, (), None, None) for i in MOVIES),
+        catalogue,
         fitted.arrays,
     )
     register(settings, folder, model, fitted.keras_model)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from moovier.registry.gate import Contender, decide
@@ -19,7 +21,7 @@ def test_the_first_champion_must_beat_popularity() -> None:
     assert decide(contender("good", 0.12), None, POPULAR).promote
     worse = decide(contender("original", 0.048), None, POPULAR)
     assert not worse.promote
-    assert worse.reasons[-1] == "kept: no better than recommending what is popular"
+    assert worse.reasons[-1] == "kept: no better than what is popular among known users"
 
 
 def test_never_below_popularity_even_when_the_champion_is_worse() -> None:
@@ -34,13 +36,13 @@ def test_the_better_one_wins_and_the_reasons_carry_the_figures() -> None:
     line = decision.reasons[1]
     assert "0.1500 against 0.1200 of old: +0.0300" in line
     assert "40 users" in line
-    assert decision.reasons[-1] == "promoted: better than old"
+    assert decision.reasons[-1] == "promoted: better than old among known users"
 
 
 def test_a_loser_is_kept_out() -> None:
     decision = decide(contender("new", 0.12), contender("old", 0.15), POPULAR)
     assert not decision.promote
-    assert decision.reasons[-1] == "kept: no better than old"
+    assert decision.reasons[-1] == "kept: worse than old among known users"
 
 
 def test_a_draw_goes_to_the_newer_data_only() -> None:
@@ -52,6 +54,42 @@ def test_a_draw_goes_to_the_newer_data_only() -> None:
 def test_an_unclear_difference_is_called_so() -> None:
     left, right = contender("new", 0.121, seed=1), contender("old", 0.12, seed=2)
     assert "not clear-cut" in decide(left, right, POPULAR).reasons[1]
+
+
+def with_new_people(known: Contender, mean: float) -> Contender:
+    new = contender(known.name, mean, users=30, seed=4)
+    return replace(known, new_users=100 + new.users, new_ndcg=new.ndcg)
+
+
+def test_losing_among_new_people_is_losing() -> None:
+    popular = with_new_people(POPULAR, 0.08)
+    old = with_new_people(contender("old", 0.12), 0.15)
+    new = with_new_people(contender("new", 0.15), 0.10)
+    decision = decide(new, old, popular, knows_more=True)
+    assert not decision.promote
+    assert decision.reasons[-1] == "kept: worse than old among new people"
+    assert [line.split(":")[0] for line in decision.reasons[:4]] == [
+        "known users",
+        "new people",
+        "known users",
+        "new people",
+    ]
+    assert decide(with_new_people(new, 0.15), old, popular).promote
+
+
+def test_popularity_must_be_beaten_among_new_people_too() -> None:
+    popular = with_new_people(POPULAR, 0.08)
+    decision = decide(with_new_people(contender("new", 0.15), 0.07), None, popular)
+    assert not decision.promote
+    assert decision.reasons[-1] == "kept: no better than what is popular among new people"
+
+
+def test_a_champion_without_new_people_is_compared_on_known_users() -> None:
+    popular = with_new_people(POPULAR, 0.08)
+    new = with_new_people(contender("new", 0.15), 0.10)
+    decision = decide(new, contender("old", 0.12), popular)
+    assert decision.promote
+    assert sum("of old" in line for line in decision.reasons) == 1
 
 
 def test_users_are_paired_by_id_not_by_position() -> None:

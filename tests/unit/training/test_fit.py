@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
-from moovier.data.split import Split, time_split
+from moovier.data.catalogue import Catalogue, Movie
+from moovier.data.split import Split, random_split, time_split
 from moovier.models import families
 from moovier.models.family import Fitted
 from moovier.models.popular import PopularFamily, PopularParams
 from moovier.training import fit
 
 N_USERS, N_MOVIES, PARAMS = 5, 13, PopularParams()
+CATALOGUE = Catalogue.of(Movie(i, f"Movie {i}", 1995, (), None, None) for i in range(N_MOVIES))
 
 
 class Poison:
@@ -39,6 +41,9 @@ class SpyScorer:
 
     def fold_in(self, history: History) -> Floats:
         return np.arange(N_MOVIES, dtype=np.float32)
+
+    def because(self, history: History, movie: int) -> Floats:
+        return np.zeros(len(history), dtype=np.float32)
 
 
 class SpyFamily(PopularFamily):
@@ -85,7 +90,7 @@ def pairs(ratings: Ratings) -> set[tuple[int, int]]:
 
 def test_training_never_looks_at_the_test_part(spy: SpyFamily, split: Split) -> None:
     poisoned = replace(split, test=Poison())
-    trained = fit.train(poisoned, "spy", PARAMS, seed=7, threads=1)
+    trained = fit.train(poisoned, "spy", PARAMS, catalogue=CATALOGUE, seed=7, threads=1)
     (call,) = spy.fits
     assert call["train"] is split.train
     assert call["validation"] is split.validation
@@ -98,7 +103,7 @@ def test_training_never_looks_at_the_test_part(spy: SpyFamily, split: Split) -> 
 def test_the_validation_figure_ranks_what_training_does_not_hold(
     spy: SpyFamily, split: Split
 ) -> None:
-    trained = fit.train(split, "spy", PARAMS, seed=0, threads=1)
+    trained = fit.train(split, "spy", PARAMS, catalogue=CATALOGUE, seed=0, threads=1)
     assert pairs(spy.shown[-1].ratings()) == pairs(split.train)
     expected = []
     for user in range(N_USERS):
@@ -112,21 +117,29 @@ def test_the_validation_figure_ranks_what_training_does_not_hold(
 
 def test_progress_is_passed_on_and_may_end_the_training(spy: SpyFamily, split: Split) -> None:
     told: list[tuple[int, Any]] = []
-    fit.train(split, "spy", PARAMS, seed=0, threads=1, on_epoch=lambda *epoch: told.append(epoch))
+    fit.train(
+        split,
+        "spy",
+        PARAMS,
+        catalogue=CATALOGUE,
+        seed=0,
+        threads=1,
+        on_epoch=lambda *epoch: told.append(epoch),
+    )
     assert told == [(0, {"loss": 1.0})]
 
     def stop(epoch: int, figures: Any) -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        fit.train(split, "spy", PARAMS, seed=0, threads=1, on_epoch=stop)
+        fit.train(split, "spy", PARAMS, catalogue=CATALOGUE, seed=0, threads=1, on_epoch=stop)
 
 
 def test_the_test_part_is_judged_by_a_model_of_all_that_precedes_it(
     spy: SpyFamily, split: Split
 ) -> None:
-    trained = fit.train(split, "spy", PARAMS, seed=7, threads=1)
-    result = fit.evaluate(trained, split)
+    trained = fit.train(split, "spy", PARAMS, catalogue=CATALOGUE, seed=7, threads=1)
+    result = fit.evaluate(trained, split, catalogue=CATALOGUE)
     again = spy.fits[-1]
     assert pairs(again["train"]) == pairs(split.train) | pairs(split.validation)
     assert (again["epochs"], again["seed"], again.get("validation")) == (3, 7, None)
@@ -136,8 +149,38 @@ def test_the_test_part_is_judged_by_a_model_of_all_that_precedes_it(
         assert not set(known.tolist()) & set(top.tolist())
 
 
+def test_new_people_are_in_no_training(spy: SpyFamily, split: Split) -> None:
+    ratings = fit.both(fit.both(split.train, split.validation), split.test)
+    trained = fit.train(split, "spy", PARAMS, catalogue=CATALOGUE, seed=0, threads=1)
+    result = fit.evaluate_new_people(trained, ratings, catalogue=CATALOGUE)
+    assert result is not None
+    trained_on = set(spy.fits[-1]["train"].users.tolist())
+    assert len(result.users) == 1
+    assert trained_on == set(range(N_USERS)) - set(result.users.tolist())
+    assert result.history.tolist() == [8]
+
+
+def test_one_user_leaves_no_new_people(spy: SpyFamily, split: Split) -> None:
+    trained = fit.train(split, "spy", PARAMS, catalogue=CATALOGUE, seed=0, threads=1)
+    alone = split.train.take(split.train.users == 0)
+    assert fit.evaluate_new_people(trained, alone, catalogue=CATALOGUE) is None
+
+
+def test_only_a_family_that_rates_is_judged_by_stars(spy: SpyFamily, split: Split) -> None:
+    ratings = fit.both(fit.both(split.train, split.validation), split.test)
+    trained = fit.train(split, "spy", PARAMS, catalogue=CATALOGUE, seed=0, threads=1)
+    judged = fit.judge(trained, ratings, catalogue=CATALOGUE)
+    assert judged.stars is None
+    assert "new_ndcg_at_10" in judged.metrics()
+    spy.learns = "rating"
+    judged = fit.judge(trained, ratings, catalogue=CATALOGUE)
+    tenth, hidden = random_split(ratings, 0)
+    assert judged.metrics()["mae"] == pytest.approx(np.abs(hidden.movies - hidden.stars).mean())
+    assert pairs(spy.fits[-1]["train"]) == pairs(tenth)
+
+
 def test_a_refit_lasts_an_epoch_at_least(spy: SpyFamily, split: Split) -> None:
-    fit.refit(split.train, "spy", PARAMS, epochs=0, seed=0, threads=1)
+    fit.refit(split.train, "spy", PARAMS, catalogue=CATALOGUE, epochs=0, seed=0, threads=1)
     assert spy.fits[-1]["epochs"] == 1
 
 

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from moovier.models import families
 from moovier.tuning import study as tuning
 from moovier.tuning.study import StudyError, TrialReport, open_study, run_worker, storage_of
-from tests.unit.tuning.tiny import BEST, EPOCHS, TinyFamily, TinyParams, split
+from tests.unit.tuning.tiny import BEST, CATALOGUE, EPOCHS, TinyFamily, TinyParams, split
 
 SPLIT = split()
 
@@ -41,6 +41,7 @@ def run(
         open_study(storage, name, "tiny", seed=seed, worker=worker),
         SPLIT,
         "tiny",
+        catalogue=CATALOGUE,
         worker=worker,
         trials=trials,
         seed=seed,
@@ -235,4 +236,4 @@ def test_a_disk_that_fills_up_is_said(
     backend = storage._backend  # type: ignore[attr-defined]
     storage._backend = Full(backend)  # type: ignore[attr-defined]
     with pytest.raises(StudyError, match="No space left"):
-        run_worker(study, SPLIT, "tiny", worker=0, trials=2, seed=0, threads=1)
+        run_worker(study, SPLIT, "tiny", catalogue=CATALOGUE, worker=0, trials=2, seed=0, threads=1)

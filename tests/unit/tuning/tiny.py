@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
+from moovier.data.catalogue import Catalogue, Movie
 from moovier.data.split import Split, time_split
 from moovier.models.family import (
     Arrays,
@@ -41,6 +42,9 @@ class TinyScorer:
     def fold_in(self, history: History) -> Floats:
         return np.zeros(self.n_movies, dtype=np.float32)
 
+    def because(self, history: History, movie: int) -> Floats:
+        return np.zeros(len(history), dtype=np.float32)
+
 
 class TinyFamily:
     name = "tiny"
@@ -61,6 +65,7 @@ class TinyFamily:
         train: Ratings,
         params: HyperParameters,
         *,
+        catalogue: Catalogue,
         seed: int,
         validation: Ratings | None = None,
         validation_ndcg: ValidationNdcg | None = None,
@@ -84,6 +89,9 @@ class TinyFamily:
 
     def scorer(self, arrays: Arrays) -> Scorer:
         return TinyScorer(int(arrays["n_movies"]))
+
+
+CATALOGUE = Catalogue.of(Movie(i, f"Movie {i}", 1995, (), None, None) for i in range(5))
 
 
 def split() -> Split:
