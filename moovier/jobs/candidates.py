@@ -16,6 +16,7 @@ from moovier.jobs.dataset import Dataset, read_dataset
 from moovier.jobs.plan import Plan, Recipe, read_json, write_json
 from moovier.jobs.registration import (
     EVALUATION,
+    FIGURES,
     connect,
     read_evaluation,
     track,
@@ -30,6 +31,7 @@ from moovier.registry.folders import replaced
 from moovier.registry.gate import Contender
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import Version
+from moovier.report.figures import Figures, examples
 from moovier.settings import Settings
 from moovier.training import fit
 from moovier.training.fit import Judged, Trained
@@ -53,7 +55,7 @@ class Candidate(BaseModel):
     card: Card
     run_id: str
     validation_ndcg: float
-    validation_mae: float | None = None
+    validation_mae: float | None
 
     @property
     def ranks(self) -> bool:
@@ -142,6 +144,20 @@ def make(plan: Plan, recipe: Recipe, settings: Settings, on_progress: OnProgress
         validation_ndcg=trained.validation_ndcg,
         validation_mae=trained.validation_mae,
     )
+    figures = Figures.of(
+        name,
+        recipe.kind,
+        judged,
+        fit_s=trained.fit_s,
+        seed=plan.seed,
+        curves={key: list(values) for key, values in trained.fitted.curves.items()},
+        examples=examples(
+            kind.scorer(served.arrays),
+            data.ratings.histories,
+            data.index.users.tolist(),
+            data.catalogue,
+        ),
+    )
     # Logged first: a candidate that is kept is never looked at again.
     tracking.log(
         run_id,
@@ -162,6 +178,7 @@ def make(plan: Plan, recipe: Recipe, settings: Settings, on_progress: OnProgress
         whole = Bundle(card, data.index, data.ratings.histories, data.catalogue, served.arrays)
         write_model(model, whole, served.keras_model)
         write_evaluation(model / EVALUATION, _contender(card.name, data.index, judged))
+        write_json(model / FIGURES, figures.model_dump(mode="json"))
         write_json(temporary / _FACTS, candidate.model_dump(mode="json"))
     return candidate
 
@@ -183,10 +200,22 @@ def evaluate_popularity(plan: Plan, data: Dataset, tracking: Tracking) -> None:
     trained = Trained(POPULAR, params, plan.seed, 1, fitted, validation_ndcg=0.0, fit_s=0.0)
     judged = fit.judge(trained, data.ratings, catalogue=data.catalogue)
     write_evaluation(plan.popularity_file, _contender(POPULAR, data.index, judged))
+    figures = Figures.of("popularity", "baseline", judged, seed=plan.seed)
+    write_json(plan.popularity_figures_file, figures.model_dump(mode="json"))
     run_id = tracking.start("popularity", retraining=plan.key, part=POPULAR, parent=plan.run_id)
     tracking.log(run_id, metrics=judged.metrics())
     tracking.log_data(run_id, plan.data)
     tracking.finish(run_id)
+
+
+def figures_of(plan: Plan, candidate: Candidate) -> Figures:
+    """What the page says of a kept candidate."""
+    return Figures.model_validate(read_json(model_folder(plan, candidate.recipe.id) / FIGURES))
+
+
+def figures_of_popularity(plan: Plan) -> Figures:
+    """What the page says of recommending what is popular."""
+    return Figures.model_validate(read_json(plan.popularity_figures_file))
 
 
 def result_of_popularity(plan: Plan) -> Contender:

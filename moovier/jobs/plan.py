@@ -4,6 +4,7 @@
     plan.json               written last by `prepare`: with it, what it made is there
     data/                   index, all ratings and the catalogue, as a popularity bundle
     popularity.npz          popularity's result on the hold-out
+    popularity.json         the same as the page shows it
     studies/                Optuna's journals, unless the settings name another storage
     candidates/<id>/        one trained candidate, whole or not there
     decision.json           what the gate said
@@ -166,6 +167,10 @@ class Plan(BaseModel):
     @property
     def popularity_file(self) -> Path:
         return self.folder / "popularity.npz"
+
+    @property
+    def popularity_figures_file(self) -> Path:
+        return self.folder / "popularity.json"
 
     @property
     def studies_folder(self) -> Path:

@@ -19,6 +19,8 @@ from moovier.settings import Settings
 
 #: Beside the bundle: each hold-out user's result, for paired comparisons later.
 EVALUATION = "evaluation.npz"
+#: Beside it: what the page of a retraining says of the model.
+FIGURES = "figures.json"
 
 
 def connect(settings: Settings) -> Registry:

@@ -12,6 +12,7 @@ from typing import Any
 from moovier.jobs import candidates, ingest, search
 from moovier.jobs.candidates import Candidate
 from moovier.jobs.dataset import keep_dataset
+from moovier.jobs.page import log_page
 from moovier.jobs.plan import (
     Plan,
     RetrainConfig,
@@ -203,6 +204,8 @@ def gate(
         "stars_reason": stars_reason,
         "version": chosen.number,
         "name": chosen.name,
+        "kind": of(chosen).recipe.kind,
+        "compared_with": None if champion is None else champion.number,
         "versions": [version.number for version in registered],
     }
     write_json(whole.decision_file, said)
@@ -238,7 +241,7 @@ def _better_at_stars(
 def promote(
     plan: Mapping[str, Any], decision: Mapping[str, Any], *, settings: Settings | None = None
 ) -> dict[str, Any]:
-    """Do what the gate said, note its reasons on every version, and clear the folder up.
+    """Do what the gate said, note its reasons on every version, draw the page, and clear up.
 
     Returns the decision with ``champion``, the display name of the champion there is now, or
     None.
@@ -270,6 +273,8 @@ def promote(
             registry.describe(version, reasons)
     champion = registry.alias(CHAMPION)
     answer = {**decision, "champion": None if champion is None else champion.name}
+    rival = decision["compared_with"]
+    log_page(whole, answer, None if rival is None else registry.resolve(str(rival)), settings)
     trained = [one.model_dump(mode="json") for one in candidates.kept(whole)]
     track(settings).finish(whole.run_id)
     write_json(whole.done_file, {"decision": answer, "candidates": trained})

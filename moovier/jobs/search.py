@@ -57,6 +57,11 @@ def best_params(plan: Plan, family: str, settings: Settings) -> Mapping[str, Any
     return None if found is None else found.model_dump(mode="json")
 
 
+def study_of(plan: Plan, family: str, settings: Settings) -> Any:
+    """The family's Optuna study, to look at."""
+    return _open(plan, family, 0, settings)
+
+
 def _open(plan: Plan, family: str, worker: int, settings: Settings) -> Any:
     place = settings.optuna_storage or plan.studies_folder / f"{family}.journal"
     storage = studies.storage_of(place)

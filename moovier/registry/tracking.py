@@ -116,6 +116,11 @@ class Tracking:
             file = learning_curves(curves, title, Path(folder) / "learning_curves.png")
             self._client.log_artifact(run_id, str(file))
 
+    def log_folder(self, run_id: str, folder: Path, name: str) -> None:
+        """Attach all files of ``folder`` under ``name``."""
+        with _mapped():
+            self._client.log_artifacts(run_id, str(folder), name)
+
     def log_data(self, run_id: str, data: DataFacts, context: str = "training") -> None:
         """Say which data set the run used; its digest in MLflow is the DVC directory hash."""
         from mlflow.entities import Dataset, DatasetInput, InputTag

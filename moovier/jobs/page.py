@@ -1,0 +1,67 @@
+"""The page that a retraining leaves in MLflow: gathered from what its stages kept."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from moovier.jobs import candidates, search
+from moovier.jobs.plan import Plan
+from moovier.jobs.registration import FIGURES, connect, track
+from moovier.registry.version import Version
+from moovier.report import page, pictures
+from moovier.report.figures import Figures
+from moovier.settings import Settings
+
+#: Folder of the parent run's artefacts.
+ARTEFACTS = "report"
+
+
+def log_page(
+    plan: Plan, decision: Mapping[str, Any], champion: Version | None, settings: Settings
+) -> None:
+    """Write the page and its pictures and attach them to the parent run.
+
+    ``champion``: the one that was compared with; where it was measured on the same hold-out it
+    gets a row.
+    """
+    models = [candidates.figures_of(plan, one) for one in candidates.kept(plan)]
+    models.append(candidates.figures_of_popularity(plan))
+    if champion is not None and champion.tags.get("hold_out") == plan.hold_out:
+        there = _figures_of(champion, settings)
+        if there is not None:
+            models.append(there)
+    models.sort(key=lambda model: model.known.metrics["ndcg_at_10"], reverse=True)
+    with tempfile.TemporaryDirectory() as folder:
+        written = page.write(
+            Path(folder),
+            key=plan.key,
+            data=plan.data,
+            models=models,
+            chosen=decision["name"],
+            kind=decision["kind"],
+            reasons=decision["reasons"],
+            promoted=decision["promote"],
+            stars_reason=decision["stars_reason"],
+            pictures={
+                "quality": pictures.quality(models),
+                "segments": pictures.segments(models),
+                "coverage": pictures.coverage(models),
+            },
+            tuning={
+                family: pictures.tuning(search.study_of(plan, family, settings))
+                for family in plan.families
+            },
+        )
+        track(settings).log_folder(plan.run_id, written.parent, ARTEFACTS)
+
+
+def _figures_of(champion: Version, settings: Settings) -> Figures | None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = connect(settings).download_file(champion, FIGURES, Path(folder) / FIGURES)
+        if file is None:
+            return None
+        found = Figures.model_validate_json(file.read_bytes())
+    return found.model_copy(update={"kind": f"champion until now, version {champion.number}"})
