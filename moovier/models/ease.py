@@ -133,7 +133,7 @@ class EaseFamily:
         on_epoch: OnEpoch | None = None,
     ) -> Fitted:
         params = cast(EaseParams, params)
-        arrays = _solved(train, params)
+        arrays = solved(train, params)
         figures: dict[str, float] = {}
         if validation_ndcg is not None and epochs is None:
             figures["val_ndcg_at_10"] = validation_ndcg(self.scorer(arrays))
@@ -164,7 +164,7 @@ class EaseFamily:
         return EaseScorer(arrays)
 
 
-def _solved(train: Ratings, params: EaseParams) -> dict[str, Any]:
+def solved(train: Ratings, params: EaseParams) -> dict[str, Any]:
     """The arrays of :class:`EaseScorer`."""
     import scipy.linalg
     import scipy.sparse

@@ -10,9 +10,20 @@ from moovier.models.ease import EaseFamily
 from moovier.models.family import Family
 from moovier.models.neumf import NeuMFFamily
 from moovier.models.popular import PopularFamily
+from moovier.models.taste import TasteFamily
+from moovier.models.timeline import TimelineFamily
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
-    {family.name: family for family in (NeuMFFamily(), EaseFamily(), PopularFamily())}
+    {
+        family.name: family
+        for family in (
+            NeuMFFamily(),
+            TasteFamily(),
+            EaseFamily(),
+            TimelineFamily(),
+            PopularFamily(),
+        )
+    }
 )
 
 

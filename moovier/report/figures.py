@@ -67,7 +67,8 @@ class Example(BaseModel):
 
 
 class Figures(BaseModel):
-    """One model on the page. ``curves``: per figure, one value an epoch. ``fit_s``: seconds."""
+    """One model on the page. ``curves``: per figure, one value an epoch. ``fit_s``: seconds.
+    ``gap``: the figure, fine-tuned and trained again (:class:`moovier.training.fit.Gap`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -77,6 +78,7 @@ class Figures(BaseModel):
     known: People
     new: People | None
     stars: dict[str, float]
+    gap: tuple[str, float, float] | None
     curves: dict[str, list[float]] = {}
     examples: list[Example] = []
 
@@ -99,6 +101,9 @@ class Figures(BaseModel):
             known=People.of(judged.known, seed),
             new=None if judged.new is None else People.of(judged.new, seed),
             stars={} if judged.stars is None else judged.stars.metrics(),
+            gap=None
+            if judged.gap is None
+            else (judged.gap.figure, judged.gap.fine_tuned, judged.gap.retrained),
             curves=curves or {},
             examples=list(examples),
         )

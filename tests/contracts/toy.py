@@ -31,6 +31,22 @@ PARAMS = {
         "epochs": EPOCHS,
     },
     "ease": {"size": 1, "lambda_": 1.0},
+    "taste": {
+        "size": 3,
+        "factor_sd": 1.0,
+        "slope_var": 0.01,
+        "prior_people": 12,
+        "prior_ratings": 2,
+    },
+    # Nobody here rates in anybody else's order.
+    "timeline": {
+        "size": 8,
+        "half_life": 50,
+        "back": 0,
+        "star_power": 2,
+        "company": 5,
+        "lambda_": 1,
+    },
 }
 
 
