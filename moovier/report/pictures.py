@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Good colours for anyone, also printed. Source: Okabe & Ito 2008, jfly.uni-koeln.de/color.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+#: Told apart by anyone, also printed. Source: Okabe & Ito 2008, jfly.uni-koeln.de/color.
+_KNOWN, _NEW = "#0072B2", "#D55E00"
 
 
 def quality(models: Sequence[Figures]) -> bytes:
@@ -23,14 +23,14 @@ def quality(models: Sequence[Figures]) -> bytes:
     figure = _figure(8.0, 1.2 + 0.4 * len(models))
     axes = figure.add_subplot()
     for place, model in enumerate(models):
-        for people, shift, colour in ((model.known, -0.13, 0), (model.new, 0.13, 1)):
+        for people, shift, colour in ((model.known, -0.13, _KNOWN), (model.new, 0.13, _NEW)):
             if people is not None:
-                _interval(axes, people, place + shift, _COLOURS[colour])
-    axes.set_yticks(range(len(models)), [model.name for model in models])
+                _interval(axes, people, place + shift, colour)
+    axes.set_yticks(range(len(models)), [_label(model) for model in models])
     axes.invert_yaxis()
     axes.set_xlabel("NDCG@10, 95 % interval")
-    axes.plot([], [], "o", color=_COLOURS[0], label="known users")
-    axes.plot([], [], "o", color=_COLOURS[1], label="new people")
+    axes.plot([], [], "o", color=_KNOWN, label="known users")
+    axes.plot([], [], "o", color=_NEW, label="new people")
     axes.legend()
     axes.grid(axis="x", alpha=0.3)
     return _png(figure)
@@ -38,39 +38,39 @@ def quality(models: Sequence[Figures]) -> bytes:
 
 def segments(models: Sequence[Figures]) -> bytes:
     """NDCG@10 by how many ratings people had, a group of bars a segment."""
-    figure = _figure(8.0, 3.6)
+    figure = _figure(9.0, 3.8)
     axes = figure.add_subplot()
     names = [name for name in SEGMENTS if any(name in model.known.segments for model in models)]
     width = 0.8 / max(len(models), 1)
     for number, model in enumerate(models):
         shown = [model.known.segments.get(name, (0, 0.0)) for name in names]
         places = [place + number * width for place in range(len(names))]
-        colour = _COLOURS[number % len(_COLOURS)]
-        axes.bar(places, [ndcg for _, ndcg in shown], width, label=model.name, color=colour)
+        heights = [ndcg for _, ndcg in shown]
+        axes.bar(places, heights, width, label=_label(model), color=_colour(number))
     first = models[0].known.segments if models else {}
     labels = [f"{name}\n({first.get(name, (0, 0.0))[0]} users)" for name in names]
     axes.set_xticks([place + 0.4 - width / 2 for place in range(len(names))], labels)
     axes.set_xlabel("ratings known of a person")
     axes.set_ylabel("NDCG@10")
-    axes.legend(fontsize="small")
+    _legend_beside(axes)
     return _png(figure)
 
 
 def coverage(models: Sequence[Figures]) -> bytes:
     """How much of the catalogue is shown to anybody, against how popular it is."""
-    figure = _figure(8.0, 3.6)
+    figure = _figure(9.0, 3.8)
     axes = figure.add_subplot()
     for number, model in enumerate(models):
         shown = model.known.metrics
         axes.scatter(
             shown["popularity_bias_at_10"],
             shown["coverage_at_10"],
-            color=_COLOURS[number % len(_COLOURS)],
-            label=model.name,
+            color=_colour(number),
+            label=_label(model),
         )
     axes.set_xlabel("mean popularity percentile of what is shown (1: the most rated)")
     axes.set_ylabel("share of the catalogue shown")
-    axes.legend(fontsize="small")
+    _legend_beside(axes)
     axes.grid(alpha=0.3)
     return _png(figure)
 
@@ -117,6 +117,22 @@ def tuning(study: Any) -> list[bytes]:
         pictures.append(_png(axes.figure))
         pyplot.close(axes.figure)
     return pictures
+
+
+def _label(model: Figures) -> str:
+    return f"{model.name.removeprefix('moovier_')} ({model.kind})"
+
+
+def _colour(number: int) -> Any:
+    """Of a model by its place; there are twenty."""
+    from matplotlib import colormaps
+
+    return colormaps["tab20"](number % 20)
+
+
+def _legend_beside(axes: Axes) -> None:
+    """Beside the picture, where it covers nothing."""
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _interval(axes: Axes, people: People, place: float, colour: str) -> None:
