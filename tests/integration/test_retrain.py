@@ -65,6 +65,17 @@ class Stage:
             timeout=600,
         )
 
+    def artefacts(self, folder: str) -> list[str]:
+        """Paths of what the parent run keeps in ``folder``."""
+        (parent,) = [run for run in self.runs() if tags(run)["part"] == "retraining"]
+        answer = httpx.get(
+            f"{self.mlflow.address}/api/2.0/mlflow/artifacts/list",
+            params={"run_id": parent["info"]["run_id"], "path": folder},
+            trust_env=False,
+            timeout=10,
+        )
+        return [file["path"] for file in answer.raise_for_status().json()["files"]]
+
     def runs(self) -> list[dict[str, Any]]:
         """Every run of the experiment, as MLflow's API lists them."""
         api = f"{self.mlflow.address}/api/2.0/mlflow"
@@ -136,10 +147,16 @@ def assert_whole(stage: Stage, candidates: set[str]) -> None:
 
 
 def test_train_ends_with_a_champion_and_its_names(stage: Stage) -> None:
-    trained = stage.run(*stage.train("--embedding-size", "4", "--trials", "2"))
+    families = [word for name in ("emb", "taste", RANKING) for word in ("--family", name)]
+    trained = stage.run(*stage.train("--embedding-size", "4", "--trials", "2", *families))
     assert trained.returncode == 0, trained.stderr
     assert f"champion: moovier_{RANKING}" in trained.stdout
-    assert_whole(stage, {"emb-3", "emb-4", "emb-tuned", *RANKED})
+    rating = {"emb-3", "emb-4", "emb-tuned", "taste-default", "taste-tuned"}
+    assert_whole(stage, rating | RANKED)
+    stars = connect(stage.settings).resolve("stars")
+    assert stars.tags["candidate"] in rating
+    assert f"RMSE {stars.metrics['rmse']:.4f}" in stars.tags["gate_reasons"]
+    assert "report/report.html" in stage.artefacts("report")
     names = [one["name"] for one in stage.models()]
     assert {"moovier_emb_3_trained_0", "moovier_emb_4_trained_0"} <= set(names)
     table = stage.run("models").stdout
