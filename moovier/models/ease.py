@@ -171,9 +171,9 @@ def solved(train: Ratings, params: EaseParams) -> dict[str, Any]:
 
     histories = train.histories
     counts = histories.movie_counts()
-    covered = _covered(counts, params.size)
+    within = covered(counts, params.size)
     position = np.full(train.n_movies, -1, dtype=np.int64)
-    position[covered] = np.arange(covered.size)
+    position[within] = np.arange(within.size)
     weights = inputs.all_weights(
         histories, star_power=params.star_power, half_life=params.half_life
     )
@@ -182,7 +182,7 @@ def solved(train: Ratings, params: EaseParams) -> dict[str, Any]:
     inside = columns >= 0
     people = scipy.sparse.csr_matrix(
         (weights[inside], (users[inside], columns[inside])),
-        shape=(histories.n_users, covered.size),
+        shape=(histories.n_users, within.size),
     )
     gram = (people.T @ people).toarray().astype(np.float64)
     gram[np.diag_indices_from(gram)] += params.lambda_
@@ -191,13 +191,13 @@ def solved(train: Ratings, params: EaseParams) -> dict[str, Any]:
     np.fill_diagonal(solved, 0.0)
     return {
         "weights": solved.astype(np.float16),
-        "covered": covered,
+        "covered": within,
         "counts": counts,
         "asking": np.array([params.asking_star_power, params.asking_half_life]),
     }
 
 
-def _covered(counts: Ints, least: int) -> Ints:
+def covered(counts: Ints, least: int) -> Ints:
     """Rows of the movies with ``least`` ratings, at most the ``MOST_MOVIES`` most rated; where
     none has as many, all that are rated."""
     often = np.flatnonzero(counts >= least)

@@ -12,6 +12,7 @@ from moovier.models.neumf import NeuMFFamily
 from moovier.models.popular import PopularFamily
 from moovier.models.taste import TasteFamily
 from moovier.models.timeline import TimelineFamily
+from moovier.models.vae import VaeFamily
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
@@ -21,6 +22,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             TasteFamily(),
             EaseFamily(),
             TimelineFamily(),
+            VaeFamily(),
             PopularFamily(),
         )
     }

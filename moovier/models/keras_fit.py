@@ -85,13 +85,33 @@ def fit(
     the rows, which is another in each epoch. ``validate`` is given the model after each epoch and
     returns further figures.
     """
-    run_epoch = _epoch_function(model, inputs, targets, loss, learning_rates, batch_size)
+    on_rows = _epoch_function(model, inputs, targets, loss, learning_rates, batch_size)
     generator = np.random.default_rng(seed)
+    return run(
+        model,
+        lambda: float(on_rows(generator.permutation(len(targets)).astype(np.int32))),
+        epochs=epochs,
+        validate=validate,
+        early_stop=early_stop,
+        on_epoch=on_epoch,
+    )
+
+
+def run(
+    model: Any,
+    run_epoch: Callable[[], float],
+    *,
+    epochs: int,
+    validate: Callable[[Any], Mapping[str, float]] | None = None,
+    early_stop: EarlyStop | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Run:
+    """Call ``run_epoch``, which trains ``model`` for an epoch and returns its mean loss, until
+    ``epochs`` are over or ``early_stop`` has seen enough; the best epoch's weights stay."""
     run = Run()
     best = None if early_stop is None else _Best(early_stop)
     for epoch in range(epochs):
-        order = generator.permutation(len(targets)).astype(np.int32)
-        figures = {"loss": float(run_epoch(order))}
+        figures = {"loss": run_epoch()}
         if validate is not None:
             figures |= validate(model)
         for name, value in figures.items():

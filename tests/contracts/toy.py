@@ -38,6 +38,7 @@ PARAMS = {
         "prior_people": 12,
         "prior_ratings": 2,
     },
+    "vae": {"size": 4, "hidden": 16, "dropout": 0, "beta": 0.01, "least": 1, "half_life": 50},
     # Nobody here rates in anybody else's order.
     "timeline": {
         "size": 8,
@@ -64,7 +65,9 @@ def held_out(user: int) -> int:
 def rows_of(user: int) -> list[tuple[int, float]]:
     """The user's ratings, oldest first: (movie, stars)."""
     liked, disliked = taste(user)
-    rated = [(movie, 4.5 + movie % 2 / 2) for movie in liked if movie != held_out(user)]
+    # Each starts elsewhere and goes round, so that any movie of a taste may come after any other.
+    order = [liked[(user + place) % len(liked)] for place in range(len(liked))]
+    rated = [(movie, 4.5 + movie % 2 / 2) for movie in order if movie != held_out(user)]
     return [(disliked[user % len(disliked)], 0.5), *rated]
 
 
