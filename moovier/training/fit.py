@@ -80,7 +80,12 @@ def train(
         on_epoch=on_epoch,
     )
     fit_s = time.perf_counter() - started
-    ndcg = validation_ndcg(kind.scorer(fitted.arrays))
+    # A family that ranks has ranked the validation part already, the epoch that it kept included.
+    judged = fitted.curves.get("val_ndcg_at_10", ())
+    if len(judged) >= fitted.epochs > 0:
+        ndcg = judged[fitted.epochs - 1]
+    else:
+        ndcg = validation_ndcg(kind.scorer(fitted.arrays))
     return Trained(family_name, params, seed, threads, fitted, ndcg, fit_s)
 
 
