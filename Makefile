@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test lint format bench-train bench-serve
+.PHONY: help up down reset test lint format bench-train bench-serve bench-quality
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,10 +37,13 @@ format: $(READY) ## Put the code into the common style
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 bench-train: $(READY) ## Compare our training with Keras's plain fit, time and error
-	@$(BIN)/python -m benchmarks.train
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.train $(ARGS)
 
 bench-serve: $(READY) ## Measure /predict beside a bare endpoint that returns the same bytes
-	@$(BIN)/python -m benchmarks.serve
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.serve $(ARGS)
+
+bench-quality: $(READY) ## Tune and measure our models beside rivals (DATA=folder, ARGS="--trials 5")
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 # Made again when the lock or the project's own metadata change; until then it costs nothing.
 $(READY): requirements.lock pyproject.toml

@@ -11,7 +11,6 @@ as the library `implicit` has them; SVD++ (Koren 2008), KNNBaseline and the bias
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -28,12 +27,14 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Ranker:
-    """A rival that orders movies. ``folds_in`` is False where it cannot serve new people."""
+    """A rival that orders movies. ``folds_in`` is False where it cannot serve new people.
+    ``library``: the optional package that it is made of."""
 
     name: str
     search_space: Callable[[Trial], Params]
     fit: Callable[[Ratings, Params, int], Scorer]
     folds_in: bool = True
+    library: str | None = None
 
 
 class Predictor(Protocol):
@@ -45,11 +46,12 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class Regressor:
-    """A rival that predicts stars."""
+    """A rival that predicts stars. ``library``: the optional package that it is made of."""
 
     name: str
     search_space: Callable[[Trial], Params]
     fit: Callable[[Ratings, Params, int], Predictor]
+    library: str | None = None
 
 
 def user_movie_matrix(ratings: Ratings) -> sp.csr_matrix:
@@ -176,7 +178,7 @@ def _fit_ials(ratings: Ratings, params: Params, seed: int) -> Scorer:
         regularization=params["regularization"],
         iterations=params["iterations"],
         random_state=seed,
-        num_threads=os.cpu_count() or 1,
+        num_threads=1,  # as all others have, so that seconds compare
     )
     model.fit(user_movie_matrix(ratings) * params["alpha"], show_progress=False)
     return _Factors(model, ratings.n_movies, params["alpha"])
@@ -221,6 +223,7 @@ RANKERS: tuple[Ranker, ...] = (
             "iterations": trial.suggest_int("iterations", 5, 30),
         },
         _fit_ials,
+        library="implicit",
     ),
     Ranker(
         "BPR (implicit)",
@@ -232,6 +235,7 @@ RANKERS: tuple[Ranker, ...] = (
         },
         _fit_bpr,
         folds_in=False,
+        library="implicit",
     ),
 )
 
@@ -287,6 +291,7 @@ REGRESSORS: tuple[Regressor, ...] = (
             "reg_u": trial.suggest_float("reg_u", 1.0, 30.0, log=True),
         },
         _fit_bias,
+        library="surprise",
     ),
     Regressor(
         "SVD++ (Surprise)",
@@ -297,6 +302,7 @@ REGRESSORS: tuple[Regressor, ...] = (
             "reg_all": trial.suggest_float("reg_all", 0.01, 0.1, log=True),
         },
         _fit_svdpp,
+        library="surprise",
     ),
     Regressor(
         "KNNBaseline (Surprise)",
@@ -305,5 +311,6 @@ REGRESSORS: tuple[Regressor, ...] = (
             "shrinkage": trial.suggest_int("shrinkage", 20, 300, log=True),
         },
         _fit_knn_baseline,
+        library="surprise",
     ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,20 +36,23 @@ _PACKAGES = (
 )
 
 
-def write(name: str, result: Mapping[str, Any]) -> Path:
+def write(name: str, result: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Path:
     """Write ``result`` to ``benchmarks/out/<name>.json``, whole or not at all; the file's path.
 
-    Added to it: ``benchmark``, ``at`` (UTC), ``machine`` and ``versions``. NumPy's numbers and
-    arrays are allowed in ``result``.
+    Added to a mapping: ``benchmark``, ``at`` (UTC), ``machine`` and ``versions``, where it does not
+    hold them itself. A list of rows is written as it is. NumPy's numbers and arrays are allowed in
+    ``result``; NaN becomes null.
     """
-    content = orjson.dumps(
-        {
+    if isinstance(result, Mapping):
+        result = {
             "benchmark": name,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": machine(),
             "versions": versions(),
             **result,
-        },
+        }
+    content = orjson.dumps(
+        result,
         option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS,
     )
     OUT.mkdir(parents=True, exist_ok=True)
