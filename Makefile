@@ -10,7 +10,7 @@ HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 .PHONY: help up down reset test lint format bench-train bench-serve bench-quality
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(READY) ## Start MLflow, Airflow and the service; train a first model if there is none
 	@$(BIN)/moovier up $(ARGS)

@@ -2,9 +2,9 @@
 
 Everybody is treated alike, on one thread:
 
-1. *Tuned* with the same number of trials: the first is our defaults, or the middle of a rival's
-   search space, the others are Optuna's. Rankers are judged by NDCG@10 on the validation part of
-   the time split, raters by RMSE on a tenth of the rows that the stars' test leaves.
+1. *Tuned* with the same number of trials: the first is the middle of its search space, the others
+   are Optuna's. Rankers are judged by NDCG@10 on the validation part of the time split, raters by
+   RMSE on a tenth of the rows that the stars' test leaves.
 2. *Fitted again* with the chosen values on all that precedes the test: on training and validation
    part, on the users who are not held out, on nine tenths of the rows.
 3. *Measured once* on the test. Where seeds give different models, several are fitted, and each
@@ -131,7 +131,7 @@ def _options() -> argparse.Namespace:
     )
     arguments.add_argument("--data", help="data set or folder; by default the settings' one")
     arguments.add_argument(
-        "--trials", type=int, default=20, help="tuning trials a model; 0: defaults (20)"
+        "--trials", type=int, default=20, help="tuning trials a model (20); 0: as without tuning"
     )
     arguments.add_argument(
         "--seeds", type=int, default=3, help="fits of a model whose training is random (3)"
@@ -165,6 +165,7 @@ def _about(reference: DataRef, ratings: Ratings, options: argparse.Namespace) ->
         "trials": options.trials,
         "seeds": options.seeds,
         "threads": THREADS,
+        "tuning_seed": TUNING_SEED,
     }
 
 
@@ -209,7 +210,6 @@ def _write(about: Mapping[str, Any], entries: Sequence[Entry]) -> list[Path]:
     run = {
         **about,
         "split_seeds": {"test": SPLIT_SEED, "inner": INNER_SEED, "interval": INTERVAL_SEED},
-        "tuning_seed": TUNING_SEED,
         "models": list(entries),
     }
     return [report.write("quality", rows_of(entries)), report.write("quality-run", run)]

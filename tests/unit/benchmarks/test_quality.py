@@ -15,6 +15,7 @@ from benchmarks.contenders import Middle, Ours, RivalRanker, RivalRegressor, con
 from benchmarks.quality import rows_of
 from benchmarks.quality_measure import Data, averaged, measure, tune
 from moovier.data.arrays import Floats, Ints, Ratings
+from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import indexed, read_movielens
 from moovier.evaluation import ranking
 from moovier.models.families import FAMILIES
@@ -36,6 +37,7 @@ ABOUT = {
     "trials": 2,
     "seeds": 2,
     "threads": 1,
+    "tuning_seed": 0,
 }
 
 
@@ -55,20 +57,28 @@ MEAN = Regressor(
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ratings, Catalogue]:
     folder = toy_movielens(tmp_path_factory.mktemp("toy"))
-    _, ratings, _ = indexed(read_movielens(folder))
-    return Data.of(ratings)
+    _, ratings, catalogue = indexed(read_movielens(folder))
+    return ratings, catalogue
 
 
 @pytest.fixture(scope="module")
-def entries(data: Data, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    """A rival that ranks, one that rates, and two of ours that need no optional library."""
-    folder = toy_movielens(tmp_path_factory.mktemp("toy"))
-    _, _, catalogue = indexed(read_movielens(folder))
+def data(toy: tuple[Ratings, Catalogue]) -> Data:
+    return Data.of(toy[0])
+
+
+@pytest.fixture(scope="module")
+def ease(toy: tuple[Ratings, Catalogue]) -> Ours:
+    return Ours("ease", toy[1])
+
+
+@pytest.fixture(scope="module")
+def entries(toy: tuple[Ratings, Catalogue], data: Data, ease: Ours) -> list[Any]:
+    """Two of ours, a rival that ranks, and one that rates: no optional library needed."""
     chosen = [
-        Ours("ease", catalogue),
-        Ours("popular", catalogue),
+        ease,
+        Ours("popular", toy[1]),
         RivalRanker(next(one for one in RANKERS if one.library is None)),
         RivalRegressor(MEAN),
     ]
@@ -128,8 +138,12 @@ def test_table_fits(entries: list[Any], width: int) -> None:
     assert text.count(" new ") == 3
 
 
+def page_about() -> dict[str, Any]:
+    return ABOUT | {"machine": report.machine(), "versions": report.versions()}
+
+
 def test_page_is_one_file(entries: list[Any], tmp_path: Path) -> None:
-    about = ABOUT | {"machine": report.machine(), "versions": report.versions()}
+    about = page_about()
 
     text = quality_report.write_page(tmp_path, about, entries, rows_of(entries)).read_text()
 
@@ -141,7 +155,7 @@ def test_page_is_one_file(entries: list[Any], tmp_path: Path) -> None:
 
 
 def test_page_of_one_that_only_rates(entries: list[Any], tmp_path: Path) -> None:
-    about = ABOUT | {"machine": report.machine(), "versions": report.versions()}
+    about = page_about()
 
     text = quality_report.write_page(tmp_path, about, entries[3:], rows_of(entries[3:])).read_text()
 
@@ -155,15 +169,23 @@ def test_tuning_never_sees_the_test(data: Data) -> None:
     found = tune(RivalRegressor(MEAN), blind, trials=12)
 
     assert found.trials == 12
-    assert found.trial > 0
+    assert found.trial > 1
     assert abs(found.params["add"]) < 0.5
 
 
 @pytest.mark.parametrize("trials", [0, 1])
-def test_without_tuning_it_is_the_start(data: Data, trials: int) -> None:
+def test_a_rival_starts_in_the_middle(data: Data, trials: int) -> None:
     found = tune(RivalRegressor(MEAN), data.inner, trials=trials)
 
-    assert found == dataclasses.replace(found, params={"add": -0.5}, trial=0, trials=1)
+    assert found.params == {"add": -0.5}
+    assert (found.trial, found.trials) == (trials, trials)
+
+
+def test_ours_start_in_the_middle_too(data: Data, ease: Ours) -> None:
+    tuned = tune(ease, data.ranking, trials=1).params
+
+    assert tune(ease, data.ranking, trials=0).params == ease.default()
+    assert tuned == ease.search_space(Middle()) != ease.default()
 
 
 def test_what_is_measured_precedes_the_test(data: Data) -> None:
@@ -200,8 +222,6 @@ def test_averaged_is_a_mean_per_user(data: Data) -> None:
 
 
 def test_contenders_are_every_family_and_rival() -> None:
-    from moovier.data.catalogue import Catalogue
-
     empty = Catalogue.of([])
     every = contenders(empty)
 
@@ -217,7 +237,7 @@ def test_middle_of_a_search_space() -> None:
     assert middle.suggest_float("b", 1.0, 100.0, log=True) == pytest.approx(10.0)
     assert middle.suggest_int("c", 2, 10, step=2) == 6
     assert middle.suggest_categorical("d", ["x", "y", "z"]) == "y"
-    assert middle.names == ["a", "b", "c", "d"]
+    assert list(middle.values) == ["a", "b", "c", "d"]
 
 
 def test_a_missing_library_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
