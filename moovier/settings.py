@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     # Retraining
     trials: PositiveInt = Field(20, description="Optuna trials per family in a retraining.")
     first_run_trials: PositiveInt = Field(
-        4, description="Optuna trials per family while there is no champion yet: a quick start."
+        2, description="Optuna trials per family while there is no champion yet: a quick start."
     )
     tuning_workers: PositiveInt = Field(2, description="Processes that share one Optuna study.")
     train_threads: PositiveInt = Field(2, description="Threads that one training may use.")

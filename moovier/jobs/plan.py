@@ -30,6 +30,9 @@ from moovier.models.popular import NAME as POPULAR
 from moovier.settings import Settings
 
 DONE = "done.json"
+#: Families that the first retraining leaves to later ones, unless they are asked for: people wait
+#: for it.
+SLOW = ("vae",)
 
 
 class RetrainConfig(BaseModel):
@@ -44,7 +47,10 @@ class RetrainConfig(BaseModel):
         "is no champion.",
     )
     families: tuple[str, ...] | None = Field(
-        None, min_length=1, description="Families to tune and train; None: all that learn."
+        None,
+        min_length=1,
+        description="Families to tune and train; None: all that learn, in a first retraining "
+        "all but the slowest.",
     )
     embedding_sizes: tuple[PositiveInt, ...] = Field(
         (50, 25, 10), description="Sizes of the `emb` models with default hyper-parameters."
@@ -141,6 +147,8 @@ class Plan(BaseModel):
         ``first``: there is no champion yet. ``recipe``: the champion's, see ``champion``.
         """
         families = config.learning()
+        if first and config.families is None:
+            families = tuple(name for name in families if name not in SLOW)
         workers = config.workers or settings.tuning_workers
         return cls(
             key=folder.name,
