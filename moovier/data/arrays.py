@@ -98,6 +98,11 @@ class Ratings:
             self.n_movies,
         )
 
+    def among(self, others: Ratings) -> NDArray[np.bool_]:
+        """Mask of the rows whose (user, movie) stands in ``others``, over the same index."""
+        pairs = self.users * self.n_movies + self.movies
+        return np.isin(pairs, others.users * others.n_movies + others.movies)
+
     @cached_property
     def histories(self) -> Histories:
         """The same ratings grouped by user, oldest first, ties in row order."""

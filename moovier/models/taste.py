@@ -134,7 +134,7 @@ class TasteFamily:
         params = cast(TasteParams, params)
         n_held = int(validation_split * len(batch))
         held = batch.take(np.arange(len(batch) - n_held, len(batch)))
-        known = merged.take(~_among(merged, held)) if n_held else merged
+        known = merged.take(~merged.among(held)) if n_held else merged
         watched = _Watched(known, held if n_held else None, on_epoch, patience=patience)
         try:
             fitted = _solved(
@@ -229,12 +229,6 @@ def _solved(
         on_sweep=watched,
         start=start,
     )
-
-
-def _among(ratings: Ratings, others: Ratings) -> Any:
-    """Mask of the rows of ``ratings`` whose (user, movie) stands in ``others``."""
-    pairs = ratings.users * ratings.n_movies + ratings.movies
-    return np.isin(pairs, others.users * others.n_movies + others.movies)
 
 
 def _keras_model(arrays: Arrays) -> Any:

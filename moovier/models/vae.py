@@ -209,7 +209,7 @@ class VaeFamily:
         n_held = int(validation_split * len(batch))
         held = batch.take(np.arange(len(batch) - n_held, len(batch)))
         known = merged.take(np.isin(merged.users, batch.users))
-        known = known.take(~_among(known, held))
+        known = known.take(~known.among(held))
         figure = "val_loss" if n_held else "loss"
 
         def judged(model: Any) -> dict[str, float]:
@@ -364,9 +364,3 @@ def _surprise(scorer: VaeScorer, known: Histories, held: Ratings, covered: Ints)
         lost += float((log_total - scores[wanted]).sum())
         rows += int(wanted.sum())
     return lost / rows if rows else 0.0
-
-
-def _among(ratings: Ratings, others: Ratings) -> Any:
-    """Mask of the rows of ``ratings`` whose (user, movie) stands in ``others``."""
-    pairs = ratings.users * ratings.n_movies + ratings.movies
-    return np.isin(pairs, others.users * others.n_movies + others.movies)
