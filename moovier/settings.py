@@ -79,7 +79,11 @@ class Settings(BaseSettings):
         2, description="Optuna trials per family while there is no champion yet: a quick start."
     )
     tuning_workers: PositiveInt = Field(2, description="Processes that share one Optuna study.")
-    train_threads: PositiveInt = Field(2, description="Threads that one training may use.")
+    train_threads: PositiveInt | None = Field(
+        None,
+        description="Threads that one training may use; unset: one per core, in `moovier up` "
+        "shared out among the tasks that run at a time.",
+    )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="Seed of splits and trainings.")
 
     # Serving
@@ -110,6 +114,11 @@ class Settings(BaseSettings):
         2.0, description="Seconds that one answer may spend waiting for TMDB, all tries included."
     )
     tmdb_cache_h: PositiveFloat = Field(24.0, description="Hours that TMDB details stay cached.")
+
+    @property
+    def threads(self) -> int:
+        """Threads of one training where nothing else runs."""
+        return self.train_threads or os.cpu_count() or 1
 
     @property
     def dvc_remote_address(self) -> str | None:

@@ -127,7 +127,7 @@ def make(plan: Plan, recipe: Recipe, settings: Settings, on_progress: OnProgress
         catalogue=data.catalogue,
         epochs=trained.fitted.epochs,
         seed=plan.seed,
-        threads=settings.train_threads,
+        threads=settings.threads,
     )
     card = Card(
         name=name,
@@ -285,7 +285,7 @@ def _fit(plan: Plan, recipe: Recipe, data: Dataset, settings: Settings) -> tuple
         params,
         catalogue=data.catalogue,
         seed=plan.seed,
-        threads=settings.train_threads,
+        threads=settings.threads,
     )
     return trained, fit.judge(trained, data.ratings, catalogue=data.catalogue)
 

@@ -31,7 +31,7 @@ def run_worker(plan: Plan, family: str, worker: int, settings: Settings) -> dict
         worker=worker,
         trials=plan.trials,
         seed=plan.seed,
-        threads=settings.train_threads,
+        threads=settings.threads,
         on_trial=lambda report: _log(plan, family, report, tracking),
     )
     found = studies.best(study, family)

@@ -95,6 +95,9 @@ def _moovier(settings: Settings) -> dict[str, str]:
         PREFIX + "PORT": str(settings.port),
         PREFIX + "MLFLOW_PORT": str(settings.mlflow_port),
         PREFIX + "AIRFLOW_PORT": str(settings.airflow_port),
+        PREFIX + "TRAIN_THREADS": str(
+            settings.train_threads or max(settings.threads // PARALLELISM, 1)
+        ),
         "MLFLOW_TRACKING_URI": mlflow_url(settings),
     }
 

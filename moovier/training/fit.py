@@ -259,10 +259,17 @@ def both(first: Ratings, second: Ratings) -> Ratings:
 
 
 def limit_threads(threads: int) -> None:
-    """Let TensorFlow use ``threads`` threads. Only the first call of a process has an effect,
-    since TensorFlow sets up its pools once."""
-    import tensorflow as tf
+    """Let TensorFlow and NumPy's linear algebra use ``threads`` threads.
 
+    Trainings that run side by side with more threads than cores wait for each other in busy loops,
+    and take several times as long. Of TensorFlow's threads only the first call of a process has a
+    say, since it sets up its pools once.
+    """
+    import scipy.linalg  # noqa: F401  # brings a pool of its own, which must be there to be limited
+    import tensorflow as tf
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
