@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from moovier.data.arrays import Floats
+from moovier.data.arrays import Floats, Ints
 from moovier.data.catalogue import NO_GENRE, Catalogue
+from moovier.models.family import as_float32
 
 #: Years between two movies that halve their nearness, and years that a bump is set at.
 YEAR_HALF_LIFE = 2.0
 
 
-def features(catalogue: Catalogue, *, genres: float, years: float) -> Floats:
-    """Vectors of the movies, (n_movies, k): the product of two is how near they are.
+@dataclass(frozen=True)
+class Kinds:
+    """Vectors that many movies share, (n_kinds, k), and which one each movie has, (n_movies,)."""
 
-    It is ``genres`` times the cosine of their genres, rare ones counting more, plus ``years`` times
-    the cosine of bumps around their years; both cosines are 0 to 1. A movie without genres or year
-    is near nothing in that respect.
-    """
-    return np.concatenate(
-        [np.sqrt(genres) * _genres(catalogue), np.sqrt(years) * _years(catalogue)], axis=1
-    ).astype(np.float32)
+    vectors: Floats
+    of: Ints
+
+    def rows(self) -> Floats:
+        """Each movie's vector, (n_movies, k)."""
+        return self.vectors[self.of]
+
+
+def genres(catalogue: Catalogue, weight: float) -> Kinds:
+    """The product of two movies' vectors is ``weight`` times the cosine of their genres, 0 to 1,
+    rare genres counting more. A movie without genres is near nothing."""
+    return _kinds(np.sqrt(weight) * _genres(catalogue))
+
+
+def years(catalogue: Catalogue, weight: float) -> Kinds:
+    """The product of two movies' vectors is ``weight`` times the cosine of bumps around their
+    years, 0 to 1. A movie without a year is near nothing."""
+    return _kinds(np.sqrt(weight) * _years(catalogue))
+
+
+def _kinds(vectors: Floats) -> Kinds:
+    shared, of = np.unique(vectors, axis=0, return_inverse=True)
+    return Kinds(as_float32(shared), of.reshape(-1).astype(np.int64))
 
 
 def _genres(catalogue: Catalogue) -> Floats:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any, Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
@@ -166,7 +167,6 @@ class EaseFamily:
 
 def solved(train: Ratings, params: EaseParams) -> dict[str, Any]:
     """The arrays of :class:`EaseScorer`."""
-    import scipy.linalg
     import scipy.sparse
 
     histories = train.histories
@@ -181,20 +181,35 @@ def solved(train: Ratings, params: EaseParams) -> dict[str, Any]:
     columns = position[histories.movies]
     inside = columns >= 0
     people = scipy.sparse.csr_matrix(
-        (weights[inside], (users[inside], columns[inside])),
+        (weights[inside].astype(np.float64), (users[inside], columns[inside])),
         shape=(histories.n_users, within.size),
     )
-    gram = (people.T @ people).toarray().astype(np.float64)
-    gram[np.diag_indices_from(gram)] += params.lambda_
-    inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False)
-    solved = -inverse / np.diag(inverse)
-    np.fill_diagonal(solved, 0.0)
     return {
-        "weights": solved.astype(np.float16),
+        "weights": _solved(people, params.lambda_).astype(np.float16),
         "covered": within,
         "counts": counts,
         "asking": np.array([params.asking_star_power, params.asking_half_life]),
     }
+
+
+def _solved(people: Any, lambda_: float) -> NDArray[np.float64]:
+    """B, (n_covered, n_covered), from ``people``, the sparse X (n_people, n_covered)."""
+    import scipy.linalg
+
+    n_people, n_covered = people.shape
+    if n_people < n_covered:
+        # The same P by a smaller inverse: lambda P = I - X' (X X' + lambda I)^-1 X (Woodbury).
+        between = (people @ people.T).toarray() + lambda_ * np.eye(n_people)
+        found = people.T @ scipy.linalg.solve(between, people.toarray(), assume_a="pos")
+        np.negative(found, out=found)
+        found[np.diag_indices(n_covered)] += 1.0
+    else:
+        gram = (people.T @ people).toarray()
+        gram[np.diag_indices(n_covered)] += lambda_
+        found = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False)
+    found /= -np.diag(found).copy()
+    np.fill_diagonal(found, 0.0)
+    return np.asarray(found)
 
 
 def covered(counts: Ints, least: int) -> Ints:

@@ -29,6 +29,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.catalogue import Catalogue
 from moovier.models import content, ease
+from moovier.models.content import Kinds
 from moovier.models.family import (
     Arrays,
     Fitted,
@@ -41,9 +42,17 @@ from moovier.models.family import (
 )
 
 NAME = "timeline"
-#: Newest ratings of a person that flow is followed from, and occurrences of each movie, those
-#: nearest in time: keeps an answer to milliseconds on any data.
-MOST_RATED, MOST_OCCURRENCES = 200, 400
+Doubles = NDArray[np.float64]
+#: What keeps an answer below a millisecond on any data: newest ratings of a person that are looked
+#: at, occurrences of each movie, those nearest in time, and the places among all of these that
+#: flow is followed from, those that weigh most. Measured in docs/decisions/fast-lists.md.
+MOST_RATED, MOST_OCCURRENCES, MOST_PLACES = 200, 400, 500
+#: Ends of the kernel below this share of its greatest weight are left out.
+LEAST_WEIGHT = 0.05
+#: Neighbours of each movie that company reaches, those that weigh most.
+MOST_NEIGHBOURS = 256
+#: Above any year: parts movies in the keys of occurrences.
+_YEARS = 1000.0
 _YEAR_S = 31_556_952.0
 #: Stands between two people's timelines.
 _NOBODY = -1
@@ -81,40 +90,52 @@ class TimelineParams(HyperParameters):
 
 @dataclass(frozen=True)
 class _Flows:
-    """Where flow goes from a history: parallel arrays, one entry a (rated movie, neighbour) pair.
+    """Where flow goes from a history: from (n,) places of the timeline to the window around each.
 
-    ``sources``: places in the history. ``targets``: movie rows. ``weights``: what is added.
+    ``sources``: (n,) places in the history. ``weights``: (n,) what each is asked for. ``targets``:
+    (n, width) movie rows, ``n_movies`` for nobody's.
     """
 
     sources: Ints
-    targets: Ints
     weights: Floats
+    targets: Ints
 
 
 class TimelineScorer:
     """``timeline``: (n,) movie rows of everybody in order, ``-1`` between two people; ``when``:
     (n,) years since 1970. ``kernel``: (2 size + 1,) weight of each distance, before to after.
-    ``places``, ``offsets``: where each movie occurs, oldest first. ``weights``, ``covered``: EASE.
-    ``content``: (n_movies, k). ``counts``: (n_movies,). ``asking``: the asking parameters by the
-    order of ``_ASKING``."""
+    ``places``, ``offsets``: where each movie occurs, oldest first. ``neighbours``, ``company``:
+    (n_covered, k) movie rows of EASE's strongest weights, and the weights; ``covered``: whose
+    they are. ``genres``, ``years``: (n_kinds, k), with ``genres_of``, ``years_of``: (n_movies,).
+    ``counts``: (n_movies,). ``asking``: the asking parameters by the order of ``_ASKING``."""
 
     def __init__(self, arrays: Arrays) -> None:
-        self._when = as_float32(arrays["when"])
-        self._kernel = as_float32(arrays["kernel"])
         self._places: Ints = arrays["places"].astype(np.int64)
+        self._when = as_float32(arrays["when"])[self._places]
         self._offsets: Ints = arrays["offsets"]
-        self._weights = as_float32(arrays["weights"])
-        self._covered: Ints = arrays["covered"]
-        self._content = as_float32(arrays["content"])
+        self._neighbours: Ints = arrays["neighbours"].astype(np.int64)
+        # In double precision, which is what counting by weight computes in.
+        self._company: Doubles = arrays["company"].astype(np.float64)
+        self._genres = Kinds(as_float32(arrays["genres"]), arrays["genres_of"])
+        self._years = Kinds(as_float32(arrays["years"]), arrays["years_of"])
         counts = as_float32(arrays["counts"])
         self.n_movies = int(counts.size)
-        if self._content.shape[0] != self.n_movies or self._offsets.size != self.n_movies + 1:
+        sizes = {self._genres.of.size, self._years.of.size, self._offsets.size - 1}
+        if sizes != {self.n_movies}:
             raise ValueError("content, occurrences and counts disagree on the number of movies")
         self._popularity = counts / max(float(counts.max(initial=1)), 1.0)
         self._position = np.full(self.n_movies, -1, dtype=np.int64)
-        self._position[self._covered] = np.arange(self._covered.size)
+        self._position[arrays["covered"]] = np.arange(arrays["covered"].size)
         self._asking = dict(zip(_ASKING, arrays["asking"].tolist(), strict=True))
-        self._windows = sliding_window_view(arrays["timeline"], self._kernel.size)
+        first, last = _reach(arrays["kernel"])
+        self._kernel: Doubles = arrays["kernel"][first:last].astype(np.float64)
+        self._first = first - arrays["kernel"].size // 2
+        timeline = arrays["timeline"].astype(np.int64)
+        # What lies beyond a person's own timeline goes to a movie that there is not.
+        timeline[timeline == _NOBODY] = self.n_movies
+        self._windows = sliding_window_view(timeline, self._kernel.size)
+        rows = np.repeat(np.arange(self.n_movies), np.diff(self._offsets))
+        self._keys = rows * _YEARS + self._when
 
     def score(self, users: Ints, histories: Histories) -> Floats:
         scores = np.empty((len(users), self.n_movies), dtype=np.float32)
@@ -125,94 +146,96 @@ class TimelineScorer:
     def fold_in(self, history: History) -> Floats:
         if not len(history):
             return self._popularity.copy()
-        flow, company, liking = self._parts(history)
-        content = self._content @ (liking @ self._content[history.movies])
+        flow = self._flow(self._flows(history))
+        company = self._accompanying(history)
+        scores = flow / _spread(flow) + company * (self._asking["company"] / _spread(company))
+        liking = self._liking(history)
+        for kinds in (self._genres, self._years):
+            scores += (kinds.vectors @ (liking @ kinds.vectors[kinds.of[history.movies]]))[kinds.of]
         # Popularity decides between movies that nothing else tells apart.
-        return as_float32(_scaled(flow) + self._company(company) + content + self._behind())
+        return as_float32(scores + 1e-3 * self._popularity)
 
     def because(self, history: History, movie: int) -> Floats:
         if not len(history):
             return np.zeros(0, dtype=np.float32)
-        flows, company, liking = self._flows(history), *self._asked(history)
-        hits = flows.targets == movie
-        everywhere = np.bincount(flows.targets, flows.weights, self.n_movies + 1)[:-1]
-        flow = np.bincount(flows.sources[hits], flows.weights[hits], len(history))
-        parts = np.asarray(flow / _spread(everywhere))
-        known, target = self._position[history.movies] >= 0, self._position[movie]
-        if target >= 0:
-            places = self._position[history.movies[known]]
-            scale = self._asking["company"] / _spread(self._scattered(history, company))
-            parts[known] += scale * company[known] * self._weights[places, target]
-        parts += liking * (self._content[history.movies] @ self._content[movie])
+        flows = self._flows(history)
+        rows, columns = np.nonzero(flows.targets == movie)
+        weights = flows.weights[rows] * self._kernel[columns]
+        spread = _spread(self._flow(flows))
+        parts = np.asarray(np.bincount(flows.sources[rows], weights, len(history)) / spread)
+        newest, weights, places = self._asking_company(history)
+        shares = np.where(self._neighbours[places] == movie, self._company[places], 0.0).sum(axis=1)
+        scale = self._asking["company"] / _spread(self._accompanying(history))
+        parts[newest] += scale * weights * shares
+        liking = self._liking(history)
+        for kinds in (self._genres, self._years):
+            rated = kinds.vectors[kinds.of[history.movies]]
+            parts += liking * (rated @ kinds.vectors[kinds.of[movie]])
         return as_float32(parts)
 
-    def _parts(self, history: History) -> tuple[Floats, Floats, Floats]:
-        """Flow and company of every movie, (n_movies,), and the weight of each rated movie's
-        content, (k,)."""
-        flows = self._flows(history)
-        flow = np.bincount(flows.targets, flows.weights, self.n_movies + 1)[:-1]
-        company, liking = self._asked(history)
-        return as_float32(flow), self._scattered(history, company), liking
+    def _flow(self, flows: _Flows) -> Doubles:
+        """Of every movie, (n_movies,)."""
+        weights = np.outer(flows.weights, self._kernel)
+        flow: Any = np.bincount(flows.targets.ravel(), weights.ravel(), self.n_movies + 1)
+        return np.asarray(flow[:-1], dtype=np.float64)
 
-    def _company(self, company: Floats) -> Floats:
-        return as_float32(self._asking["company"] * _scaled(company))
+    def _accompanying(self, history: History) -> Doubles:
+        """Company of every movie, (n_movies,)."""
+        _, weights, places = self._asking_company(history)
+        shares = self._company[places] * weights[:, None]
+        company: Any = np.bincount(self._neighbours[places].ravel(), shares.ravel(), self.n_movies)
+        return np.asarray(company, dtype=np.float64)
 
-    def _behind(self) -> Floats:
-        return as_float32(1e-3 * self._popularity)
-
-    def _scattered(self, history: History, company: Floats) -> Floats:
-        places = self._position[history.movies]
+    def _asking_company(self, history: History) -> tuple[Ints, Doubles, Ints]:
+        """Places in the history of the newest covered movies; their weights; their rows."""
+        newest = np.arange(max(len(history) - MOST_RATED, 0), len(history))
+        places = self._position[history.movies[newest]]
         known = places >= 0
-        scores = np.zeros(self.n_movies, dtype=np.float32)
-        scores[self._covered] = company[known] @ self._weights[places[known]]
-        return scores
+        newest = newest[known]
+        age = len(history) - 1 - newest
+        weights = history.stars[newest] / 5.0 * np.exp2(-age / self._asking["company_half_life"])
+        return newest, weights, places[known]
 
-    def _asked(self, history: History) -> tuple[Floats, Floats]:
-        """Weights of each rated movie for company and for content, the latter adding up to 1."""
+    def _liking(self, history: History) -> Floats:
+        """Weight of each rated movie's content, (k,); they add up to 1."""
         age = np.arange(len(history) - 1, -1, -1, dtype=np.float32)
-        share = history.stars / 5.0
-        company = share * np.exp2(-age / self._asking["company_half_life"])
-        liking = share * np.exp2(-age / self._asking["content_half_life"])
-        return as_float32(company), as_float32(liking / liking.sum())
+        liking = history.stars / 5.0 * np.exp2(-age / self._asking["content_half_life"])
+        return as_float32(liking / liking.sum())
 
     def _flows(self, history: History) -> _Flows:
-        newest = range(max(len(history) - MOST_RATED, 0), len(history))
-        now = float(history.timestamps[-1]) / _YEAR_S
-        asking, reach = self._asking, self._kernel.size // 2
-        sources, starts, weights = [], [], []
-        for place in newest:
-            places = self._nearest(int(history.movies[place]), now)
-            if not places.size:
-                continue
-            apart = np.abs(self._when[places] - now)
-            era = asking["era_floor"] + (1 - asking["era_floor"]) * np.exp2(-apart / asking["era"])
-            age = len(history) - 1 - place
-            fading = np.exp2(-age / asking["asking_half_life"]) + asking["asking_floor"]
-            asked = (history.stars[place] / 5.0) ** asking["star_power"] * fading
-            sources.append(np.full(places.size, place))
-            starts.append(places - reach)
-            weights.append(asked * era / (era.sum() + asking["shrink"]))
-        if not sources:
-            nothing = np.zeros(0, dtype=np.int64)
-            return _Flows(nothing, nothing, np.zeros(0, dtype=np.float32))
-        from_each = np.concatenate(weights)[:, None] * self._kernel
-        targets = self._windows[np.concatenate(starts)].astype(np.int64)
-        # What lies beyond a person's own timeline goes to a movie that there is not.
-        targets[targets == _NOBODY] = self.n_movies
-        return _Flows(
-            np.repeat(np.concatenate(sources), self._kernel.size),
-            targets.ravel(),
-            as_float32(from_each.ravel()),
-        )
+        """The strongest of all ways from the history to places of the timeline."""
+        asking, now = self._asking, float(history.timestamps[-1]) / _YEAR_S
+        sources = np.arange(max(len(history) - MOST_RATED, 0), len(history))
+        starts, lengths = self._nearest(history.movies[sources], now)
+        there = lengths > 0
+        sources, starts, lengths = sources[there], starts[there], lengths[there]
+        if not sources.size:
+            return _Flows(sources, np.zeros(0, np.float32), np.zeros((0, self._kernel.size), int))
+        ends = np.cumsum(lengths)
+        places = np.arange(ends[-1]) + np.repeat(starts - (ends - lengths), lengths)
+        apart = np.abs(self._when[places] - np.float32(now))
+        era = np.exp2(apart * np.float32(-1 / asking["era"]))
+        era = np.float32(asking["era_floor"]) + np.float32(1 - asking["era_floor"]) * era
+        age = len(history) - 1 - sources
+        fading = np.exp2(-age / asking["asking_half_life"]) + asking["asking_floor"]
+        asked = (history.stars[sources] / 5.0) ** asking["star_power"] * fading
+        asked = asked / (np.add.reduceat(era, ends - lengths) + asking["shrink"])
+        weights = np.repeat(as_float32(asked), lengths) * era
+        sources = np.repeat(sources, lengths)
+        if weights.size > MOST_PLACES:
+            strongest = np.argpartition(weights, -MOST_PLACES)[-MOST_PLACES:]
+            sources, weights, places = sources[strongest], weights[strongest], places[strongest]
+        return _Flows(sources, weights, self._windows[self._places[places] + self._first])
 
-    def _nearest(self, movie: int, now: float) -> Ints:
-        """Places of the movie's occurrences, those nearest in time where there are too many."""
-        places = self._places[self._offsets[movie] : self._offsets[movie + 1]]
-        if places.size <= MOST_OCCURRENCES:
-            return places
-        middle = int(np.searchsorted(self._when[places], now))
-        start = min(max(middle - MOST_OCCURRENCES // 2, 0), places.size - MOST_OCCURRENCES)
-        return places[start : start + MOST_OCCURRENCES]
+    def _nearest(self, movies: Ints, now: float) -> tuple[Ints, Ints]:
+        """Where each movie's occurrences start and how many there are; where there are too many,
+        of those nearest in time."""
+        starts, ends = self._offsets[movies], self._offsets[movies + 1]
+        lengths = np.minimum(ends - starts, MOST_OCCURRENCES)
+        if (ends - starts > lengths).any():
+            middle = np.searchsorted(self._keys, movies * _YEARS + now)
+            starts = np.clip(middle - MOST_OCCURRENCES // 2, starts, ends - lengths)
+        return starts, lengths
 
 
 _ASKING = (
@@ -262,7 +285,7 @@ class TimelineFamily:
         on_epoch: OnEpoch | None = None,
     ) -> Fitted:
         params = cast(TimelineParams, params)
-        arrays = _arrays(train, params, catalogue)
+        arrays = remembered(train, params, catalogue)
         figures: dict[str, float] = {}
         if validation_ndcg is not None and epochs is None:
             figures["val_ndcg_at_10"] = validation_ndcg(self.scorer(arrays))
@@ -292,7 +315,7 @@ class TimelineFamily:
         return TimelineScorer(arrays)
 
 
-def _arrays(train: Ratings, params: TimelineParams, catalogue: Catalogue) -> dict[str, Any]:
+def remembered(train: Ratings, params: TimelineParams, catalogue: Catalogue) -> dict[str, Any]:
     """The arrays of :class:`TimelineScorer`."""
     histories = train.histories
     counts = histories.counts()
@@ -305,22 +328,34 @@ def _arrays(train: Ratings, params: TimelineParams, catalogue: Catalogue) -> dic
     when[places] = histories.timestamps / _YEAR_S
     by_movie = places[np.lexsort((histories.timestamps, histories.movies))]
     movie_counts = histories.movie_counts()
-    company = ease.solved(
-        train,
-        ease.EaseParams(lambda_=params.lambda_, star_power=1.0),
-    )
+    company = ease.solved(train, ease.EaseParams(lambda_=params.lambda_, star_power=1.0))
+    neighbours, strengths = _strongest(company["weights"], company["covered"])
+    genres = content.genres(catalogue, params.genres)
+    years = content.years(catalogue, params.years)
     return {
         "timeline": timeline,
         "when": when,
         "kernel": kernel(params),
         "places": by_movie.astype(np.int32),
         "offsets": np.concatenate([[0], np.cumsum(movie_counts)]).astype(np.int64),
-        "weights": company["weights"],
+        "neighbours": neighbours,
+        "company": strengths,
         "covered": company["covered"],
-        "content": content.features(catalogue, genres=params.genres, years=params.years),
+        "genres": genres.vectors,
+        "genres_of": genres.of,
+        "years": years.vectors,
+        "years_of": years.of,
         "counts": movie_counts,
         "asking": np.array([getattr(params, name) for name in _ASKING]),
     }
+
+
+def _strongest(weights: NDArray[np.float16], covered: Ints) -> tuple[Ints, Floats]:
+    """Of each row of EASE's weights the movie rows and values of the greatest, by size."""
+    most = min(MOST_NEIGHBOURS, covered.size)
+    places = np.argpartition(-np.abs(weights), most - 1, axis=1)[:, :most]
+    found = np.take_along_axis(weights, places, axis=1)
+    return covered[places].astype(np.int32), as_float32(found)
 
 
 def kernel(params: TimelineParams) -> Floats:
@@ -332,8 +367,11 @@ def kernel(params: TimelineParams) -> Floats:
     return as_float32(np.concatenate([before[::-1], [0.0], after]))
 
 
-def _scaled(scores: Floats) -> Floats:
-    return as_float32(scores / _spread(scores))
+def _reach(kernel: Floats) -> tuple[int, int]:
+    """First and, behind it, last place of the kernel that weighs anything."""
+    weight = np.abs(kernel)
+    counts = np.flatnonzero(weight >= LEAST_WEIGHT * weight.max())
+    return int(counts[0]), int(counts[-1]) + 1
 
 
 def _spread(scores: NDArray[Any]) -> float:
@@ -347,7 +385,14 @@ def _keras_model(arrays: Arrays) -> Any:
     by dense layers."""
     import keras
 
-    kernel, weights, movies = arrays["kernel"], arrays["weights"], arrays["content"]
+    kernel, covered = arrays["kernel"], arrays["covered"]
+    position = np.zeros(arrays["counts"].size, dtype=np.int64)
+    position[covered] = np.arange(covered.size)
+    weights = np.zeros((covered.size, covered.size), dtype=np.float32)
+    np.put_along_axis(weights, position[arrays["neighbours"]], arrays["company"], axis=1)
+    movies = np.concatenate(
+        [arrays[name][arrays[f"{name}_of"]] for name in ("genres", "years")], axis=1
+    )
     support = keras.Input((None, 1), name="support")
     # Keras looks forward from a place; flow comes to it from behind.
     flow = keras.layers.Conv1D(1, kernel.size, padding="same", use_bias=False, name="flow")
@@ -360,7 +405,7 @@ def _keras_model(arrays: Arrays) -> Any:
         [support, rated, liked], [flow(support), company(rated), outward(inward(liked))], name=NAME
     )
     flow.set_weights([kernel[::-1, None, None].copy()])
-    company.set_weights([weights.astype(np.float32)])
+    company.set_weights([weights])
     inward.set_weights([movies])
     outward.set_weights([movies.T.copy()])
     return model
