@@ -264,6 +264,6 @@ class Predictor:
         """Return ``(M,)`` predicted stars of somebody new, who gave ``stars`` to ``movies``."""
         return self._stars(self._meet(movies, stars)[0])
 
-    def because(self, movies: Ints, stars: NDArray[Any], target: int) -> Floats:
-        """Return what each rated movie adds to the target's ``z . w_u``, their sum: ``(n,)``."""
-        return np.asarray(self._meet(movies, stars)[1] @ self._z[target])
+    def because(self, movies: Ints, stars: NDArray[Any], targets: Ints) -> Floats:
+        """Return what each rated movie adds to the targets' ``z . w_u``, ``(len(targets), n)``."""
+        return np.asarray(self._z[targets] @ self._meet(movies, stars)[1].T)

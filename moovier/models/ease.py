@@ -88,13 +88,13 @@ class EaseScorer:
         scores[self._covered] = weights[known] @ self._weights[places[known]]
         return as_float32(scores)
 
-    def because(self, history: History, movie: int) -> Floats:
+    def because(self, history: History, movies: Ints) -> Floats:
         weights, places = self._input(history)
-        parts = np.zeros(len(history), dtype=np.float32)
-        known = places >= 0
-        target = self._position[movie]
-        if target >= 0:
-            parts[known] = weights[known] * self._weights[places[known], target]
+        parts = np.zeros((len(movies), len(history)), dtype=np.float32)
+        known, targets = places >= 0, self._position[movies]
+        reached = targets >= 0
+        shares = self._weights[np.ix_(places[known], targets[reached])]
+        parts[np.ix_(reached, known)] = (weights[known, None] * shares).T
         return parts
 
     def _input(self, history: History) -> tuple[Floats, Ints]:

@@ -90,10 +90,11 @@ class Scorer(Protocol):
     def fold_in(self, history: History) -> Floats:
         """Scores for a person the model never saw, (n_movies,); an empty history is allowed."""
 
-    def because(self, history: History, movie: int) -> Floats:
-        """What each rated movie of a history adds to ``fold_in(history)[movie]``, (len(history),).
+    def because(self, history: History, movies: Ints) -> Floats:
+        """What each rated movie of a history adds to ``fold_in(history)[movies]``,
+        (len(movies), len(history)).
 
-        Most first, these are the reasons to show. Zeros where the model cannot tell.
+        Greatest first, these are the reasons to show. Zeros where the model cannot tell.
         """
 
 

@@ -103,9 +103,9 @@ class NeuMFScorer:
             gmf, mlp = gmf[nearest], mlp[nearest]
         return self._stars(gmf.mean(axis=0), mlp.mean(axis=0))
 
-    def because(self, history: History, movie: int) -> Floats:
+    def because(self, history: History, movies: Ints) -> Floats:
         """Nothing: a person's vectors don't fall apart into what they rated."""
-        return np.zeros(len(history), dtype=np.float32)
+        return np.zeros((len(movies), len(history)), dtype=np.float32)
 
     def stars(self, users: Ints, movies: Ints) -> Floats:
         """Predicted stars of each pair of rows, (n,), 0.5 to 5."""

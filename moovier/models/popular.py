@@ -46,8 +46,8 @@ class PopularScorer:
     def fold_in(self, history: History) -> Floats:
         return self._counts.copy()
 
-    def because(self, history: History, movie: int) -> Floats:
-        return np.zeros(len(history), dtype=np.float32)
+    def because(self, history: History, movies: Ints) -> Floats:
+        return np.zeros((len(movies), len(history)), dtype=np.float32)
 
 
 class PopularFamily:

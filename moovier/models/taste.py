@@ -69,9 +69,9 @@ class TasteScorer:
     def fold_in(self, history: History) -> Floats:
         return as_float32(self._predictor.fold_in(history.movies, history.stars))
 
-    def because(self, history: History, movie: int) -> Floats:
+    def because(self, history: History, movies: Ints) -> Floats:
         """In stars: added to what everybody would be predicted, they give the prediction."""
-        return as_float32(self._predictor.because(history.movies, history.stars, movie))
+        return as_float32(self._predictor.because(history.movies, history.stars, movies))
 
 
 class TasteFamily:

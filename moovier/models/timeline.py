@@ -134,6 +134,7 @@ class TimelineScorer:
         # What lies beyond a person's own timeline goes to a movie that there is not.
         timeline[timeline == _NOBODY] = self.n_movies
         self._windows = sliding_window_view(timeline, self._kernel.size)
+        self._newest = float(self._when.max(initial=0.0))
         rows = np.repeat(np.arange(self.n_movies), np.diff(self._offsets))
         self._keys = rows * _YEARS + self._when
 
@@ -155,23 +156,31 @@ class TimelineScorer:
         # Popularity decides between movies that nothing else tells apart.
         return as_float32(scores + 1e-3 * self._popularity)
 
-    def because(self, history: History, movie: int) -> Floats:
-        if not len(history):
-            return np.zeros(0, dtype=np.float32)
+    def because(self, history: History, movies: Ints) -> Floats:
+        n_movies, n_rated = len(movies), len(history)
+        if not n_rated:
+            return np.zeros((n_movies, 0), dtype=np.float32)
+        column = np.full(self.n_movies + 1, -1, dtype=np.int64)
+        column[movies] = np.arange(n_movies)
         flows = self._flows(history)
-        rows, columns = np.nonzero(flows.targets == movie)
-        weights = flows.weights[rows] * self._kernel[columns]
-        spread = _spread(self._flow(flows))
-        parts = np.asarray(np.bincount(flows.sources[rows], weights, len(history)) / spread)
-        newest, weights, places = self._asking_company(history)
-        shares = np.where(self._neighbours[places] == movie, self._company[places], 0.0).sum(axis=1)
+        columns = column[flows.targets]
+        rows, places = np.nonzero(columns >= 0)
+        weights = flows.weights[rows] * self._kernel[places]
+        cells = columns[rows, places] * n_rated + flows.sources[rows]
+        parts = np.bincount(cells, weights, n_movies * n_rated) / _spread(self._flow(flows))
+        newest, weights, covered = self._asking_company(history)
+        columns = column[self._neighbours[covered]]
+        rows, places = np.nonzero(columns >= 0)
+        weights = weights[rows] * self._company[covered[rows], places]
+        cells = columns[rows, places] * n_rated + newest[rows]
         scale = self._asking["company"] / _spread(self._accompanying(history))
-        parts[newest] += scale * weights * shares
+        parts += scale * np.bincount(cells, weights, n_movies * n_rated)
+        found = parts.reshape(n_movies, n_rated)
         liking = self._liking(history)
         for kinds in (self._genres, self._years):
-            rated = kinds.vectors[kinds.of[history.movies]]
-            parts += liking * (rated @ kinds.vectors[kinds.of[movie]])
-        return as_float32(parts)
+            rated, asked = kinds.vectors[kinds.of[history.movies]], kinds.vectors[kinds.of[movies]]
+            found += (asked @ rated.T) * liking
+        return as_float32(found)
 
     def _flow(self, flows: _Flows) -> Doubles:
         """Of every movie, (n_movies,)."""
@@ -204,7 +213,8 @@ class TimelineScorer:
 
     def _flows(self, history: History) -> _Flows:
         """The strongest of all ways from the history to places of the timeline."""
-        asking, now = self._asking, float(history.timestamps[-1]) / _YEAR_S
+        # Who asks long after the last rating there is asks as if it were today's.
+        asking, now = self._asking, min(float(history.timestamps[-1]) / _YEAR_S, self._newest)
         sources = np.arange(max(len(history) - MOST_RATED, 0), len(history))
         starts, lengths = self._nearest(history.movies[sources], now)
         there = lengths > 0

@@ -96,12 +96,13 @@ class VaeScorer:
         scores[self._covered] = logits
         return as_float32(scores)
 
-    def because(self, history: History, movie: int) -> Floats:
-        """How much lower the movie would stand without each rating."""
-        parts = np.zeros(len(history), dtype=np.float32)
-        target = self._position[movie]
+    def because(self, history: History, movies: Ints) -> Floats:
+        """How much lower the movies would stand without each rating."""
+        parts = np.zeros((len(movies), len(history)), dtype=np.float32)
+        targets = self._position[movies]
+        reached = targets >= 0
         weights, places = self._input(history)
-        if target < 0 or not places.size:
+        if not reached.any() or not places.size:
             return parts
         kernel, bias = self._layers["movies"]
         each = weights[:, None] * self._layers["encode"][0][places]
@@ -109,8 +110,9 @@ class VaeScorer:
         rest = np.maximum(1.0 - weights**2, 1e-6)
         without = (whole - each) / np.sqrt(rest)[:, None]
         traits = np.vstack([whole, without])
-        scores = self._decoded(traits) @ kernel[:, target] + bias[target]
-        parts[self._position[history.movies] >= 0] = scores[0] - scores[1:]
+        scores = self._decoded(traits) @ kernel[:, targets[reached]] + bias[targets[reached]]
+        known = self._position[history.movies] >= 0
+        parts[np.ix_(reached, known)] = (scores[0] - scores[1:]).T
         return parts
 
     def _input(self, history: History) -> tuple[Floats, Ints]:

@@ -135,8 +135,8 @@ def _example(
     scores = scorer.score(np.array([row], dtype=np.int64), histories)[0].copy()
     scores[history.movies] = -np.inf
     given = []
-    for movie in top_rows(scores, GIVEN).tolist():
-        parts = scorer.because(history, movie)
+    best = top_rows(scores, GIVEN)
+    for movie, parts in zip(best.tolist(), scorer.because(history, best), strict=True):
         most = int(parts.argmax())
         because = catalogue[int(history.movies[most])].title if parts[most] > 0 else None
         given.append(Reason(title=_titled(catalogue, movie), because=because))

@@ -104,12 +104,16 @@ def test_a_stranger_is_served_by_taste(name: str) -> None:
 
 def test_reasons_are_parts_of_the_score(case: Case) -> None:
     history = toy.history(0, 1, 2, 9)
-    parts = case.scorer.because(history, 4)
-    assert parts.shape == (4,)
+    parts = case.scorer.because(history, np.array([4, 16, 5]))
+    assert parts.shape == (3, 4)
+    assert parts.dtype == np.float32
     assert np.isfinite(parts).all()
     if parts.any():
         # What shares the movie's taste speaks for it more than what does not.
-        assert parts[:3].mean() > parts[3]
+        assert parts[0, :3].mean() > parts[0, 3]
+    for place, movie in enumerate((4, 16, 5)):
+        alone = case.scorer.because(history, np.array([movie]))[0]
+        np.testing.assert_allclose(parts[place], alone, rtol=1e-4, atol=1e-6)
 
 
 def test_scores_cover_the_catalogue_as_finite_float32(case: Case) -> None:

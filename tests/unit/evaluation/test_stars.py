@@ -21,8 +21,8 @@ class Table:
     def fold_in(self, history: History) -> Floats:
         return np.full(N_MOVIES, len(history), dtype=np.float32)
 
-    def because(self, history: History, movie: int) -> Floats:
-        return np.zeros(len(history), dtype=np.float32)
+    def because(self, history: History, movies: Ints) -> Floats:
+        return np.zeros((len(movies), len(history)), dtype=np.float32)
 
 
 def ratings(*rows: tuple[int, int, float]) -> Ratings:

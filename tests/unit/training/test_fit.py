@@ -42,8 +42,8 @@ class SpyScorer:
     def fold_in(self, history: History) -> Floats:
         return np.arange(N_MOVIES, dtype=np.float32)
 
-    def because(self, history: History, movie: int) -> Floats:
-        return np.zeros(len(history), dtype=np.float32)
+    def because(self, history: History, movies: Ints) -> Floats:
+        return np.zeros((len(movies), len(history)), dtype=np.float32)
 
 
 class SpyFamily(PopularFamily):
