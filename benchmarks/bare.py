@@ -12,17 +12,23 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.responses import Response
 
-#: Names the file with the bytes to answer.
-ANSWER_FILE = "BARE_ANSWER_FILE"
+#: Names the folder with the bytes to answer, a file a route.
+ANSWERS = "BARE_ANSWERS"
 
 
 def create_app() -> FastAPI:
     """The application, with the bytes read once."""
     app = FastAPI()
-    answer = Path(os.environ[ANSWER_FILE]).read_bytes()
+    folder = Path(os.environ[ANSWERS])
+    predicted, recommended = (folder / name for name in ("predict", "recommend"))
+    lists, page = predicted.read_bytes(), recommended.read_bytes()
 
     @app.post("/predict")
     async def predict() -> Response:
-        return Response(answer, media_type="application/json")
+        return Response(lists, media_type="application/json")
+
+    @app.post("/recommend")
+    async def recommend() -> Response:
+        return Response(page, media_type="application/json")
 
     return app

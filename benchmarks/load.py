@@ -8,9 +8,9 @@ answer to the last one is complete.
 from __future__ import annotations
 
 import asyncio
-import json
+import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,9 +30,8 @@ class Load:
         return float(np.percentile(self.latencies_s, percentile) * 1e3)
 
 
-def post(host: str, port: int, path: str, body: Any) -> bytes:
+def post(host: str, port: int, path: str, content: bytes) -> bytes:
     """The bytes of one request with a JSON body."""
-    content = json.dumps(body).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(content)}\r\n\r\n"
@@ -40,20 +39,27 @@ def post(host: str, port: int, path: str, body: Any) -> bytes:
     return head.encode() + content
 
 
-def run(host: str, port: int, request: bytes, *, connections: int, seconds: float) -> Load:
-    """Send ``request`` over ``connections`` connections at once for ``seconds``.
+def run(
+    host: str, port: int, requests: bytes | Sequence[bytes], *, connections: int, seconds: float
+) -> Load:
+    """Send ``requests``, one after the other and round again, over ``connections`` connections at
+    once for ``seconds``.
 
     Raises:
         ConnectionError: the server closed a connection or cannot be reached.
     """
-    return uvloop.run(_run(host, port, request, connections, seconds))
+    several = [requests] if isinstance(requests, bytes) else requests
+    return uvloop.run(_run(host, port, several, connections, seconds))
 
 
-async def _run(host: str, port: int, request: bytes, connections: int, seconds: float) -> Load:
+async def _run(
+    host: str, port: int, requests: Sequence[bytes], connections: int, seconds: float
+) -> Load:
     loop = asyncio.get_running_loop()
     protocols = []
+    turns = itertools.cycle(requests)
     for _ in range(connections):
-        _, protocol = await loop.create_connection(lambda: _Client(request), host, port)
+        _, protocol = await loop.create_connection(lambda: _Client(turns), host, port)
         protocols.append(protocol)
     started = time.perf_counter()
     for protocol in protocols:
@@ -72,7 +78,7 @@ async def _run(host: str, port: int, request: bytes, connections: int, seconds: 
 class _Client(asyncio.Protocol):
     """One connection, one request at a time."""
 
-    request: bytes
+    requests: Iterator[bytes]
     latencies_s: list[float] = field(default_factory=list)
     failed: int = 0
 
@@ -88,7 +94,7 @@ class _Client(asyncio.Protocol):
 
     def send(self) -> None:
         self._sent_at = time.perf_counter()
-        self._transport.write(self.request)
+        self._transport.write(next(self.requests))
 
     def stop(self) -> None:
         """Take the answer that is on its way, then end."""

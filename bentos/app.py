@@ -9,20 +9,25 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-import orjson
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from bentos import errors, metrics
+from bentos import errors, metrics, predicting
+from bentos.access import TRAIN, Access, Limit, Limited, may
+from bentos.busy import Busy
+from bentos.computing import computed
+from bentos.lane import Pages
+from bentos.models import answering, plain
+from bentos.routes import KEYS, router
 from bentos.schemas import ModelName, NewRatings, Patience, TopK, Users, ValidationSplit
 from moovier import __version__
 from moovier.errors import BadRequest
-from moovier.recommending.recommender import Answer
-from moovier.recommending.shelf import Loaded, Shelf
+from moovier.feedback.mirror import Mirror
+from moovier.recommending.shelf import Shelf
 from moovier.registry.client import Registry
 from moovier.registry.version import CHAMPION
 from moovier.settings import Settings, load_settings
@@ -49,17 +54,26 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         responses={
+            400: {
+                "description": "Not HTTP: a URL of more than 65,536 characters, for one",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            },
             404: {"model": errors.Problem, "description": "No such model"},
             413: {"model": errors.Problem, "description": "The body is too large"},
             422: {"model": errors.Problem, "description": "The request makes no sense"},
+            429: {"model": errors.Problem, "description": "Too many requests; see Retry-After"},
             503: {"model": errors.Problem, "description": "Not now; see the header Retry-After"},
         },
     )
     app.state.trainer = None
+    app.state.limit = Limit()
     app.add_middleware(errors.BodyLimit)
+    app.add_middleware(Busy)
+    app.add_middleware(Limited, limit=app.state.limit)
     app.add_middleware(metrics.Requests)
     errors.install(app)
     _add_routes(app)
+    app.include_router(router)
     app.router.routes.append(errors.Nowhere())
     return app
 
@@ -99,22 +113,20 @@ def _add_routes(app: FastAPI) -> None:
     ) -> Response:
         if len(users) * top_k > MOST_MOVIES:
             raise BadRequest(f"users times top_k must be at most {MOST_MOVIES}; ask for less")
-        model = await _model(_shelf(request), model_name)
-        answers = model.recommender.at_hand(users, top_k)
-        if answers is None:  # scoring takes milliseconds, which others need not wait for
-            answers = await run_in_threadpool(model.recommender.recommend, users, top_k)
-        body = await _body(request.app.state.details, answers)
-        unknown = list(dict.fromkeys(str(a.user_id) for a in answers if a.source == "popular"))
-        metrics.count_answers(model.name, len(answers) - len(unknown), len(unknown))
-        headers = {"X-Moovier-Model": model.name, "X-Moovier-Model-Version": str(model.number)}
-        if unknown:
-            headers["X-Moovier-Unknown-Users"] = ",".join(unknown[:100])
+        model = await answering(_shelf(request), model_name)
+        # Scoring takes milliseconds, which others need not wait for.
+        answers = await computed(
+            predicting.predicted, model, users, top_k, request.app.state.feedback
+        )
+        body, headers = await predicting.answer(model, answers, request.app.state.details)
         return Response(body, media_type="application/json", headers=headers)
 
     @app.post(
         "/train",
         summary="Fine-tune a model on new ratings; answers the new model's name",
+        dependencies=[Depends(may(TRAIN))],
         responses={
+            **KEYS,
             429: {"model": errors.Problem, "description": "Other trainings are waiting"},
             504: {"model": errors.Problem, "description": "The training takes too long"},
         },
@@ -129,7 +141,7 @@ def _add_routes(app: FastAPI) -> None:
     ) -> str:
         told = await _fine_tuned(
             request.app.state.trainer,
-            model_name=_plain(model_name) or CHAMPION,
+            model_name=plain(model_name) or CHAMPION,
             users=batch.users,
             movies=batch.movies,
             ratings=batch.ratings,
@@ -152,11 +164,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.mlflow_tracking_uri, settings.registered_model, timeout_s=_REGISTRY_TIMEOUT_S
     )
     shelf = Shelf(registry, settings.path("bundles"), capacity=settings.loaded_models)
-    app.state.shelf = shelf
+    app.state.settings = settings
+    app.state.limit.per_s = settings.rate_per_s
     app.state.details = Details.of(settings)
-    await run_in_threadpool(shelf.restore)
+    app.state.access = Access(settings)
+    app.state.pages = Pages()
+    app.state.feedback = feedback = Mirror(settings.database)
+    await asyncio.gather(run_in_threadpool(shelf.restore), run_in_threadpool(feedback.reload))
+    app.state.shelf = shelf
     stopping = asyncio.Event()
-    poll = asyncio.create_task(_poll(shelf, settings, stopping))
+    poll = asyncio.create_task(_poll(shelf, feedback, app.state.details, settings, stopping))
     # What is in memory now stays: without this every full collection walks all of it, and the
     # slowest answers take a hundred times the usual.
     gc.collect()
@@ -169,54 +186,43 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.wait({poll}, timeout=_STOP_S)
         poll.cancel()
         await app.state.details.close()
+        app.state.access.close()
+        feedback.close()
         registry.close()
 
 
-async def _poll(shelf: Shelf, settings: Settings, stopping: asyncio.Event) -> None:
-    """Follow the registry for as long as the service runs."""
+async def _poll(
+    shelf: Shelf,
+    feedback: Mirror,
+    details: Details,
+    settings: Settings,
+    stopping: asyncio.Event,
+) -> None:
+    """Follow the registry, and a database that was away, for as long as the service runs."""
+    before, refused = shelf.champion, shelf.refused
     while not stopping.is_set():
         try:
+            if feedback.trouble is not None:
+                await run_in_threadpool(feedback.reload)
             await run_in_threadpool(shelf.refresh)
             champion = shelf.champion
+            if champion is not before:
+                metrics.count_swap("taken")
+            if shelf.refused is not None and shelf.refused != refused:
+                metrics.count_swap("refused")
+            before, refused = champion, shelf.refused
             metrics.registry_state(
                 reachable=shelf.trouble is None,
                 champion=0 if champion is None else champion.number,
                 loaded=shelf.count(),
             )
+            metrics.feedback_state(reachable=feedback.trouble is None)
+            metrics.tmdb_state(usable=details.usable)
         except Exception:
             # Whatever it was, the next look may go better; what is loaded keeps answering.
             logger.exception("looking at the registry failed")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), settings.registry_poll_s)
-
-
-async def _model(shelf: Shelf, name: str | None) -> Loaded:
-    """The model that answers one request, bound once."""
-    wanted = _plain(name)
-    loaded = shelf.loaded(wanted)
-    if loaded is not None:
-        return loaded
-    if wanted is None:
-        return await run_in_threadpool(shelf.default)
-    return await run_in_threadpool(shelf.get, wanted)
-
-
-def _plain(name: str | None) -> str | None:
-    """The name without the ending of the files that the original wrote its models to."""
-    return name.removesuffix(".h5") if name else None
-
-
-async def _body(details: Details, answers: list[Answer]) -> bytes:
-    """``{"<user id>": [movie, ...], ...}`` out of ready-made JSON objects."""
-    objects = await details.objects([item.movie for a in answers for item in a.items])
-    lists: dict[str, bytes] = {}
-    start = 0
-    for one in answers:
-        end = start + len(one.items)
-        lists[str(one.user_id)] = b"[" + b",".join(objects[start:end]) + b"]"
-        start = end
-    pairs = (orjson.dumps(user) + b":" + movies for user, movies in lists.items())
-    return b"{" + b",".join(pairs) + b"}"
 
 
 async def _fine_tuned(trainer: Any, **asked: Any) -> dict[str, Any]:

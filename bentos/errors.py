@@ -11,10 +11,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Match
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from moovier.errors import BadRequest, BundleError, MoovierError, RegistryError, UnknownModel
+from moovier.errors import (
+    BadRequest,
+    BundleError,
+    MoovierError,
+    RegistryError,
+    UnknownModel,
+    UnknownMovie,
+)
+from moovier.feedback.errors import FeedbackUnavailable, IdempotencyConflict
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +48,13 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400:
+            # FastAPI's word for a body that is no text, or too much of a nest, to be read.
+            return answer(422, "the body is not JSON: it cannot be read")
+        if error.status_code == 405:
+            methods = ", ".join(_methods(request))
+            detail = f"{request.method} means nothing here; there is {methods}"
+            return answer(405, detail, {"Allow": methods})
         return answer(error.status_code, str(error.detail), error.headers)
 
     @app.exception_handler(MoovierError)
@@ -48,7 +63,11 @@ def install(app: FastAPI) -> None:
             return answer(404, str(error))
         if isinstance(error, BadRequest):
             return answer(422, str(error))
-        if isinstance(error, RegistryError | BundleError):
+        if isinstance(error, UnknownMovie):
+            return answer(404, str(error))
+        if isinstance(error, IdempotencyConflict):
+            return answer(409, str(error))
+        if isinstance(error, RegistryError | BundleError | FeedbackUnavailable):
             return answer(503, str(error))
         logger.error("a request failed", exc_info=error)
         return answer(500, "the request failed; the log has the reason")
@@ -57,6 +76,17 @@ def install(app: FastAPI) -> None:
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:
         # Starlette logs it with its stack trace; the answer holds none.
         return answer(500, "the request failed; the log has the reason")
+
+
+def _methods(request: Request) -> list[str]:
+    """Of all routes at the path: Starlette names those of the first alone."""
+    scope = request.scope
+    at_path = (
+        route.methods
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE
+    )
+    return sorted(method for methods in at_path for method in methods or ())
 
 
 def _reason(problem: Mapping[str, Any]) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bentos import logs
 
 _seconds = Histogram(
     "moovier_request_seconds",
@@ -20,10 +23,30 @@ _answers = Counter(
     "Lists of recommendations given, by model and source.",
     ["model", "source"],
 )
+_fold_ins = Counter(
+    "moovier_fold_ins_total",
+    "Lists for people as no model knows them, from their ratings alone, by model.",
+    ["model"],
+)
+_swaps = Counter("moovier_champion_swaps_total", "New champions taken over or refused.", ["result"])
+_tmdb = Gauge(
+    "moovier_tmdb_usable",
+    "1 while TMDB is asked for details, 0 while it is left alone after failures or without a key.",
+    multiprocess_mode="mostrecent",
+)
+_feedback = Counter("moovier_feedback_total", "Ratings given, by what became of them.", ["result"])
+_waiting = Gauge(
+    "moovier_requests_in_flight", "Requests being answered.", multiprocess_mode="livesum"
+)
 # Of several workers the one that looked last is right; one that was killed says no more.
 _reachable = Gauge(
     "moovier_registry_reachable",
     "1 when the last look at MLflow went well, else 0.",
+    multiprocess_mode="mostrecent",
+)
+_database = Gauge(
+    "moovier_database_reachable",
+    "1 when feedback could be read and written the last time, else 0.",
     multiprocess_mode="mostrecent",
 )
 _champion = Gauge(
@@ -45,8 +68,9 @@ def exposition() -> bytes:
 
 
 class Requests:
-    """Counts and times requests by the route's template: a raw path is free text of anybody's,
-    and each one would be a series of its own."""
+    """Counts, times and names requests: each gets an id, which the answer and the log lines about
+    it carry. Counted is by the route's template: a raw path is free text of anybody's, and each one
+    would be a series of its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -57,19 +81,33 @@ class Requests:
             return
         start = time.perf_counter()
         status = 500
+        request_id = uuid.uuid4().hex
 
         async def noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message.setdefault("headers", [])
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id.encode()),
+                ]
             await send(message)
 
+        token = logs.request_id.set(request_id)
         try:
             await self._app(scope, receive, noting)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if route != "none" else "any"
-            _seconds.labels(method, route, status).observe(time.perf_counter() - start)
+            answered(method, route, status, time.perf_counter() - start)
+            logs.request_id.reset(token)
+
+
+def answered(method: str, route: str, status: int, seconds: float) -> None:
+    """Count and time a request; also those that came past the middleware."""
+    _seconds.labels(method, route, status).observe(seconds)
+    logs.answered(method, route, status, seconds)
 
 
 def count_answers(model: str, known: int, unknown: int) -> None:
@@ -78,6 +116,37 @@ def count_answers(model: str, known: int, unknown: int) -> None:
         _answers.labels(model, "model").inc(known)
     if unknown:
         _answers.labels(model, "popular").inc(unknown)
+
+
+def count_fold_in(model: str) -> None:
+    """A list from ratings that the model was not trained on."""
+    _fold_ins.labels(model).inc()
+
+
+def count_swap(result: str) -> None:
+    """``taken`` or ``refused``."""
+    _swaps.labels(result).inc()
+
+
+def count_feedback(result: str, ratings: int) -> None:
+    """``stored``, ``ignored`` or ``deleted``."""
+    if ratings:
+        _feedback.labels(result).inc(ratings)
+
+
+def in_flight(change: int) -> None:
+    """A request came (1) or was answered (-1)."""
+    _waiting.inc(change)
+
+
+def tmdb_state(*, usable: bool) -> None:
+    """After each look at the registry, too."""
+    _tmdb.set(float(usable))
+
+
+def feedback_state(*, reachable: bool) -> None:
+    """After each look at the registry, too."""
+    _database.set(float(reachable))
 
 
 def registry_state(*, reachable: bool, champion: int, loaded: int) -> None:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from fastapi import Body, Query
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema
 
 from moovier.recommending.recommender import LEAST_TOP_K, MOST_TOP_K
 
-#: MovieLens ids are positive and fit 64 bits.
-Id = Annotated[StrictInt, Field(ge=1, lt=2**63)]
-Stars = Annotated[float, Field(ge=0.5, le=5, multiple_of=0.5, allow_inf_nan=False)]
+
+def _whole(value: Any) -> Any:
+    """7.0 as 7: JSON knows numbers, and JSON Schema calls both an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _movie_key(value: Any) -> Any:
+    """Keys of a JSON object are text; each id is written in one way, so that none comes twice."""
+    if isinstance(value, str) and not re.fullmatch(MOVIE_KEY, value, re.ASCII):
+        raise ValueError("a movie id is a positive whole number of at most 18 digits")
+    return value
+
+
+#: Ids fit 64 bits; the greatest is one that readers of JSON who have no such numbers read as it is.
+MOST_ID = 9_200_000_000_000_000_000
+#: MovieLens ids are positive.
+Id = Annotated[StrictInt, Field(ge=1, le=MOST_ID), BeforeValidator(_whole)]
+Stars = Annotated[float, Field(strict=True, ge=0.5, le=5, multiple_of=0.5, allow_inf_nan=False)]
 MOST_USERS, MOST_RATINGS = 1000, 20_000
 
 Users = Annotated[
@@ -64,3 +81,194 @@ class NewRatings(BaseModel):
     ratings: list[Stars] = Field(
         min_length=1, max_length=MOST_RATINGS, description="Stars, 0.5 to 5 in half steps."
     )
+
+
+MOST_GIVEN, MOST_EXCLUDED, MOST_GENRES = 5_000, 10_000, 50
+MOST_PAGE, LONGEST_CURSOR, LONGEST_QUERY = 100, 900_000, 200
+#: A whole URL may have 65,536 characters.
+LONGEST_CURSOR_IN_URL = 60_000
+#: How a cursor looks; one that does not is refused in words of its own.
+CURSOR_LOOKS: dict[str, Any] = {"minLength": 1, "pattern": "^[A-Za-z0-9_-]+$"}
+#: Years that a filter may name.
+FIRST_YEAR, LAST_YEAR = 1800, 2200
+Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
+Genre = Annotated[str, Field(min_length=1, max_length=100)]
+PageSize = Annotated[int, Field(ge=1, le=MOST_PAGE)]
+#: The same in a body, where text is no number.
+GivenYear = Annotated[StrictInt, Field(ge=FIRST_YEAR, le=LAST_YEAR), BeforeValidator(_whole)]
+GivenSize = Annotated[StrictInt, Field(ge=1, le=MOST_PAGE), BeforeValidator(_whole)]
+Timestamp = Annotated[StrictInt, Field(ge=0, lt=2**32), BeforeValidator(_whole)]
+MOVIE_KEY = r"[1-9][0-9]{0,17}"
+StarsByMovie = Annotated[
+    dict[Annotated[int, BeforeValidator(_movie_key)], Stars],
+    Field(max_length=MOST_GIVEN),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"pattern": f"^{MOVIE_KEY}$"},
+            "additionalProperties": {
+                "type": "number",
+                "minimum": 0.5,
+                "maximum": 5,
+                "multipleOf": 0.5,
+            },
+            "maxProperties": MOST_GIVEN,
+        }
+    ),
+]
+UserQuery = Annotated[int, Query(ge=1, le=MOST_ID, description="MovieLens user id.")]
+MovieQuery = Annotated[int, Query(ge=1, le=MOST_ID, description="MovieLens movie id.")]
+
+
+class Asked(BaseModel):
+    """Who asks, and for what. With neither ``user_id`` nor ``ratings``: what is popular."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"ratings": {"1": 5, "260": 4.5, "1196": 5}, "top_k": 5, "genres": ["Sci-Fi"]},
+                {"user_id": 1, "top_k": 5, "year_from": 1990},
+            ]
+        },
+    )
+
+    user_id: Id | None = Field(None, description="MovieLens user id, known or not.")
+    ratings: StarsByMovie | None = Field(
+        None,
+        description="Movie id to stars, oldest first; with `user_id` they count on top of what is "
+        "known of the user.",
+    )
+    top_k: GivenSize = Field(10, description="Movies on a page.")
+    genres: list[Genre] = Field([], max_length=MOST_GENRES, description="Any of them.")
+    year_from: GivenYear | None = None
+    year_to: GivenYear | None = None
+    exclude: list[Id] = Field([], max_length=MOST_EXCLUDED, description="MovieLens movie ids.")
+    cursor: (
+        Annotated[str, Field(max_length=LONGEST_CURSOR, json_schema_extra=CURSOR_LOOKS)] | None
+    ) = Field(None, description="`next` of the page before.")
+    model_name: str | None = Field(
+        None, max_length=200, description="As in `/predict`; left out: the champion."
+    )
+
+
+class Reason(BaseModel):
+    """A movie that this person rated."""
+
+    movie_id: int
+    title: str
+
+
+class Recommended(BaseModel):
+    """``movie``: TMDB's details, or the catalogue's. ``score``: orders this person's movies.
+    ``stars``: what the person would give it, 0.5 to 5."""
+
+    movie_id: int = Field(description="MovieLens id.")
+    movie: dict[str, Any]
+    score: float
+    stars: float | None
+    source: Literal["model", "similar", "popular"]
+    because: list[Reason]
+
+
+class Recommendations(BaseModel):
+    """A page. ``next``: the cursor of the one after it, None on the last."""
+
+    request_id: str
+    model: str = Field(description="Name of the model that answered.")
+    model_version: int
+    items: list[Recommended]
+    next: str | None
+
+
+class MovieShown(BaseModel):
+    """A movie with what people did with it."""
+
+    movie_id: int
+    movie: dict[str, Any]
+    title: str
+    year: int | None
+    genres: list[str]
+    ratings: int = Field(description="How many people rated it.")
+    mean_stars: float | None
+
+
+class Found(BaseModel):
+    """A page of movies that were searched for."""
+
+    items: list[MovieShown]
+    next: str | None
+
+
+class GivenRating(BaseModel):
+    """One rating."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    movie_id: Id
+    stars: Stars
+    timestamp: Timestamp | None = Field(None, description="Seconds since 1970; left out: now.")
+
+
+class GivenRatings(BaseModel):
+    """One person's ratings; the newest of a movie wins."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"user_id": 1000001, "ratings": [{"movie_id": 1, "stars": 4.5}]}]
+        },
+    )
+
+    user_id: Id
+    ratings: list[GivenRating] = Field(min_length=1, max_length=MOST_GIVEN)
+    request_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Of the list that they answer to.",
+    )
+
+
+class Stored(BaseModel):
+    """``ignored``: older than what is there. ``replayed``: the key was used before."""
+
+    stored: int
+    ignored: int
+    replayed: bool
+
+
+class OwnRating(BaseModel):
+    movie_id: int
+    stars: float
+    timestamp: int
+    request_id: str | None
+
+
+class OwnRatings(BaseModel):
+    """What was given here, oldest first; ratings of the data set are not among them."""
+
+    user_id: int
+    ratings: list[OwnRating]
+
+
+class Deleted(BaseModel):
+    deleted: int = Field(description="How many ratings given here went.")
+
+
+class ModelShown(BaseModel):
+    """One version of the registered model."""
+
+    name: str
+    version: int
+    family: str
+    aliases: list[str]
+    metrics: dict[str, float]
+    parent: str | None
+    data_name: str | None
+    data_hash: str | None
+    created_at: datetime
+    run_id: str
+    run_url: str
+    loaded: bool

@@ -12,6 +12,7 @@
     │   └── UnknownModel       no such name, alias or version
     ├── TmdbError              TMDB could not give details (never reaches a caller of the API)
     ├── BadRequest             what a person asked for makes no sense (HTTP 422)
+    ├── UnknownMovie           the catalogue has no such movie (HTTP 404)
     └── StackError             a part of `moovier up` could not be started or stopped
 
 Foreign errors are mapped once, where they enter, with ``raise ... from``. A message says what
@@ -82,6 +83,13 @@ class TmdbError(MoovierError):
 
 class BadRequest(MoovierError):
     """What was asked for makes no sense; the message says what would."""
+
+
+class UnknownMovie(MoovierError):
+    """The catalogue has no movie of this MovieLens id."""
+
+    def __init__(self, movie_id: int) -> None:
+        super().__init__(f"no movie has the id {movie_id}; GET /movies finds ids by title")
 
 
 class StackError(MoovierError):

@@ -102,6 +102,20 @@ class Settings(BaseSettings):
         4, description="Models that the service keeps in memory beside the champion."
     )
 
+    access_log: bool = Field(
+        False, description="Whether the service logs every request; failed ones it logs anyway."
+    )
+    require_keys: bool | None = Field(
+        None,
+        description="Whether writing and fine-tuning need a key (`moovier keys make`); unset: "
+        "unless service and client are both on this machine.",
+    )
+    rate_per_s: PositiveFloat | None = Field(
+        None,
+        description="Requests a second of one client, more are answered 429; unset: 50 for clients "
+        "from elsewhere, no limit for this machine's.",
+    )
+
     # TMDB
     tmdb_api_key: SecretStr | None = Field(
         None,
@@ -114,6 +128,20 @@ class Settings(BaseSettings):
         2.0, description="Seconds that one answer may spend waiting for TMDB, all tries included."
     )
     tmdb_cache_h: PositiveFloat = Field(24.0, description="Hours that TMDB details stay cached.")
+
+    # Feedback
+    database_url: SecretStr | None = Field(
+        None,
+        description="Database of feedback and keys, as an SQLAlchemy URL (Postgres in production); "
+        "unset: SQLite in `home`.",
+    )
+
+    @property
+    def database(self) -> str:
+        """URL of the database of feedback and keys; it may hold a password."""
+        if self.database_url is None:
+            return f"sqlite:///{self.path('moovier.db')}"
+        return self.database_url.get_secret_value()
 
     @property
     def threads(self) -> int:

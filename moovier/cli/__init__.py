@@ -10,6 +10,7 @@ import sys
 import typer
 
 from moovier.cli.data import data_app
+from moovier.cli.keys import keys_app
 from moovier.cli.models import promote, rollback, show
 from moovier.cli.recommend import recommend
 from moovier.cli.train import train, tune
@@ -31,6 +32,7 @@ app.command()(serve)
 app.command()(up)
 app.command()(down)
 app.add_typer(data_app, name="data")
+app.add_typer(keys_app, name="keys")
 
 
 def main() -> None:

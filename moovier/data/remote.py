@@ -126,6 +126,36 @@ def push(pointer: Pointer, settings: Settings) -> None:
         repo.push([str(pointer.folder)])
 
 
+def share(folder: Path, hash_: str, settings: Settings) -> str:
+    """Copy a folder that no pointer names into the DVC remote, under its directory hash.
+
+    What the remote has already is not sent again. Returns the remote's address.
+
+    Raises:
+        DataUnavailable: there is no remote, or it does not take it.
+        HashMismatch: the folder's bytes are not those that ``hash_`` names.
+    """
+    with _repo(settings) as repo:
+        from dvc.fs import LocalFileSystem
+        from dvc_data.hashfile.build import build
+        from dvc_data.hashfile.transfer import transfer
+
+        if REMOTE not in repo.config["remote"]:
+            raise DataUnavailable(f".dvc/config names no remote {REMOTE!r}")
+        address = str(repo.config["remote"][REMOTE]["url"])
+        there = repo.cloud.get_remote_odb(REMOTE, "push")
+        staged, _, tree = build(there, str(folder), LocalFileSystem(), "md5")
+        if tree.hash_info.value != hash_:
+            raise HashMismatch(f"{folder} has the hash {tree.hash_info.value}, not {hash_}")
+        try:
+            sent = transfer(staged, there, {tree.hash_info}, shallow=False)
+        except Exception as error:  # each kind of remote has errors of its own
+            raise DataUnavailable(f"{address}: {error}".splitlines()[0]) from error
+        if sent.failed:
+            raise DataUnavailable(f"{address} did not take {len(sent.failed)} files")
+        return address
+
+
 @contextlib.contextmanager
 def _repo(settings: Settings) -> Iterator[Any]:
     """The checkout's DVC repository, locked; DVC's errors come out as ours."""

@@ -1,19 +1,25 @@
-"""Bring the data set in and check it."""
+"""Bring the data set in, merge what people said since, and check it."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from moovier.data.movielens import read_movielens
 from moovier.data.store import fetch
 from moovier.errors import InvalidData
+from moovier.jobs.merging import with_feedback
 from moovier.jobs.plan import write_json
 from moovier.settings import Settings, load_settings
 
 
 class Pulled(TypedDict):
-    """Where the data set lies and what it is; ``hash`` is its DVC directory hash."""
+    """Where the data set lies and what it is; ``hash`` is its DVC directory hash.
+
+    ``feedback``: where there was any to merge, how many ratings were added, replaced, deleted,
+    and left out (unknown, outdated): see :class:`moovier.jobs.merging.Merge`.
+    """
 
     name: str
     folder: str
@@ -21,6 +27,7 @@ class Pulled(TypedDict):
     synthetic: bool
     source: str
     note: str
+    feedback: NotRequired[dict[str, int]]
 
 
 class Report(TypedDict):
@@ -38,16 +45,20 @@ class Report(TypedDict):
 
 
 def pull(data: str | None = None, *, settings: Settings | None = None) -> Pulled:
-    """Fetch the data set that ``data``, or else the settings, name.
+    """Fetch the data set that ``data``, or else the settings, name, and merge people's feedback.
+
+    With feedback it is a new data set beside the pulled one, named ``<name>+feedback``, with a
+    hash of its own. The same feedback gives the same hash.
 
     Raises:
         DataError: it cannot be had, or its bytes are not the ones that the pointer names.
+        FeedbackUnavailable: the database of feedback does not answer.
     """
     settings = settings or load_settings()
     if data:
         settings = settings.model_copy(update={"data": data})
-    ref = fetch(settings)
-    return Pulled(
+    ref, merge = with_feedback(fetch(settings), settings)
+    pulled = Pulled(
         name=ref.name,
         folder=str(ref.folder),
         hash=ref.hash,
@@ -55,6 +66,9 @@ def pull(data: str | None = None, *, settings: Settings | None = None) -> Pulled
         source=ref.source,
         note=ref.note or "",
     )
+    if merge is not None:
+        pulled["feedback"] = asdict(merge)
+    return pulled
 
 
 def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:

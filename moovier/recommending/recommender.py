@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from moovier.errors import BadRequest, BundleError
 from moovier.models.bundle import Bundle
 from moovier.models.families import family
 from moovier.models.top import top_rows
+from moovier.recommending.people import People
 
 #: Bounds of ``top_k``.
 LEAST_TOP_K, MOST_TOP_K = 1, 1000
@@ -53,7 +54,8 @@ class Recommender:
         Raises:
             BundleError: the arrays do not make a scorer over the bundle's catalogue.
         """
-        self.bundle = bundle
+        # The scorer holds what it needs of the arrays, often in another form: once is enough.
+        self.bundle = replace(bundle, arrays={})
         self._lock = threading.Lock()
         self._lists: OrderedDict[int, _Ranked] = OrderedDict()
         try:
@@ -65,6 +67,7 @@ class Recommender:
                 f"{bundle.card.name} scores {self._scorer.n_movies} movies, but its catalogue "
                 f"has {len(bundle.catalogue)}"
             )
+        self.people = People(self.bundle, self._scorer)
 
     @property
     def name(self) -> str:

@@ -29,7 +29,7 @@ from moovier.models import bundle, popular
 from moovier.models.bundle import Bundle
 from moovier.recommending.recommender import Recommender
 from moovier.registry.client import Registry
-from moovier.registry.version import CHAMPION, Version
+from moovier.registry.version import CHAMPION, STARS, Version
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,10 @@ class Loaded:
     name: str
     key: str
     recommender: Recommender
+
+    def told(self) -> dict[str, object]:
+        """What is written down of it to load it again."""
+        return {"number": self.number, "name": self.name, "folder": self.key}
 
 
 class Shelf:
@@ -68,6 +72,10 @@ class Shelf:
         self._names: list[str] | None = None
         self._stand_in: Loaded | None = None
         self.champion: Loaded | None = None
+        #: Predicts the stars beside a movie; None where no rating model has that alias.
+        self.stars: Loaded | None = None
+        #: Why a champion was refused; None when the one that the registry names is served.
+        self.refused: str | None = None
         #: Why the last look at the registry failed; None when it went well.
         self.trouble: str | None = None
 
@@ -77,6 +85,8 @@ class Shelf:
             kept = orjson.loads(self._kept_file.read_bytes())
             self._names = [str(name) for name in kept["names"]]
             self.champion = _load(self._folder / kept["folder"], kept["number"], kept["name"])
+            if stars := kept.get("stars"):
+                self.stars = _load(self._folder / stars["folder"], stars["number"], stars["name"])
         except FileNotFoundError:
             return
         except (OSError, KeyError, TypeError, ValueError, MoovierError) as error:
@@ -95,6 +105,7 @@ class Shelf:
                     self._names = list(dict.fromkeys(version.name for version in versions))
                     self._known = _meanings(versions)
                     self._unknown.clear()
+                self._follow_stars(self._known.get(STARS))
                 self._take_over(self._known.get(CHAMPION), versions)
                 self.trouble = None
             except (MoovierError, OSError) as error:
@@ -163,16 +174,28 @@ class Shelf:
         with self._loading:  # two requests for one model download it once
             model = self._in_memory(version) or self._fetch(version)
             with self._lock:
-                if self.champion is None or model.key != self.champion.key:
+                if all(
+                    held is None or model.key != held.key for held in (self.champion, self.stars)
+                ):
                     self._others[model.key] = model
                     while len(self._others) > self._capacity:
                         self._others.popitem(last=False)
         return model
 
+    def version(self, name: str) -> Version:
+        """What the registry knows of the model called ``name``; not loaded for it.
+
+        Raises:
+            UnknownModel: there is none.
+            RegistryError: MLflow was never asked and cannot be now.
+        """
+        return self._version(name)
+
     def count(self) -> int:
         """Models in memory."""
         with self._lock:
-            return len(self._others) + (self.champion is not None)
+            held = {one.key for one in (self.champion, self.stars) if one is not None}
+            return len(held | set(self._others))
 
     @property
     def _kept_file(self) -> Path:
@@ -199,8 +222,13 @@ class Shelf:
         """Load the champion, or the newest of ``versions`` as a stand-in, if it is new."""
         if champion is not None:
             if self.champion is None or self.champion.key != _key(champion):
-                self.champion = self._in_memory(champion) or self._fetch(champion)
+                try:
+                    self.champion = self._in_memory(champion) or self._fetch(champion)
+                except BundleError as error:
+                    self.refused = f"{champion.name} (version {champion.number}): {error}"
+                    raise
                 logger.info("champion is now %s (version %d)", champion.name, champion.number)
+            self.refused = None
             self._stand_in = None
             self._keep(champion)
         elif versions and self.champion is None and self._stand_in is None:
@@ -209,10 +237,21 @@ class Shelf:
                 newest, name="popular", recommender=_popularity(newest.recommender.bundle)
             )
 
+    def _follow_stars(self, version: Version | None) -> None:
+        """Load the model that predicts stars, if it is new. Without it lists have no stars, so a
+        broken one must not keep a new champion out."""
+        if version is None:
+            self.stars = None
+        elif self.stars is None or self.stars.key != _key(version):
+            try:
+                self.stars = self._in_memory(version) or self._fetch(version)
+            except (BundleError, RegistryError) as error:
+                logger.warning("stars stay as they are: %s", error)
+
     def _in_memory(self, version: Version) -> Loaded | None:
-        champion = self.champion
-        if champion is not None and champion.key == _key(version):
-            return champion
+        for held in (self.champion, self.stars):
+            if held is not None and held.key == _key(version):
+                return held
         with self._lock:
             found = self._others.get(_key(version))
             if found is not None:
@@ -236,6 +275,7 @@ class Shelf:
             "name": champion.name,
             "folder": _key(champion),
             "names": self._names,
+            "stars": None if self.stars is None else self.stars.told(),
         }
         content = orjson.dumps(said)
         if self._kept_file.exists() and self._kept_file.read_bytes() == content:

@@ -58,6 +58,11 @@ class Breaker:
         self._failures = 0
         self._open_until = 0.0
 
+    @property
+    def closed(self) -> bool:
+        """Whether all requests go through."""
+        return self._failures < self._failures_to_open
+
     def lets_through(self) -> bool:
         """Whether to call. Once the pause is over it says yes to one caller and extends the pause
         for the others until that one reports."""

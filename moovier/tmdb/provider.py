@@ -46,6 +46,11 @@ class Details:
         found = await self.tmdb.details(ids)
         return [found.get(movie.tmdb_id or 0) or _catalogue_json(movie) for movie in movies]
 
+    @property
+    def usable(self) -> bool:
+        """Whether TMDB is asked: there is a key, and it did not fail too often of late."""
+        return self.tmdb is not None and self.tmdb.breaker.closed
+
     async def close(self) -> None:
         if self.tmdb is not None:
             await self.tmdb.close()

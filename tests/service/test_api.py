@@ -55,7 +55,9 @@ def started(settings: Settings, **more: str) -> Iterator[TestClient]:
         for name, value in environment(settings, **more).items():
             patch.setenv(name, value)
         app = create_app()
-        client = TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+        client = TestClient(
+            app, raise_server_exceptions=False, follow_redirects=False, client=("127.0.0.1", 1)
+        )
         client.__enter__()
     app.state.trainer = FakeTrainer()
     try:
@@ -284,7 +286,7 @@ def test_other_paths_and_methods_answer_in_the_same_shape(client: TestClient) ->
 def test_an_unforeseen_error_shows_nothing(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bentos.app._body", lambda *_: 1 / 0)
+    monkeypatch.setattr("bentos.predicting._body", lambda *_: 1 / 0)
     answer = client.post("/predict", json=[7])
     assert answer.status_code == 500
     assert answer.json() == {"detail": "the request failed; the log has the reason"}
@@ -352,6 +354,9 @@ def test_the_page_of_the_api_needs_no_other_host(client: TestClient) -> None:
     assert "/openapi.json" in page
     assert "https://" not in page.split("</head>")[0]
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/models", "/predict", "/train"}
+    assert set(paths) == {
+        *("/models", "/models/{name}", "/predict", "/recommend", "/train", "/ratings"),
+        *("/movies", "/movies/{movie_id}", "/movies/{movie_id}/similar", "/popular"),
+    }
     problem = paths["/predict"]["post"]["responses"]["422"]["content"]["application/json"]
     assert problem["schema"]["$ref"].endswith("/Problem")

@@ -1,0 +1,177 @@
+"""The fast lane: what is asked for most, answered before any framework looks at it.
+
+A request that can be answered from memory is; every other one, also each that is not quite in
+order, goes on to the routes, which say the same (and say what is wrong). So there is one
+meaning of a request, and this is only a shorter way to it. docs/decisions/fast-lane.md has what
+it saves.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+import orjson
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bentos import lists, metrics, predicting, schemas
+from bentos.access import Limit
+from bentos.models import plain
+from moovier.errors import MoovierError
+from moovier.recommending.shelf import Loaded, Shelf
+
+#: Pages of recommendations kept, those asked for last, and bytes of a request that is looked up.
+_KEPT, _LONGEST = 2_000, 16_384
+_JSON = (b"content-type", b"application/json")
+
+
+@dataclass(frozen=True)
+class _Kept:
+    made: lists.Made
+    stars: Loaded | None
+    user_id: int | None
+    model_name: str | None
+    revision: tuple[int, int]
+
+
+class Pages:
+    """Pages by the words that asked for them. One event loop's."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
+
+    def keep(
+        self,
+        words: bytes,
+        asked: schemas.Asked,
+        made: lists.Made,
+        stars: Loaded | None,
+        revision: tuple[int, int],
+    ) -> None:
+        """``revision``: of the user's feedback before ``made`` was."""
+        if len(words) <= _LONGEST:
+            self._kept[words] = _Kept(made, stars, asked.user_id, asked.model_name, revision)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+
+    def at_hand(self, words: bytes, app: FastAPI) -> lists.Made | None:
+        """The page that would be made now, None where that takes making it."""
+        kept = self._kept.get(words)
+        if kept is None:
+            return None
+        shelf: Shelf = app.state.shelf
+        same = kept.made.model is shelf.loaded(plain(kept.model_name)) and kept.stars is shelf.stars
+        if same and kept.user_id is not None:
+            same = kept.revision == app.state.feedback.revision(kept.user_id)
+        if not same:
+            del self._kept[words]
+            return None
+        self._kept.move_to_end(words)
+        return kept.made
+
+
+class FastLane:
+    """In front of ``app``, all that BentoML builds around ``api``, our own application."""
+
+    def __init__(self, app: ASGIApp, api: FastAPI, limit: Limit) -> None:
+        self._inner = app
+        self._app = api
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._inner(scope, receive, send)
+            return
+        path = scope["path"]
+        if path not in ("/predict", "/recommend") or not hasattr(self._app.state, "shelf"):
+            await self._inner(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = uuid.uuid4().hex
+        message = await receive()
+        words = message.get("body", b"")
+        answer = None
+        whole = message["type"] == "http.request" and not message.get("more_body", False)
+        if whole and _is_json(scope) and self._limit.lets_in(scope):
+            ask = self._predict if path == "/predict" else self._recommend
+            answer = await ask(scope, words, request_id)
+        if answer is None:
+            await self._inner(scope, _replaying(message, receive), send)
+            return
+        body, headers = answer
+        headers.append((b"x-request-id", request_id.encode()))
+        headers.append((b"content-length", b"%d" % len(body)))
+        headers.append(_JSON)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        metrics.answered("POST", path, 200, time.perf_counter() - started)
+
+    async def _predict(self, scope: Scope, words: bytes, request_id: str) -> _Answer | None:
+        if len(words) > _LONGEST:
+            return None
+        try:
+            users = orjson.loads(words)
+            asked = dict(parse_qsl(scope["query_string"].decode("ascii"), strict_parsing=False))
+            top_k = int(asked.pop("top_k", "10"))
+        except ValueError:
+            return None
+        name = asked.pop("model_name", None)
+        if asked or type(users) is not list or not 0 < len(users) <= schemas.MOST_USERS:
+            return None
+        if not all(type(user) is int and 0 < user < 2**63 for user in users):
+            return None
+        state = self._app.state
+        model = state.shelf.loaded(plain(name))
+        if model is None or any(state.feedback.of(user) is not None for user in users):
+            return None
+        try:
+            answers = model.recommender.at_hand(users, top_k)
+        except MoovierError:
+            return None
+        if answers is None:
+            return None
+        body, headers = await predicting.answer(model, answers, state.details)
+        return body, _raw(headers)
+
+    async def _recommend(self, scope: Scope, words: bytes, request_id: str) -> _Answer | None:
+        if scope["query_string"]:
+            return None
+        made = self._app.state.pages.at_hand(words, self._app)
+        if made is None:
+            return None
+        body = await lists.body_of(made, self._app.state.details, request_id)
+        metrics.count_answers(made.model.name, *((1, 0) if _personal(made) else (0, 1)))
+        return body, _raw(lists.headers_of(made.model))
+
+
+_Answer = tuple[bytes, list[tuple[bytes, bytes]]]
+
+
+def _personal(made: lists.Made) -> bool:
+    return not made.page.items or made.page.items[0].source == "model"
+
+
+def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def _is_json(scope: Scope) -> bool:
+    """Whether the body says that it is JSON, which the routes ask for as well."""
+    return any(
+        name == b"content-type" and value.split(b";")[0].strip().lower() == b"application/json"
+        for name, value in scope["headers"]
+    )
+
+
+def _replaying(first: Message, receive: Receive) -> Receive:
+    """``receive`` with ``first`` before all else."""
+    waiting = [first]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay

@@ -1,0 +1,202 @@
+"""Lists for people and lists of movies: what the routes of the product beyond `/predict` do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from bentos import metrics, schemas
+from moovier.data.arrays import Ints
+from moovier.data.catalogue import Movie
+from moovier.errors import BadRequest, UnknownMovie
+from moovier.feedback.mirror import Mirror
+from moovier.recommending import cursor
+from moovier.recommending.facets import Filter
+from moovier.recommending.people import Page, People, Person, Rated
+from moovier.recommending.recommender import Recommender
+from moovier.recommending.shelf import Loaded
+from moovier.tmdb.details import natural_title
+from moovier.tmdb.provider import Details
+
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Made:
+    """A page ready to be sent but for its request id and the movies' details."""
+
+    model: Loaded
+    page: Page
+    stars: tuple[float | None, ...]
+    next: str | None
+
+
+def person_of(people: People, asked: schemas.Asked, feedback: Mirror) -> Person:
+    """Who asks, over one model's movies: what the model knows, what was said since, and what
+    comes with the request."""
+    said = None if asked.user_id is None else feedback.of(asked.user_id)
+    ratings = (
+        [] if said is None else [Rated(r.movie_id, r.stars, r.timestamp) for r in said.ratings]
+    )
+    if asked.ratings:
+        # By day, so that the same request soon after is the same person.
+        newest = max(int(time.time()) // _DAY_S * _DAY_S, *(r.timestamp for r in ratings), 0)
+        ratings += [Rated(movie, stars, newest) for movie, stars in asked.ratings.items()]
+    if asked.user_id is None:
+        return people.stranger(ratings)
+    if said is None:
+        return people.user(asked.user_id, ratings)
+    return people.user(asked.user_id, ratings, said.deleted, said.all_deleted_at or 0)
+
+
+def recommended(
+    model: Loaded, stars_model: Loaded | None, asked: schemas.Asked, feedback: Mirror
+) -> Made:
+    """A page of recommendations; takes milliseconds of computing.
+
+    Raises:
+        BadRequest: the filter or the cursor makes no sense.
+    """
+    people = model.recommender.people
+    shown = shown_before(asked.cursor)
+    exclude = np.concatenate([np.array(asked.exclude, dtype=np.int64), shown])
+    person = person_of(people, asked, feedback)
+    page = people.page(person, filter_of(asked), exclude=exclude, top_k=asked.top_k)
+    if person.row is None and len(person.history):
+        metrics.count_fold_in(model.name)
+    metrics.count_answers(model.name, *((1, 0) if len(person.history) else (0, 1)))
+    stars = _stars(stars_model, asked, feedback, page) if len(person.history) else None
+    nothing: tuple[float | None, ...] = (None,) * len(page.items)
+    return Made(model, page, stars or nothing, _next(page, shown))
+
+
+def filter_of(asked: schemas.Asked) -> Filter:
+    return Filter(tuple(asked.genres), asked.year_from, asked.year_to)
+
+
+def shown_before(text: str | None) -> Ints:
+    """Movie ids of the pages before."""
+    return np.zeros(0, dtype=np.int64) if text is None else cursor.decode(text)
+
+
+def _next(page: Page, shown: Ints) -> str | None:
+    return cursor.encode(np.concatenate([shown, page.ids])) if page.more else None
+
+
+def _stars(
+    model: Loaded | None, asked: schemas.Asked, feedback: Mirror, page: Page
+) -> tuple[float | None, ...] | None:
+    """What the person would give each movie, by the model that predicts stars."""
+    if model is None:
+        return None
+    people = model.recommender.people
+    person = person_of(people, asked, feedback)
+    if not len(person.history):
+        return None
+    scores = people.scores(person)
+    rows = model.recommender.bundle.index.movie_rows(page.ids)
+    found = np.clip(scores[rows].astype(np.float64), 0.5, 5.0).round(2).tolist()
+    return tuple(star if row >= 0 else None for star, row in zip(found, rows.tolist(), strict=True))
+
+
+async def body_of(made: Made, details: Details, request_id: str) -> bytes:
+    """The page as JSON, :class:`schemas.Recommendations`."""
+    objects = await details.objects([item.movie for item in made.page.items])
+    items = [
+        b'{"movie_id":%d,"movie":%b,"score":%b,"stars":%b,"source":"%b","because":%b}'
+        % (
+            item.movie.id,
+            shown,
+            orjson.dumps(item.score),
+            orjson.dumps(stars),
+            item.source.encode(),
+            orjson.dumps(
+                [{"movie_id": m.id, "title": natural_title(m.title)} for m in item.because]
+            ),
+        )
+        for item, shown, stars in zip(made.page.items, objects, made.stars, strict=True)
+    ]
+    return b'{"request_id":"%b","model":%b,"model_version":%d,"items":[%b],"next":%b}' % (
+        request_id.encode(),
+        orjson.dumps(made.model.name),
+        made.model.number,
+        b",".join(items),
+        orjson.dumps(made.next),
+    )
+
+
+def headers_of(model: Loaded) -> dict[str, str]:
+    """What every answer of a model carries."""
+    return {"X-Moovier-Model": model.name, "X-Moovier-Model-Version": str(model.number)}
+
+
+def row_of(recommender: Recommender, movie_id: int) -> int:
+    """
+    Raises:
+        UnknownMovie: the model's catalogue has no such movie.
+    """
+    row = int(recommender.bundle.index.movie_rows(np.array([movie_id]))[0])
+    if row < 0:
+        raise UnknownMovie(movie_id)
+    return row
+
+
+def paged(make: Callable[[Ints], Page], model: Loaded, text: str | None) -> Made:
+    """A page of a list that belongs to nobody, by the cursor ``text``."""
+    shown = shown_before(text)
+    page = make(shown)
+    return Made(model, page, (None,) * len(page.items), _next(page, shown))
+
+
+def found(
+    recommender: Recommender, query: str, wanted: Filter, text: str | None, top_k: int
+) -> tuple[list[int], str | None]:
+    """Rows of the titles that fit, by the cursor ``text``, and the cursor of the page after."""
+    people, index = recommender.people, recommender.bundle.index
+    shown = shown_before(text)
+    rows = people.titles.find(query)
+    if not wanted.passes_all:
+        rows = rows[people.facets.mask(wanted)[rows]]
+    rows = rows[~np.isin(index.movies[rows], shown)]
+    page = rows[:top_k]
+    rest = rows.size > top_k
+    return page.tolist(), (
+        cursor.encode(np.concatenate([shown, index.movies[page]])) if rest else None
+    )
+
+
+async def shown_movies(
+    recommender: Recommender, rows: Sequence[int], details: Details
+) -> list[dict[str, Any]]:
+    """Movies as :class:`schemas.MovieShown` says."""
+    catalogue, people = recommender.bundle.catalogue, recommender.people
+    movies: list[Movie] = [catalogue[row] for row in rows]
+    objects = await details.objects(movies)
+    return [
+        {
+            "movie_id": movie.id,
+            "movie": orjson.Fragment(shown),
+            "title": natural_title(movie.title),
+            "year": movie.year,
+            "genres": list(movie.genres),
+            "ratings": int(people.counts[row]),
+            "mean_stars": people.mean_stars(row),
+        }
+        for row, movie, shown in zip(rows, movies, objects, strict=True)
+    ]
+
+
+def check_movies(recommender: Recommender, movie_ids: Sequence[int]) -> None:
+    """
+    Raises:
+        BadRequest: one of them is not in the catalogue.
+    """
+    rows = recommender.bundle.index.movie_rows(np.array(movie_ids, dtype=np.int64))
+    unknown = [str(one) for one, row in zip(movie_ids, rows.tolist(), strict=True) if row < 0]
+    if unknown:
+        raise BadRequest(f"unknown movie {', '.join(unknown[:10])}; GET /movies finds ids by title")

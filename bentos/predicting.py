@@ -1,0 +1,64 @@
+"""`/predict`: lists for users by id, as the original answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import orjson
+
+from bentos import lists, metrics, schemas
+from moovier.feedback.mirror import Mirror
+from moovier.recommending.facets import Filter
+from moovier.recommending.recommender import Answer, Recommendation
+from moovier.recommending.shelf import Loaded
+from moovier.tmdb.provider import Details
+
+_NOTHING = np.zeros(0, dtype=np.int64)
+
+
+def predicted(model: Loaded, users: Sequence[int], top_k: int, feedback: Mirror) -> list[Answer]:
+    """Lists of all users, those who rated since the model was trained by what they are now."""
+    answers = {one.user_id: one for one in model.recommender.recommend(users, top_k)}
+    for user in dict.fromkeys(users):
+        if feedback.of(user) is not None:
+            answers[user] = _of_now(model, user, top_k, feedback)
+    return [answers[user] for user in users]
+
+
+def _of_now(model: Loaded, user_id: int, top_k: int, feedback: Mirror) -> Answer:
+    people = model.recommender.people
+    person = lists.person_of(people, schemas.Asked(user_id=user_id), feedback)
+    page = people.page(person, Filter(), exclude=_NOTHING, top_k=top_k, reasons=False)
+    metrics.count_fold_in(model.name)
+    return Answer(
+        user_id,
+        tuple(Recommendation(item.movie, item.score) for item in page.items),
+        "model" if len(person.history) else "popular",
+    )
+
+
+async def answer(
+    model: Loaded, answers: Sequence[Answer], details: Details
+) -> tuple[bytes, dict[str, str]]:
+    """Body and headers."""
+    body = await _body(details, answers)
+    unknown = list(dict.fromkeys(str(a.user_id) for a in answers if a.source == "popular"))
+    metrics.count_answers(model.name, len(answers) - len(unknown), len(unknown))
+    headers = lists.headers_of(model)
+    if unknown:
+        headers["X-Moovier-Unknown-Users"] = ",".join(unknown[:100])
+    return body, headers
+
+
+async def _body(details: Details, answers: Sequence[Answer]) -> bytes:
+    """``{"<user id>": [movie, ...], ...}`` out of ready-made JSON objects."""
+    objects = await details.objects([item.movie for a in answers for item in a.items])
+    listed: dict[str, bytes] = {}
+    start = 0
+    for one in answers:
+        end = start + len(one.items)
+        listed[str(one.user_id)] = b"[" + b",".join(objects[start:end]) + b"]"
+        start = end
+    pairs = (orjson.dumps(user) + b":" + movies for user, movies in listed.items())
+    return b"{" + b",".join(pairs) + b"}"

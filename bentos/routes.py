@@ -1,0 +1,272 @@
+"""The routes beyond the original's: for people rather than ids."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi.responses import Response
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+
+from bentos import errors, lists, logs, metrics, schemas
+from bentos.access import WRITE, may
+from bentos.computing import computed
+from bentos.models import answering
+from moovier.feedback.mirror import Mirror
+from moovier.feedback.store import NewRating
+from moovier.recommending.facets import Filter
+from moovier.recommending.shelf import Loaded, Shelf
+from moovier.registry.version import Version
+from moovier.tmdb.provider import Details
+
+router = APIRouter()
+Responses = dict[int | str, dict[str, Any]]
+NO_MOVIE: Responses = {404: {"model": errors.Problem, "description": "No such movie"}}
+KEYS: Responses = {
+    401: {"model": errors.Problem, "description": "A key is needed"},
+    403: {"model": errors.Problem, "description": "The key is for something else"},
+}
+MovieId = Annotated[int, Path(ge=1, le=schemas.MOST_ID, description="MovieLens id.", examples=[1])]
+Genres = Annotated[
+    Sequence[schemas.Genre], Query(max_length=schemas.MOST_GENRES, description="Any of them.")
+]
+YearFrom = Annotated[schemas.Year | None, Query(description="First year of release.")]
+YearTo = Annotated[schemas.Year | None, Query(description="Last year of release.")]
+Size = Annotated[schemas.PageSize, Query(description="Movies on a page.")]
+Cursor = Annotated[
+    Annotated[
+        str,
+        Field(max_length=schemas.LONGEST_CURSOR_IN_URL, json_schema_extra=schemas.CURSOR_LOOKS),
+    ]
+    | None,
+    Query(description="`next` of the page before."),
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The same key with the same ratings stores them once.",
+    ),
+]
+
+
+def narrowed(genres: Genres = (), year_from: YearFrom = None, year_to: YearTo = None) -> Filter:
+    return Filter(tuple(genres), year_from, year_to)
+
+
+Narrowed = Annotated[Filter, Depends(narrowed)]
+
+
+@router.post(
+    "/recommend",
+    summary="Movies for one person: by user id, by ratings, or both; filtered, in pages",
+    response_model=schemas.Recommendations,
+)
+async def recommend(request: Request, asked: schemas.Asked) -> Response:
+    state = request.app.state
+    shelf: Shelf = state.shelf
+    model = await answering(shelf, asked.model_name)
+    feedback: Mirror = state.feedback
+    # Bound before the page is made: what changes meanwhile makes it a page of the past.
+    stars = shelf.stars
+    revision = (0, 0) if asked.user_id is None else feedback.revision(asked.user_id)
+    made = await computed(lists.recommended, model, stars, asked, feedback)
+    # For the fast lane: the same words again mean the same page.
+    state.pages.keep(await request.body(), asked, made, stars, revision)
+    return await _answered(state.details, made)
+
+
+@router.get("/popular", summary="What most people rated", response_model=schemas.Recommendations)
+async def popular(
+    request: Request, wanted: Narrowed, top_k: Size = 10, cursor: Cursor = None
+) -> Response:
+    state = request.app.state
+    model = await answering(state.shelf, None)
+    people = model.recommender.people
+    made = await computed(
+        lists.paged,
+        lambda shown: people.popular(wanted, exclude=shown, top_k=top_k),
+        model,
+        cursor,
+    )
+    return await _answered(state.details, made)
+
+
+@router.get("/movies", summary="Movies by words of their titles", response_model=schemas.Found)
+async def movies(
+    request: Request,
+    wanted: Narrowed,
+    query: Annotated[
+        str,
+        Query(
+            max_length=schemas.LONGEST_QUERY,
+            description="Words as they are typed: beginnings will do. Empty: all movies.",
+            examples=["toy sto"],
+        ),
+    ] = "",
+    top_k: Size = 10,
+    cursor: Cursor = None,
+) -> Response:
+    state = request.app.state
+    model = await answering(state.shelf, None)
+    rows, after = await computed(lists.found, model.recommender, query, wanted, cursor, top_k)
+    items = await lists.shown_movies(model.recommender, rows, state.details)
+    return _json({"items": items, "next": after}, model)
+
+
+@router.get(
+    "/movies/{movie_id}",
+    summary="One movie",
+    response_model=schemas.MovieShown,
+    responses=NO_MOVIE,
+)
+async def movie(request: Request, movie_id: MovieId) -> Response:
+    state = request.app.state
+    model = await answering(state.shelf, None)
+    row = lists.row_of(model.recommender, movie_id)
+    [shown] = await lists.shown_movies(model.recommender, [row], state.details)
+    return _json(shown, model)
+
+
+@router.get(
+    "/movies/{movie_id}/similar",
+    summary="What somebody who likes this movie may like",
+    response_model=schemas.Recommendations,
+    responses=NO_MOVIE,
+)
+async def similar(
+    request: Request, movie_id: MovieId, wanted: Narrowed, top_k: Size = 10, cursor: Cursor = None
+) -> Response:
+    state = request.app.state
+    model = await answering(state.shelf, None)
+    row = lists.row_of(model.recommender, movie_id)
+    people = model.recommender.people
+    made = await computed(
+        lists.paged,
+        lambda shown: people.similar(row, wanted, exclude=shown, top_k=top_k),
+        model,
+        cursor,
+    )
+    return await _answered(state.details, made)
+
+
+@router.post(
+    "/ratings",
+    summary="Ratings of one person; durable when acknowledged, counted at once",
+    response_model=schemas.Stored,
+    dependencies=[Depends(may(WRITE))],
+    responses={**KEYS, 409: {"model": errors.Problem, "description": "The key was for others"}},
+)
+async def rate(
+    request: Request, given: schemas.GivenRatings, idempotency_key: IdempotencyKey = None
+) -> Response:
+    state = request.app.state
+    model = await answering(state.shelf, None)
+    lists.check_movies(model.recommender, [one.movie_id for one in given.ratings])
+    now = int(time.time())
+    ratings = [
+        NewRating(one.movie_id, one.stars, now if one.timestamp is None else one.timestamp)
+        for one in given.ratings
+    ]
+    added = await run_in_threadpool(
+        state.feedback.add,
+        given.user_id,
+        ratings,
+        request_id=given.request_id,
+        idempotency_key=idempotency_key,
+        # As it was given: a repetition comes at another time, which counts where none is named.
+        content=given.model_dump_json().encode(),
+    )
+    if not added.replayed:
+        metrics.count_feedback("stored", added.stored)
+        metrics.count_feedback("ignored", added.ignored)
+    return _json(
+        {"stored": added.stored, "ignored": added.ignored, "replayed": added.replayed}, model
+    )
+
+
+@router.get(
+    "/ratings",
+    summary="What one person gave here",
+    response_model=schemas.OwnRatings,
+    dependencies=[Depends(may(WRITE))],
+    responses=KEYS,
+)
+async def own_ratings(request: Request, user_id: schemas.UserQuery) -> Response:
+    feedback: Mirror = request.app.state.feedback
+    feedback.check()
+    said = feedback.of(user_id)
+    ratings = [
+        {
+            "movie_id": one.movie_id,
+            "stars": one.stars,
+            "timestamp": one.timestamp,
+            "request_id": one.request_id,
+        }
+        for one in (() if said is None else said.ratings)
+    ]
+    return _json({"user_id": user_id, "ratings": ratings})
+
+
+@router.delete(
+    "/ratings",
+    summary="Forget one rating of a person, or all: also those of the data set, at the next ingest",
+    response_model=schemas.Deleted,
+    dependencies=[Depends(may(WRITE))],
+    responses=KEYS,
+)
+async def forget(
+    request: Request, user_id: schemas.UserQuery, movie_id: schemas.MovieQuery | None = None
+) -> Response:
+    feedback: Mirror = request.app.state.feedback
+    gone = await run_in_threadpool(feedback.delete, user_id, movie_id)
+    metrics.count_feedback("deleted", gone)
+    return _json({"deleted": gone})
+
+
+@router.get(
+    "/models/{name}",
+    summary="One model, by name, alias or version number",
+    response_model=schemas.ModelShown,
+)
+async def model(
+    request: Request, name: Annotated[str, Path(max_length=200, examples=["champion"])]
+) -> Response:
+    shelf: Shelf = request.app.state.shelf
+    version = await run_in_threadpool(shelf.version, name.removesuffix(".h5"))
+    url = request.app.state.settings.mlflow_tracking_uri.rstrip("/")
+    return _json(_model(version, url, loaded=shelf.loaded(str(version.number)) is not None))
+
+
+def _model(version: Version, mlflow_url: str, *, loaded: bool) -> dict[str, Any]:
+    return {
+        "name": version.name,
+        "version": version.number,
+        "family": version.family,
+        "aliases": list(version.aliases),
+        "metrics": dict(version.metrics),
+        "parent": version.parent,
+        "data_name": version.tags.get("data_name"),
+        "data_hash": version.tags.get("data_hash"),
+        "created_at": version.created_at,
+        "run_id": version.run_id,
+        "run_url": f"{mlflow_url}/#/runs/{version.run_id}",
+        "loaded": loaded,
+    }
+
+
+async def _answered(details: Details, made: lists.Made) -> Response:
+    body = await lists.body_of(made, details, logs.request_id.get())
+    return Response(body, media_type="application/json", headers=lists.headers_of(made.model))
+
+
+def _json(content: Any, model: Loaded | None = None) -> Response:
+    """Checked by the routes' types in tests; serialising twice would cost more than the work."""
+    headers = {} if model is None else lists.headers_of(model)
+    return Response(orjson.dumps(content), media_type="application/json", headers=headers)

@@ -1,0 +1,1 @@
+"""Alembic's folder. Add `versions/vNNNN_what.py`, then raise `moovier.feedback.schema.HEAD`."""

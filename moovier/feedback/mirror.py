@@ -1,0 +1,143 @@
+"""What people said since the models were trained, in memory: answering asks no database.
+
+Written through: a rating is in the database first, then here. One process's mirror does not see
+what another process writes until :meth:`Mirror.reload`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from moovier.errors import MoovierError
+from moovier.feedback.errors import FeedbackUnavailable
+from moovier.feedback.store import Added, FeedbackStore, Given, NewRating, UserFeedback
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+_NOTHING = UserFeedback((), frozenset())
+
+
+class Mirror:
+    """Safe to share between threads; :meth:`of` and :meth:`revision` never wait."""
+
+    def __init__(self, url: str) -> None:
+        """``url``: of the database; nothing is opened yet."""
+        self._url = url
+        self._lock = threading.Lock()
+        self._telling = threading.Lock()
+        self._store: FeedbackStore | None = None
+        self._users: dict[int, UserFeedback] = {}
+        self._revisions: dict[int, int] = {}
+        self._epoch = 0
+        #: Why the database could not be used the last time; None when it went well.
+        self.trouble: str | None = "the database was not asked yet"
+
+    def reload(self) -> None:
+        """Open the database if need be and read all there is; :attr:`trouble` says how it went."""
+        try:
+            store = self._opened()
+            with self._lock:
+                before = dict(self._revisions)
+            everything = store.everything()
+        except MoovierError as error:
+            if self.trouble != str(error):
+                logger.warning("feedback: %s", error)
+            self.trouble = str(error)
+            return
+        given: dict[int, list[Given]] = {}
+        for rating in everything.ratings:
+            given.setdefault(rating.user_id, []).append(rating)
+        gone: dict[int, set[int]] = {}
+        for user_id, movie_id in everything.deleted:
+            gone.setdefault(user_id, set()).add(movie_id)
+        users = {*given, *gone, *everything.deleted_users}
+        found = {
+            user: UserFeedback(
+                tuple(given.get(user, ())),
+                frozenset(gone.get(user, ())) - {one.movie_id for one in given.get(user, ())},
+                everything.deleted_users.get(user),
+            )
+            for user in users
+        }
+        with self._lock:
+            # Who wrote while everything was read may not be in it: what is here is newer.
+            for user, revision in self._revisions.items():
+                if revision != before.get(user):
+                    found.pop(user, None)
+                    if user in self._users:
+                        found[user] = self._users[user]
+            self._users = found
+            self._epoch += 1
+        self.trouble = None
+
+    def check(self) -> None:
+        """
+        Raises:
+            FeedbackUnavailable: nothing could be read yet.
+        """
+        if self._epoch == 0:
+            raise FeedbackUnavailable(self.trouble or "the database was not asked yet")
+
+    def of(self, user_id: int) -> UserFeedback | None:
+        """What this person said; None where it is nothing."""
+        return self._users.get(user_id)
+
+    def revision(self, user_id: int) -> tuple[int, int]:
+        """Changes whenever :meth:`of` may."""
+        return self._epoch, self._revisions.get(user_id, 0)
+
+    def add(
+        self,
+        user_id: int,
+        ratings: Sequence[NewRating],
+        *,
+        request_id: str | None,
+        idempotency_key: str | None,
+        content: bytes | None = None,
+    ) -> Added:
+        """As :meth:`FeedbackStore.add`; counted from the next :meth:`of` on."""
+        return self._written(
+            user_id,
+            lambda store: store.add(
+                user_id,
+                ratings,
+                request_id=request_id,
+                idempotency_key=idempotency_key,
+                content=content,
+            ),
+        )
+
+    def delete(self, user_id: int, movie_id: int | None = None) -> int:
+        """As :meth:`FeedbackStore.delete`; counted from the next :meth:`of` on."""
+        return self._written(user_id, lambda store: store.delete(user_id, movie_id))
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+
+    def _written(self, user_id: int, write: Callable[[FeedbackStore], T]) -> T:
+        try:
+            store = self._opened()
+            answer = write(store)
+            # One reads after the other, so that what was read later is also what stays.
+            with self._telling:
+                said = store.of_user(user_id)
+                with self._lock:
+                    if said == _NOTHING:
+                        self._users.pop(user_id, None)
+                    else:
+                        self._users[user_id] = said
+                    self._revisions[user_id] = self._revisions.get(user_id, 0) + 1
+        except FeedbackUnavailable as error:
+            self.trouble = str(error)
+            raise
+        return answer
+
+    def _opened(self) -> FeedbackStore:
+        with self._lock:
+            if self._store is None:
+                self._store = FeedbackStore.open(self._url)
+            return self._store
