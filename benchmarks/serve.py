@@ -21,8 +21,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,11 @@ def main() -> None:
         f"champion and the model of the stars, {result['worker_all_models_mb']:.0f} MB with all "
         f"four models, {result['worker_after_load_mb']:.0f} MB after "
         f"{result['requests']:,} requests"
+    )
+    tuning = result["fine_tuning"]
+    console.print(
+        f"during {tuning['trainings']} fine-tunings /predict's p99 is "
+        f"{tuning['p99_ratio']:.2f} times what it is without (2 connections)"
     )
     data = {"name": reference.name, "hash": reference.hash, "synthetic": reference.synthetic}
     file = report.write("serve", {"data": data, **result})
@@ -181,7 +188,10 @@ def _measured(
                 for _ in _counted(console, options.rounds)
             ]
         after = worker.memory_info().rss / _MIB
+        console.print("fine-tuning under load")
+        tuning = _beside_fine_tuning(port, names[-1], users, options)
     return {
+        "fine_tuning": tuning,
         "request": {name: len(answer) for name, answer in answers.items()},
         "connections": options.connections,
         "seconds_per_round": options.seconds,
@@ -195,6 +205,38 @@ def _measured(
         "rows": [_row(route, [one[route] for one in rounds]) for route in asked],
         "rounds": rounds,
     }
+
+
+def _beside_fine_tuning(
+    port: int, name: str, users: bytes, options: argparse.Namespace
+) -> dict[str, Any]:
+    """``/predict``'s 99th percentile alone and while ``name`` is fine-tuned again and again, in
+    turns, over few connections: what a client notices, not who gets the processor."""
+    few = argparse.Namespace(connections=2, seconds=options.seconds)
+    body = {"users": USERS * 50, "movies": [1, 2, 3, 6, 10] * 20, "ratings": [4, 3.5, 5, 2, 3] * 20}
+    url = f"http://{HOST}:{port}/train?model_name={name}"
+    httpx.post(url, json=body, trust_env=False, timeout=300.0).raise_for_status()
+    done = 0
+    rounds = []
+    for _ in range(options.rounds):
+        alone = _loaded(port, PREDICT, [users], few)
+        stop = threading.Event()
+
+        def tune(stop: threading.Event = stop) -> int:
+            trained = 0
+            while not stop.is_set():
+                httpx.post(url, json=body, trust_env=False, timeout=300.0).raise_for_status()
+                trained += 1
+            return trained
+
+        with ThreadPoolExecutor(1) as thread:
+            tuned = thread.submit(tune)
+            beside = _loaded(port, PREDICT, [users], few)
+            stop.set()
+            done += tuned.result()
+        rounds.append({"alone": alone, "beside": beside})
+    ratio = statistics.median(one["beside"]["p99_ms"] / one["alone"]["p99_ms"] for one in rounds)
+    return {"p99_ratio": ratio, "trainings": done, "rounds": rounds}
 
 
 def _loaded(

@@ -13,6 +13,7 @@ from typing import Any
 
 import bentoml
 
+from bentos import logs
 from moovier.errors import BadRequest, MoovierError, RegistryUnavailable, UnknownModel
 from moovier.settings import load_settings
 
@@ -40,6 +41,7 @@ class Trainer:
         # Answering people comes first where both want the processor.
         os.nice(10)
         self._settings = load_settings()
+        logs.configure(every_request=False)
         self._one_at_a_time = threading.Lock()
         self._warm = threading.Thread(target=self._warm_up, daemon=True)
         self._warm.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 import uuid
@@ -102,9 +103,16 @@ def fine_tune(
 
 
 def warm_up() -> None:
-    """Import what :func:`fine_tune` needs (some 20 s of processor time), ahead of the first one."""
+    """Import what :func:`fine_tune` needs (some 20 s of processor time), ahead of the first one.
+
+    It leaves half of the cores to those who answer meanwhile.
+    """
     import keras  # noqa: F401
     import mlflow.keras  # noqa: F401
+
+    from moovier.training.fit import limit_threads
+
+    limit_threads(max((os.cpu_count() or 1) // 2, 1))
 
 
 def _check(

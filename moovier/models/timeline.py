@@ -135,6 +135,8 @@ class TimelineScorer:
         timeline[timeline == _NOBODY] = self.n_movies
         self._windows = sliding_window_view(timeline, self._kernel.size)
         self._newest = float(self._when.max(initial=0.0))
+        # Replaced whole, so that threads may share it.
+        self._last: tuple[History, _Flows, tuple[float, float]] | None = None
         rows = np.repeat(np.arange(self.n_movies), np.diff(self._offsets))
         self._keys = rows * _YEARS + self._when
 
@@ -147,9 +149,12 @@ class TimelineScorer:
     def fold_in(self, history: History) -> Floats:
         if not len(history):
             return self._popularity.copy()
-        flow = self._flow(self._flows(history))
-        company = self._accompanying(history)
-        scores = flow / _spread(flow) + company * (self._asking["company"] / _spread(company))
+        flows = self._flows(history)
+        flow, company = self._flow(flows), self._accompanying(history)
+        scales = 1.0 / _spread(flow), self._asking["company"] / _spread(company)
+        # Who gets a list is asked for its reasons next.
+        self._last = history, flows, scales
+        scores = flow * scales[0] + company * scales[1]
         liking = self._liking(history)
         for kinds in (self._genres, self._years):
             scores += (kinds.vectors @ (liking @ kinds.vectors[kinds.of[history.movies]]))[kinds.of]
@@ -162,25 +167,33 @@ class TimelineScorer:
             return np.zeros((n_movies, 0), dtype=np.float32)
         column = np.full(self.n_movies + 1, -1, dtype=np.int64)
         column[movies] = np.arange(n_movies)
-        flows = self._flows(history)
+        flows, scales = self._looked_at(history)
         columns = column[flows.targets]
         rows, places = np.nonzero(columns >= 0)
         weights = flows.weights[rows] * self._kernel[places]
         cells = columns[rows, places] * n_rated + flows.sources[rows]
-        parts = np.bincount(cells, weights, n_movies * n_rated) / _spread(self._flow(flows))
+        parts = scales[0] * np.bincount(cells, weights, n_movies * n_rated)
         newest, weights, covered = self._asking_company(history)
         columns = column[self._neighbours[covered]]
         rows, places = np.nonzero(columns >= 0)
         weights = weights[rows] * self._company[covered[rows], places]
         cells = columns[rows, places] * n_rated + newest[rows]
-        scale = self._asking["company"] / _spread(self._accompanying(history))
-        parts += scale * np.bincount(cells, weights, n_movies * n_rated)
+        parts += scales[1] * np.bincount(cells, weights, n_movies * n_rated)
         found = parts.reshape(n_movies, n_rated)
         liking = self._liking(history)
         for kinds in (self._genres, self._years):
             rated, asked = kinds.vectors[kinds.of[history.movies]], kinds.vectors[kinds.of[movies]]
             found += (asked @ rated.T) * liking
         return as_float32(found)
+
+    def _looked_at(self, history: History) -> tuple[_Flows, tuple[float, float]]:
+        """Where flow goes from a history, and what flow and company are multiplied by."""
+        last = self._last
+        if last is not None and last[0] is history:
+            return last[1], last[2]
+        flows = self._flows(history)
+        company = _spread(self._accompanying(history))
+        return flows, (1.0 / _spread(self._flow(flows)), self._asking["company"] / company)
 
     def _flow(self, flows: _Flows) -> Doubles:
         """Of every movie, (n_movies,)."""
