@@ -39,7 +39,7 @@ class Trainer:
 
     def __init__(self) -> None:
         # Answering people comes first where both want the processor.
-        os.nice(10)
+        os.nice(19)
         self._settings = load_settings()
         logs.configure(every_request=False)
         self._one_at_a_time = threading.Lock()

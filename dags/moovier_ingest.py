@@ -28,8 +28,9 @@ FACTS = ("name", "hash", "synthetic", "ratings", "users", "movies", "report")
     doc_md="""
     ### Ratings in
 
-    Fetches the data set through DVC (else from GroupLens, else the synthetic sample), checks
-    every row, and emits the asset `moovier_ratings` with the data's hash. That starts
+    Fetches the data set through DVC (else from GroupLens, else the synthetic sample), merges what
+    people rated over HTTP since (and what they deleted) into a version of its own, checks every
+    row, and emits the asset `moovier_ratings` with the data's hash. That starts
     `moovier_retrain`, which does nothing when the champion was trained on the same data.
 
     Bad data fails the run before any training: the task's log lists file, row and reason. The

@@ -10,6 +10,8 @@
     ├── RegistryError          the model registry refused or could not be understood
     │   ├── RegistryUnavailable  MLflow does not answer
     │   └── UnknownModel       no such name, alias or version
+    ├── FeedbackUnavailable    the database of feedback and keys does not answer (moovier/feedback)
+    ├── IdempotencyConflict    the same key came with other content (moovier/feedback)
     ├── TmdbError              TMDB could not give details (never reaches a caller of the API)
     ├── BadRequest             what a person asked for makes no sense (HTTP 422)
     ├── UnknownMovie           the catalogue has no such movie (HTTP 404)
