@@ -7,7 +7,13 @@ import pytest
 
 from moovier.errors import StackError
 from moovier.settings import Settings, load_settings
-from moovier.stack.environment import MARKER, read_secrets, stack_environment, write_airflow_login
+from moovier.stack.environment import (
+    MARKER,
+    PARALLELISM,
+    read_secrets,
+    stack_environment,
+    write_airflow_login,
+)
 
 
 @pytest.fixture
@@ -86,3 +92,15 @@ def test_airflow_gets_one_user_whose_password_is_ours(settings: Settings) -> Non
     assert environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"].startswith(
         "http://127.0.0.1:8085/"
     )
+
+
+def test_trainings_side_by_side_share_the_cores(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    threads = stack_environment(settings, read_secrets(settings))["MOOVIER_TRAIN_THREADS"]
+    assert int(threads) * PARALLELISM == 8
+    wanted = settings.model_copy(update={"train_threads": 3})
+    assert stack_environment(wanted, read_secrets(wanted))["MOOVIER_TRAIN_THREADS"] == "3"
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    assert stack_environment(settings, read_secrets(settings))["MOOVIER_TRAIN_THREADS"] == "1"
