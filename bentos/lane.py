@@ -8,6 +8,7 @@ it saves.
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections import OrderedDict
@@ -23,6 +24,8 @@ from bentos.access import Limit
 from bentos.models import plain
 from moovier.errors import MoovierError
 from moovier.recommending.shelf import Loaded, Shelf
+
+logger = logging.getLogger(__name__)
 
 #: Pages of recommendations kept, those asked for last, and bytes of a request that is looked up.
 _KEPT, _LONGEST = 2_000, 16_384
@@ -98,7 +101,11 @@ class FastLane:
         whole = message["type"] == "http.request" and not message.get("more_body", False)
         if whole and _is_json(scope) and self._limit.lets_in(scope):
             ask = self._predict if path == "/predict" else self._recommend
-            answer = await ask(scope, words, request_id)
+            try:
+                answer = await ask(scope, words, request_id)
+            except Exception:
+                # The routes meet it again, and turn it into an answer.
+                logger.exception("the fast lane failed")
         if answer is None:
             await self._inner(scope, _replaying(message, receive), send)
             return
@@ -115,14 +122,17 @@ class FastLane:
             return None
         try:
             users = orjson.loads(words)
-            asked = dict(parse_qsl(scope["query_string"].decode("ascii"), strict_parsing=False))
-            top_k = int(asked.pop("top_k", "10"))
+            asked = dict(parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True))
+            number = asked.pop("top_k", "10")
+            if not (number.isascii() and number.isdecimal()):
+                return None
+            top_k = int(number)
         except ValueError:
             return None
         name = asked.pop("model_name", None)
         if asked or type(users) is not list or not 0 < len(users) <= schemas.MOST_USERS:
             return None
-        if not all(type(user) is int and 0 < user < 2**63 for user in users):
+        if not all(type(user) is int and 0 < user <= schemas.MOST_ID for user in users):
             return None
         state = self._app.state
         model = state.shelf.loaded(plain(name))
@@ -161,10 +171,8 @@ def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
 
 def _is_json(scope: Scope) -> bool:
     """Whether the body says that it is JSON, which the routes ask for as well."""
-    return any(
-        name == b"content-type" and value.split(b";")[0].strip().lower() == b"application/json"
-        for name, value in scope["headers"]
-    )
+    kinds = [value for name, value in scope["headers"] if name == b"content-type"]
+    return len(kinds) == 1 and kinds[0].split(b";")[0].strip().lower() == b"application/json"
 
 
 def _replaying(first: Message, receive: Receive) -> Receive:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -17,6 +18,8 @@ from moovier.feedback.store import Added, FeedbackStore, Given, NewRating, UserF
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+#: Seconds after a failed try to open the database in which nobody tries again.
+RETRY_S = 2.0
 _NOTHING = UserFeedback((), frozenset())
 
 
@@ -28,6 +31,8 @@ class Mirror:
         self._url = url
         self._lock = threading.Lock()
         self._telling = threading.Lock()
+        self._opening = threading.Lock()
+        self._not_before = 0.0
         self._store: FeedbackStore | None = None
         self._users: dict[int, UserFeedback] = {}
         self._revisions: dict[int, int] = {}
@@ -137,7 +142,16 @@ class Mirror:
         return answer
 
     def _opened(self) -> FeedbackStore:
-        with self._lock:
-            if self._store is None:
-                self._store = FeedbackStore.open(self._url)
-            return self._store
+        if self._store is None:
+            # One tries at a time, and what it finds holds for a moment: a database that does not
+            # answer takes seconds to find out about, and those who wait would take all threads.
+            with self._opening:
+                if self._store is None:
+                    if self.trouble is not None and time.monotonic() < self._not_before:
+                        raise FeedbackUnavailable(self.trouble)
+                    try:
+                        self._store = FeedbackStore.open(self._url)
+                    except FeedbackUnavailable:
+                        self._not_before = time.monotonic() + RETRY_S
+                        raise
+        return self._store

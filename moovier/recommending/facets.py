@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -58,6 +59,10 @@ class Facets:
             kept = self._kept[wanted] = self._made(wanted)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
+        else:
+            # Another thread may have let go of it meanwhile.
+            with contextlib.suppress(KeyError):
+                self._kept.move_to_end(wanted)
         return kept
 
     def _made(self, wanted: Filter) -> Mask:

@@ -74,6 +74,7 @@ class Shelf:
         self.champion: Loaded | None = None
         #: Predicts the stars beside a movie; None where no rating model has that alias.
         self.stars: Loaded | None = None
+        self._broken_stars: str | None = None
         #: Why a champion was refused; None when the one that the registry names is served.
         self.refused: str | None = None
         #: Why the last look at the registry failed; None when it went well.
@@ -225,7 +226,11 @@ class Shelf:
                 try:
                     self.champion = self._in_memory(champion) or self._fetch(champion)
                 except BundleError as error:
-                    self.refused = f"{champion.name} (version {champion.number}): {error}"
+                    refused = f"{champion.name} (version {champion.number}): {error}"
+                    if self.refused != refused:
+                        served = "none" if self.champion is None else self.champion.name
+                        logger.error("refused champion %s; served goes on: %s", refused, served)
+                    self.refused = refused
                     raise
                 logger.info("champion is now %s (version %d)", champion.name, champion.number)
             self.refused = None
@@ -242,10 +247,13 @@ class Shelf:
         broken one must not keep a new champion out."""
         if version is None:
             self.stars = None
-        elif self.stars is None or self.stars.key != _key(version):
+        elif (self.stars is None or self.stars.key != _key(version)) and (
+            self._broken_stars != _key(version)
+        ):
             try:
                 self.stars = self._in_memory(version) or self._fetch(version)
-            except (BundleError, RegistryError) as error:
+            except BundleError as error:
+                self._broken_stars = _key(version)
                 logger.warning("stars stay as they are: %s", error)
 
     def _in_memory(self, version: Version) -> Loaded | None:

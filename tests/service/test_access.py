@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from bentos import access, busy
+from bentos import access
 from bentos.access import BURST_S, RATE_PER_S, Limit, Limited, client_of, is_loopback
 from bentos.busy import MOST_IN_FLIGHT, Busy
 from moovier.feedback.keys import KeyStore
@@ -165,7 +165,7 @@ def test_beyond_so_many_at_a_time_the_next_is_told_to_come_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     changes: list[int] = []
-    monkeypatch.setattr(busy.metrics, "in_flight", changes.append)
+    monkeypatch.setattr("bentos.busy.metrics.in_flight", changes.append)
 
     async def run() -> None:
         go_on, waiting = asyncio.Event(), 0
@@ -258,9 +258,12 @@ def test_on_this_machine_all_is_open_from_elsewhere_a_key_is_needed(
         assert "X-API-Key" in refused.json()["detail"]
         assert asked(stranger, **{"X-API-Key": writer}) == statuses(200, 403)
         assert asked(stranger, **{"X-API-Key": trainer}) == statuses(403, 200)
-        assert "write" in stranger.post(
-            "/ratings", json=RATING, headers={"X-API-Key": trainer}
-        ).json()["detail"]
+        assert (
+            "write"
+            in stranger.post("/ratings", json=RATING, headers={"X-API-Key": trainer}).json()[
+                "detail"
+            ]
+        )
         for headers in (
             {"X-API-Key": both},
             {"Authorization": f"Bearer {both}"},
@@ -269,7 +272,8 @@ def test_on_this_machine_all_is_open_from_elsewhere_a_key_is_needed(
         ):
             assert asked(stranger, **headers) == statuses(200, 200)
         wrong = "moo_" + "x" * 43
-        for headers in (
+        bad: dict[str, Any]
+        for bad in (
             {"X-API-Key": wrong},
             {"X-API-Key": both[:-1]},
             {"X-API-Key": both + "x"},
@@ -279,7 +283,7 @@ def test_on_this_machine_all_is_open_from_elsewhere_a_key_is_needed(
             {"Authorization": f"Basic {both}"},
             {"Authorization": "Bearer"},
         ):
-            assert asked(stranger, **headers) == statuses(401, 401), headers
+            assert asked(stranger, **bad) == statuses(401, 401), bad
         # Who may come in is looked up each time.
         keys.revoke("both")
         assert asked(stranger, **{"X-API-Key": both}) == statuses(401, 401)

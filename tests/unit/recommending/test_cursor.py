@@ -45,11 +45,10 @@ def test_it_is_text_for_a_url_and_short() -> None:
 def test_any_other_text_is_a_bad_request(text: str) -> None:
     try:
         ids = cursor.decode(text)
-    except BadRequest as error:
-        assert "pass on `next`" in str(error)
-    else:
-        # Somebody made a good one by chance, or by hand.
-        assert (np.diff(ids, prepend=0) > 0).all()
+    except BadRequest:
+        return
+    # Somebody made a good one by chance, or by hand.
+    assert (np.diff(ids, prepend=0) > 0).all()
 
 
 @pytest.mark.parametrize(

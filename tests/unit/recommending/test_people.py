@@ -69,7 +69,7 @@ class Counting:
 @cache
 def fitted(name: str) -> People:
     kind, known = family(name), toy.ratings()
-    params = kind.hyper_parameters(**toy.PARAMS.get(name, {"size": 1}))
+    params = kind.hyper_parameters.model_validate(toy.PARAMS.get(name, {"size": 1}))
     arrays = kind.fit(known, params, catalogue=catalogue(), seed=0).arrays
     bundle = replace(toy.bundle_of(name, params, arrays, known), catalogue=catalogue())
     return People(bundle, Counting(kind.scorer(arrays)))
@@ -173,6 +173,8 @@ def test_the_pages_hold_each_movie_that_passes_once_and_none_that_was_rated(
             size,
         )
     )
+    # A page is announced only where there is something to put on it.
+    assert all(page.items for page in pages[1:])
     items = [item for page in pages for item in page.items]
     shown = [item.movie.id for item in items]
     rated = {movie for movie, _, _ in history_of(person)}
@@ -185,8 +187,8 @@ def test_the_pages_hold_each_movie_that_passes_once_and_none_that_was_rated(
     assert [item.score for item in items] == [scores[id_] for id_ in shown]
     assert {item.source for item in items} <= {"model" if rated else "popular"}
     # Reasons are liked movies of this person's, at most three, none twice.
-    least = min([LIKED, *([np.mean([s for _, s, _ in history_of(person)])] if rated else [])])
-    liked = {movie for movie, stars, _ in history_of(person) if stars >= least}
+    mean = float(np.mean([stars for _, stars, _ in history_of(person)])) if rated else LIKED
+    liked = {movie for movie, stars, _ in history_of(person) if stars >= min(LIKED, mean)}
     for item in items:
         reasons = [movie.id for movie in item.because]
         assert len(set(reasons)) == len(reasons) <= 3

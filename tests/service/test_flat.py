@@ -1,0 +1,93 @@
+"""Memory stays flat: what a service keeps is bounded, whoever asks for whatever.
+
+``MOOVIER_TEST_REQUESTS=200000`` runs the whole bar.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from benchmarks import load
+from tests.servers import Server
+from tests.service.conftest import Service
+from tests.service.raw import request
+from tests.service.samples import sample_service, worker_of
+
+REQUESTS = int(os.environ.get("MOOVIER_TEST_REQUESTS", "20000"))
+#: Until caches are full, threads are there and the allocator has what it will need.
+WARM_UP = 10_000
+CONNECTIONS, MOST_GROWTH_MB = 8, 10.0
+
+pytestmark = pytest.mark.xdist_group("service")
+
+
+@pytest.fixture(scope="module")
+def service(
+    mlflow: Server, tmp_path_factory: pytest.TempPathFactory, sample_data: Path
+) -> Iterator[Service]:
+    with sample_service(mlflow, tmp_path_factory.mktemp("flat"), sample_data) as running:
+        yield running
+
+
+@pytest.mark.timeout(1800)
+def test_memory_stays_flat(
+    service: Service, record_property: Callable[[str, object], None]
+) -> None:
+    process = worker_of(service, "Moovier")
+    assert process is not None
+    requests = mixed()
+    ask(service, requests, WARM_UP)
+    before = process.memory_info().rss
+    sizes = []
+    for _ in range(4):
+        ask(service, requests, REQUESTS // 4)
+        sizes.append(process.memory_info().rss)
+    grown = [round((size - before) / 2**20, 1) for size in sizes]
+    record_property("rss_mb", round(before / 2**20))
+    record_property("grown_mb", grown)
+    assert worker_of(service, "Moovier") == process
+    assert min(grown[-2:]) < MOST_GROWTH_MB
+
+
+def ask(service: Service, requests: list[bytes], least: int) -> None:
+    """At least so many of ``requests``, in turn; all are answered with 200."""
+    url, done = urlsplit(service.address), 0
+    while done < least:
+        there = load.run(
+            str(url.hostname), int(url.port or 80), requests, connections=CONNECTIONS, seconds=2
+        )
+        assert there.failed == 0
+        done += there.latencies_s.size
+        # From where it stopped, nearly: every request has its turn.
+        turn = there.latencies_s.size % len(requests)
+        requests[:] = requests[turn:] + requests[:turn]
+
+
+def mixed() -> list[bytes]:
+    """Thousands of different requests, most of them answered for the first time."""
+    seeded = random.Random(1)
+    made = []
+    for number in range(3_000):
+        user = seeded.randrange(1, 700)
+        movies = {str(seeded.randrange(1, 3000)): seeded.randrange(1, 11) / 2 for _ in range(20)}
+        year = seeded.randrange(1930, 2000)
+        made += [
+            request("POST", f"/predict?top_k={seeded.randrange(1, 50)}", [user, number + 10**6]),
+            request("POST", "/predict?top_k=3", [user]),
+            request("POST", "/recommend", {"ratings": movies, "top_k": 5}),
+            request("POST", "/recommend", {"user_id": user, "genres": ["Drama"]}),
+            request("GET", f"/popular?year_from={year}&year_to={year + seeded.randrange(60)}"),
+            request("GET", f"/movies?query={chr(97 + number % 26)}&top_k=5"),
+        ]
+    # A few writes: what people say is kept, and is not what this is about.
+    made += [
+        request("POST", "/ratings", {"user_id": 5, "ratings": [{"movie_id": 1, "stars": 4}]})
+    ] * 50
+    seeded.shuffle(made)
+    return made

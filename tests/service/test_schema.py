@@ -1,0 +1,89 @@
+"""Schemathesis against our own OpenAPI, over HTTP: every check, every phase."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.projects import ROOT
+from tests.servers import Server
+from tests.service.conftest import Service
+from tests.service.samples import sample_service
+
+#: Random requests for each operation, beside those that are derived from the schema one by one.
+EXAMPLES = 20
+
+pytestmark = pytest.mark.xdist_group("service")
+
+
+@pytest.fixture(scope="module")
+def service(
+    mlflow: Server, tmp_path_factory: pytest.TempPathFactory, sample_data: Path
+) -> Iterator[Service]:
+    with sample_service(mlflow, tmp_path_factory.mktemp("schema"), sample_data) as running:
+        yield running
+
+
+def test_schemathesis_finds_nothing(
+    service: Service, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    command = [
+        *(str(Path(sys.executable).with_name("st")), "run", f"{service.address}/openapi.json"),
+        # Instead of the one that is left out: see the hooks.
+        *("--checks", "all", "--exclude-checks", "positive_data_acceptance"),
+        # Each valid request to it trains a model for seconds; test_process.py has its examples.
+        *("--exclude-path", "/train"),
+        *("--max-examples", str(EXAMPLES), "--seed", "1", "--generation-database", "none"),
+        *("--request-timeout", "20", "--no-color"),
+    ]
+    environment = {
+        **os.environ,
+        "SCHEMATHESIS_HOOKS": "tests.service.schema_hooks",
+        "PYTHONPATH": str(ROOT),
+        "NO_PROXY": "127.0.0.1",
+    }
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200
+    )
+    # Reproducing a request with 60,000 characters in its URL takes as many.
+    shown = "\n".join(line[:500] for line in (done.stdout + done.stderr).splitlines())
+    assert done.returncode == 0, shown[-10_000:]
+    generated = re.search(r"(\d+) generated, \1 passed", done.stdout)
+    assert generated is not None, shown[-3000:]
+    record_property("requests", int(generated[1]))
+    assert int(generated[1]) > 500
+    assert re.search(r"Tested: (\d+)", done.stdout)[1] == str(operations(service) - 1)  # type: ignore[index]
+
+
+def operations(service: Service) -> int:
+    paths = httpx.get(f"{service.address}/openapi.json", trust_env=False).json()["paths"]
+    return sum(len(methods) for methods in paths.values())
+
+
+def test_only_reasons_that_no_schema_states_excuse_a_refusal(service: Service) -> None:
+    """Each of the hooks' reasons is one that the service still gives."""
+    from tests.service.schema_hooks import REASONS
+
+    with service.client() as client:
+        refusals = [
+            client.get("/popular?cursor=x"),
+            client.post(
+                "/ratings", json={"user_id": 1, "ratings": [{"movie_id": 10**9, "stars": 1}]}
+            ),
+            client.get("/popular?genres=none"),
+            client.get("/popular?year_from=2000&year_to=1999"),
+            client.post("/predict?top_k=1000", json=list(range(1, 200))),
+        ]
+    for refusal in refusals:
+        assert refusal.status_code == 422
+        assert REASONS.match(refusal.json()["detail"])
+    assert len({REASONS.match(one.json()["detail"])[0] for one in refusals}) == len(  # type: ignore[index]
+        REASONS.pattern.split("|")
+    )
