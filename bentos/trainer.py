@@ -14,6 +14,7 @@ from typing import Any
 import bentoml
 
 from bentos import logs
+from bentos.processes import end_with_parent
 from moovier.errors import BadRequest, MoovierError, RegistryUnavailable, UnknownModel
 from moovier.settings import load_settings
 
@@ -40,6 +41,7 @@ class Trainer:
     def __init__(self) -> None:
         # Answering people comes first where both want the processor.
         os.nice(19)
+        end_with_parent()
         self._settings = load_settings()
         logs.configure(every_request=False)
         self._one_at_a_time = threading.Lock()

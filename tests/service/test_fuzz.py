@@ -6,6 +6,7 @@ The seed is fixed, so that a failure comes again; ``MOOVIER_TEST_SEED`` sets ano
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from tests.servers import Server
@@ -83,6 +85,22 @@ def test_requests_that_never_end_hold_nobody_up(service: Service) -> None:
     finally:
         for connection in idle:
             connection.close()
+
+
+def test_who_hung_up_keeps_no_stop_waiting(service: Service) -> None:
+    """The last of this file: the service is gone afterwards."""
+    worker = worker_of(service, "Moovier")
+    assert worker is not None
+    url = urlsplit(service.address)
+    for _ in range(20):
+        with socket.create_connection((str(url.hostname), int(url.port or 80))) as connection:
+            connection.sendall(request("POST", "/predict", [1])[:-1])
+    service.process.terminate()
+    try:
+        worker.wait(8)
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.kill()
 
 
 def told(service: Service) -> list[Any]:
