@@ -10,6 +10,7 @@ import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -134,6 +135,7 @@ def client_of(scope: Scope) -> str:
     return client[0] if client else "127.0.0.1"
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Whether only this machine is meant; a name other than localhost counts as elsewhere."""
     if host == "localhost":

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 import orjson
@@ -118,24 +119,20 @@ class FastLane:
         metrics.answered("POST", path, 200, time.perf_counter() - started)
 
     async def _predict(self, scope: Scope, words: bytes, request_id: str) -> _Answer | None:
-        if len(words) > _LONGEST:
+        query = _query(scope["query_string"]) if len(words) <= _LONGEST else None
+        if query is None:
             return None
+        top_k, name = query
         try:
             users = orjson.loads(words)
-            asked = dict(parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True))
-            number = asked.pop("top_k", "10")
-            if not (number.isascii() and number.isdecimal()):
-                return None
-            top_k = int(number)
         except ValueError:
             return None
-        name = asked.pop("model_name", None)
-        if asked or type(users) is not list or not 0 < len(users) <= schemas.MOST_USERS:
+        if type(users) is not list or not 0 < len(users) <= schemas.MOST_USERS:
             return None
         if not all(type(user) is int and 0 < user <= schemas.MOST_ID for user in users):
             return None
         state = self._app.state
-        model = state.shelf.loaded(plain(name))
+        model = state.shelf.loaded(name)
         if model is None or any(state.feedback.of(user) is not None for user in users):
             return None
         try:
@@ -159,6 +156,20 @@ class FastLane:
 
 
 _Answer = tuple[bytes, list[tuple[bytes, bytes]]]
+
+
+@lru_cache(maxsize=1024)
+def _query(text: bytes) -> tuple[int, str | None] | None:
+    """``top_k`` and the model's name; None where anything else is asked, or not quite so."""
+    try:
+        asked = dict(parse_qsl(text.decode("ascii"), keep_blank_values=True))
+        number = asked.pop("top_k", "10")
+        name = asked.pop("model_name", None)
+        if asked or not (number.isascii() and number.isdecimal()):
+            return None
+        return int(number), plain(name)
+    except ValueError:
+        return None
 
 
 def _personal(made: lists.Made) -> bool:

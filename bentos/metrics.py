@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -57,6 +58,17 @@ _champion = Gauge(
 _loaded = Gauge("moovier_loaded_models", "Models in memory.", multiprocess_mode="mostrecent")
 
 
+@lru_cache(maxsize=1000)
+def _timed(method: str, route: str, status: int) -> Histogram:
+    """One series; finding it anew for each request takes longer than counting."""
+    return _seconds.labels(method, route, status)
+
+
+@lru_cache(maxsize=1000)
+def _answered_by(model: str, source: str) -> Counter:
+    return _answers.labels(model, source)
+
+
 def exposition() -> bytes:
     """All figures in Prometheus's text format, those of all workers together."""
     # BentoML gives its workers a folder to share their figures in.
@@ -106,16 +118,16 @@ class Requests:
 
 def answered(method: str, route: str, status: int, seconds: float) -> None:
     """Count and time a request; also those that came past the middleware."""
-    _seconds.labels(method, route, status).observe(seconds)
+    _timed(method, route, status).observe(seconds)
     logs.answered(method, route, status, seconds)
 
 
 def count_answers(model: str, known: int, unknown: int) -> None:
     """Lists given by the model, and lists of popular movies given to unknown users."""
     if known:
-        _answers.labels(model, "model").inc(known)
+        _answered_by(model, "model").inc(known)
     if unknown:
-        _answers.labels(model, "popular").inc(unknown)
+        _answered_by(model, "popular").inc(unknown)
 
 
 def count_fold_in(model: str) -> None:

@@ -26,6 +26,10 @@ class Movie:
     imdb_id: str | None
     tmdb_id: int | None
 
+    def __hash__(self) -> int:
+        # Movies are looked up for every answer; all fields together take many times as long.
+        return hash(self.id)
+
 
 @dataclass(frozen=True)
 class Catalogue:

@@ -57,6 +57,9 @@ class Recommender:
         # The scorer holds what it needs of the arrays, often in another form: once is enough.
         self.bundle = replace(bundle, arrays={})
         self._lock = threading.Lock()
+        self._row_of = dict(
+            zip(bundle.index.users.tolist(), range(len(bundle.index.users)), strict=True)
+        )
         self._lists: OrderedDict[int, _Ranked] = OrderedDict()
         try:
             self._scorer = family(bundle.card.family).scorer(bundle.arrays)
@@ -123,8 +126,7 @@ class Recommender:
             raise BadRequest("the list of users is empty; give at least one user id")
         if not LEAST_TOP_K <= top_k <= MOST_TOP_K:
             raise BadRequest(f"top_k must be from {LEAST_TOP_K} to {MOST_TOP_K}, not {top_k}")
-        rows: list[int] = self.bundle.index.user_rows(np.array(user_ids, dtype=np.int64)).tolist()
-        return rows
+        return [self._row_of.get(user_id, _STRANGER) for user_id in user_ids]
 
     def _kept(self, row: int, top_k: int) -> _Ranked | None:
         """The list of ``row`` from an earlier answer, if it is long enough."""
@@ -165,7 +167,7 @@ class Recommender:
                 user_id,
                 tuple(
                     Recommendation(catalogue[movie], score)
-                    for movie, score in ranked[row].first(top_k).pairs()
+                    for movie, score in ranked[row].pairs(top_k)
                 ),
                 "popular" if row == _STRANGER else "model",
             )
@@ -193,5 +195,5 @@ class _Ranked:
             else _Ranked(self.movies[:k].copy(), self.scores[:k].copy())
         )
 
-    def pairs(self) -> Iterable[tuple[int, float]]:
-        return zip(self.movies.tolist(), self.scores.tolist(), strict=True)
+    def pairs(self, k: int) -> Iterable[tuple[int, float]]:
+        return zip(self.movies[:k].tolist(), self.scores[:k].tolist(), strict=True)
