@@ -120,6 +120,10 @@ def run_worker(
     try:
         _take_over(study, worker)
         while len(study.get_trials(deepcopy=False, states=_COUNTED)) < trials:
+            if not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+                # Signed before it runs: whoever is killed in between leaves no trial that nobody
+                # dares to take over, and that counts against the budget for a minute.
+                study.enqueue_trial({}, user_attrs={_WORKER: worker})
             trial = study.ask()
             trial.set_user_attr(_WORKER, worker)
             _run_trial(study, trial, split, family_name, catalogue, seed, threads, on_trial)
@@ -219,7 +223,8 @@ def _take_over(study: Study, worker: int) -> None:
         if _is_lost(trial, worker):
             study.tell(trial.number, state=TrialState.FAIL)
             if trial.params:
-                study.enqueue_trial(trial.params, skip_if_exists=True)
+                signed = {_WORKER: worker}
+                study.enqueue_trial(trial.params, user_attrs=signed, skip_if_exists=True)
 
 
 def _is_lost(trial: FrozenTrial, worker: int) -> bool:

@@ -237,3 +237,18 @@ def test_a_disk_that_fills_up_is_said(
     storage._backend = Full(backend)  # type: ignore[attr-defined]
     with pytest.raises(StudyError, match="No space left"):
         run_worker(study, SPLIT, "tiny", catalogue=CATALOGUE, worker=0, trials=2, seed=0, threads=1)
+
+
+def test_whoever_is_killed_right_after_asking_leaves_a_signed_trial(
+    tiny: TinyFamily, storage: BaseStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Trial, "set_user_attr", killed)
+        with pytest.raises(SystemExit):
+            run(storage, 2)
+    assert [report.state for report in run(storage, 2)] == ["complete", "complete"]
+    states = [trial.state for trial in opened(storage).get_trials()]
+    assert states == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
