@@ -31,7 +31,6 @@ from typing import Any
 import httpx
 import numpy as np
 import orjson
-import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -45,7 +44,7 @@ from moovier.settings import Settings, load_settings
 from moovier.stack.parts import program, service_command
 from tests.projects import ROOT
 from tests.registered import register_trained
-from tests.servers import end_group, free_port, mlflow_server
+from tests.servers import end_group, free_port, mlflow_server, worker_of
 
 HOST = "127.0.0.1"
 USERS, TOP_K = [1, 263], 3
@@ -156,7 +155,9 @@ def _measured(
     users = orjson.dumps(USERS)
     with _process(command, environment, folder / "service.log") as service:
         ready_s = _until_ready(f"http://{HOST}:{port}/readyz", service, folder / "service.log")
-        worker = _worker(service)
+        worker = worker_of(service, "Moovier")
+        if worker is None:
+            raise RuntimeError("BentoML runs no worker named Moovier")
         answers = {"predict": _ask(port, PREDICT, users)}
         answers["recommend"] = _ask(port, RECOMMEND, asking[0])
         one_model = worker.memory_info().rss / _MIB
@@ -330,15 +331,6 @@ def _until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> float
                 return time.monotonic() - started
         time.sleep(0.02)
     raise RuntimeError(f"it did not start:\n{log.read_text(errors='replace')[-2000:]}")
-
-
-def _worker(service: subprocess.Popen[bytes]) -> psutil.Process:
-    """The process that answers ``/predict``."""
-    for process in psutil.Process(service.pid).children(recursive=True):
-        words = process.cmdline()
-        if "--service-name" in words and words[words.index("--service-name") + 1] == "Moovier":
-            return process
-    raise RuntimeError("BentoML runs no worker named Moovier")
 
 
 def _ask(port: int, path: str, body: bytes) -> bytes:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
 START_S = 120.0
 
@@ -71,6 +72,20 @@ def end_group(process: subprocess.Popen[bytes], patience_s: float = 10.0) -> Non
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience_s)
+
+
+def worker_of(process: subprocess.Popen[bytes], name: str) -> psutil.Process | None:
+    """What runs the service ``name`` below a ``bentoml serve``; None while nothing does."""
+    try:
+        family = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return None
+    for one in family:
+        with contextlib.suppress(psutil.Error):
+            words = one.cmdline()
+            if "--service-name" in words and words[words.index("--service-name") + 1] == name:
+                return one
+    return None
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], folder: Path) -> None:

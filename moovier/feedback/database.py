@@ -82,6 +82,7 @@ class Database:
     @contextlib.contextmanager
     def reading(self, *, timeout_s: int = STATEMENT_TIMEOUT_S) -> Iterator[Connection]:
         """A connection whose statements all see one and the same state."""
+        self._check_there()
         with _as_unavailable(self._engine.url), self._engine.connect() as connection:
             if self.is_postgres:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -96,6 +97,7 @@ class Database:
 
         One writer of a person's feedback follows the other; SQLite has one writer altogether.
         """
+        self._check_there()
         with _as_unavailable(self._engine.url), self._engine.connect() as connection:
             connection = connection.execution_options(**{_WRITES: True})
             with connection.begin():
@@ -107,22 +109,17 @@ class Database:
                     )
                 yield connection
 
-    def ping(self) -> None:
-        """
-        Raises:
-            FeedbackUnavailable: the database does not answer.
-        """
-        # SQLite goes on writing to a file that somebody has deleted, and nobody would find it.
-        if not exists(self._engine.url.render_as_string(hide_password=False)):
-            raise FeedbackUnavailable(
-                f"the database of feedback {_shown(self._engine.url)} was deleted while it was in "
-                "use: start again"
-            )
-        with self.reading() as connection:
-            connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
-
     def close(self) -> None:
         self._engine.dispose()
+
+    def _check_there(self) -> None:
+        """SQLite goes on writing to a file that somebody has deleted, and nobody would find it."""
+        url = self._engine.url
+        if not exists(url.render_as_string(hide_password=False)):
+            raise FeedbackUnavailable(
+                f"the database of feedback {_shown(url)} was deleted while it was in use: "
+                "start again"
+            )
 
     def _version(self, connection: Connection | None = None) -> str | None:
         """The migration that the tables are at, None where there are none."""

@@ -153,13 +153,6 @@ class KeyStore:
             for row in rows
         )
 
-    def ping(self) -> None:
-        """
-        Raises:
-            FeedbackUnavailable: the database does not answer.
-        """
-        self._database.ping()
-
     def close(self) -> None:
         self._database.close()
 

@@ -251,13 +251,6 @@ class FeedbackStore:
             deleted_users=dict(users),
         )
 
-    def ping(self) -> None:
-        """
-        Raises:
-            FeedbackUnavailable: the database does not answer.
-        """
-        self._database.ping()
-
     def close(self) -> None:
         """Close the connections; the store cannot be relied on afterwards."""
         self._database.close()

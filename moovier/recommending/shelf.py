@@ -163,7 +163,7 @@ class Shelf:
         if found is not None:
             return found
         try:
-            version = self._version(name)
+            version = self.version(name)
         except UnknownModel:
             raise
         except RegistryError:
@@ -183,15 +183,6 @@ class Shelf:
                         self._others.popitem(last=False)
         return model
 
-    def version(self, name: str) -> Version:
-        """What the registry knows of the model called ``name``; not loaded for it.
-
-        Raises:
-            UnknownModel: there is none.
-            RegistryError: MLflow was never asked and cannot be now.
-        """
-        return self._version(name)
-
     def count(self) -> int:
         """Models in memory."""
         with self._lock:
@@ -202,8 +193,13 @@ class Shelf:
     def _kept_file(self) -> Path:
         return self._folder / "champion.json"
 
-    def _version(self, name: str) -> Version:
-        """What ``name`` meant at the last look, else what the registry says now."""
+    def version(self, name: str) -> Version:
+        """What ``name`` meant at the last look, else what the registry says now; not loaded for it.
+
+        Raises:
+            UnknownModel: there is none.
+            RegistryError: MLflow does not say.
+        """
         with self._lock:
             known = self._known.get(name)
         if known is not None:
@@ -252,8 +248,9 @@ class Shelf:
         ):
             try:
                 self.stars = self._in_memory(version) or self._fetch(version)
-            except BundleError as error:
-                self._broken_stars = _key(version)
+            except (BundleError, RegistryError) as error:
+                if isinstance(error, BundleError):
+                    self._broken_stars = _key(version)  # it will not get better by itself
                 logger.warning("stars stay as they are: %s", error)
 
     def _in_memory(self, version: Version) -> Loaded | None:

@@ -7,7 +7,6 @@ import contextlib
 import os
 import random
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,13 +19,12 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from moovier.settings import Settings
-from tests.servers import Server
+from tests.postgres import SERVER, own_database
+from tests.servers import Server, worker_of
 from tests.service.conftest import Service, own_settings, promote, published, running_service
 from tests.service.raw import Answer, Connection, request
-from tests.service.samples import worker_of
 from tests.toys import MOVIE_IDS
 
-POSTGRES = "postgresql://postgres@127.0.0.1:5432"
 RATINGS, CLIENTS = 1_000, 8
 #: What is killed, in turn; each at a moment of the seed's choice.
 KILLED = ("Moovier", "Trainer", "master", "Moovier")
@@ -38,18 +36,8 @@ pytestmark = pytest.mark.xdist_group("service")
 
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
-    try:
-        server = psycopg2.connect(f"{POSTGRES}/postgres", connect_timeout=3)
-    except psycopg2.OperationalError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(f"no Postgres at {POSTGRES}: {error}")
-    name = f"moovier_service_{uuid.uuid4().hex[:12]}"
-    server.autocommit = True
-    with contextlib.closing(server), server.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
-        yield f"{POSTGRES}/{name}"
-        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with own_database() as url:
+        yield url
 
 
 @pytest.fixture
@@ -171,7 +159,7 @@ class Killed:
             self._start()
         else:
             until = time.monotonic() + PATIENCE_S
-            while (worker := worker_of(self._service, name)) is None:
+            while (worker := worker_of(self._service.process, name)) is None:
                 assert time.monotonic() < until, f"no worker of {name}"
                 time.sleep(0.05)
             worker.kill()
@@ -288,7 +276,7 @@ async def _while_cut(address: str, url: str) -> Cut:
 
 def _terminate(url: str) -> None:
     """Cut every connection to the database."""
-    with contextlib.closing(psycopg2.connect(f"{POSTGRES}/postgres")) as server:
+    with contextlib.closing(psycopg2.connect(f"{SERVER}/postgres")) as server:
         server.autocommit = True
         with server.cursor() as cursor:
             cursor.execute(
@@ -298,7 +286,7 @@ def _terminate(url: str) -> None:
 
 
 def _let_in(url: str, whether: bool) -> None:
-    with contextlib.closing(psycopg2.connect(f"{POSTGRES}/postgres")) as server:
+    with contextlib.closing(psycopg2.connect(f"{SERVER}/postgres")) as server:
         server.autocommit = True
         with server.cursor() as cursor:
             name = url.rpartition("/")[2]

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from benchmarks import load
-from tests.servers import Server
+from tests.servers import Server, worker_of
 from tests.service.conftest import Service
 from tests.service.raw import request
-from tests.service.samples import sample_service, worker_of
+from tests.service.samples import sample_service
 
 REQUESTS = int(os.environ.get("MOOVIER_TEST_REQUESTS", "20000"))
 #: Until caches are full, threads are there and the allocator has what it will need.
@@ -39,7 +39,7 @@ def service(
 def test_memory_stays_flat(
     service: Service, record_property: Callable[[str, object], None]
 ) -> None:
-    process = worker_of(service, "Moovier")
+    process = worker_of(service.process, "Moovier")
     assert process is not None
     requests = mixed()
     ask(service, requests, WARM_UP)
@@ -51,7 +51,7 @@ def test_memory_stays_flat(
     grown = [round((size - before) / 2**20, 1) for size in sizes]
     record_property("rss_mb", round(before / 2**20))
     record_property("grown_mb", grown)
-    assert worker_of(service, "Moovier") == process
+    assert worker_of(service.process, "Moovier") == process
     assert min(grown[-2:]) < MOST_GROWTH_MB
 
 

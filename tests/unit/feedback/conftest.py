@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg2
 import pytest
 
 from moovier.feedback.store import FeedbackStore
-
-SERVER = "postgresql://postgres@127.0.0.1:5432"
+from tests.postgres import own_database
 
 
 class Clock:
@@ -27,18 +23,8 @@ class Clock:
 
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
-    try:
-        server = psycopg2.connect(f"{SERVER}/postgres", connect_timeout=3)
-    except psycopg2.OperationalError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(f"no Postgres at {SERVER}: {error}")
-    name = f"moovier_feedback_{uuid.uuid4().hex[:12]}"
-    server.autocommit = True
-    with contextlib.closing(server), server.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
-        yield f"{SERVER}/{name}"
-        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with own_database() as url:
+        yield url
 
 
 @pytest.fixture

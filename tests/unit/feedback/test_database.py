@@ -239,7 +239,7 @@ def test_lost_connections_are_made_again(postgres_url: str) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-    store.ping()
+    store.of_user(1)
     assert store.add(1, [NewRating(2, 1, 1)]).stored == 1
     store.close()
 
@@ -316,10 +316,10 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
 
 def test_a_database_deleted_under_the_service_is_noticed(sqlite_url: str) -> None:
     store = FeedbackStore.open(sqlite_url)
-    store.ping()
+    store.of_user(1)
     Path(sqlite_url.removeprefix("sqlite:///")).unlink()
     with pytest.raises(FeedbackUnavailable, match="deleted"):
-        store.ping()
+        store.of_user(1)
     store.close()
 
 

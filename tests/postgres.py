@@ -1,0 +1,32 @@
+"""A database of a test's own, on the Postgres of the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+
+import psycopg2
+import pytest
+
+SERVER = "postgresql://postgres@127.0.0.1:5432"
+
+
+@contextlib.contextmanager
+def own_database() -> Iterator[str]:
+    """URL of an empty database, dropped afterwards; skips where there is no Postgres, but in CI."""
+    try:
+        server = psycopg2.connect(f"{SERVER}/postgres", connect_timeout=3)
+    except psycopg2.OperationalError as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(f"no Postgres at {SERVER}: {error}")
+    name = f"moovier_test_{uuid.uuid4().hex[:12]}"
+    server.autocommit = True
+    with contextlib.closing(server), server.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+        try:
+            yield f"{SERVER}/{name}"
+        finally:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
