@@ -29,6 +29,7 @@ from moovier.registry.version import (
 BUNDLE = "bundle"
 KERAS_MODEL = "data/model.keras"
 _PAGE = 1000
+_LONGEST_TAG = 5000
 _ROLLBACK, _ROLLING_BACK = "rollback", "rolling back"
 #: A display name. What does not match cannot be one and is never sent anywhere.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")
@@ -214,8 +215,31 @@ class Registry:
                 "name": self.model_name,
                 "version": str(version.number),
                 "key": key,
-                "value": value[:5000],
+                "value": value[:_LONGEST_TAG],
             },
+        )
+
+    def model_tags(self) -> dict[str, str]:
+        """Tags of the registered model itself; empty where there is none yet."""
+        try:
+            answer = self._rest.get("/registered-models/get", name=self.model_name)
+        except NotThere:
+            return {}
+        tags = answer.get("registered_model", {}).get("tags", [])
+        return {tag["key"]: tag.get("value", "") for tag in tags}
+
+    def set_model_tag(self, key: str, value: str) -> None:
+        """Set one tag of the registered model; a tag holds up to 5,000 characters.
+
+        Raises:
+            RegistryError: the value is too long, or there is no such model yet.
+        """
+        if len(value) > _LONGEST_TAG:
+            raise RegistryError(f"a tag holds {_LONGEST_TAG} characters; {key} has {len(value)}")
+        self._rest.send(
+            "POST",
+            "/registered-models/set-tag",
+            {"name": self.model_name, "key": key, "value": value},
         )
 
     def describe(self, version: Version, text: str) -> None:

@@ -301,3 +301,16 @@ def test_a_password_in_the_address_is_never_shown() -> None:
         registry.ping()
     assert "secret" not in str(caught.value)
     assert "ann" not in registry.address
+
+
+def test_the_model_itself_has_tags(registry: Registry, publish: Publish) -> None:
+    assert registry.model_tags() == {}
+    with pytest.raises(RegistryError):
+        registry.set_model_tag("monitoring", "{}")
+    publish(A)
+    registry.set_model_tag("monitoring", '{"alarm": true}')
+    registry.set_model_tag("other", "x")
+    registry.set_model_tag("monitoring", '{"alarm": false}')
+    assert registry.model_tags() == {"monitoring": '{"alarm": false}', "other": "x"}
+    with pytest.raises(RegistryError, match="5000"):
+        registry.set_model_tag("other", "x" * 5001)
