@@ -126,6 +126,13 @@ class Shelf:
             raise RegistryUnavailable(self.trouble or "MLflow was not asked yet")
         return list(self._names)
 
+    def versions(self) -> list[Version]:
+        """The versions that the registry had at the last look that went well, newest first; none
+        where there never was one. Never waits for MLflow."""
+        with self._lock:
+            known = {version.number: version for version in self._known.values()}
+        return [known[number] for number in sorted(known, reverse=True)]
+
     def loaded(self, name: str | None) -> Loaded | None:
         """The model called ``name``, None for the default one, if it is in memory; never waits."""
         champion = self.champion
