@@ -57,15 +57,19 @@ class ModelFacts(BaseModel):
     run_url: str | None
 
 
+class Beside(BaseModel):
+    champion: float
+    rival: float
+
+
 class Comparison(BaseModel):
-    """The figures that two versions both have, by name: champion's and rival's. ``role``: which
-    alias the rival has."""
+    """The figures that two versions both have, by name. ``role``: which alias the rival has."""
 
     champion: int
     rival: int
     role: str
     comparable: bool = Field(description="Whether both were measured on one hold-out.")
-    figures: dict[str, tuple[float, float]]
+    figures: dict[str, Beside]
 
 
 class Retraining(BaseModel):
@@ -201,7 +205,11 @@ def compared(versions: list[Version]) -> Comparison | None:
                 rival=rival.number,
                 role=role,
                 comparable=_comparable(champion, rival),
-                figures={name: (ours[name], theirs[name]) for name in ours if name in theirs},
+                figures={
+                    name: Beside(champion=ours[name], rival=theirs[name])
+                    for name in ours
+                    if name in theirs
+                },
             )
     return None
 

@@ -20,7 +20,7 @@ const PAUSE_MS = 900;
 export function Stars({ title, value, onRate, onRemove, size = "small", worded = false }: Props) {
   const [shown, setShown] = useState<number | null>(null);
   const [hovered, setHovered] = useState<number | null>(null);
-  const timer = useRef<number>();
+  const timer = useRef<number | undefined>(undefined);
   const now = hovered ?? shown ?? value ?? 0;
 
   useEffect(() => () => clearTimeout(timer.current), []);
