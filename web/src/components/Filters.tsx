@@ -11,52 +11,52 @@ interface Props {
   onChange: (narrowed: Narrowed) => void;
 }
 
-export function Filters({ narrowed, onChange }: Props) {
-  const choices = useChoices();
+export function GenreFilter({ narrowed, onChange }: Props) {
   const toggled = (genre: string) =>
     narrowed.genres.includes(genre)
       ? narrowed.genres.filter((one) => one !== genre)
       : [...narrowed.genres, genre];
-  const wrongWay =
-    narrowed.yearFrom !== null && narrowed.yearTo !== null && narrowed.yearFrom > narrowed.yearTo;
   return (
-    <div class="filters" role="group" aria-label={texts.filters.label}>
-      <div class="filter-genres" role="group" aria-label={texts.filters.genres}>
-        {choices.genres.map((genre) => (
-          <button
-            key={genre}
-            type="button"
-            class="chip"
-            aria-pressed={narrowed.genres.includes(genre)}
-            onClick={() => onChange({ ...narrowed, genres: toggled(genre) })}
-          >
-            {genreName(genre)}
-          </button>
-        ))}
-      </div>
-      <div class="filter-years" role="group" aria-label={texts.filters.years}>
-        <YearField
-          label={texts.filters.from}
-          example={choices.yearFrom}
-          value={narrowed.yearFrom}
-          onChange={(yearFrom) => onChange({ ...narrowed, yearFrom })}
-        />
-        <YearField
-          label={texts.filters.to}
-          example={choices.yearTo}
-          value={narrowed.yearTo}
-          onChange={(yearTo) => onChange({ ...narrowed, yearTo })}
-        />
+    <div class="filter-genres" role="group" aria-label={texts.filters.genres}>
+      {useChoices().genres.map((genre) => (
         <button
+          key={genre}
           type="button"
-          class="button button-quiet"
-          disabled={!isNarrow(narrowed)}
-          onClick={() => onChange(EVERYTHING)}
+          class="chip"
+          aria-pressed={narrowed.genres.includes(genre)}
+          onClick={() => onChange({ ...narrowed, genres: toggled(genre) })}
         >
-          {texts.filters.clear}
+          {genreName(genre)}
         </button>
-        {wrongWay && <p class="filter-wrong" role="alert">{texts.filters.wrongWay}</p>}
-      </div>
+      ))}
+    </div>
+  );
+}
+
+export function YearFilter({ narrowed, onChange }: Props) {
+  const choices = useChoices();
+  return (
+    <div class="filter-years" role="group" aria-label={texts.filters.years}>
+      <button
+        type="button"
+        class="button button-quiet"
+        disabled={!isNarrow(narrowed)}
+        onClick={() => onChange(EVERYTHING)}
+      >
+        {texts.filters.clear}
+      </button>
+      <YearField
+        label={texts.filters.from}
+        example={choices.yearFrom}
+        value={narrowed.yearFrom}
+        onChange={(yearFrom) => onChange({ ...narrowed, yearFrom })}
+      />
+      <YearField
+        label={texts.filters.to}
+        example={choices.yearTo}
+        value={narrowed.yearTo}
+        onChange={(yearTo) => onChange({ ...narrowed, yearTo })}
+      />
     </div>
   );
 }

@@ -15,13 +15,13 @@ interface Props {
 /** Its title stands beside it in every place, so that it is decoration to a screen reader. */
 export function Poster({ film, width = 342, eager = false }: Props) {
   const [broken, setBroken] = useState(false);
-  const { palette } = lookOf(film);
+  const { palette, genre } = lookOf(film);
   const style = { "--ground": palette[0], "--ink": palette[3], "--title": `${titleSize(film.title)}cqi` };
   return (
     <div class="poster" aria-hidden="true" style={style}>
       <Art film={film} />
       <span class="poster-top">
-        <span>{film.genres[0] ? genreName(film.genres[0]) : ""}</span>
+        <span>{genre ? genreName(genre) : ""}</span>
         <span>{film.year}</span>
       </span>
       <span class="poster-title">{film.title}</span>
@@ -44,20 +44,20 @@ export function Poster({ film, width = 342, eager = false }: Props) {
 function Art({ film }: { film: Film }) {
   // Drawn once: the same element again is skipped.
   return useMemo(() => {
-    const { motif, palette } = lookOf(film);
+    const { motif, palette: [ground, first, second] } = lookOf(film);
     return (
       <svg viewBox="0 0 200 300" preserveAspectRatio="xMidYMid slice">
-        <g transform="translate(0 18)">
-          {MOTIFS[motif](chance(film.id + 7), palette[1], palette[2])}
-        </g>
+        <g transform="translate(0 24)">{MOTIFS[motif](chance(film.id + 7), first, second)}</g>
+        <path d="M0 0H200V24H0ZM0 212H200V300H0Z" fill={ground} />
       </svg>
     );
   }, [film.id]);
 }
 
-/** In hundredths of the poster's width: the longest word fits a line, and all of it five lines. */
+/** In hundredths of the poster's width: the longest word fits a line, and all of it the room that is
+ * left below the drawing. */
 function titleSize(title: string): number {
   const longest = Math.max(...title.split(/[\s-]+/).map((word) => word.length), 1);
-  const size = Math.min(16.5, 84 / (longest * 0.68), Math.sqrt(5600 / title.length));
-  return Math.round(Math.max(size, 6.5) * 10) / 10;
+  const size = Math.min(16, 84 / (longest * 0.68), Math.sqrt(4700 / title.length));
+  return Math.round(Math.max(size, 6) * 10) / 10;
 }

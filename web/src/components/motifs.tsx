@@ -1,4 +1,4 @@
-/** Drawings for posters, in a field of 200 by 300; the lower third is the title's. */
+/** Drawings for posters, in a field of 200 by 190; what lies outside is covered. */
 import type { JSX } from "preact";
 import type { Motif } from "./palettes";
 

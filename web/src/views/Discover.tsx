@@ -1,7 +1,7 @@
 /** The first page: search, rate, and a wall of what to watch. */
 import { useLocation } from "preact-iso";
 import { useEffect, useRef } from "preact/hooks";
-import { Filters } from "../components/Filters";
+import { GenreFilter, YearFilter } from "../components/Filters";
 import { Search } from "../components/Search";
 import { TasteBar } from "../components/TasteBar";
 import { Wall } from "../components/Wall";
@@ -29,7 +29,7 @@ export function Discover() {
   const change = (to: Narrowed) => route(toAddress(to), true);
   return (
     <>
-      <section class="hero">
+      <section class="hero" data-known={mine || undefined}>
         <h1 tabIndex={-1}>{texts.arrive.heading}</h1>
         <p class="lead">{mine ? texts.arrive.leadKnown : texts.arrive.lead}</p>
         <Search />
@@ -39,8 +39,10 @@ export function Discover() {
         <div class="section-head">
           <h2 id="wall-heading">{mine ? texts.wall.forYou : texts.wall.popular}</h2>
           <p class="faint">{mine ? texts.wall.forYouLead : texts.wall.popularLead}</p>
+          <YearFilter narrowed={narrowed} onChange={change} />
         </div>
-        <Filters narrowed={narrowed} onChange={change} />
+        <GenreFilter narrowed={narrowed} onChange={change} />
+        {wrongWay && <p class="warning" role="alert">{texts.filters.wrongWay}</p>}
         <Wall
           list={list}
           label={mine ? texts.wall.forYou : texts.wall.popular}
