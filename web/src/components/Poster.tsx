@@ -16,7 +16,8 @@ interface Props {
 export function Poster({ film, width = 342, eager = false }: Props) {
   const [broken, setBroken] = useState(false);
   const { palette, genre } = lookOf(film);
-  const style = { "--ground": palette[0], "--ink": palette[3], "--title": `${titleSize(film.title)}cqi` };
+  const title = short(film.title);
+  const style = { "--ground": palette[0], "--ink": palette[3], "--title": `${titleSize(title)}cqi` };
   return (
     <div class="poster" aria-hidden="true" style={style}>
       <Art film={film} />
@@ -24,7 +25,7 @@ export function Poster({ film, width = 342, eager = false }: Props) {
         <span>{genre ? genreName(genre) : ""}</span>
         <span>{film.year}</span>
       </span>
-      <span class="poster-title">{film.title}</span>
+      <span class="poster-title">{title}</span>
       {film.poster && !broken && (
         <img
           src={posterUrl(film.poster, width)}
@@ -54,10 +55,38 @@ function Art({ film }: { film: Film }) {
   }, [film.id]);
 }
 
-/** In hundredths of the poster's width: the longest word fits a line, and all of it the room that is
- * left below the drawing. */
+/** Rooms, sizes and lengths are hundredths of the poster's width. */
+const MOST = 16;
+const LEAST = 6;
+const WIDE = 88;
+const HIGH = 37;
+/** Of a bold condensed letter, to its size; of a line. */
+const LETTER = 0.58;
+const LINE = 1.05;
+
+/** The greatest size at which the title fits below the drawing. */
 function titleSize(title: string): number {
-  const longest = Math.max(...title.split(/[\s-]+/).map((word) => word.length), 1);
-  const size = Math.min(16, 84 / (longest * 0.68), Math.sqrt(4700 / title.length));
-  return Math.round(Math.max(size, 6) * 10) / 10;
+  const words = title.split(" ");
+  for (let size = MOST; size > LEAST; size -= 0.5) {
+    const letters = WIDE / (size * LETTER);
+    const longest = Math.max(...words.map((word) => word.length));
+    if (longest <= letters && linesOf(words, letters) * size * LINE <= HIGH) return size;
+  }
+  return LEAST;
 }
+
+function linesOf(words: string[], letters: number): number {
+  let lines = 1;
+  let used = -1;
+  for (const word of words) {
+    used += word.length + 1;
+    if (used > letters) {
+      lines += 1;
+      used = word.length;
+    }
+  }
+  return lines;
+}
+
+/** Without the other title that MovieLens adds in brackets. */
+const short = (title: string): string => title.replace(/ \([^)]*\)$/, "");

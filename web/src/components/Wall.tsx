@@ -12,7 +12,8 @@ interface Props {
   label: string;
   /** Whether it reaches the lower end of the page, and so may grow by itself. */
   endless?: boolean;
-  empty?: string;
+  /** Whether its films come with reasons, which need room. */
+  reasons?: boolean;
   onClear?: (() => void) | undefined;
 }
 
@@ -21,7 +22,7 @@ interface Props {
 const BY_ITSELF = 4;
 const SKELETONS = 12;
 
-export function Wall({ list, label, endless = false, empty, onClear }: Props) {
+export function Wall({ list, label, endless = false, reasons = false, onClear }: Props) {
   const films = list.items.value;
   const state = list.state.value;
   const trouble = list.trouble.value;
@@ -30,7 +31,7 @@ export function Wall({ list, label, endless = false, empty, onClear }: Props) {
   const waiting = visible === null && !trouble;
   return (
     <div class="wall" aria-busy={state !== "idle"}>
-      <ul class="grid" ref={grid} aria-label={label} data-fresh={state === "fresh" || undefined}>
+      <ul class="grid" ref={grid} aria-label={label} data-fresh={state === "fresh" || undefined} data-plain={!reasons || undefined}>
         {visible?.map((film, index) => (
           <li key={film.id}>
             <Card film={film} eager={index < 6} />
@@ -40,13 +41,13 @@ export function Wall({ list, label, endless = false, empty, onClear }: Props) {
       </ul>
       {trouble && <Failure trouble={trouble} onRetry={() => void list.retry()} />}
       {visible && !trouble && (
-        <WallEnd list={list} shown={visible.length} endless={endless} empty={empty} onClear={onClear} />
+        <WallEnd list={list} shown={visible.length} endless={endless} onClear={onClear} />
       )}
     </div>
   );
 }
 
-function WallEnd({ list, shown, endless, empty, onClear }: Omit<Props, "label"> & { shown: number }) {
+function WallEnd({ list, shown, endless, onClear }: Omit<Props, "label" | "reasons"> & { shown: number }) {
   const place = useRef<HTMLDivElement>(null);
   const left = useRef(BY_ITSELF);
   const done = list.done.value;
@@ -68,7 +69,7 @@ function WallEnd({ list, shown, endless, empty, onClear }: Omit<Props, "label"> 
   if (done && !shown) {
     return (
       <div class="notice">
-        <p class="notice-heading">{empty ?? texts.wall.empty}</p>
+        <p class="notice-heading">{texts.wall.empty}</p>
         {onClear && (
           <>
             <p>{texts.wall.emptyHint}</p>

@@ -78,8 +78,8 @@ export const MOTIFS: Record<Motif, Draw> = {
     <>
       {range(4).flatMap((row) =>
         range(4).map((column) => {
-          const radius = between(random, 7, 27);
-          return <circle key={`${row}-${column}`} cx={26 + column * 50} cy={30 + row * 48} r={radius} fill={random() < 0.5 ? first : second} />;
+          const radius = between(random, 7, 22);
+          return <circle key={`${row}-${column}`} cx={25 + column * 50} cy={24 + row * 46} r={radius} fill={random() < 0.5 ? first : second} />;
         }),
       )}
     </>
@@ -150,13 +150,13 @@ export const MOTIFS: Record<Motif, Draw> = {
   ),
   blocks: (random, first, second) => (
     <>
-      {range(16).map((i) => {
-        const [left, top] = [(i % 4) * 50, Math.floor(i / 4) * 50];
+      {range(20).map((i) => {
+        const [left, top] = [(i % 5) * 40, Math.floor(i / 5) * 40 + 6];
         const colour = random() < 0.5 ? first : second;
         const kind = Math.floor(random() * 4);
-        if (kind === 0) return <circle key={i} cx={left + 25} cy={top + 25} r="20" fill={colour} />;
-        if (kind === 1) return <path key={i} d={`M${left} ${top} h50 a50 50 0 0 1 -50 50Z`} fill={colour} />;
-        if (kind === 2) return <path key={i} d={`M${left + 50} ${top + 50} h-50 a50 50 0 0 1 50 -50Z`} fill={colour} />;
+        if (kind === 0) return <circle key={i} cx={left + 20} cy={top + 20} r="16" fill={colour} />;
+        if (kind === 1) return <path key={i} d={`M${left} ${top} h40 a40 40 0 0 1 -40 40Z`} fill={colour} />;
+        if (kind === 2) return <path key={i} d={`M${left + 40} ${top + 40} h-40 a40 40 0 0 1 40 -40Z`} fill={colour} />;
         return null;
       })}
     </>
@@ -182,13 +182,15 @@ export const MOTIFS: Record<Motif, Draw> = {
     );
   },
   mountains: (random, first, second) => {
-    const peaks = [between(random, 40, 80), between(random, 120, 165)];
+    const [near, far] = [between(random, 40, 80), between(random, 120, 165)];
+    // Snow down to 26 below the top, along both slopes.
+    const [left, right] = [near - (26 * (near + 20)) / 126, near + (26 * (150 - near)) / 126];
     return (
       <>
         <circle cx={between(random, 60, 140)} cy="62" r="32" fill={first} />
-        <path d={`M-20 204 L${peaks[0]} 78 L150 204Z`} fill={second} />
-        <path d={`M60 204 L${peaks[1]} 104 L240 204Z`} fill={second} fill-opacity="0.72" />
-        <path d={`M${peaks[0]} 78 l-16 22 l12 -4 l8 9 l9 -7Z`} fill={first} />
+        <path d={`M-20 204 L${near} 78 L150 204Z`} fill={second} />
+        <path d={`M60 204 L${far} 104 L240 204Z`} fill={second} fill-opacity="0.72" />
+        <path d={`M${near} 78 L${left} 104 L${near - 3} 97 L${near + 5} 106 L${right} 104Z`} fill={first} />
         <path d="M0 190 Q60 172 110 188 T200 180 V204 H0Z" fill={first} fill-opacity="0.9" />
       </>
     );

@@ -47,6 +47,7 @@ export function Discover() {
           list={list}
           label={mine ? texts.wall.forYou : texts.wall.popular}
           endless
+          reasons={mine}
           onClear={isNarrow(narrowed) ? () => change(EVERYTHING) : undefined}
         />
       </section>
