@@ -65,7 +65,7 @@ def test_offline_and_back(browser: Browser, service: Service) -> None:
         page.context.set_offline(False)
         after = visit.changed(before)
         assert before[0] not in after
-        page.wait_for_function("localStorage.getItem('moovier.outbox') === null")
+        page.wait_for_function("() => localStorage.getItem('moovier.outbox') === null")
         person = visit.kept()["anonymousId"]
         stored = api.get("/ratings", params={"user_id": person}).json()["ratings"]
         assert [one["movie_id"] for one in stored] == [before[0]]
