@@ -16,11 +16,20 @@ RUN pip install uv==0.13.9 \
 WORKDIR /opt/moovier
 COPY pyproject.toml requirements.lock README.md LICENSE ./
 
+# The web page's files; nothing of Node.js is in the images that run.
+FROM node:20-bookworm-slim AS page
+WORKDIR /web
+COPY web/package.json web/package-lock.json web/.npmrc ./
+RUN npm ci
+COPY web ./
+RUN npm run build
+
 FROM base AS serving
 # The dependencies first: they change less often than the code.
 RUN uv pip install --constraint requirements.lock --requirements pyproject.toml --extra serve
 COPY moovier moovier
 COPY bentos bentos
+COPY --from=page /web/dist web/dist
 RUN uv pip install --no-deps .
 USER moovier
 ENV MOOVIER_HOME=/var/lib/moovier MOOVIER_PROJECT=/opt/moovier

@@ -8,8 +8,7 @@ PAGE := web/dist/.built
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test lint format web openapi screenshots bench-train bench-serve bench-lists bench-quality \
-	bench-page
+.PHONY: help up down reset test lint format web openapi screenshots bench-train bench-serve bench-lists bench-quality bench-page
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

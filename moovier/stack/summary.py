@@ -20,6 +20,10 @@ def show(running: Running, console: Console) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
+    if (settings.project / "web" / "dist" / "index.html").is_file():
+        table.add_row("Web page", f"{service}/  (behind the scenes: {service}/behind)")
+    else:
+        table.add_row("Web page", "not built: install Node.js 20 with npm, then `make web`")
     table.add_row("Service", f"{service}  (its API: {service}/docs)")
     table.add_row("Airflow", airflow_url(settings))
     table.add_row("", f"user {AIRFLOW_USER}, password {escape(running.airflow_password)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,10 +13,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def make(*arguments: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
+def make(
+    *arguments: str, home: Path | None = None, path: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     bare = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     if home is not None:
         bare["MOOVIER_HOME"] = str(home)
+    if path is not None:
+        bare["PATH"] = str(path)
     return subprocess.run(
         ["make", "--no-print-directory", *arguments],
         cwd=ROOT,
@@ -67,3 +72,23 @@ def test_reset_asks_unless_forced(tmp_path: Path, force: str, kept: bool) -> Non
     assert home.exists() is kept
     assert (done.returncode != 0) is kept
     assert str(home) in done.stdout
+
+
+def test_up_goes_on_without_npm_and_with_one_that_fails(tmp_path: Path) -> None:
+    """The step before the start: it says in a line what is missing, and is no error."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("make", "sh", "find", "touch"):
+        found = shutil.which(name)
+        assert found is not None
+        (tools / name).symlink_to(found)
+    without = make("page", path=tools)
+    assert without.returncode == 0
+    assert "npm not found: starting without the web page" in without.stdout
+    npm = tools / "npm"
+    npm.write_text("#!/bin/sh\nexit 1\n")
+    npm.chmod(0o755)
+    failing = make("page", f"PAGE={tmp_path / 'built'}", path=tools)
+    assert failing.returncode == 0
+    assert "could not be built: starting without it" in failing.stderr
+    assert not (tmp_path / "built").exists()

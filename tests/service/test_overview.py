@@ -1,0 +1,131 @@
+"""What `/overview` makes of the registry's versions and tags."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bentos.overview import ModelTags, compared, last_retraining, looked_over, monitored
+from moovier.errors import RegistryUnavailable
+from moovier.recommending.shelf import Shelf
+from moovier.registry.client import Registry
+from moovier.registry.version import Version
+from moovier.settings import Settings
+from tests.servers import Server, free_port
+from tests.service.conftest import promote, published
+
+
+def version(
+    number: int, *aliases: str, metrics: dict[str, float] | None = None, **tags: str
+) -> Any:
+    return Version(
+        number=number,
+        name=f"moovier_ease_{number}_trained_0",
+        family="ease",
+        run_id=f"run{number}",
+        aliases=aliases,
+        tags={"hold_out": "a", **tags},
+        created_at=datetime(2026, 1, number, tzinfo=UTC),
+        parent=None,
+        metrics=metrics or {},
+        status="READY",
+    )
+
+
+def test_the_champion_stands_beside_its_challenger() -> None:
+    champion = version(1, "champion", metrics={"ndcg_at_10": 0.2, "hit_at_10": 0.5})
+    challenger = version(3, "challenger", metrics={"ndcg_at_10": 0.1, "rmse": float("nan")})
+    previous = version(2, "previous", metrics={"ndcg_at_10": 0.3})
+    found = compared([challenger, previous, champion])
+    assert found is not None
+    assert (found.champion, found.rival, found.role, found.comparable) == (1, 3, "challenger", True)
+    assert {name: (one.champion, one.rival) for name, one in found.figures.items()} == {
+        "ndcg_at_10": (0.2, 0.1)
+    }
+
+
+def test_without_a_challenger_it_stands_beside_the_one_before() -> None:
+    found = compared([version(2, "champion"), version(1, "previous", hold_out="b")])
+    assert found is not None
+    assert (found.role, found.comparable) == ("previous", False)
+
+
+@pytest.mark.parametrize(
+    "versions", [[], [version(1)], [version(1, "champion")], [version(1, "champion", "challenger")]]
+)
+def test_nothing_to_compare(versions: list[Version]) -> None:
+    assert compared(versions) is None
+
+
+def test_the_last_retraining_is_that_of_the_newest_candidate() -> None:
+    versions = [
+        version(5, retraining="fine-tune-x"),  # by hand, no candidate of any retraining
+        version(4, candidate="ease-3", retraining="b", gate="kept"),
+        version(3, candidate="emb-25", retraining="b", gate="promoted"),
+        version(2, candidate="emb-25", retraining="a", gate="promoted"),
+    ]
+    found = last_retraining(versions)
+    assert found is not None
+    assert (found.key, found.at.day, found.promoted, len(found.models)) == ("b", 4, True, 2)
+    assert last_retraining([version(5)]) is None
+
+
+@pytest.mark.parametrize("text", [None, "", "no JSON", "[]", '{"alarm": {}}'])
+def test_a_tag_that_says_nothing_is_no_monitoring(text: str | None) -> None:
+    assert monitored(text, "http://mlflow") is None
+
+
+def test_what_monitoring_found() -> None:
+    text = json.dumps({"at": "2026-01-02T00:00:00Z", "run_id": "r1", "figures": {"psi": 0.1}})
+    found = monitored(text, "http://mlflow")
+    assert found is not None
+    assert (found.run_url, found.alarm, found.figures) == (
+        "http://mlflow/#/runs/r1",
+        False,
+        {"psi": 0.1},
+    )
+
+
+def test_tags_are_remembered_while_mlflow_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry("http://127.0.0.1:9")
+    tags = ModelTags(registry)
+    monkeypatch.setattr("bentos.overview._FRESH_S", -1)
+    monkeypatch.setattr(registry, "model_tags", lambda: {"monitoring": "x"})
+    assert tags.read(ask=False) == {}
+    assert tags.read(ask=True) == {"monitoring": "x"}
+
+    def away() -> dict[str, str]:
+        raise RegistryUnavailable("away")
+
+    monkeypatch.setattr(registry, "model_tags", away)
+    assert tags.read(ask=True) == {"monitoring": "x"}
+
+
+def test_a_restart_without_mlflow_tells_what_is_on_the_disk(
+    mlflow: Server, settings: Settings, tmp_path: Path
+) -> None:
+    promote(settings, published(settings, tmp_path))
+    registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
+    shelf = Shelf(registry, tmp_path / "bundles", capacity=1)
+    shelf.refresh()
+    before = looked_over(shelf, ModelTags(registry), settings)
+    assert [one.aliases for one in before.models] == [["champion"]]
+    assert before.models[0].synthetic is True
+    assert before.links.mlflow == settings.mlflow_tracking_uri
+
+    away = Registry(f"http://127.0.0.1:{free_port()}", settings.registered_model, timeout_s=1)
+    again = Shelf(away, tmp_path / "bundles", capacity=1)
+    again.restore()
+    again.refresh()
+    public = settings.model_copy(update={"mlflow_public_url": "https://ml.example/"})
+    after = looked_over(again, ModelTags(away), public)
+    assert after.trouble
+    assert (after.serving, after.serving_version) == (before.serving, before.serving_version)
+    assert after.data == before.data
+    assert [(one.name, one.synthetic, one.loaded) for one in after.models] == [
+        (before.serving, True, True)
+    ]
+    assert after.links.mlflow == "https://ml.example"
