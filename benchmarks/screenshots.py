@@ -25,7 +25,9 @@ _FILMS = (
     ("princess br", "The Princess Bride", 4.0),
     ("spirited", "Spirited Away", 5.0),
 )
-QUALITY, MOST_BYTES = 82, 200_000
+QUALITY, MOST_BYTES = 80, 200_000
+#: Of the page for engineers: down to the comparison of champion and challenger.
+UPPER_PART = 1370
 
 
 def take(browser: Browser, service: Service, size: tuple[int, int], colours: str) -> None:
@@ -59,6 +61,9 @@ def take(browser: Browser, service: Service, size: tuple[int, int], colours: str
         page.goto("/behind")
         page.get_by_role("table").first.wait_for()
         _keep(page, f"behind-{name}", whole=True)
+        if size == WIDE:
+            page.set_viewport_size({"width": WIDE[0], "height": UPPER_PART})
+            _keep(page, f"behind-upper-{name}")
 
 
 def _keep(page: Page, name: str, *, whole: bool = False) -> None:
@@ -86,7 +91,7 @@ def main() -> None:
         for size in (WIDE, NARROW):
             for colours in ("light", "dark"):
                 take(browser, service, size, colours)
-    for name, best in (("for-you-wide-dark", "page"), ("behind-wide-light", "behind-the-scenes")):
+    for name, best in (("for-you-wide-dark", "page"), ("behind-upper-wide-light", "behind-the-scenes")):
         picture = (ALL / f"{name}.jpg").read_bytes()
         if len(picture) > MOST_BYTES:
             raise SystemExit(f"{name}.jpg has {len(picture)} bytes, more than {MOST_BYTES}")

@@ -20,7 +20,7 @@ from tests.service.conftest import promote, published
 
 def version(
     number: int, *aliases: str, metrics: dict[str, float] | None = None, **tags: str
-) -> Any:
+) -> Version:
     return Version(
         number=number,
         name=f"moovier_ease_{number}_trained_0",

@@ -86,6 +86,7 @@ export const texts = {
     from: "From",
     to: "To",
     clear: "Clear filters",
+    clearShort: "Clear",
     wrongWay: "The first year is after the last.",
   },
   film: {
@@ -255,6 +256,10 @@ export const texts = {
     new_hit_at_10: "Hit rate@10, new people",
     new_coverage_at_10: "Coverage@10, new people",
     new_popularity_bias_at_10: "Popularity bias@10, new people",
+    fine_tuned_ndcg_at_10: "NDCG@10, fine-tuned",
+    retrained_ndcg_at_10: "NDCG@10, trained anew",
+    fine_tuned_mae: "MAE, fine-tuned",
+    retrained_mae: "MAE, trained anew",
     rmse: "RMSE (stars)",
     mae: "MAE (stars)",
   } as Record<string, string>,

@@ -2,13 +2,14 @@
 import type { Schemas } from "../api/client";
 import { texts } from "../texts";
 import { IN_STARS, figureName, shownFigure, sorted } from "./figures";
+import { Name } from "./Name";
 
 const words = texts.behind;
 const ROW = 46;
 const BAR = 14;
-const LEFT = 178;
+const LEFT = 236;
 const RIGHT = 62;
-const WIDTH = 640;
+const WIDTH = 690;
 
 interface Props {
   comparison: Schemas["Comparison"] | null;
@@ -37,8 +38,8 @@ function Compared({ comparison, models }: { comparison: Schemas["Comparison"]; m
     <>
       {!comparison.comparable && <p class="warning">{words.notComparable}</p>}
       <ul class="legend">
-        <li><span class="key key-champion" />{words.champion}: {nameOf(comparison.champion)}</li>
-        <li><span class="key key-rival" />{rivalRole}: {nameOf(comparison.rival)}</li>
+        <li><span class="key key-champion" />{words.champion}: <Name>{nameOf(comparison.champion)}</Name></li>
+        <li><span class="key key-rival" />{rivalRole}: <Name>{nameOf(comparison.rival)}</Name></li>
       </ul>
       <div class="compared">
         <Chart rows={shares} />

@@ -4,6 +4,7 @@ import type { Schemas } from "../api/client";
 import { texts } from "../texts";
 import type { Health } from "./health";
 import { shownFigure } from "./figures";
+import { Name } from "./Name";
 
 const words = texts.behind;
 
@@ -34,7 +35,7 @@ export function ServingPanel({ overview }: { overview: Schemas["Overview"] }) {
   const ndcg = models.find((model) => model.version === serving_version)?.metrics["ndcg_at_10"];
   return (
     <Panel heading={words.serving}>
-      <p class="big">{serving ?? words.nobody}</p>
+      <p class="big"><Name>{serving ?? words.nobody}</Name></p>
       <p class="faint">
         {[
           serving_version && words.version(serving_version),

@@ -40,10 +40,11 @@ export function YearFilter({ narrowed, onChange }: Props) {
       <button
         type="button"
         class="button button-quiet"
+        aria-label={texts.filters.clear}
         disabled={!isNarrow(narrowed)}
         onClick={() => onChange(EVERYTHING)}
       >
-        {texts.filters.clear}
+        {texts.filters.clearShort}
       </button>
       <YearField
         label={texts.filters.from}
