@@ -52,7 +52,7 @@ export function lookOf(film: Film): { motif: Motif; palette: Palette; genre: str
 
 /** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
 export function chance(seed: number): () => number {
-  let state = (seed * 2654435761) >>> 0;
+  let state = Math.imul(seed, 2654435761) >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(state ^ (state >>> 15), state | 1);
