@@ -144,9 +144,10 @@ def test_by_keyboard_alone(browser: Browser, service: Service) -> None:
         expect(visit.cards.first.get_by_role("heading").get_by_role("link")).to_be_focused()
 
 
-def test_nothing_jumps(browser: Browser, service: Service) -> None:
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["desk", "phone"])
+def test_nothing_jumps(browser: Browser, service: Service, size: tuple[int, int]) -> None:
     """Cumulative layout shift, by the browser's own count."""
-    with opened(browser, service.address) as page:
+    with opened(browser, service.address, size) as page:
         page.add_init_script(
             "window.shifts = []; new PerformanceObserver(l => l.getEntries().forEach("
             "e => e.hadRecentInput || shifts.push(e.value))).observe("

@@ -36,10 +36,13 @@ function MovieView({ id }: { id: number }) {
     <>
       <p class="back"><a href="/"><Back />{texts.film.back}</a></p>
       {trouble ? <Failure trouble={trouble} onRetry={again} /> : <Facts film={film} />}
-      <section aria-labelledby="similar-heading">
-        <div class="section-head"><h2 id="similar-heading">{texts.film.similar}</h2></div>
-        {!trouble && <Wall list={others} label={texts.film.similar} />}
-      </section>
+      {/* Not before what stands above it, which would push it down. */}
+      {film && (
+        <section aria-labelledby="similar-heading">
+          <div class="section-head"><h2 id="similar-heading">{texts.film.similar}</h2></div>
+          <Wall list={others} label={texts.film.similar} />
+        </section>
+      )}
     </>
   );
 }
