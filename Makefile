@@ -72,7 +72,7 @@ page:
 $(PAGE): web/package-lock.json web/package.json web/.npmrc web/index.html web/openapi.json web/vite.config.ts web/tsconfig.json $(shell find web/src -type f ! -name schema.d.ts 2>/dev/null)
 	@command -v npm >/dev/null || { echo "npm not found: install Node.js 20" >&2; exit 1; }
 	@echo "Building the web page"
-	@cd web && npm ci --silent && npm run --silent build -- --logLevel warn
+	@cd web && npm ci --loglevel error >/dev/null && npm run --silent build -- --logLevel warn >/dev/null
 	@touch $@
 
 # Made again when the lock or the project's own metadata change; until then it costs nothing.
