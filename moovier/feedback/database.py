@@ -92,7 +92,7 @@ class Database:
                 yield connection
 
     @contextlib.contextmanager
-    def writing(self, user_id: int | None = None) -> Iterator[Connection]:
+    def writing(self, *user_ids: int) -> Iterator[Connection]:
         """A connection whose changes are on the disk when this ends, all or none.
 
         One writer of a person's feedback follows the other; SQLite has one writer altogether.
@@ -101,12 +101,14 @@ class Database:
         with _as_unavailable(self._engine.url), self._engine.connect() as connection:
             connection = connection.execution_options(**{_WRITES: True})
             with connection.begin():
-                if self.is_postgres and user_id is not None:
-                    connection.execute(
-                        # Two people may share a lock: then one waits for the other, that is all.
-                        text("SELECT pg_advisory_xact_lock(:kind, :user)"),
-                        {"kind": _USER_LOCKS, "user": user_id % 2**31},
-                    )
+                # Two people may share a lock: then one waits for the other, that is all. Always in
+                # the same order: of two writers about the same people none waits for ever.
+                for lock in sorted({user_id % 2**31 for user_id in user_ids}):
+                    if self.is_postgres:
+                        connection.execute(
+                            text("SELECT pg_advisory_xact_lock(:kind, :user)"),
+                            {"kind": _USER_LOCKS, "user": lock},
+                        )
                 yield connection
 
     def close(self) -> None:
