@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,9 +22,10 @@ from bentos.access import TRAIN, Access, Limit, Limited, may
 from bentos.busy import Busy
 from bentos.computing import computed
 from bentos.lane import Pages
-from bentos.models import answering, plain
+from bentos.models import plain, turn_of
 from bentos.routes import KEYS, router
 from bentos.schemas import ModelName, NewRatings, Patience, TopK, Users, ValidationSplit
+from bentos.served import Served
 from moovier import __version__
 from moovier.errors import BadRequest
 from moovier.feedback.mirror import Mirror
@@ -113,12 +115,15 @@ def _add_routes(app: FastAPI) -> None:
     ) -> Response:
         if len(users) * top_k > MOST_MOVIES:
             raise BadRequest(f"users times top_k must be at most {MOST_MOVIES}; ask for less")
-        model = await answering(_shelf(request), model_name)
+        started = time.perf_counter()
+        turn = await turn_of(_shelf(request), model_name, users)
         # Scoring takes milliseconds, which others need not wait for.
         answers = await computed(
-            predicting.predicted, model, users, top_k, request.app.state.feedback
+            predicting.predicted, turn.model, users, top_k, request.app.state.feedback
         )
-        body, headers = await predicting.answer(model, answers, request.app.state.details)
+        body, headers = await predicting.answer(turn.model, answers, request.app.state.details)
+        if turn.experiment is not None:
+            metrics.answered_in_experiment(turn.arm, time.perf_counter() - started)
         return Response(body, media_type="application/json", headers=headers)
 
     @app.post(
@@ -172,6 +177,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.feedback = feedback = Mirror(settings.database)
     await asyncio.gather(run_in_threadpool(shelf.restore), run_in_threadpool(feedback.reload))
     app.state.shelf = shelf
+    app.state.served = served = Served(settings, shelf, feedback)
     stopping = asyncio.Event()
     poll = asyncio.create_task(_poll(shelf, feedback, app.state.details, settings, stopping))
     # What is in memory now stays: without this every full collection walks all of it, and the
@@ -185,6 +191,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         # A look that MLflow does not answer is not waited for.
         await asyncio.wait({poll}, timeout=_STOP_S)
         poll.cancel()
+        await run_in_threadpool(served.close)
         await app.state.details.close()
         app.state.access.close()
         feedback.close()
@@ -215,6 +222,10 @@ async def _poll(
                 reachable=shelf.trouble is None,
                 champion=0 if champion is None else champion.number,
                 loaded=shelf.count(),
+            )
+            metrics.experiment_state(
+                challenger=0 if shelf.trial is None else shelf.trial.challenger.number,
+                refused=shelf.trial_refused is not None,
             )
             metrics.feedback_state(reachable=feedback.trouble is None)
             metrics.tmdb_state(usable=details.usable)

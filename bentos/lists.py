@@ -62,17 +62,25 @@ def recommended(
     Raises:
         BadRequest: the filter or the cursor makes no sense.
     """
-    people = model.recommender.people
     shown = shown_before(asked.cursor)
-    exclude = np.concatenate([np.array(asked.exclude, dtype=np.int64), shown])
-    person = person_of(people, asked, feedback)
-    page = people.page(person, filter_of(asked), exclude=exclude, top_k=asked.top_k)
+    person, page = page_of(model, asked, feedback, shown)
     if person.row is None and len(person.history):
         metrics.count_fold_in(model.name)
     metrics.count_answers(model.name, *((1, 0) if len(person.history) else (0, 1)))
     stars = _stars(stars_model, asked, feedback, page) if len(person.history) else None
     nothing: tuple[float | None, ...] = (None,) * len(page.items)
     return Made(model, page, stars or nothing, _next(page, shown))
+
+
+def page_of(
+    model: Loaded, asked: schemas.Asked, feedback: Mirror, shown: Ints, *, reasons: bool = True
+) -> tuple[Person, Page]:
+    """Who asks, and their page without ``shown``; counted nowhere. Raises: as `recommended`."""
+    people = model.recommender.people
+    exclude = np.concatenate([np.array(asked.exclude, dtype=np.int64), shown])
+    person = person_of(people, asked, feedback)
+    wanted = filter_of(asked)
+    return person, people.page(person, wanted, exclude=exclude, top_k=asked.top_k, reasons=reasons)
 
 
 def filter_of(asked: schemas.Asked) -> Filter:

@@ -56,6 +56,38 @@ _champion = Gauge(
     multiprocess_mode="mostrecent",
 )
 _loaded = Gauge("moovier_loaded_models", "Models in memory.", multiprocess_mode="mostrecent")
+_recorded = Counter(
+    "moovier_lists_recorded_total",
+    "Lists noted down as they were served: stored, dropped (the database was away or slow), or "
+    "over_limit (more a second than are recorded).",
+    ["result"],
+)
+_arms = Histogram(
+    "moovier_arm_seconds",
+    "Time to answer a request of an experiment, by arm.",
+    ["arm"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+_shadows = Counter(
+    "moovier_shadow_lists_total",
+    "Lists that a challenger made in the shadow: made, dropped (it was busy), or failed.",
+    ["result"],
+)
+_overlap = Histogram(
+    "moovier_shadow_overlap",
+    "Share of a list's first ten movies that the shadow's list has among its own.",
+    buckets=tuple(share / 10 for share in range(11)),
+)
+_challenger = Gauge(
+    "moovier_experiment_challenger_version",
+    "Version number of the challenger of the experiment in force; 0 without one.",
+    multiprocess_mode="mostrecent",
+)
+_refused = Gauge(
+    "moovier_experiment_refused",
+    "1 while the registry names an experiment that cannot be put in force, else 0.",
+    multiprocess_mode="mostrecent",
+)
 
 
 @lru_cache(maxsize=1000)
@@ -144,6 +176,29 @@ def count_feedback(result: str, ratings: int) -> None:
     """``stored``, ``ignored`` or ``deleted``."""
     if ratings:
         _feedback.labels(result).inc(ratings)
+
+
+def count_recorded(result: str, lists: int) -> None:
+    """``stored``, ``dropped`` or ``over_limit``."""
+    _recorded.labels(result).inc(lists)
+
+
+def answered_in_experiment(arm: str, seconds: float) -> None:
+    """A request was answered whose arm an experiment drew."""
+    _arms.labels(arm).observe(seconds)
+
+
+def count_shadow(result: str, overlap: float | None = None) -> None:
+    """``made``, with its overlap where there is one, ``dropped`` or ``failed``."""
+    _shadows.labels(result).inc()
+    if overlap is not None:
+        _overlap.observe(overlap)
+
+
+def experiment_state(*, challenger: int, refused: bool) -> None:
+    """After each look at the registry."""
+    _challenger.set(challenger)
+    _refused.set(float(refused))
 
 
 def in_flight(change: int) -> None:

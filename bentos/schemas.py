@@ -151,6 +151,11 @@ class Asked(BaseModel):
         None, max_length=200, description="As in `/predict`; left out: the champion."
     )
 
+    @property
+    def people(self) -> tuple[int, ...]:
+        """User ids that the list is for: one, or none."""
+        return () if self.user_id is None else (self.user_id,)
+
 
 class Reason(BaseModel):
     """A movie that this person rated."""

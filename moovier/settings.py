@@ -11,7 +11,15 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    AliasChoices,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from moovier.errors import SettingsError
@@ -135,6 +143,12 @@ class Settings(BaseSettings):
         description="Database of feedback and keys, as an SQLAlchemy URL (Postgres in production); "
         "unset: SQLite in `home`.",
     )
+    recorded_lists_per_s: NonNegativeFloat = Field(
+        50.0,
+        description="Lists a second that each worker of the service records at most, for feedback "
+        "to be joined to what was shown; 0: none.",
+    )
+    keep_lists_days: PositiveFloat = Field(90.0, description="Days that recorded lists are kept.")
 
     @property
     def database(self) -> str:

@@ -119,6 +119,14 @@ class Mirror:
         """As :meth:`FeedbackStore.delete`; counted from the next :meth:`of` on."""
         return self._written(user_id, lambda store: store.delete(user_id, movie_id))
 
+    def store(self) -> FeedbackStore:
+        """The open store, for what needs no mirror.
+
+        Raises:
+            FeedbackUnavailable: the database does not answer.
+        """
+        return self._opened()
+
     def close(self) -> None:
         if self._store is not None:
             self._store.close()

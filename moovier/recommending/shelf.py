@@ -19,17 +19,21 @@ from pathlib import Path
 import orjson
 
 from moovier.errors import (
+    BadRequest,
     BundleError,
     MoovierError,
     RegistryError,
     RegistryUnavailable,
     UnknownModel,
 )
+from moovier.experiments.plan import TAG, Experiment
+from moovier.feedback.lists import CHAMPION_ARM, OTHER_ARM
 from moovier.models import bundle, popular
 from moovier.models.bundle import Bundle
 from moovier.recommending.recommender import Recommender
+from moovier.recommending.trial import Trial, Turn
 from moovier.registry.client import Registry
-from moovier.registry.version import CHAMPION, STARS, Version
+from moovier.registry.version import CHALLENGER, CHAMPION, STARS, Version
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +79,11 @@ class Shelf:
         #: Predicts the stars beside a movie; None where no rating model has that alias.
         self.stars: Loaded | None = None
         self._broken_stars: str | None = None
+        #: The experiment in force; None while there is none.
+        self.trial: Trial | None = None
+        #: Why the experiment that the registry names is not in force; None when it is or none is.
+        self.trial_refused: str | None = None
+        self._broken_challenger: tuple[str, str] | None = None
         #: Why a champion was refused; None when the one that the registry names is served.
         self.refused: str | None = None
         #: Why the last look at the registry failed; None when it went well.
@@ -88,6 +97,10 @@ class Shelf:
             self.champion = _load(self._folder / kept["folder"], kept["number"], kept["name"])
             if stars := kept.get("stars"):
                 self.stars = _load(self._folder / stars["folder"], stars["number"], stars["name"])
+            if trial := kept.get("trial"):
+                told = trial["challenger"]
+                challenger = _load(self._folder / told["folder"], told["number"], told["name"])
+                self.trial = Trial.of(Experiment.parse(trial["plan"]), self.champion, challenger)
         except FileNotFoundError:
             return
         except (OSError, KeyError, TypeError, ValueError, MoovierError) as error:
@@ -108,6 +121,7 @@ class Shelf:
                     self._unknown.clear()
                 self._follow_stars(self._known.get(STARS))
                 self._take_over(self._known.get(CHAMPION), versions)
+                self._follow_trial(self._known.get(CHALLENGER))
                 self.trouble = None
             except (MoovierError, OSError) as error:
                 if self.trouble is None:
@@ -136,6 +150,18 @@ class Shelf:
         with self._lock:
             version = self._known.get(name)
         return None if version is None else self._in_memory(version)
+
+    def turn(self, name: str | None, users: Sequence[int] = ()) -> Turn | None:
+        """As :meth:`loaded`; without a name the model whose turn it is with these people (user
+        ids). The challenger answers where all of them are its own, else the champion does."""
+        champion = self.champion
+        if name is not None or champion is None:
+            model = self.loaded(name)
+            return None if model is None else Turn(model, OTHER_ARM, None)
+        trial = self.trial
+        if trial is None or trial.champion is not champion:
+            return Turn(champion, CHAMPION_ARM, None)
+        return trial.turn(users)
 
     def default(self) -> Loaded:
         """The champion; before there is one, what is popular, if any model was registered.
@@ -175,9 +201,7 @@ class Shelf:
         with self._loading:  # two requests for one model download it once
             model = self._in_memory(version) or self._fetch(version)
             with self._lock:
-                if all(
-                    held is None or model.key != held.key for held in (self.champion, self.stars)
-                ):
+                if all(model.key != held.key for held in self._always()):
                     self._others[model.key] = model
                     while len(self._others) > self._capacity:
                         self._others.popitem(last=False)
@@ -186,8 +210,13 @@ class Shelf:
     def count(self) -> int:
         """Models in memory."""
         with self._lock:
-            held = {one.key for one in (self.champion, self.stars) if one is not None}
-            return len(held | set(self._others))
+            return len({one.key for one in self._always()} | set(self._others))
+
+    def _always(self) -> list[Loaded]:
+        """What is held whatever is asked for."""
+        trial = self.trial
+        held = (self.champion, self.stars, None if trial is None else trial.challenger)
+        return [one for one in held if one is not None]
 
     @property
     def _kept_file(self) -> Path:
@@ -253,9 +282,58 @@ class Shelf:
                     self._broken_stars = _key(version)  # it will not get better by itself
                 logger.warning("stars stay as they are: %s", error)
 
+    def _follow_trial(self, challenger: Version | None) -> None:
+        """Put the experiment that the challenger carries in force, or end the one that is.
+
+        One that cannot be read, or whose challenger is broken, is refused: the champion answers
+        everybody.
+        """
+        champion = self.champion
+        text = None if challenger is None else challenger.tags.get(TAG)
+        if champion is None or challenger is None or not text or _key(challenger) == champion.key:
+            self._set_trial(None, None)
+            return
+        before = f"{challenger.name} (version {challenger.number})"
+        try:
+            plan = Experiment.parse(text)
+            broken = self._broken_challenger
+            if broken is not None and broken[0] == _key(challenger):
+                raise BundleError(broken[1])
+            loaded = self._in_memory(challenger) or self._fetch(challenger)
+        except (BadRequest, BundleError) as error:
+            if isinstance(error, BundleError):
+                self._broken_challenger = (_key(challenger), str(error))
+            self._set_trial(None, f"{before}: {error}")
+        except RegistryError:
+            # It may be had at the next look; whoever answered before it does so no longer.
+            self._set_trial(None, None)
+            raise
+        else:
+            self._set_trial(Trial.of(plan, champion, loaded), None)
+
+    def _set_trial(self, trial: Trial | None, refused: str | None) -> None:
+        before, self.trial = self.trial, trial
+        if refused is not None and refused != self.trial_refused:
+            logger.error("refused the experiment on %s; the champion answers everybody", refused)
+        self.trial_refused = refused
+        if trial is not None and (before is None or before.key != trial.key):
+            logger.info(
+                "experiment %s: %s with %s (version %d), share %g",
+                trial.plan.id,
+                trial.plan.mode,
+                trial.challenger.name,
+                trial.challenger.number,
+                trial.plan.share,
+            )
+        elif trial is None and before is not None:
+            logger.info("experiment %s is over", before.plan.id)
+        champion = self._known.get(CHAMPION)
+        if champion is not None and self.refused is None:
+            self._keep(champion)
+
     def _in_memory(self, version: Version) -> Loaded | None:
-        for held in (self.champion, self.stars):
-            if held is not None and held.key == _key(version):
+        for held in self._always():
+            if held.key == _key(version):
                 return held
         with self._lock:
             found = self._others.get(_key(version))
@@ -281,6 +359,7 @@ class Shelf:
             "folder": _key(champion),
             "names": self._names,
             "stars": None if self.stars is None else self.stars.told(),
+            "trial": None if self.trial is None else self.trial.told(),
         }
         content = orjson.dumps(said)
         if self._kept_file.exists() and self._kept_file.read_bytes() == content:
