@@ -10,6 +10,7 @@ import sys
 import typer
 
 from moovier.cli.data import data_app
+from moovier.cli.experiment import experiment_app
 from moovier.cli.keys import keys_app
 from moovier.cli.models import promote, rollback, show
 from moovier.cli.recommend import recommend
@@ -33,6 +34,7 @@ app.command()(up)
 app.command()(down)
 app.add_typer(data_app, name="data")
 app.add_typer(keys_app, name="keys")
+app.add_typer(experiment_app, name="experiment")
 
 
 def main() -> None:

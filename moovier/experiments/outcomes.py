@@ -43,12 +43,14 @@ class Outcomes:
 class Shadows:
     """Lists that were seen beside those that would have been.
 
-    ``overlap``: mean share of the first ``TOP`` movies that both have, 0..1, NaN without pairs.
+    ``short``: pairs in which the challenger found fewer movies than the champion. ``overlap``: mean
+    share of the first ``TOP`` movies that both have, 0..1, NaN without pairs.
     ``liked``: of the movies that people liked afterwards, how many the champion's list had, how
     many the challenger's, and how many both.
     """
 
     pairs: int
+    short: int
     overlap: float
     liked: tuple[int, int, int]
 
@@ -130,6 +132,7 @@ def shadows_of(
     arms = list(found.values())
     return Shadows(
         pairs=len(pairs),
+        short=sum(len(shadow.movie_ids) < len(seen.movie_ids) for seen, shadow in pairs),
         overlap=float(np.mean(overlaps)) if overlaps else float("nan"),
         liked=(
             sum(CHAMPION_ARM in had for had in arms),

@@ -194,7 +194,8 @@ def gate(
     if not ranking:
         reason = f"kept: {chosen.name} predicts stars; a champion is a model that ranks"
         decision = Decision(False, [*decision.reasons, reason])
-    registry.challenge(chosen)
+    if not registry.challenge(chosen):
+        note = [*note, "the challenger stays who it is: an experiment runs on it"]
     raters = [version for version in registered if "rmse" in version.metrics]
     stars, stars_reason = _better_at_stars(whole, registry.alias(STARS), raters)
     said = {
