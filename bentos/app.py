@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from bentos import errors, metrics, predicting
 from bentos.access import TRAIN, Access, Limit, Limited, may
 from bentos.busy import Busy
-from bentos.computing import computed
+from bentos.computing import computed_at_length
 from bentos.lane import Pages
 from bentos.models import answering, plain
 from bentos.routes import KEYS, router
@@ -115,7 +115,7 @@ def _add_routes(app: FastAPI) -> None:
             raise BadRequest(f"users times top_k must be at most {MOST_MOVIES}; ask for less")
         model = await answering(_shelf(request), model_name)
         # Scoring takes milliseconds, which others need not wait for.
-        answers = await computed(
+        answers = await computed_at_length(
             predicting.predicted, model, users, top_k, request.app.state.feedback
         )
         body, headers = await predicting.answer(model, answers, request.app.state.details)
