@@ -10,9 +10,9 @@ from moovier.data.arrays import Floats, Ints
 def top_rows(scores: Floats, top_k: int) -> Ints:
     """Rows of the ``top_k`` largest finite scores, best first, equal ones by row; (<= top_k,)."""
     k = min(top_k, scores.size)
-    best = np.argpartition(-scores, k - 1)[:k]
-    # argpartition keeps any of the rows that tie for the last place: take the lowest of them.
-    threshold = scores[best].min()
+    # The k-th score alone, and then who has it: finding rows by argpartition takes several times
+    # as long, and of the rows that tie for the last place keeps any.
+    threshold = -np.partition(-scores, k - 1)[k - 1]
     above = np.flatnonzero(scores > threshold)
     ties = np.flatnonzero(scores == threshold)[: k - above.size]
     best = np.concatenate([above, ties])
