@@ -12,9 +12,9 @@ def top_rows(scores: Floats, top_k: int) -> Ints:
     k = min(top_k, scores.size)
     # The k-th score alone, and then who has it: finding rows by argpartition takes several times
     # as long, and of the rows that tie for the last place keeps any.
-    threshold = -np.partition(-scores, k - 1)[k - 1]
+    threshold = float(-np.partition(-scores, k - 1)[k - 1])
     above = np.flatnonzero(scores > threshold)
     ties = np.flatnonzero(scores == threshold)[: k - above.size]
-    best = np.concatenate([above, ties])
-    best = best[np.lexsort((best, -scores[best]))]
+    found: Ints = np.concatenate([above, ties])
+    best = found[np.lexsort((found, -scores[found]))]
     return best[np.isfinite(scores[best])].astype(np.int64)
