@@ -213,6 +213,7 @@ async def _poll(
             before, refused = champion, shelf.refused
             metrics.registry_state(
                 reachable=shelf.trouble is None,
+                refused=refused is not None,
                 champion=0 if champion is None else champion.number,
                 loaded=shelf.count(),
             )

@@ -55,6 +55,11 @@ _champion = Gauge(
     "Version number of the loaded champion; 0 without one.",
     multiprocess_mode="mostrecent",
 )
+_refused = Gauge(
+    "moovier_champion_refused",
+    "1 while the registry names a champion that cannot be used and an older one answers, else 0.",
+    multiprocess_mode="mostrecent",
+)
 _loaded = Gauge("moovier_loaded_models", "Models in memory.", multiprocess_mode="mostrecent")
 
 
@@ -161,8 +166,9 @@ def feedback_state(*, reachable: bool) -> None:
     _database.set(float(reachable))
 
 
-def registry_state(*, reachable: bool, champion: int, loaded: int) -> None:
+def registry_state(*, reachable: bool, refused: bool, champion: int, loaded: int) -> None:
     """After each look at the registry."""
     _reachable.set(float(reachable))
+    _refused.set(float(refused))
     _champion.set(champion)
     _loaded.set(loaded)
