@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from bentos import logs
 from bentos.app import create_app
+from bentos.health import Probes
 from bentos.lane import FastLane
 from bentos.processes import end_with_parent, use_deadlines
 from bentos.trainer import TIMEOUT_S, Trainer
@@ -55,12 +56,8 @@ class Moovier:
         app.state.trainer = self.trainer
         logs.configure(every_request=load_settings().access_log)
 
-    async def __is_ready__(self) -> bool:
-        """Whether there is a model to answer with."""
-        shelf = getattr(app.state, "shelf", None)
-        return shelf is not None and shelf.champion is not None
 
-
+service: Any = Moovier  # the decorator makes a service of the class
 if not TRACED:
-    service: Any = Moovier  # the decorator makes a service of the class
     service.add_asgi_middleware(FastLane, api=app, limit=app.state.limit)
+service.add_asgi_middleware(Probes, api=app)

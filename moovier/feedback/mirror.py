@@ -78,12 +78,17 @@ class Mirror:
             self._epoch += 1
         self.trouble = None
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing could be read yet."""
+        return self._epoch == 0
+
     def check(self) -> None:
         """
         Raises:
             FeedbackUnavailable: nothing could be read yet.
         """
-        if self._epoch == 0:
+        if self.empty:
             raise FeedbackUnavailable(self.trouble or "the database was not asked yet")
 
     def of(self, user_id: int) -> UserFeedback | None:

@@ -60,7 +60,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Refused:
-    """A version that was fetched and cannot answer. ``reason`` is for the log: it may name files."""
+    """A version that cannot answer. ``reason`` is for the log: it may name files."""
 
     number: int
     name: str

@@ -78,7 +78,12 @@ def test_it_says_that_it_is_ready(
 ) -> None:
     record_property("ready_s", round(running.service.ready_s, 1))
     assert wait_until(lambda: client.get("/readyz").is_success)
-    assert client.get("/livez").is_success
+    ready = client.get("/readyz").json()
+    assert (ready["ready"], ready["champion"]["name"]) == (True, EASE)
+    # Our words, not BentoML's, whoever asks how.
+    assert client.get("/livez").json() == {"alive": True}
+    assert [client.head(path).status_code for path in ("/livez", "/readyz")] == [200, 200]
+    assert client.post("/readyz").status_code == 405
 
 
 def test_the_examples_of_the_original(client: httpx.Client) -> None:
@@ -211,6 +216,10 @@ def test_answering_goes_on_without_mlflow(client: httpx.Client, running: Running
     assert training.json().keys() == {"detail"}
     assert "retry-after" in training.headers
     assert wait_until(lambda: "moovier_registry_reachable 0.0" in client.get("/metrics").text)
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()["ready"]) == (200, True)
+    assert any("MLflow cannot be asked" in one for one in ready.json()["degraded"])
+    assert running.mlflow.address not in ready.text
     # A worker that starts now serves the champion from the disk.
     worker(running, "Moovier").send_signal(signal.SIGKILL)
     assert wait_until(lambda: succeeds(client, "/predict", [1]))
