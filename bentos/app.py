@@ -188,6 +188,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.pages = Pages()
     app.state.feedback = feedback = Mirror(settings.database)
     await asyncio.gather(run_in_threadpool(shelf.restore), run_in_threadpool(feedback.reload))
+    feedback.follow()
     app.state.shelf = shelf
     stopping = asyncio.Event()
     poll = asyncio.create_task(_poll(shelf, feedback, app.state.details, settings, stopping))
