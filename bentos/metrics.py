@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bentos import logs
+from bentos import logs, tracing
 
 _seconds = Histogram(
     "moovier_request_seconds",
@@ -104,6 +104,8 @@ class Requests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                # The span ends with the answer's last byte.
+                tracing.note(request_id, *_route(scope))
                 message.setdefault("headers", [])
                 message["headers"] = [
                     *message["headers"],
@@ -115,10 +117,14 @@ class Requests:
         try:
             await self._app(scope, receive, noting)
         finally:
-            route = getattr(scope.get("route"), "path", "none")
-            method = scope["method"] if route != "none" else "any"
-            answered(method, route, status, time.perf_counter() - start)
+            answered(*_route(scope), status, time.perf_counter() - start)
             logs.request_id.reset(token)
+
+
+def _route(scope: Scope) -> tuple[str, str]:
+    """Method and template of the route that answers; neither where none does."""
+    route = getattr(scope.get("route"), "path", "none")
+    return (scope["method"] if route != "none" else "any"), route
 
 
 def answered(method: str, route: str, status: int, seconds: float) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import bentoml
 from threadpoolctl import threadpool_limits
 
-from bentos import logs
+from bentos import logs, tracing
 from bentos.app import create_app
 from bentos.health import Probes
 from bentos.lane import FastLane
@@ -23,7 +23,7 @@ from moovier.settings import load_settings
 use_deadlines()
 app = create_app()
 #: Whoever names a collector wants every request traced: then none takes the fast lane.
-TRACED = "OTEL_EXPORTER_OTLP_ENDPOINT" in os.environ
+TRACED = tracing.is_asked_for(os.environ)
 
 
 @bentoml.service(
@@ -36,7 +36,7 @@ TRACED = "OTEL_EXPORTER_OTLP_ENDPOINT" in os.environ
     # figures by route. Its tracing and access log cost more than the scoring.
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
-    tracing={} if TRACED else {"excluded_urls": ".*"},
+    tracing=tracing.configuration(os.environ),  # type: ignore[arg-type]
 )
 @bentoml.asgi_app(app, path="/")
 class Moovier:
