@@ -116,7 +116,9 @@ StarsByMovie = Annotated[
         }
     ),
 ]
-UserQuery = Annotated[int, Query(ge=1, le=MOST_ID, description="MovieLens user id.")]
+UserQuery = Annotated[
+    int, Query(ge=1, le=MOST_ID, description="MovieLens user id.", examples=[1000001])
+]
 MovieQuery = Annotated[int, Query(ge=1, le=MOST_ID, description="MovieLens movie id.")]
 
 

@@ -183,6 +183,46 @@ def test_two_trainings_at_once_end_well(client: httpx.Client, running: Running) 
     assert len(connect(running.settings).versions()) == before + 2
 
 
+def test_every_example_of_the_api_s_page_works_when_pasted(client: httpx.Client) -> None:
+    page = client.get("/openapi.json").json()
+    paths = page["paths"]
+    pasted = [one for path, methods in paths.items() for one in _examples(page, path, methods)]
+    # Each operation of the page is there, those with several examples more than once.
+    assert {(method, path) for method, path, *_ in pasted} == {
+        (method, path) for path, methods in paths.items() for method in methods
+    }
+    for method, path, query, body in pasted:
+        answer = client.request(method, path.format(**query), params=query, json=body)
+        assert answer.status_code == 200, f"{method} {path} {query} {body}: {answer.text}"
+    bodies = [body for *_, body in pasted if body is not None]
+    assert len(bodies) >= 5
+    assert [389, 456] in bodies
+
+
+def _examples(
+    page: dict[str, Any], path: str, methods: dict[str, Any]
+) -> Iterator[tuple[str, str, dict[str, Any], Any]]:
+    """Method, path, parameters and body of each example; what has to be given has one."""
+    for method, operation in methods.items():
+        given = {
+            one["name"]: one["schema"]["examples"][0]
+            for one in operation.get("parameters", ())
+            if one["required"] or "examples" in one["schema"]
+        }
+        if "requestBody" not in operation:
+            yield method, path, given, None
+            continue
+        content = operation["requestBody"]["content"]["application/json"]
+        if "examples" in content:
+            bodies = [one["value"] for one in content["examples"].values()]
+        else:
+            name = content["schema"]["$ref"].rpartition("/")[2]
+            bodies = page["components"]["schemas"][name]["examples"]
+        assert bodies, f"{method} {path} has no example"
+        for body in bodies:
+            yield method, path, given, body
+
+
 def test_a_promotion_and_a_rollback_lose_no_request(client: httpx.Client, running: Running) -> None:
     registry = connect(running.settings)
     with Hammer(running.service) as hammer:
