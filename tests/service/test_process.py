@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import threading
@@ -22,6 +23,7 @@ from tests.fakes.tmdb import BRAVEHEART, V3_KEY, FakeTmdb, fake_tmdb
 from tests.registered import register_trained
 from tests.servers import Server, end_group, mlflow_server
 from tests.service.conftest import Service, own_settings, promote, running_service
+from tests.service.raw import Answer, Connection, request
 
 EASE, EMB = "moovier_ease_3_trained_0", "moovier_emb_10_trained_0"
 #: The body of the original's example, as it stands there.
@@ -243,7 +245,7 @@ def test_a_killed_worker_comes_back_and_so_does_a_killed_trainer(
 
 
 def test_answering_goes_on_without_mlflow(client: httpx.Client, running: Running) -> None:
-    """The last of this file: MLflow is gone afterwards."""
+    """MLflow is gone afterwards."""
     names = client.get("/models").json()
     end_group(running.mlflow.process)
     for _ in range(3):
@@ -264,6 +266,38 @@ def test_answering_goes_on_without_mlflow(client: httpx.Client, running: Running
     worker(running, "Moovier").send_signal(signal.SIGKILL)
     assert wait_until(lambda: succeeds(client, "/predict", [1]))
     assert client.get("/models").json() == names
+
+
+def test_a_stop_finishes_what_was_accepted(running: Running) -> None:
+    """The last of this file: the service is gone afterwards."""
+    answers = asyncio.run(_asked_while_it_stops(running.service))
+    for answer in answers:
+        assert answer is not None, "a request that was accepted got no answer"
+        assert answer.status == 200
+        assert len(answer.json()) == len(MANY)
+    running.service.process.wait(60)
+
+
+#: Takes a while to answer: some ten thousand movies' details.
+MANY = list(range(1, 101))
+
+
+async def _asked_while_it_stops(service: Service) -> list[Answer | None]:
+    connections = [Connection(service.address) for _ in range(4)]
+    for connection in connections:
+        # From now on each is a connection that the service has accepted.
+        assert await connection.ask(request("POST", "/predict", [1])) is not None
+    asking = [
+        asyncio.create_task(connection.ask(request("POST", "/predict?top_k=100", MANY)))
+        for connection in connections
+    ]
+    await asyncio.sleep(0.05)
+    assert not all(one.done() for one in asking), "nothing is left to be finished"
+    service.process.terminate()
+    answers = await asyncio.gather(*asking)
+    for connection in connections:
+        await connection.close()
+    return answers
 
 
 class Hammer:
