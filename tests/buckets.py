@@ -22,7 +22,7 @@ def s3_server(folder: Path) -> Iterator[dict[str, str]]:
     command = [str(Path(sys.executable).with_name("rclone")), "serve", "s3", str(folder)]
     command += ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}"]
     # Nothing of the developer's own configuration.
-    command += ["--config", "", "--vfs-cache-mode", "off", "--dir-cache-time", "0s"]
+    command += ["--config", ""]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )

@@ -117,7 +117,7 @@ class ListStore:
                 self._swap(name, key, parts, content)
             else:
                 self._copy(name, key, parts, content)
-            self._files.rm(self._staging(key), recursive=True)
+            self._remove(self._staging(key))
 
     def sweep(self, now: datetime | None = None) -> None:
         """Delete what runs left behind that were given up."""
@@ -129,10 +129,18 @@ class ListStore:
                 return
             for left in self._files.ls(staging, detail=False):
                 if left.rstrip("/").rpartition("/")[2] < oldest:
-                    self._files.rm(left, recursive=True)
+                    self._remove(left)
 
     def _staging(self, key: str) -> str:
         return f"{self._root}/{STAGING}/{key}"
+
+    def _remove(self, folder: str) -> None:
+        if self._is_local:
+            shutil.rmtree(folder)
+            return
+        # One by one: not every store that speaks S3 deletes several at once.
+        for file in self._files.find(folder):
+            self._files.rm_file(file)
 
     def _swap(self, name: str, key: str, parts: Sequence[str], content: bytes) -> None:
         with replaced(Path(self._root) / name) as folder:

@@ -22,6 +22,7 @@ from moovier.settings import Settings
 from tests.fakes.tmdb import BRAVEHEART, V3_KEY, FakeTmdb, fake_tmdb
 from tests.registered import register_trained
 from tests.servers import Server, end_group, mlflow_server
+from tests.service.batches import compare_with_predict, written_lists
 from tests.service.conftest import Service, own_settings, promote, running_service
 from tests.service.raw import Answer, Connection, request
 
@@ -223,6 +224,19 @@ def _examples(
         assert bodies, f"{method} {path} has no example"
         for body in bodies:
             yield method, path, given, body
+
+
+def test_lists_of_all_users_are_what_predict_gives(client: httpx.Client, running: Running) -> None:
+    """What people said since included: ratings, deletions, and people whom no model knows."""
+    given = [(3, 1, 5.0), (3, 260, 1.0), (10**6, 1196, 5.0), (10**6 + 1, 1, 4.5)]
+    for user, movie, stars in given:
+        body = {"user_id": user, "ratings": [{"movie_id": movie, "stars": stars}]}
+        assert client.post("/ratings", json=body).status_code == 200
+    assert client.delete("/ratings?user_id=4").status_code == 200
+    lists, catalogue = written_lists(running.settings, top_k=20, shards=2)
+    assert {10**6, 10**6 + 1, 3, 4} <= set(lists)
+    compared = compare_with_predict(client, lists, catalogue, top_k=20)
+    assert compared == len(lists) > 100
 
 
 def test_a_promotion_and_a_rollback_lose_no_request(client: httpx.Client, running: Running) -> None:
