@@ -1,4 +1,4 @@
-"""``make bench-batch``: the lists of all users, as Parquet, beside a plain loop over the same model.
+"""``make bench-batch``: the lists of all users, as Parquet, beside a plain loop over one model.
 
 Ours is all that the command does: ask MLflow for the version, read the bundle and what people said,
 make everybody's list in two shards beside each other, write and publish the files. The peer is what
@@ -78,7 +78,8 @@ def main() -> None:
     console.print(table)
     data = {"name": reference.name, "hash": reference.hash, "synthetic": reference.synthetic}
     said = {"users": told["users"], "rows": told["rows"], "top_k": options.top_k}
-    file = report.write("batch", {"data": data, **said, "shards": options.shards, "contenders": rows})
+    said |= {"shards": options.shards, "contenders": rows}
+    file = report.write("batch", {"data": data, **said})
     console.print(f"written to {file.relative_to(file.parents[2])}")
     if rows[0]["seconds"] > BAR_S:
         sys.exit(f"above the bar: {BAR_S:g} s")
