@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import subprocess
 import sys
@@ -182,6 +183,17 @@ def test_a_bucket_holds_the_same(
         assert again["rows"] == sum(map(len, found.values()))
         assert not files.exists(f"films/all/lists/{STAGING}")
     fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+def test_the_command_says_what_it_wrote(
+    champion: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = importlib.import_module("moovier.cli.batch")
+    monkeypatch.setattr(command, "load_settings", lambda: champion)
+    command.batch(top_k=2, shards=1)
+    assert f"3 users, 6 rows in {champion.path('lists', SET)}" in capsys.readouterr().out
+    with pytest.raises(BadRequest, match="top_k"):
+        command.batch(top_k=0)
 
 
 def test_what_was_given_up_is_swept(champion: Settings) -> None:
