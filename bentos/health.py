@@ -54,9 +54,10 @@ def health(state: Any) -> Health:
 def _of_models(shelf: Shelf) -> list[str]:
     found = []
     if shelf.trouble is not None:
+        reason = "MLflow does not answer" if shelf.away else _harmless(shelf.trouble)
         found.append(
-            "MLflow cannot be asked: what is loaded goes on answering, promotions and other models "
-            "have to wait"
+            f"the registry cannot be followed ({reason}): what is loaded goes on answering, "
+            "promotions and other models have to wait"
         )
     if shelf.refused is not None:
         stays = (
@@ -94,6 +95,9 @@ def _of_details(details: Details) -> list[str]:
 
 
 def _told(refused: Refused) -> str:
-    reason = refused.reason.partition("\n")[0]
-    reason = _ADDRESS_OR_PATH.sub("…", reason)[:_LONGEST_REASON]
+    reason = _harmless(refused.reason)
     return f"{refused.name} (version {refused.number}) was refused: {reason}"
+
+
+def _harmless(reason: str) -> str:
+    return _ADDRESS_OR_PATH.sub("…", reason.partition("\n")[0])[:_LONGEST_REASON]

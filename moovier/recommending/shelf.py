@@ -100,6 +100,8 @@ class Shelf:
         self._broken: OrderedDict[str, tuple[str, float]] = OrderedDict()
         #: Why the last look at the registry failed; None when it went well.
         self.trouble: str | None = None
+        #: Whether that was since MLflow did not answer.
+        self.away = False
 
     def restore(self) -> None:
         """Load the champion that was served last from the disk, if it is there and whole."""
@@ -129,8 +131,9 @@ class Shelf:
                     self._unknown.clear()
                 self._follow_stars(self._known.get(STARS))
                 self._take_over(self._known.get(CHAMPION), versions)
-                self.trouble = None
+                self.trouble, self.away = None, False
             except (MoovierError, OSError) as error:
+                self.away = isinstance(error, RegistryUnavailable)
                 if self.trouble is None:
                     logger.warning("keeping what is loaded: %s", error)
                 self.trouble = str(error)

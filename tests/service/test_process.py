@@ -233,7 +233,7 @@ def test_lists_of_all_users_are_what_predict_gives(client: httpx.Client, running
         body = {"user_id": user, "ratings": [{"movie_id": movie, "stars": stars}]}
         assert client.post("/ratings", json=body).status_code == 200
     assert client.delete("/ratings?user_id=4").status_code == 200
-    lists, catalogue = written_lists(running.settings, top_k=20, shards=2)
+    lists, catalogue = written_lists(running.settings, top_k=20, shards=1)
     assert {10**6, 10**6 + 1, 3, 4} <= set(lists)
     compared = compare_with_predict(client, lists, catalogue, top_k=20)
     assert compared == len(lists) > 100
@@ -274,7 +274,7 @@ def test_answering_goes_on_without_mlflow(client: httpx.Client, running: Running
     assert wait_until(lambda: "moovier_registry_reachable 0.0" in client.get("/metrics").text)
     ready = client.get("/readyz")
     assert (ready.status_code, ready.json()["ready"]) == (200, True)
-    assert any("MLflow cannot be asked" in one for one in ready.json()["degraded"])
+    assert any("MLflow does not answer" in one for one in ready.json()["degraded"])
     assert running.mlflow.address not in ready.text
     # A worker that starts now serves the champion from the disk.
     worker(running, "Moovier").send_signal(signal.SIGKILL)

@@ -226,6 +226,7 @@ def test_a_full_disk_is_no_fault_of_the_version(
     assert shelf.trouble is not None
     assert "No space left" in shelf.trouble
     assert "/somewhere" not in shelf.trouble
+    assert not shelf.away
     shelf.refresh()
     assert shelf.default().name == OLD
 
@@ -326,6 +327,7 @@ def test_what_is_loaded_outlives_mlflow(
     relay.cut()
     shelf.refresh()
     assert shelf.trouble is not None
+    assert shelf.away
     assert shelf.default().name == OLD
     assert shelf.get(NEW) is other
     assert shelf.get(str(other.number)) is other
