@@ -1,7 +1,7 @@
 """``make bench-batch``: the lists of all users, as Parquet, beside a plain loop over one model.
 
 Ours is all that the command does: ask MLflow for the version, read the bundle and what people said,
-make everybody's list in two shards beside each other, write and publish the files. The peer is what
+make everybody's list in two shards, write and publish the files. The peer is what
 one would write in an afternoon, in one process: read the bundle, score a user, leave out what was
 rated, sort, keep the ids; it writes nothing. A second peer is `implicit`'s ``recommend`` of all
 users at once, by a model of its own (ALS, 64 factors) that is in memory; it writes nothing either.

@@ -12,7 +12,7 @@ from moovier.settings import load_settings
 def batch(
     top_k: Annotated[int, typer.Option(help="Movies for each user, 1 to 1,000.")] = 100,
     shards: Annotated[
-        int, typer.Option(help="Files, each written by a process of its own where cores allow.")
+        int, typer.Option(help="Files; of many users each is written by a process of its own.")
     ] = 1,
     model: Annotated[
         str | None, typer.Option(help="Name, alias or version number; else the champion.")

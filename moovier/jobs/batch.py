@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 MOST_SHARDS = 256
 #: People between two words about how far it is; also the rows that are held at a time.
 _AT_ONCE = 1024
+#: Users from which on processes beside each other save more than their start takes.
+_WORTH_PROCESSES = 5_000
 
 
 class BatchConfig(BaseModel):
@@ -113,9 +115,18 @@ def write(
         ListsError: it cannot be written.
     """
     settings = settings or load_settings()
+    recommender = _recommender(settings, int(plan["version"]))
+    return _write(plan, shard, recommender, _said(settings), settings)
+
+
+def _write(
+    plan: Mapping[str, Any],
+    shard: int,
+    recommender: Recommender,
+    said: Mapping[int, UserFeedback],
+    settings: Settings,
+) -> dict[str, Any]:
     found = Plan.model_validate(plan)
-    recommender = _recommender(settings, found.version)
-    said = _said(settings)
     users = _users(recommender, said, shard, found.shards)
     rows = 0
     # One person's list is too little to share among threads, as in the service; shards run beside
@@ -182,8 +193,8 @@ def batch_all(
     *,
     settings: Settings,
 ) -> dict[str, Any]:
-    """All of it here and now, shards in processes beside each other; returns the manifest, and the
-    set's place as ``url``."""
+    """All of it here and now, many users' shards in processes beside each other; returns the
+    manifest, and the set's place as ``url``."""
     plan = prepare(config, settings=settings)
     on_progress(f"{plan['model']} (version {plan['version']}): {config.shards} shards")
     parts = []
@@ -197,9 +208,12 @@ def batch_all(
 def _written(plan: Mapping[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
     shards = range(plan["shards"])
     workers = min(len(shards), os.cpu_count() or 1)
-    if workers == 1:
-        yield from (write(plan, shard, settings=settings) for shard in shards)
+    recommender = _recommender(settings, plan["version"])
+    if workers == 1 or recommender.bundle.index.users.size < _WORTH_PROCESSES:
+        said = _said(settings)
+        yield from (_write(plan, shard, recommender, said, settings) for shard in shards)
         return
+    del recommender
     # Threads may run here already: a fork could find their locks held.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn) as pool:

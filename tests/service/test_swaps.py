@@ -248,7 +248,7 @@ def version_of(service: Service) -> int:
     return int(answer.headers["x-moovier-model-version"])
 
 
-def wait_for(holds: Callable[[], bool], patience_s: float = 20.0) -> None:
+def wait_for(holds: Callable[[], bool], patience_s: float = 60.0) -> None:
     until = time.monotonic() + patience_s
     while not holds():
         assert time.monotonic() < until, "it did not come about"

@@ -19,7 +19,7 @@ from moovier.feedback.mirror import Mirror
 from moovier.feedback.store import FeedbackStore
 from tests.unit.feedback.test_mirror import give, movies
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture

@@ -75,8 +75,13 @@ def one_by_one(settings: Settings, users: list[int], top_k: int) -> Lists:
     }
 
 
-@pytest.mark.parametrize("shards", [1, 3])
-def test_lists_are_those_of_each_one_asked_alone(champion: Settings, shards: int) -> None:
+@pytest.mark.parametrize(("shards", "processes"), [(1, False), (3, False), (2, True)])
+def test_lists_are_those_of_each_one_asked_alone(
+    champion: Settings, shards: int, processes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if processes:
+        # Three users are enough to be shared out.
+        monkeypatch.setattr(batch, "_WORTH_PROCESSES", 1)
     said(champion)
     progress: list[str] = []
     config = batch.configured(top_k=2, shards=shards)
