@@ -16,10 +16,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from bentos import errors, metrics, predicting
+from bentos import errors, metrics, predicting, schemas
 from bentos.access import TRAIN, Access, Limit, Limited, may
 from bentos.busy import Busy
 from bentos.computing import computed_at_length
+from bentos.health import health
 from bentos.lane import Pages
 from bentos.models import answering, plain
 from bentos.routes import KEYS, router
@@ -99,6 +100,22 @@ def _add_routes(app: FastAPI) -> None:
         # BentoML's own are off (see the service), and this page with them.
         return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
+    @app.head("/livez", include_in_schema=False)
+    @app.get("/livez", summary="Whether the process answers")
+    async def livez() -> schemas.Alive:
+        return schemas.Alive(alive=True)
+
+    @app.head("/readyz", include_in_schema=False)
+    @app.get(
+        "/readyz",
+        summary="Whether there is a model to answer with, and what does not go as it should",
+        responses={503: {"model": schemas.Health, "description": "No model to answer with"}},
+    )
+    async def readyz(request: Request, response: Response) -> schemas.Health:
+        found = health(request.app.state)
+        response.status_code = 200 if found.ready else 503
+        return found
+
     @app.get("/models", summary="Names of the registered models, newest first")
     async def models(request: Request) -> list[str]:
         return await run_in_threadpool(_shelf(request).names)
@@ -171,6 +188,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.pages = Pages()
     app.state.feedback = feedback = Mirror(settings.database)
     await asyncio.gather(run_in_threadpool(shelf.restore), run_in_threadpool(feedback.reload))
+    feedback.follow()
     app.state.shelf = shelf
     stopping = asyncio.Event()
     poll = asyncio.create_task(_poll(shelf, feedback, app.state.details, settings, stopping))
@@ -213,6 +231,7 @@ async def _poll(
             before, refused = champion, shelf.refused
             metrics.registry_state(
                 reachable=shelf.trouble is None,
+                refused=refused is not None,
                 champion=0 if champion is None else champion.number,
                 loaded=shelf.count(),
             )

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bentos import logs
+from bentos import logs, tracing
 
 _seconds = Histogram(
     "moovier_request_seconds",
@@ -53,6 +53,11 @@ _database = Gauge(
 _champion = Gauge(
     "moovier_champion_version",
     "Version number of the loaded champion; 0 without one.",
+    multiprocess_mode="mostrecent",
+)
+_refused = Gauge(
+    "moovier_champion_refused",
+    "1 while the registry names a champion that cannot be used and an older one answers, else 0.",
     multiprocess_mode="mostrecent",
 )
 _loaded = Gauge("moovier_loaded_models", "Models in memory.", multiprocess_mode="mostrecent")
@@ -99,6 +104,8 @@ class Requests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                # The span ends with the answer's last byte.
+                tracing.note(request_id, *_route(scope))
                 message.setdefault("headers", [])
                 message["headers"] = [
                     *message["headers"],
@@ -110,10 +117,14 @@ class Requests:
         try:
             await self._app(scope, receive, noting)
         finally:
-            route = getattr(scope.get("route"), "path", "none")
-            method = scope["method"] if route != "none" else "any"
-            answered(method, route, status, time.perf_counter() - start)
+            answered(*_route(scope), status, time.perf_counter() - start)
             logs.request_id.reset(token)
+
+
+def _route(scope: Scope) -> tuple[str, str]:
+    """Method and template of the route that answers; neither where none does."""
+    route = getattr(scope.get("route"), "path", "none")
+    return (scope["method"] if route != "none" else "any"), route
 
 
 def answered(method: str, route: str, status: int, seconds: float) -> None:
@@ -161,8 +172,9 @@ def feedback_state(*, reachable: bool) -> None:
     _database.set(float(reachable))
 
 
-def registry_state(*, reachable: bool, champion: int, loaded: int) -> None:
+def registry_state(*, reachable: bool, refused: bool, champion: int, loaded: int) -> None:
     """After each look at the registry."""
     _reachable.set(float(reachable))
+    _refused.set(float(refused))
     _champion.set(champion)
     _loaded.set(loaded)

@@ -102,6 +102,12 @@ class Settings(BaseSettings):
         4, description="Models that the service keeps in memory beside the champion."
     )
 
+    lists: str | None = Field(
+        None,
+        description="Where `moovier batch` and `moovier_batch` write the lists of all users: a "
+        "folder, or a URL such as `s3://bucket/lists` (keys and address by AWS's own variables); "
+        "unset: `lists` in `home`.",
+    )
     access_log: bool = Field(
         False, description="Whether the service logs every request; failed ones it logs anyway."
     )

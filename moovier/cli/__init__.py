@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from moovier.cli.batch import batch
 from moovier.cli.data import data_app
 from moovier.cli.keys import keys_app
 from moovier.cli.models import promote, rollback, show
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(recommend)
+app.command()(batch)
 app.command()(train)
 app.command()(tune)
 app.command("models")(show)

@@ -79,6 +79,9 @@ class UserFeedback:
     deleted: frozenset[int]
     all_deleted_at: int | None = None
 
+    def __bool__(self) -> bool:
+        return bool(self.ratings or self.deleted) or self.all_deleted_at is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
@@ -95,6 +98,23 @@ class Feedback:
 
     def __bool__(self) -> bool:
         return bool(self.ratings or self.deleted or self.deleted_users)
+
+    def by_user(self) -> dict[int, UserFeedback]:
+        """The same, person by person."""
+        given: dict[int, list[Given]] = {}
+        for rating in self.ratings:
+            given.setdefault(rating.user_id, []).append(rating)
+        gone: dict[int, set[int]] = {}
+        for user_id, movie_id in self.deleted:
+            gone.setdefault(user_id, set()).add(movie_id)
+        return {
+            user: UserFeedback(
+                tuple(given.get(user, ())),
+                frozenset(gone.get(user, ())) - {one.movie_id for one in given.get(user, ())},
+                self.deleted_users.get(user),
+            )
+            for user in {*given, *gone, *self.deleted_users}
+        }
 
 
 class FeedbackStore:
@@ -250,6 +270,10 @@ class FeedbackStore:
             deleted={(user, movie): at for user, movie, at in deleted},
             deleted_users=dict(users),
         )
+
+    @property
+    def database(self) -> Database:
+        return self._database
 
     def close(self) -> None:
         """Close the connections; the store cannot be relied on afterwards."""

@@ -43,9 +43,9 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return answer
 
 
-def test_both_dags_parse(parsed: dict[str, Any]) -> None:
+def test_all_dags_parse(parsed: dict[str, Any]) -> None:
     assert parsed["errors"] == {}
-    assert set(parsed["dags"]) == {"moovier_ingest", "moovier_retrain"}
+    assert set(parsed["dags"]) >= {"moovier_ingest", "moovier_retrain", "moovier_batch"}
 
 
 def test_parsing_imports_nothing_heavy(parsed: dict[str, Any]) -> None:
@@ -70,6 +70,39 @@ def test_the_retraining_runs_in_order(parsed: dict[str, Any]) -> None:
     for before, after in itertools.pairwise(order):
         assert after in tasks[before]["downstream"], f"{after} does not wait for {before}"
     assert [name for name in order if tasks[name]["mapped"]] == ["tune", "train"]
+
+
+def test_lists_are_published_when_every_shard_is_written(parsed: dict[str, Any]) -> None:
+    dag = parsed["dags"]["moovier_batch"]
+    assert set(dag["tasks"]) == {"prepare", "write", "finish"}
+    assert dag["tasks"]["prepare"]["downstream"] == ["finish", "write"]
+    assert dag["tasks"]["write"]["downstream"] == ["finish"]
+    assert [name for name, task in dag["tasks"].items() if task["mapped"]] == ["write"]
+    assert dag["schedule"] == "NullTimetable"
+
+
+def test_the_form_of_the_lists_offers_what_the_job_takes(parsed: dict[str, Any]) -> None:
+    from moovier.errors import BadRequest
+    from moovier.jobs import batch
+
+    params = parsed["dags"]["moovier_batch"]["params"]
+    assert batch.configured(**{name: one["value"] for name, one in params.items()}) == (
+        batch.configured()
+    )
+    # What the form refuses, the job does as well, and the other way round.
+    for name, good, bad in (
+        ("top_k", [1, 1000], [0, 1001, "ten"]),
+        ("shards", [1, 256], [0, 257]),
+        ("model", [None, "champion"], [3]),
+    ):
+        for value in good:
+            jsonschema.validate(value, params[name])
+            batch.configured(**{name: value})
+        for value in bad:
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(value, params[name])
+            with pytest.raises(BadRequest):
+                batch.configured(**{name: value})
 
 
 def test_every_task_is_retried_pooled_and_explained(parsed: dict[str, Any]) -> None:
