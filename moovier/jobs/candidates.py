@@ -73,8 +73,8 @@ def model_folder(plan: Plan, recipe_id: str) -> Path:
 
 
 def kept(plan: Plan) -> list[Candidate]:
-    """The candidates that are trained, in no particular order."""
-    files = plan.candidates_folder.glob(f"[!.]*/{_MODEL}/{_FACTS}")
+    """The candidates that are trained, as far as this machine knows, by id."""
+    files = sorted(plan.candidates_folder.glob(f"[!.]*/{_MODEL}/{_FACTS}"))
     return [Candidate.model_validate(read_json(file)) for file in files]
 
 

@@ -102,6 +102,7 @@ def prepare(
         candidates.evaluate_popularity(plan, data, tracking)
         tracking.log(run_id, params=config.model_dump(mode="json"))
         tracking.log_data(run_id, data.facts)
+        search.lay_out(plan, settings)
         write_json(plan_file(folder), plan.portable())
     Handover.of(plan, settings).hand_on_prepared()
     return plan.portable()
