@@ -17,8 +17,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from moovier.settings import Settings
-
 _PATIENCE_S = 240.0
 
 
@@ -69,14 +67,14 @@ class Machines:
         self,
         call: Callable[..., Any],
         *arguments: Any,
-        settings: Settings,
         changed: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> Job:
-        """Run ``call(*arguments, settings=...)``; ``changed``: module attributes that differ in
-        that process, such as a period that no test can wait for."""
+        """Run ``call(*arguments, **options)``; ``changed``: module attributes that differ in that
+        process, such as a period that no test can wait for."""
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(
-            target=_run, args=(theirs, call, arguments, settings, dict(changed or {}))
+            target=_run, args=(theirs, call, arguments, options, dict(changed or {}))
         )
         process.start()
         theirs.close()
@@ -102,7 +100,7 @@ def _run(
     answers: Connection,
     call: Callable[..., Any],
     arguments: tuple[Any, ...],
-    settings: Settings,
+    options: Mapping[str, Any],
     changed: Mapping[str, Any],
 ) -> None:
     import importlib
@@ -121,6 +119,6 @@ def _run(
         module, _, attribute = name.rpartition(".")
         setattr(importlib.import_module(module), attribute, value)
     try:
-        answers.send((call(*arguments, settings=settings), None, fetched))
+        answers.send((call(*arguments, **options), None, fetched))
     except Exception as error:
         answers.send((None, f"{type(error).__name__}: {error}", fetched))

@@ -15,18 +15,12 @@ from moovier.jobs.registration import connect
 from moovier.models import bundle
 from moovier.registry.parts import Parts
 from moovier.settings import Settings
-from tests.machines import Machines, machines
+from tests.machines import Machines
 from tests.postgres import own_database
 from tests.servers import Server
 from tests.toys import RANKING, toy_movielens
 
 CONFIG = {"families": [RANKING], "trials": 3, "workers": 2}
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[Machines]:
-    with machines() as there:
-        yield there
 
 
 @pytest.fixture(scope="module")
