@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from moovier.jobs import retrain
 from moovier.jobs.registration import connect
 from moovier.models import bundle
-from moovier.registry.parts import Parts
-from moovier.settings import Settings
 from tests.machines import Machines
 from tests.postgres import own_database
+from tests.retrainings import CONFIG, Retraining, by_id
 from tests.servers import Server
-from tests.toys import RANKING, toy_movielens
-
-CONFIG = {"families": [RANKING], "trials": 3, "workers": 2}
+from tests.toys import RANKING
 
 
 @pytest.fixture(scope="module")
@@ -29,76 +23,9 @@ def studies() -> Iterator[str]:
         yield url
 
 
-class Retraining:
-    """One retraining of a registered model of its own; every stage on the machine it is told."""
-
-    def __init__(self, mlflow: Server, studies: str, folder: Path, started: Machines) -> None:
-        own = f"moovier-{uuid.uuid4().hex[:8]}"
-        self.started = started
-        self.folder = folder
-        self.settings = Settings(
-            home=folder / "first",
-            mlflow_tracking_uri=mlflow.address,
-            registered_model=own,
-            experiment=own,
-            optuna_storage=studies,
-            data=str(toy_movielens(folder / "data")),
-            train_threads=1,
-        )
-        #: Stage and machine: the artefacts that it downloaded.
-        self.fetched: dict[tuple[str, str], list[str]] = {}
-        self.plan: dict[str, Any] = {}
-
-    def at(self, machine: str) -> Settings:
-        return self.settings.model_copy(update={"home": self.folder / machine})
-
-    def run(self, machine: str, stage: str, *arguments: Any, **options: Any) -> Any:
-        """One stage; all that goes in and out is JSON, as between Airflow's tasks."""
-        given = json.loads(json.dumps(arguments))
-        job = self.started.start(
-            getattr(retrain, stage), *given, settings=self.at(machine), **options
-        )
-        result = json.loads(json.dumps(job.result()))
-        self.fetched[stage, machine] = job.fetched
-        return result
-
-    def prepare(self, machine: str) -> dict[str, Any]:
-        call = self.started.start(
-            prepare_called, CONFIG, self.settings.experiment, settings=self.at(machine)
-        )
-        self.plan = json.loads(json.dumps(call.result()))
-        self.fetched["prepare", machine] = call.fetched
-        return self.plan
-
-    def tune(self, *where: str) -> list[dict[str, Any]]:
-        """All workers at once, each on its machine."""
-        jobs = [
-            self.started.start(
-                retrain.tune, self.plan, work["family"], work["worker"], settings=self.at(machine)
-            )
-            for work, machine in zip(self.plan["work"], where, strict=True)
-        ]
-        found = [job.result() for job in jobs]
-        for job, machine in zip(jobs, where, strict=True):
-            self.fetched["tune", machine] = job.fetched
-        return found
-
-    def parts(self) -> set[str]:
-        """What the parent run hands on at the moment."""
-        return set(Parts(self.settings.mlflow_tracking_uri, self.plan["run_id"]).there())
-
-
-def by_id(trained: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(trained, key=lambda one: str(one["recipe"]["id"]))
-
-
-def prepare_called(config: dict[str, Any], key: str, *, settings: Settings) -> Any:
-    return retrain.prepare(config, key=key, settings=settings)
-
-
 @pytest.fixture
 def retraining(mlflow: Server, studies: str, tmp_path: Path, started: Machines) -> Retraining:
-    return Retraining(mlflow, studies, tmp_path, started)
+    return Retraining(mlflow.address, studies, tmp_path, started)
 
 
 def test_every_stage_on_a_machine_of_its_own(retraining: Retraining, mlflow: Server) -> None:
