@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test lint format bench-train bench-serve bench-lists bench-quality
+.PHONY: help up down reset test lint format bench-train bench-serve bench-lists bench-quality bench-tuning
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench-serve: $(READY) ## Measure /predict beside a bare endpoint that returns th
 
 bench-lists: $(READY) ## Measure one person's list, scoring the whole catalogue
 	@$(BIN)/python -m benchmarks.lists $(ARGS)
+
+bench-tuning: $(READY) ## Work one budget of trials off with one worker and with two
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.tuning $(ARGS)
 
 bench-quality: $(READY) ## Tune and measure our models beside rivals (DATA=folder, ARGS="--trials 5")
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") $(ARGS)

@@ -22,7 +22,7 @@ from tests.servers import Server
 from tests.toys import RANKING
 
 #: Away once so long, and again for moments, so that answers to what was done get lost.
-AWAY_S, MOMENTS, MOMENT_S, BACK_S = 2.5, 4, 0.15, 0.5
+AWAY_S, MOMENTS, MOMENT_S, BACK_S = 1.5, 2, 0.15, 0.4
 #: Airflow's tries (dags/moovier_tasks.py), a little less patient.
 TRIES, BETWEEN_TRIES_S = 6, 1.0
 _PATIENCE_S = 120.0
