@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pkgutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -70,8 +71,8 @@ class Machines:
         changed: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Job:
-        """Run ``call(*arguments, **options)``; ``changed``: module attributes that differ in that
-        process, such as a period that no test can wait for."""
+        """Run ``call(*arguments, **options)``; ``changed``: attributes of modules or
+        classes that differ in that process, such as a period that no test can wait for."""
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=_run, args=(theirs, call, arguments, options, dict(changed or {}))
@@ -103,8 +104,6 @@ def _run(
     options: Mapping[str, Any],
     changed: Mapping[str, Any],
 ) -> None:
-    import importlib
-
     from moovier.registry.rest import Rest
 
     fetched: list[str] = []
@@ -116,8 +115,8 @@ def _run(
 
     Rest.download = counting  # type: ignore[method-assign]
     for name, value in changed.items():
-        module, _, attribute = name.rpartition(".")
-        setattr(importlib.import_module(module), attribute, value)
+        holder, _, attribute = name.rpartition(".")
+        setattr(pkgutil.resolve_name(holder), attribute, value)
     try:
         answers.send((call(*arguments, **options), None, fetched))
     except Exception as error:

@@ -54,7 +54,7 @@ class Handover:
             return True
         if not self._parts.fetch(PREPARED, self.folder / PREPARED):
             return False
-        _clear_up_after_others(self._settings)
+        _clear_up_after_others(self._settings, self.folder)
         return True
 
     def hand_on_prepared(self) -> None:
@@ -104,17 +104,13 @@ def finished(settings: Settings, run_id: str) -> bool:
     return Parts(settings.mlflow_tracking_uri, run_id).status() == "FINISHED"
 
 
-def _clear_up_after_others(settings: Settings) -> None:
+def _clear_up_after_others(settings: Settings, current: Path) -> None:
     """Delete what this machine fetched or trained for retrainings that ended elsewhere."""
-    for folder in settings.path("retrain").glob("*"):
-        if (folder / DONE).exists() or not plan_file(folder).exists():
-            continue
+    for folder in settings.path("retrain").glob("[!.]*"):
         plan = read_json(plan_file(folder))
-        with contextlib.suppress(RegistryError, KeyError):
+        if plan is None or folder == current or (folder / DONE).exists():
+            continue
+        with contextlib.suppress(RegistryError):
             if finished(settings, plan["run_id"]):
-                _clear(folder)
-
-
-def _clear(folder: Path) -> None:
-    for big in (folder / "candidates", folder / PREPARED):
-        shutil.rmtree(big, ignore_errors=True)
+                for big in (folder / "candidates", folder / PREPARED):
+                    shutil.rmtree(big, ignore_errors=True)

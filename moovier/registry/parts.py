@@ -97,7 +97,8 @@ class Parts:
             self._rest.send(
                 "POST", "/runs/delete-tag", {"run_id": self._run_id, "key": _TAG + name}
             )
-        self._rest.delete(uri, f"{_FOLDER}/{name}/{content}")
+        # With what processes left that were killed before they set the tag.
+        self._rest.delete(uri, f"{_FOLDER}/{name}")
 
     def status(self) -> str | None:
         """The run's state in MLflow's words, such as ``FINISHED``; None where there is no run."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
 from moovier.jobs.registration import connect
 from moovier.models import bundle
+from moovier.registry.rest import Rest
 from tests.machines import Machines
 from tests.postgres import own_database
 from tests.retrainings import CONFIG, Retraining, by_id
@@ -25,16 +29,40 @@ def studies() -> Iterator[str]:
 
 @pytest.fixture
 def retraining(mlflow: Server, studies: str, tmp_path: Path, started: Machines) -> Retraining:
-    return Retraining(mlflow.address, studies, tmp_path, started)
+    return Retraining(mlflow, studies, tmp_path, started)
 
 
-def test_every_stage_on_a_machine_of_its_own(retraining: Retraining, mlflow: Server) -> None:
+_send = Rest.send
+
+
+def die(*_arguments: Any, **_options: Any) -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def dying_with_a_part_sent(self: Rest, method: str, path: str, body: Mapping[str, Any]) -> Any:
+    """The part is in the store, but its tag is not there yet."""
+    return die() if path == "/runs/set-tag" else _send(self, method, path, body)
+
+
+#: Where a stage is killed.
+PART_SENT = {"moovier.registry.rest:Rest.send": dying_with_a_part_sent}
+MODEL_SENT = {"mlflow:MlflowClient.finalize_logged_model": die}
+
+
+def test_every_stage_killed_on_one_machine_and_done_on_another(
+    retraining: Retraining, mlflow: Server
+) -> None:
+    given = {"key": retraining.settings.experiment}
+    retraining.killed("unlucky", "prepare", CONFIG, **given, changed=PART_SENT)
     plan = retraining.prepare("first")
+    assert retraining.fetched["prepare", "first"] == []
     assert str(retraining.folder) not in json.dumps(plan)
     # A `prepare` that is tried again elsewhere finds the plan, rather than making one.
     assert retraining.prepare("second") == plan
     workers = retraining.tune("second", "third")
     assert max(found["trials"] for found in workers) == CONFIG["trials"]
+    retraining.killed("unlucky", "train", plan, RANKING, changed=MODEL_SENT)
     trained = retraining.run("fourth", "train", plan, RANKING)
     assert [one["recipe"]["kind"] for one in trained] == ["default", "tuned"]
     # Tried again elsewhere, it trains nothing: the same runs, the same figures.
@@ -44,9 +72,11 @@ def test_every_stage_on_a_machine_of_its_own(retraining: Retraining, mlflow: Ser
     versions = retraining.run("sixth", "register", plan, trained)
     assert retraining.fetched["register", "sixth"] == []
     assert retraining.run("first", "register", plan, trained) == versions
+    retraining.killed("unlucky", "gate", plan, versions, changed=PART_SENT)
     decision = retraining.run("seventh", "gate", plan, versions)
     assert retraining.run("first", "gate", plan, versions) == decision
     assert decision["promote"], decision["reasons"]
+    retraining.killed("unlucky", "promote", plan, decision, changed=PART_SENT)
     said = retraining.run("eighth", "promote", plan, decision)
     assert said["champion"] == decision["name"]
 
@@ -61,7 +91,9 @@ def test_every_stage_on_a_machine_of_its_own(retraining: Retraining, mlflow: Ser
         if f"moovier_{RANKING}" in file.with_name("bundle.json").read_text()
         and plan["data"]["hash"] in file.with_name("bundle.json").read_text()
     ]
-    assert len(bundles) == len(trained)
+    # One more is what a killed upload left, which MLflow lists as deleted.
+    assert len(bundles) - len(trained) in (0, 1)
+    assert len(retraining.models()) == len(trained)
     assert retraining.parts() == {"decision", "done"}
     assert not list(
         (mlflow.folder / "artifacts").rglob(f"{plan['run_id']}/artifacts/parts/*/*.zip")

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from moovier.jobs.registration import connect
 from tests.fakes.relay import Relay, relay_before
 from tests.machines import Machines
 from tests.postgres import own_database
-from tests.retrainings import Retraining
+from tests.retrainings import Retraining, tags
 from tests.servers import Server
 from tests.toys import RANKING
 
@@ -34,8 +33,7 @@ class Unlucky(Retraining):
     def __init__(
         self, mlflow: Server, relays: dict[str, Relay], studies: str, folder: Path, own: Machines
     ) -> None:
-        super().__init__(relays["mlflow"].address, studies, folder, own)
-        self.server = mlflow
+        super().__init__(mlflow, studies, folder, own, address=relays["mlflow"].address)
         self.relays = relays
         #: Stage: how often it was tried.
         self.tries: Counter[str] = Counter()
@@ -75,28 +73,6 @@ class Unlucky(Retraining):
         self.relays[name].cut()
         time.sleep(seconds)
         self.relays[name].mend()
-
-    def listed(self) -> list[dict[str, Any]]:
-        """All runs, as MLflow itself lists them."""
-        api = f"{self.server.address}/api/2.0/mlflow"
-        found = httpx.get(
-            f"{api}/experiments/get-by-name", params={"experiment_name": self.settings.experiment}
-        ).json()
-        body = {"experiment_ids": [found["experiment"]["experiment_id"]], "max_results": 1000}
-        runs: list[dict[str, Any]] = httpx.post(f"{api}/runs/search", json=body).json()["runs"]
-        return runs
-
-    def models(self) -> list[dict[str, Any]]:
-        """All uploaded models, registered or not."""
-        api = f"{self.server.address}/api/2.0/mlflow"
-        body = {"experiment_ids": [self.listed()[0]["info"]["experiment_id"]]}
-        answer = httpx.post(f"{api}/logged-models/search", json=body).raise_for_status().json()
-        models: list[dict[str, Any]] = answer.get("models", [])
-        return models
-
-
-def tags(run: dict[str, Any]) -> dict[str, str]:
-    return {tag["key"]: tag["value"] for tag in run["data"]["tags"]}
 
 
 @pytest.fixture
