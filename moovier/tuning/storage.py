@@ -116,6 +116,7 @@ def fail_stale_trials(study: Study) -> None:
 
 def try_again(study: Study, trial: FrozenTrial) -> None:
     """Queue a failed trial's parameters again, unless that was done before."""
+    _without_warnings()
     RetryHeartbeatStaleTrialCallback(max_retry=_TRIES_AGAIN)(study, trial)
 
 
@@ -131,9 +132,7 @@ def patiently(step: Callable[[], _T]) -> _T:
 
 
 def _database(url: str) -> RDBStorage:
-    # Heartbeats are experimental in Optuna, and meant for its own loop; here `beating` makes them.
-    warnings.filterwarnings("ignore", category=ExperimentalWarning)
-    warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
+    _without_warnings()
     engine: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("postgres"):
         engine["connect_args"] = _POSTGRES
@@ -152,6 +151,13 @@ def _database(url: str) -> RDBStorage:
         grace_period=GRACE_S,
         heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=_TRIES_AGAIN),
     )
+
+
+def _without_warnings() -> None:
+    """Heartbeats are experimental in Optuna, and meant for its own loop; here `beating` makes
+    them."""
+    warnings.filterwarnings("ignore", category=ExperimentalWarning)
+    warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
 
 
 def _interval(study: Study) -> int | None:

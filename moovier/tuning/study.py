@@ -59,6 +59,8 @@ STARTUP_TRIALS, WARM_UP_EPOCHS = 4, 2
 SIGNED_WITHIN_S = 60.0
 #: How often an idle worker looks whether there is something to do after all.
 _LOOK_AGAIN_S = 1.0
+#: A prime beyond the number of workers.
+_SEEDS_APART = 1_000_003
 _WORKER = "worker"
 
 
@@ -88,16 +90,21 @@ def open_study(
     """
     _, direction = OBJECTIVES[family(family_name).learns]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(
+    study = optuna.create_study(
         storage=storage,
         study_name=name,
         direction=direction,
         load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=seed * 1000 + worker, n_startup_trials=8),
         pruner=optuna.pruners.MedianPruner(
             n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARM_UP_EPOCHS
         ),
     )
+    # Offset by what there is: a worker that starts again would draw its first trials once more.
+    there = len(study.get_trials(deepcopy=False))
+    study.sampler = optuna.samplers.TPESampler(
+        seed=(seed * 1000 + worker + there * _SEEDS_APART) % 2**32, n_startup_trials=8
+    )
+    return study
 
 
 def run_worker(
