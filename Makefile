@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test lint format bench-train bench-serve bench-lists bench-batch bench-quality
+.PHONY: help up down reset test lint format bench-train bench-serve bench-lists bench-batch \
+	bench-quality bench-tuning
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +48,9 @@ bench-lists: $(READY) ## Measure one person's list, scoring the whole catalogue
 
 bench-batch: $(READY) ## Measure the lists of all users beside a plain loop
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.batch $(ARGS)
+
+bench-tuning: $(READY) ## Work one budget of trials off with one worker and with two
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.tuning $(ARGS)
 
 bench-quality: $(READY) ## Tune and measure our models beside rivals (DATA=folder, ARGS="--trials 5")
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") $(ARGS)

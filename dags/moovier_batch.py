@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-
-#: Has as many slots as LocalExecutor has workers, so that no task is queued without a worker.
-POOL = "moovier"
+from moovier_tasks import DEFAULTS
 
 PARAMS = {
     "top_k": Param(
@@ -42,13 +39,7 @@ PARAMS = {
     max_active_runs=1,
     tags=["moovier"],
     params=PARAMS,
-    default_args={
-        "retries": 2,
-        "retry_delay": timedelta(seconds=15),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(minutes=10),
-        "pool": POOL,
-    },
+    default_args=DEFAULTS,
     doc_md="""
     ### Lists of all users
 

@@ -70,7 +70,8 @@ class Settings(BaseSettings):
     experiment: str = Field("moovier", description="MLflow experiment that holds the runs.")
     optuna_storage: str | None = Field(
         None,
-        description="Optuna storage URL (Postgres in production); unset: a journal file in `home`.",
+        description="Optuna storage URL (Postgres in production, and where tuning workers run on "
+        "several machines); unset: a journal file in `home`.",
     )
 
     # Retraining

@@ -105,6 +105,18 @@ def test_the_form_of_the_lists_offers_what_the_job_takes(parsed: dict[str, Any])
                 batch.configured(**{name: value})
 
 
+def test_the_retries_outlast_an_outage_of_minutes(parsed: dict[str, Any]) -> None:
+    for dag in parsed["dags"].values():
+        for name, task in dag["tasks"].items():
+            waits = [
+                min(task["retry_delay_s"] * task["backoff"] ** done, task["max_retry_delay_s"])
+                for done in range(task["retries"])
+            ]
+            # Airflow waits at least so long before each try.
+            assert sum(waits) >= 300, name
+            assert waits[0] <= 15, name
+
+
 def test_every_task_is_retried_pooled_and_explained(parsed: dict[str, Any]) -> None:
     for dag_id, dag in parsed["dags"].items():
         assert dag["doc_md"].strip(), dag_id
