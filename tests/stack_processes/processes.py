@@ -170,6 +170,34 @@ class ProcessStack:
         log = self.containers[name].log
         return log.read_text(errors="replace") if log.exists() else ""
 
+    def put(self, bucket: str, folder: Path) -> bool:
+        """Copy the files of ``folder`` into the S3 store."""
+        import boto3
+
+        s3 = boto3.client(
+            "s3",
+            endpoint_url=self.url("s3", 8333),
+            region_name="us-east-1",
+            aws_access_key_id=self.variables["S3_ACCESS_KEY"],
+            aws_secret_access_key=self.variables["S3_SECRET_KEY"],
+        )
+        for file in folder.rglob("*"):
+            if file.is_file():
+                s3.upload_file(str(file), bucket, file.relative_to(folder).as_posix())
+        return True
+
+    def health(self) -> dict[str, str]:
+        """Every container's health check or exit code, now."""
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            lasting = [one for one in self.containers.values() if one.service.restarts]
+            well = dict(zip((one.name for one in lasting), pool.map(self._is_healthy, lasting)))
+        return {
+            one.name: ("healthy" if well[one.name] else "unhealthy")
+            if one.name in well
+            else ("done" if one.exit_code == 0 else f"exit code {one.exit_code}")
+            for one in self.containers.values()
+        }
+
     def end(self) -> None:
         """End everything, and delete what it wrote."""
         self._ended.set()
