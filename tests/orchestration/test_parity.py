@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -182,11 +181,8 @@ def test_trials_are_in_the_shared_study_and_on_its_page(stack: Stack, loop: Loop
 def test_a_rating_is_kept_and_the_next_ingest_takes_it_in(stack: Stack, loop: Loop) -> None:
     key = stack.run("service", "moovier", "keys", "make", "tester", "--scope", "write").split()[-1]
     viewer = Viewer(stack)
-    movie = viewer.predict(1).json()["1"][0]
-    known = viewer.http.get("/movies", params={"query": movie["title"][:10], "top_k": 1})
-    assert known.status_code == 200
-    rating = {"user_id": 1, "movie_id": _movie_id(known.json()), "stars": 4.5}
-    body = {"ratings": [rating]}
+    (first,) = viewer.http.post("/recommend", json={"user_id": 1, "top_k": 1}).json()["items"]
+    body = {"user_id": 1, "ratings": [{"movie_id": first["movie_id"], "stars": 4.5}]}
     assert viewer.http.post("/ratings", json=body).status_code == 401
     given = viewer.http.post("/ratings", json=body, headers={"X-API-Key": key})
     assert given.status_code in (200, 201), given.text
@@ -198,12 +194,6 @@ def test_a_rating_is_kept_and_the_next_ingest_takes_it_in(stack: Stack, loop: Lo
     assert merged["added"] + merged["replaced"] == 1
     assert pulled["hash"] != loop.pulled["hash"]
     assert "s3://moovier-dvc" in pulled["note"], "the merged data set is shared through the remote"
-
-
-def _movie_id(answer: Any) -> int:
-    movies = answer["items"] if isinstance(answer, dict) else answer
-    first = movies[0]
-    return int(first.get("movie_id", first.get("id")))
 
 
 # Prometheus and Grafana

@@ -56,9 +56,7 @@ def read_compose(file: Path, variables: Mapping[str, str]) -> dict[str, Service]
     whole = _filled_in(yaml.safe_load(file.read_text()), variables)
     configs = whole.get("configs", {})
     volumes = whole.get("volumes", {})
-    return {
-        name: _service(name, one, volumes, configs) for name, one in whole["services"].items()
-    }
+    return {name: _service(name, one, volumes, configs) for name, one in whole["services"].items()}
 
 
 def interpolated(text: str, variables: Mapping[str, str]) -> str:

@@ -64,7 +64,9 @@ class Operator:
         deadline = time.monotonic() + timeout_s
         while (state := self.state(dag, run)) not in ("success", "failed"):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{dag} is {state} after {timeout_s:.0f} s\n{self.said(dag, run)}")
+                raise TimeoutError(
+                    f"{dag} is {state} after {timeout_s:.0f} s\n{self.said(dag, run)}"
+                )
             if meanwhile is not None:
                 meanwhile()
             time.sleep(1.0)
@@ -113,7 +115,8 @@ class Registry:
 
     def champion(self) -> dict[str, Any]:
         answer = self._http.get(
-            "/api/2.0/mlflow/registered-models/alias", params={"name": "moovier", "alias": "champion"}
+            "/api/2.0/mlflow/registered-models/alias",
+            params={"name": "moovier", "alias": "champion"},
         )
         answer.raise_for_status()
         version: dict[str, Any] = answer.json()["model_version"]

@@ -63,16 +63,16 @@ class Container:
 class ProcessStack:
     """All services but :data:`ABSENT`. Use :func:`process_stack`."""
 
-    def __init__(self, folder: Path, variables: Mapping[str, str], scale: Mapping[str, int]) -> None:
+    def __init__(
+        self, folder: Path, variables: Mapping[str, str], scale: Mapping[str, int]
+    ) -> None:
         self.folder = folder
         self.variables = dict(variables)
         services = read_compose(ROOT / "docker-compose.yaml", self.variables)
         self.services = {name: one for name, one in services.items() if name not in ABSENT}
         network = f"127.{secrets.randbelow(200) + 20}.{secrets.randbelow(250) + 1}"
         names = [
-            (name, number)
-            for name in self.services
-            for number in range(1, scale.get(name, 1) + 1)
+            (name, number) for name in self.services for number in range(1, scale.get(name, 1) + 1)
         ]
         hosts = {one: f"{network}.{host}" for host, one in enumerate(names, start=10)}
         first = {name: hosts[name, 1] for name in self.services}
@@ -159,8 +159,7 @@ class ProcessStack:
             [one.place.here(word) for word in command],
             env=self._environment(one),
             cwd=one.place.workdir,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             check=True,
             timeout=timeout_s,
@@ -187,16 +186,8 @@ class ProcessStack:
         return True
 
     def health(self) -> dict[str, str]:
-        """Every container's health check or exit code, now."""
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            lasting = [one for one in self.containers.values() if one.service.restarts]
-            well = dict(zip((one.name for one in lasting), pool.map(self._is_healthy, lasting)))
-        return {
-            one.name: ("healthy" if well[one.name] else "unhealthy")
-            if one.name in well
-            else ("done" if one.exit_code == 0 else f"exit code {one.exit_code}")
-            for one in self.containers.values()
-        }
+        """What the health checks said when the containers were started, and who ended since."""
+        return {one.name: _state(one) for one in self.containers.values()}
 
     def end(self) -> None:
         """End everything, and delete what it wrote."""
@@ -270,7 +261,8 @@ class ProcessStack:
 
     def _may_start(self, service: Service) -> bool:
         return all(
-            self._is_done(other) if condition == "service_completed_successfully"
+            self._is_done(other)
+            if condition == "service_completed_successfully"
             else self._are_healthy(other)
             for other, condition in service.depends_on.items()
         )
@@ -343,6 +335,14 @@ class ProcessStack:
 
     def _all_processes(self) -> list[psutil.Process]:
         return _marked(lambda mark: mark.startswith(f"{self.folder}/"))
+
+
+def _state(one: Container) -> str:
+    if one.exit_code is not None:
+        return "done" if one.exit_code == 0 else f"exit code {one.exit_code}"
+    if len(one.starts) != 1:
+        return f"started {len(one.starts)} times"
+    return "healthy" if one.healthy else "not healthy"
 
 
 @contextlib.contextmanager
