@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import Asset, dag, task
 
 RATINGS = Asset("moovier_ratings")
-#: Has as many slots as there are workers, so that no task is queued without a worker.
+#: Has as many slots as LocalExecutor has workers, so that no task is queued without a worker.
 POOL = "moovier"
 FACTS = ("name", "hash", "synthetic", "ratings", "users", "movies", "report")
 
@@ -19,8 +19,7 @@ FACTS = ("name", "hash", "synthetic", "ratings", "users", "movies", "report")
     max_active_runs=1,
     tags=["moovier"],
     default_args={
-        # Together they outlast an outage of a few minutes.
-        "retries": 4,
+        "retries": 2,
         "retry_delay": timedelta(seconds=15),
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": timedelta(minutes=10),

@@ -16,7 +16,7 @@ from airflow.sdk import (
 )
 
 RATINGS = Asset("moovier_ratings")
-#: Has as many slots as there are workers, so that no task is queued without a worker.
+#: Has as many slots as LocalExecutor has workers, so that no task is queued without a worker.
 POOL = "moovier"
 
 PARAMS = {
@@ -79,8 +79,7 @@ PARAMS = {
     tags=["moovier"],
     params=PARAMS,
     default_args={
-        # Together they outlast an outage of a few minutes.
-        "retries": 4,
+        "retries": 2,
         "retry_delay": timedelta(seconds=15),
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": timedelta(minutes=10),

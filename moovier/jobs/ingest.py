@@ -74,15 +74,10 @@ def pull(data: str | None = None, *, settings: Settings | None = None) -> Pulled
 def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:
     """Check every row and write the report under ``<home>/ingest/``, also when it fails.
 
-    Where it was pulled on another machine, it is pulled here first.
-
     Raises:
-        DataError: it cannot be had here.
         InvalidData: the data set must not be used; its ``problems`` say why, row by row.
     """
     settings = settings or load_settings()
-    if not Path(pulled["folder"]).is_dir():
-        pulled = pull(settings=settings)
     file = settings.path("ingest", f"{pulled['hash'].removesuffix('.dir')}.json")
     report = Report(
         name=pulled["name"],
