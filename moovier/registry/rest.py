@@ -5,6 +5,7 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -54,7 +55,7 @@ class Rest:
         """GET ``path`` below the API's root, e.g. ``/model-versions/get``."""
         return self._call("GET", API + path, params=params)
 
-    def send(self, method: str, path: str, body: Mapping[str, str]) -> dict[str, Any]:
+    def send(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST or DELETE with a JSON body."""
         return self._call(method, API + path, json=dict(body))
 
@@ -85,6 +86,30 @@ class Rest:
         except httpx.HTTPError as error:
             raise self._unavailable(error) from error
         return to
+
+    def upload(self, artifact_uri: str, file: str, source: Path) -> None:
+        """Write ``source`` into a proxied store as the artefact ``file``.
+
+        Raises:
+            RegistryError: the store is not proxied by the server, or refused.
+        """
+        path = self._artifact_path(artifact_uri, file)
+        try:
+            with source.open("rb") as content:
+                answer = self._http.put(path, content=content)
+        except httpx.HTTPError as error:
+            raise self._unavailable(error) from error
+        if answer.is_error:
+            self._raise_for(answer)
+
+    def delete(self, artifact_uri: str, file: str) -> None:
+        """Delete an artefact of a proxied store; one that is not there is no error.
+
+        Raises:
+            RegistryError: the store is not proxied by the server, or refused.
+        """
+        with contextlib.suppress(NotThere):
+            self._call("DELETE", self._artifact_path(artifact_uri, file))
 
     def _artifact_path(self, artifact_uri: str, file: str) -> str:
         url = httpx.URL(artifact_uri)

@@ -12,9 +12,10 @@ from typing import Any
 
 
 def main(folder: Path) -> dict[str, Any]:
-    from airflow.dag_processing.dagbag import DagBag
+    from airflow.dag_processing.dagbag import BundleDagBag
 
-    bag = DagBag(folder)
+    # As everywhere in Airflow: the folder is on the path, so that its files can share one.
+    bag = BundleDagBag(folder, bundle_path=folder, bundle_name="dags")
     return {
         "errors": bag.import_errors,
         "modules": sorted({name.partition(".")[0] for name in sys.modules}),
@@ -41,6 +42,8 @@ def facts(dag: Any) -> dict[str, Any]:
                 "mapped": task.is_mapped,
                 "retries": task.retries,
                 "backoff": task.retry_exponential_backoff,
+                "retry_delay_s": task.retry_delay.total_seconds(),
+                "max_retry_delay_s": task.max_retry_delay.total_seconds(),
                 "pool": task.pool,
                 "doc_md": task.doc_md,
                 "outlets": [outlet.name for outlet in task.outlets],

@@ -72,6 +72,18 @@ def test_the_retraining_runs_in_order(parsed: dict[str, Any]) -> None:
     assert [name for name in order if tasks[name]["mapped"]] == ["tune", "train"]
 
 
+def test_the_retries_outlast_an_outage_of_minutes(parsed: dict[str, Any]) -> None:
+    for dag in parsed["dags"].values():
+        for name, task in dag["tasks"].items():
+            waits = [
+                min(task["retry_delay_s"] * task["backoff"] ** done, task["max_retry_delay_s"])
+                for done in range(task["retries"])
+            ]
+            # Airflow waits at least so long before each try.
+            assert sum(waits) >= 300, name
+            assert waits[0] <= 15, name
+
+
 def test_every_task_is_retried_pooled_and_explained(parsed: dict[str, Any]) -> None:
     for dag_id, dag in parsed["dags"].items():
         assert dag["doc_md"].strip(), dag_id
