@@ -23,7 +23,7 @@ from tests.stack_processes.driver import Stack, generated_variables
 from tests.stack_processes.people import INGEST, RETRAIN, Operator, Registry, Viewer
 from tests.stack_processes.processes import process_stack
 
-CONF = {"families": ["ease", "timeline"], "trials": 2, "workers": 2}
+CONF = {"families": ["ease"], "trials": 2, "workers": 2}
 UP_S, RUN_S = 600.0, 1200.0
 POLL_S = 0.2
 
