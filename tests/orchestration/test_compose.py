@@ -21,6 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from deploy.environment import OPTIONAL, filled
+from moovier.settings import Settings
 from tests.stack_processes.compose import MissingVariable, interpolated, read_compose
 from tests.stack_processes.driver import generated_variables
 
@@ -141,6 +142,18 @@ def test_services_are_pinned_bounded_and_without_rights(compose: dict[str, Any])
         assert re.findall(r"^FROM python:(\S+)", text, re.MULTILINE) == ["3.11.14-slim-bookworm"]
         for stage in re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]:
             assert "\nUSER " in stage or " AS base" in stage, "nobody is root"
+
+
+def test_workers_are_told_where_lists_go_and_whom_to_ask(compose: dict[str, Any]) -> None:
+    """Settings that have no meaning on one machine, and no default that fits many."""
+    environment = compose["services"]["airflow-worker"]["environment"]
+    for name, value in {
+        "dvc_remote": "s3://moovier-dvc",
+        "lists": "s3://moovier-lists",
+        "service_url": "http://service:8000",
+    }.items():
+        if name in Settings.model_fields:
+            assert environment.get(f"MOOVIER_{name.upper()}") == value
 
 
 def test_ports_are_bound_to_this_machine_only(compose: dict[str, Any]) -> None:
