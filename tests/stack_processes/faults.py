@@ -23,7 +23,8 @@ from tests.stack_processes.driver import Stack, generated_variables
 from tests.stack_processes.people import INGEST, RETRAIN, Operator, Registry, Viewer
 from tests.stack_processes.processes import process_stack
 
-CONF = {"families": ["ease"], "trials": 2, "workers": 2}
+WORKERS = 2
+CONF = {"families": ["ease"], "trials": 2, "workers": WORKERS}
 UP_S, RUN_S = 600.0, 1200.0
 POLL_S = 0.2
 
@@ -31,10 +32,10 @@ POLL_S = 0.2
 @dataclass(frozen=True)
 class Fault:
     """``container`` is killed with -9 while a task called ``during`` runs, and comes back after
-    ``outage_s`` seconds; None: it is left to itself (`restart: unless-stopped`)."""
+    ``outage_s`` seconds. ``container`` None: the worker that has the task."""
 
     name: str
-    container: str
+    container: str | None
     during: str
     outage_s: float
 
@@ -44,7 +45,7 @@ FAULTS = (
     Fault("Redis", "redis-1", "tune", 30),
     Fault("S3 store", "s3-1", "register", 30),
     Fault("MLflow", "mlflow-1", "train", 60),
-    Fault("Celery worker", "airflow-worker-1", "tune", 30),
+    Fault("Celery worker", None, "tune", 30),
     Fault("Scheduler", "airflow-scheduler-1", "tune", 30),
 )
 
@@ -164,20 +165,33 @@ def retraining(stack: Stack, fault: Fault | None, say: Callable[[str], None]) ->
 def _strike(
     stack: Stack, operator: Operator, run: str, fault: Fault, say: Callable[[str], None]
 ) -> None:
-    deadline = time.monotonic() + RUN_S
-    while not any(
-        task["task_id"] == fault.during and task["state"] == "running"
-        for task in operator.tasks(RETRAIN, run)
-    ):
-        if operator.state(RETRAIN, run) in ("success", "failed") or time.monotonic() > deadline:
-            raise RuntimeError(f"no task {fault.during} to kill {fault.name} in")
-        time.sleep(0.3)
-    say(f"kill -9 {fault.name} during {fault.during}")
-    stack.kill(fault.container)
+    task = _await_task(operator, run, fault)
+    container = fault.container or _holder(stack, task["id"])
+    say(f"kill -9 {container} during {fault.during}")
+    stack.kill(container)
     time.sleep(fault.outage_s)
-    stack.start(fault.container)
-    stack.await_healthy(fault.container, timeout_s=UP_S)
-    say(f"{fault.name} is back")
+    stack.start(container)
+    stack.await_healthy(container, timeout_s=UP_S)
+    say(f"{container} is back")
+
+
+def _await_task(operator: Operator, run: str, fault: Fault) -> dict[str, Any]:
+    """A task called ``fault.during`` that runs now."""
+    deadline = time.monotonic() + RUN_S
+    while time.monotonic() < deadline and operator.state(RETRAIN, run) not in ("success", "failed"):
+        for task in operator.tasks(RETRAIN, run):
+            if task["task_id"] == fault.during and task["state"] == "running":
+                return task
+        time.sleep(0.3)
+    raise RuntimeError(f"no task {fault.during} to kill {fault.name} in")
+
+
+def _holder(stack: Stack, task: str) -> str:
+    """The worker that took the task with this id."""
+    for number in range(1, WORKERS + 1):
+        if task in stack.logs(name := f"airflow-worker-{number}"):
+            return name
+    raise RuntimeError(f"no worker says that it took {task}")
 
 
 def _tags(version: dict[str, Any]) -> dict[str, str]:
@@ -231,11 +245,11 @@ def main() -> None:
 
     lines: list[tuple[Fault, Outcome]] = []
     problems: list[str] = []
-    with process_stack(generated_variables(MOOVIER_DATA="sample"), {"airflow-worker": 2}) as stack:
+    scale = {"airflow-worker": WORKERS}
+    with process_stack(generated_variables(MOOVIER_DATA="sample"), scale) as stack:
         stack.up(timeout_s=UP_S, without=frozenset({"first-training"}))
         say("everything is up")
         first_champion(stack)
-        retraining(stack, None, say)
         expected = retraining(stack, None, say)
         say(f"undisturbed: {expected}")
         for fault in chosen:
@@ -247,6 +261,8 @@ def main() -> None:
                 continue
             lines.append((fault, outcome))
             problems += [f"{fault.name}: {text}" for text in outcome.problems(expected)]
+            if fault.container is None and not outcome.again:
+                problems.append(f"{fault.name}: no task was hit")
             say(f"{fault.name}: {outcome}")
         text = table(expected, lines)
     print(text)
