@@ -7,8 +7,8 @@ READY := $(VENV)/.ready
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test lint format bench-train bench-serve bench-lists bench-batch \
-	bench-quality bench-tuning
+.PHONY: help up down reset test lint format env faults bench-train bench-serve bench-lists \
+	bench-batch bench-quality bench-tuning
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,13 @@ lint: $(READY) ## Check style, types and the direction of imports
 
 format: $(READY) ## Put the code into the common style
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+env: ## Write .env for `docker compose up`, with generated secrets where there are none
+	@command -v python3 >/dev/null || { echo "python3 not found" >&2; exit 1; }
+	@python3 deploy/environment.py
+
+faults: $(READY) ## Kill each part of the production stack in a retraining (ARGS="--only redis")
+	@$(BIN)/python -m tests.stack_processes.faults --write benchmarks/out/faults.md $(ARGS)
 
 bench-train: $(READY) ## Compare our training with Keras's plain fit, time and error
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.train $(ARGS)

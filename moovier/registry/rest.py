@@ -6,6 +6,7 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +19,8 @@ from moovier.errors import RegistryError, RegistryUnavailable
 API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 PROXIED = "mlflow-artifacts"
+#: Where MLflow's own client finds its login, too.
+USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CHUNK = 1 << 20
 
@@ -39,6 +42,7 @@ class Rest:
         self.address = str(url.copy_with(userinfo=b"")).rstrip("/")
         self._http = httpx.Client(
             base_url=url,
+            auth=_login(url),
             timeout=httpx.Timeout(timeout_s),
             # A proxy from the environment must not stand between two processes of one machine.
             trust_env=url.host not in _LOOPBACK,
@@ -142,6 +146,10 @@ class Rest:
             code, message = "", answer.text.strip()[:200]
         if code == "RESOURCE_DOES_NOT_EXIST" or (answer.status_code == 404 and code):
             raise NotThere(message)
+        if answer.status_code == 401:
+            raise RegistryError(
+                f"MLflow at {self.address} does not know this login: set {USERNAME} and {PASSWORD}"
+            )
         if answer.status_code in (502, 503, 504):
             raise RegistryUnavailable(f"MLflow at {self.address} is not ready: {message}")
         raise RegistryError(f"MLflow answered {answer.status_code}: {message}")
@@ -154,6 +162,15 @@ class Rest:
 
     def _foreign(self) -> RegistryError:
         return RegistryError(f"what answers at {self.address} is not MLflow")
+
+
+def _login(url: httpx.URL) -> tuple[str, str] | None:
+    """User and password: those of the address, else those of the variables that MLflow's own
+    client reads; None where the server asks for none."""
+    if url.userinfo:
+        return url.username, url.password
+    username, password = os.environ.get(USERNAME), os.environ.get(PASSWORD)
+    return (username, password) if username and password else None
 
 
 def _address(tracking_uri: str) -> httpx.URL:
