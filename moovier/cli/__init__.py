@@ -12,6 +12,7 @@ import typer
 from moovier.cli.data import data_app
 from moovier.cli.keys import keys_app
 from moovier.cli.models import promote, rollback, show
+from moovier.cli.monitor import monitor
 from moovier.cli.recommend import recommend
 from moovier.cli.train import train, tune
 from moovier.cli.up import down, serve, up
@@ -28,6 +29,7 @@ app.command()(tune)
 app.command("models")(show)
 app.command()(promote)
 app.command()(rollback)
+app.command()(monitor)
 app.command()(serve)
 app.command()(up)
 app.command()(down)

@@ -78,7 +78,11 @@ def prepare(
         recipe=None if champion is None else candidates.recipe_of(champion, hold_out(data.facts)),
     )
     candidates.evaluate_popularity(plan, data, tracking)
-    tracking.log(run_id, params=config.model_dump(mode="json"))
+    tracking.log(
+        run_id,
+        params=config.model_dump(mode="json", exclude={"reason"}),
+        tags={"reason": config.reason} if config.reason else None,
+    )
     tracking.log_data(run_id, data.facts)
     write_json(plan_file(folder), plan.model_dump(mode="json"))
     return plan.model_dump(mode="json")
