@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test lint format bench-train bench-serve bench-lists bench-quality
+.PHONY: help up down reset test lint format bench-train bench-serve bench-lists bench-quality bench-monitor
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-lists: $(READY) ## Measure one person's list, scoring the whole catalogue
 
 bench-quality: $(READY) ## Tune and measure our models beside rivals (DATA=folder, ARGS="--trials 5")
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+bench-monitor: $(READY) ## Count monitoring's false alarms, and its alarms by planted drifts
+	@$(BIN)/python -m benchmarks.monitor $(ARGS)
 
 # Made again when the lock or the project's own metadata change; until then it costs nothing.
 $(READY): requirements.lock pyproject.toml

@@ -35,7 +35,7 @@ PARAMS = {
         "Chance of an alarm where nothing drifted",
         "MOOVIER_MONITOR_SIGNIFICANCE",
         exclusiveMinimum=0,
-        exclusiveMaximum=1,
+        maximum=1,
     ),
     "ratings": _limit(
         "Ratings",

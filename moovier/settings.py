@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     )
 
     # Monitoring
-    monitor_significance: Annotated[float, Field(gt=0, lt=1)] = Field(
+    monitor_significance: Annotated[float, Field(gt=0, le=1)] = Field(
         0.01, description="Chance (0 to 1) that one look at data that did not drift is an alarm."
     )
     monitor_ratings: PositiveFloat = Field(

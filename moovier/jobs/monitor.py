@@ -49,7 +49,7 @@ class MonitorConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: str | None = Field(None, description="Data set, as in the setting `data`.")
-    significance: float | None = Field(None, gt=0, lt=1)
+    significance: float | None = Field(None, gt=0, le=1)
     ratings: PositiveFloat | None = None
     users: PositiveFloat | None = None
     movies: PositiveFloat | None = None

@@ -25,10 +25,11 @@ from moovier.monitoring.windows import Profile, Reference, sampled
 
 Ints = NDArray[np.int64]
 #: Windows drawn from the reference, people looked at, and ratings without which nothing is said.
-DRAWS, MOST_PEOPLE, FEWEST_RATINGS = 400, 2000, 20
+DRAWS, MOST_PEOPLE, FEWEST_RATINGS = 500, 2000, 20
 #: Figure to the kind of drift that it speaks of.
 KINDS: Mapping[str, str] = {
     "stars": "ratings",
+    "rerated": "ratings",
     "agreement": "users",
     "popularity": "movies",
     "crowd": "movies",
@@ -38,6 +39,8 @@ KINDS: Mapping[str, str] = {
 }
 #: What the limit of a kind is multiplied by for a figure that has another scale.
 _SCALE = {"crowd": 2.0, "tastes": 0.6}
+#: Quantile of the drawn windows that a figure's tail begins at.
+_TAIL = 0.99
 #: No window of time that novelty is compared with starts before this share of the reference.
 _ESTABLISHED = 0.3
 
@@ -150,6 +153,7 @@ def _look(
     for place, window in enumerate(drawn):
         for name, value in _distances(window, expected).items():
             by_chance[name][place] = value
+    values["rerated"], by_chance["rerated"] = _rerated(change, ratings, moved, n, rng)
     periods = _novelty_of_periods(change.reference, int(moved.sum()), n // 2, rng)
     by_chance["novel"][::2] = np.maximum(
         by_chance["novel"][::2], np.resize(periods, (n + 1) // 2) - expected.novel
@@ -192,6 +196,7 @@ def _distances(window: Profile, expected: Expected) -> dict[str, float]:
     apart = np.nan_to_num(window.tastes - expected.tastes)
     movies, crowd = window.crowd
     return {
+        "rerated": 0.0,
         "stars": wasserstein(window.stars, expected.stars, step=0.5),
         "agreement": lost,
         "popularity": float(js_distance(window.popularity, expected.popularity)),
@@ -200,6 +205,30 @@ def _distances(window: Profile, expected: Expected) -> dict[str, float]:
         "genres": float(js_distance(window.genres, expected.genres)),
         "tastes": float(np.sqrt(expected.genres @ (apart * apart))),
     }
+
+
+def _rerated(
+    change: Change, ratings: Ratings, moved: Bools, n: int, rng: np.random.Generator
+) -> tuple[float, Values]:
+    """Stars by which people changed their own ratings, mean over the people who moved any.
+
+    By chance somebody rates higher the second time as often as lower: each of the ``n`` draws flips
+    the sign of all changes of a person or not (Fisher's randomisation of paired differences).
+    """
+    then = change.reference
+    again = np.flatnonzero(moved & ratings.among(then))
+    pairs = then.users * then.n_movies + then.movies
+    order = np.argsort(pairs, kind="stable")
+    wanted = ratings.users[again] * ratings.n_movies + ratings.movies[again]
+    before = then.stars[order[np.searchsorted(pairs, wanted, sorter=order)]]
+    by = ratings.stars[again].astype(np.float64) - before
+    counts = np.bincount(ratings.users[again], minlength=ratings.n_users)
+    sums = np.bincount(ratings.users[again], by, ratings.n_users)
+    who = np.flatnonzero(counts)
+    means = sums[who] / counts[who]
+    people = np.count_nonzero(np.bincount(ratings.users[moved]))
+    signs = rng.choice((-1.0, 1.0), (n, who.size))
+    return abs(float(means.sum())) / people, np.abs(signs @ means) / people
 
 
 def _novelty_of_periods(reference: Ratings, size: int, n: int, rng: np.random.Generator) -> Values:
@@ -224,15 +253,17 @@ def _judged(
     values: Mapping[str, float], by_chance: Mapping[str, Values], limits: Limits
 ) -> tuple[Figure, ...]:
     """Each figure beside what chance does; p-values corrected by the largest of all figures."""
-    scale = {name: max(float(drawn.std()), 1e-9) for name, drawn in by_chance.items()}
-    mean = {name: float(drawn.mean()) for name, drawn in by_chance.items()}
-    largest = np.max([(by_chance[name] - mean[name]) / scale[name] for name in KINDS], axis=0)
+    # In units of each figure's own tail: by its spread alone a figure with rare large values, such
+    # as the crowd, would drown the others.
+    middle = {name: float(np.median(drawn)) for name, drawn in by_chance.items()}
+    tail = {name: float(np.quantile(drawn, _TAIL)) for name, drawn in by_chance.items()}
+    scale = {name: max(tail[name] - middle[name], 1e-9) for name in KINDS}
+    largest = np.max([(by_chance[name] - middle[name]) / scale[name] for name in KINDS], axis=0)
     figures = []
     for name in KINDS:
-        stands_out = (values[name] - mean[name]) / scale[name]
+        stands_out = (values[name] - middle[name]) / scale[name]
         p = (1 + int((largest >= stands_out).sum())) / (1 + largest.size)
         limit = limits.of(name)
         drifted = values[name] >= limit and p <= limits.significance
-        chance = float(np.quantile(by_chance[name], 0.99))
-        figures.append(Figure(name, values[name], limit, chance, p, drifted))
+        figures.append(Figure(name, values[name], limit, tail[name], p, drifted))
     return tuple(figures)

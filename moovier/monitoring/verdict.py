@@ -14,6 +14,7 @@ from moovier.monitoring.live import LIKED, Live
 WORSE = 1.25
 _SAYS: Mapping[str, str] = {
     "stars": "new ratings are {value:.2f} stars away from what was expected",
+    "rerated": "people changed their own ratings by {value:.2f} stars, all the same way",
     "agreement": "new ratings have lost {value:.0%} of the agreement with earlier ones",
     "popularity": "new ratings go to movies of another popularity (distance {value:.2f})",
     "crowd": "{value:.0%} more of the people than expected rated one and the same movie",

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -77,6 +77,8 @@ class Shelf:
         self._broken_stars: str | None = None
         #: Why a champion was refused; None when the one that the registry names is served.
         self.refused: str | None = None
+        #: Tags of the registered model itself, as of the last look that went well.
+        self.model_tags: Mapping[str, str] = {}
         #: Why the last look at the registry failed; None when it went well.
         self.trouble: str | None = None
 
@@ -106,6 +108,7 @@ class Shelf:
                     self._names = list(dict.fromkeys(version.name for version in versions))
                     self._known = _meanings(versions)
                     self._unknown.clear()
+                self.model_tags = self._registry.model_tags()
                 self._follow_stars(self._known.get(STARS))
                 self._take_over(self._known.get(CHAMPION), versions)
                 self.trouble = None
