@@ -346,11 +346,11 @@ WITH: Mapping[str, Mapping[str, Case]] = {
 }
 
 
-def kinds(world: World, case: Case, seed: int) -> set[str]:
-    """Names of the figures that drifted in one look."""
+def kinds(world: World, case: Case, seed: int, n: int = drift.DRAWS) -> set[str]:
+    """Names of the figures that drifted in one look, judged by ``n`` draws."""
     reference, current = case(world, np.random.default_rng(seed))
     change = Change.between(reference, current)
-    found = [part(change, Limits(), seed=seed) for part in (drift.came, drift.went)]
+    found = [part(change, Limits(), seed=seed, n=n) for part in (drift.came, drift.went)]
     assert bool(verdict.of_drift(*found)) == any(one.drifted for one in found)
     return {figure.name for one in found for figure in one.drifted}
 

@@ -149,6 +149,8 @@ def moovier_monitor() -> None:
         trigger_run_id=said["trigger_key"],
         conf=said["retraining"],
         skip_when_already_exists=True,
+        # A retraining refuses what it does not know.
+        openlineage_inject_parent_info=False,
         doc_md="Starts a retraining with the reason; it may run long after this one ended.",
     )
     asked(said["trigger"]) >> retrain >> remember(said)
