@@ -9,10 +9,13 @@ users, each person's last ratings, a few ratings, copies of people, time passing
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -355,10 +358,24 @@ def kinds(world: World, case: Case, seed: int, n: int = drift.DRAWS) -> set[str]
     return {figure.name for one in found for figure in one.drifted}
 
 
-def alarms(world: World, case: Case, seeds: int) -> tuple[int, dict[str, int]]:
+def _look(task: tuple[str, str | None, int, int]) -> set[str]:
+    """In a process of its own: the case's name, size (None: without drift), seed, draws."""
+    name, size, seed, draws = task
+    return kinds(_world[0], WITHOUT[name] if size is None else WITH[name][size], seed, draws)
+
+
+#: What :func:`_look` works on, in each process.
+_world: list[World] = []
+
+
+def _read(folder: Path) -> None:
+    _world[:] = [World(*indexed(read_movielens(folder)))]
+
+
+def _counted(found: Sequence[set[str]]) -> dict[str, Any]:
     """Looks with an alarm, and how often each figure drifted."""
-    found = [kinds(world, case, seed) for seed in range(seeds)]
-    return sum(map(bool, found)), {name: sum(name in one for one in found) for name in KINDS}
+    figures = {name: sum(name in one for one in found) for name in KINDS}
+    return {"alarms": sum(map(bool, found)), "figures": figures}
 
 
 def main() -> None:
@@ -366,27 +383,36 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description="False alarms and detections of monitoring.")
     arguments.add_argument("--data", help="data set or folder; by default the settings' one")
     arguments.add_argument("--seeds", type=int, default=SEEDS)
+    arguments.add_argument("--draws", type=int, default=drift.DRAWS, help="as a look makes")
+    arguments.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     options = arguments.parse_args()
     console = Console()
     given = {} if options.data is None else {"data": options.data}
     reference = store.fetch(load_settings(**given))
-    world = World(*indexed(read_movielens(reference.folder)))
     started = time.monotonic()
+    cases: list[tuple[str, str | None]] = [(name, None) for name in WITHOUT]
+    cases += [(name, size) for name, sizes in WITH.items() for size in sizes]
+    tasks = [(*case, seed, options.draws) for case in cases for seed in range(options.seeds)]
+    with ProcessPoolExecutor(
+        options.workers, initializer=_read, initargs=(reference.folder,)
+    ) as do:
+        looks = do.map(_look, tasks, chunksize=options.seeds)
+        found = list(track(looks, "looking", len(tasks), console=console, transient=True))
     false_alarms: dict[str, dict[str, Any]] = {}
-    for name, case in track(WITHOUT.items(), "without drift", console=console, transient=True):
-        n, figures = alarms(world, case, options.seeds)
-        false_alarms[name] = {"alarms": n, "figures": figures}
     detections: dict[str, dict[str, dict[str, Any]]] = {}
-    for name, cases in track(WITH.items(), "planted", console=console, transient=True):
-        for size, case in cases.items():
-            n, figures = alarms(world, case, options.seeds)
-            detections.setdefault(name, {})[size] = {"alarms": n, "figures": figures}
+    for place, (name, size) in enumerate(cases):
+        counted = _counted(found[place * options.seeds : (place + 1) * options.seeds])
+        if size is None:
+            false_alarms[name] = counted
+        else:
+            detections.setdefault(name, {})[size] = counted
     _print(console, reference.name, options.seeds, false_alarms, detections)
     file = report.write(
         "monitor",
         {
             "data": reference.name,
             "seeds": options.seeds,
+            "draws": options.draws,
             "seconds": time.monotonic() - started,
             "without": false_alarms,
             "planted": detections,
