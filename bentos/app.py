@@ -30,7 +30,8 @@ from moovier.errors import BadRequest
 from moovier.feedback.mirror import Mirror
 from moovier.recommending.shelf import Shelf
 from moovier.registry.client import Registry
-from moovier.registry.version import CHAMPION
+from moovier.registry.summary import Summary
+from moovier.registry.version import CHAMPION, MONITORING
 from moovier.settings import Settings, load_settings
 from moovier.tmdb.provider import Details
 
@@ -235,6 +236,7 @@ async def _poll(
                 champion=0 if champion is None else champion.number,
                 loaded=shelf.count(),
             )
+            metrics.monitoring_state(Summary.of(shelf.model_tags.get(MONITORING)))
             metrics.feedback_state(reachable=feedback.trouble is None)
             metrics.tmdb_state(usable=details.usable)
         except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
@@ -12,6 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bentos import logs, tracing
+from moovier.registry.summary import Summary
 
 _seconds = Histogram(
     "moovier_request_seconds",
@@ -58,6 +60,22 @@ _champion = Gauge(
 _refused = Gauge(
     "moovier_champion_refused",
     "1 while the registry names a champion that cannot be used and an older one answers, else 0.",
+    multiprocess_mode="mostrecent",
+)
+_monitoring = Gauge(
+    "moovier_monitoring",
+    "Figures of the last look of moovier_monitor (docs/monitoring.md).",
+    ["figure"],
+    multiprocess_mode="mostrecent",
+)
+_alarm = Gauge(
+    "moovier_monitoring_alarm",
+    "1 when the last look of moovier_monitor was an alarm, else 0.",
+    multiprocess_mode="mostrecent",
+)
+_looked = Gauge(
+    "moovier_monitoring_age_seconds",
+    "Seconds since the last look of moovier_monitor; NaN before the first.",
     multiprocess_mode="mostrecent",
 )
 _loaded = Gauge("moovier_loaded_models", "Models in memory.", multiprocess_mode="mostrecent")
@@ -170,6 +188,26 @@ def tmdb_state(*, usable: bool) -> None:
 def feedback_state(*, reachable: bool) -> None:
     """After each look at the registry, too."""
     _database.set(float(reachable))
+
+
+def monitoring_state(seen: Summary | None) -> None:
+    """After each look at the registry: what monitoring saw last, None where it never looked.
+
+    A figure that it no longer tells is NaN, which Prometheus draws as a gap: a series cannot be
+    taken back from the files that several workers share.
+    """
+    figures = {} if seen is None else seen.figures
+    for gone in _told - figures.keys():
+        _monitoring.labels(gone).set(math.nan)
+    for name, value in figures.items():
+        _monitoring.labels(name).set(value)
+    _told.update(figures)
+    _alarm.set(float(seen is not None and seen.alarm))
+    _looked.set(math.nan if seen is None else max(0.0, time.time() - seen.at))
+
+
+#: Names of the figures that were shown since the start.
+_told: set[str] = set()
 
 
 def registry_state(*, reachable: bool, refused: bool, champion: int, loaded: int) -> None:

@@ -65,6 +65,14 @@ PARAMS = {
         description="Tasks that share one study per family; empty: the setting "
         "`MOOVIER_TUNING_WORKERS`. The pool `moovier` bounds how many run at once.",
     ),
+    "reason": Param(
+        None,
+        type=["null", "string"],
+        maxLength=4000,
+        title="Reason",
+        description="Why this retraining is asked for; kept as a tag of its run in MLflow. "
+        "`moovier_monitor` writes its alarm here.",
+    ),
 }
 
 

@@ -63,6 +63,9 @@ class RetrainConfig(BaseModel):
     seed: NonNegativeInt | None = None
     workers: PositiveInt | None = Field(None, description="Tuning workers per family.")
     force: bool = Field(False, description="Train also when the champion knows these data.")
+    reason: str | None = Field(
+        None, max_length=4000, description="Why it was asked for; kept on the run."
+    )
 
     @classmethod
     def of(cls, config: RetrainConfig | Mapping[str, Any]) -> RetrainConfig:
@@ -243,7 +246,8 @@ def key_of(
     """
     if key:
         return re.sub(r"[^A-Za-z0-9_-]+", "-", key).strip("-")[:100] or "retraining"
-    said = orjson.dumps([data_hash, config.model_dump(mode="json")], option=orjson.OPT_SORT_KEYS)
+    asked = config.model_dump(mode="json", exclude={"reason"})
+    said = orjson.dumps([data_hash, asked], option=orjson.OPT_SORT_KEYS)
     stem = hashlib.sha256(said).hexdigest()[:12]
     number = 1
     while (folder_of(settings, f"{stem}-{number}") / DONE).exists() or (

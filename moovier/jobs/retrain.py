@@ -100,7 +100,11 @@ def prepare(
             ),
         )
         candidates.evaluate_popularity(plan, data, tracking)
-        tracking.log(run_id, params=config.model_dump(mode="json"))
+        tracking.log(
+            run_id,
+            params=config.model_dump(mode="json", exclude={"reason"}),
+            tags={"reason": config.reason} if config.reason else None,
+        )
         tracking.log_data(run_id, data.facts)
         search.lay_out(plan, settings)
         write_json(plan_file(folder), plan.portable())

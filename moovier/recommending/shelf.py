@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,6 +98,8 @@ class Shelf:
         self.refused: Refused | None = None
         # Versions that were asked for by name and cannot be used, and until when that is believed.
         self._broken: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        #: Tags of the registered model itself, as of the last look that went well.
+        self.model_tags: Mapping[str, str] = {}
         #: Why the last look at the registry failed; None when it went well.
         self.trouble: str | None = None
         #: Whether that was since MLflow did not answer.
@@ -129,6 +131,7 @@ class Shelf:
                     self._names = list(dict.fromkeys(version.name for version in versions))
                     self._known = _meanings(versions)
                     self._unknown.clear()
+                self.model_tags = self._registry.model_tags()
                 self._follow_stars(self._known.get(STARS))
                 self._take_over(self._known.get(CHAMPION), versions)
                 self.trouble, self.away = None, False

@@ -47,9 +47,22 @@ def facts(dag: Any) -> dict[str, Any]:
                 "pool": task.pool,
                 "doc_md": task.doc_md,
                 "outlets": [outlet.name for outlet in task.outlets],
+                "starts": started(task),
             }
             for task in dag.tasks
         },
+    }
+
+
+def started(task: Any) -> dict[str, str] | None:
+    """The DAG that a task triggers, if it triggers one."""
+    if task.task_type != "TriggerDagRunOperator":
+        return None
+    return {
+        "dag": task.trigger_dag_id,
+        "run_id": str(task.trigger_run_id),
+        "conf": str(task.conf),
+        "again": "skips" if task.skip_when_already_exists and not task.reset_dag_run else "starts",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import threading
 import time
@@ -18,6 +19,7 @@ import psutil
 import pytest
 
 from moovier.jobs.registration import connect
+from moovier.registry.version import MONITORING
 from moovier.settings import Settings
 from tests.fakes.tmdb import BRAVEHEART, V3_KEY, FakeTmdb, fake_tmdb
 from tests.registered import register_trained
@@ -128,6 +130,28 @@ def test_the_metrics_name_routes_and_never_free_text(client: httpx.Client) -> No
     assert f'moovier_answers_total{{model="{EASE}",source="model"}}' in text
     assert "moovier_registry_reachable 1.0" in text
     assert "made" not in text
+
+
+def test_the_metrics_show_what_monitoring_saw_last(client: httpx.Client, running: Running) -> None:
+    registry = connect(running.settings)
+    assert "moovier_monitoring_alarm 0.0" in client.get("/metrics").text
+    said = {"at": time.time() - 50, "alarm": True, "figures": {"drift_stars": 0.5, "came": 200}}
+    registry.set_model_tag(MONITORING, json.dumps(said))
+
+    def shown(line: str) -> bool:
+        return wait_until(lambda: line in client.get("/metrics").text)
+
+    assert shown("moovier_monitoring_alarm 1.0")
+    assert shown('moovier_monitoring{figure="drift_stars"} 0.5')
+    assert shown('moovier_monitoring{figure="came"} 200.0')
+    text = client.get("/metrics").text
+    (age,) = re.findall(r"^moovier_monitoring_age_seconds (\S+)", text, re.MULTILINE)
+    assert 50 <= float(age) < 10_000
+    # What the next look does not tell is no longer shown as if it were so.
+    registry.set_model_tag(MONITORING, json.dumps({**said, "alarm": False, "figures": {"came": 1}}))
+    assert shown("moovier_monitoring_alarm 0.0")
+    assert shown('moovier_monitoring{figure="drift_stars"} NaN')
+    assert shown('moovier_monitoring{figure="came"} 1.0')
 
 
 def test_who_answers_has_not_imported_what_trains(running: Running) -> None:
