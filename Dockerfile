@@ -3,7 +3,7 @@
 #   serving   answers requests: no TensorFlow, no Airflow, no MLflow
 #   training  Airflow and all that its tasks need; also runs the fine-tuning service
 
-FROM python:3.11-slim-bookworm AS base
+FROM python:3.11.14-slim-bookworm AS base
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PYTHONUNBUFFERED=1 \

@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test lint format bench-train bench-serve bench-lists bench-quality
+.PHONY: help up down reset test lint format env faults bench-train bench-serve bench-lists \
+	bench-batch bench-quality bench-tuning bench-monitor
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,13 @@ lint: $(READY) ## Check style, types and the direction of imports
 format: $(READY) ## Put the code into the common style
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
+env: ## Write .env for `docker compose up`, with generated secrets where there are none
+	@command -v python3 >/dev/null || { echo "python3 not found" >&2; exit 1; }
+	@python3 deploy/environment.py
+
+faults: $(READY) ## Kill each part of the production stack in a retraining (ARGS="--only redis")
+	@$(BIN)/python -m tests.stack_processes.faults --write benchmarks/out/faults.md $(ARGS)
+
 bench-train: $(READY) ## Compare our training with Keras's plain fit, time and error
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.train $(ARGS)
 
@@ -45,8 +53,17 @@ bench-serve: $(READY) ## Measure /predict beside a bare endpoint that returns th
 bench-lists: $(READY) ## Measure one person's list, scoring the whole catalogue
 	@$(BIN)/python -m benchmarks.lists $(ARGS)
 
+bench-batch: $(READY) ## Measure the lists of all users beside a plain loop
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.batch $(ARGS)
+
+bench-tuning: $(READY) ## Work one budget of trials off with one worker and with two
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.tuning $(ARGS)
+
 bench-quality: $(READY) ## Tune and measure our models beside rivals (DATA=folder, ARGS="--trials 5")
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+bench-monitor: $(READY) ## Count monitoring's false alarms, and its alarms by planted drifts
+	@$(BIN)/python -m benchmarks.monitor $(ARGS)
 
 # Made again when the lock or the project's own metadata change; until then it costs nothing.
 $(READY): requirements.lock pyproject.toml

@@ -17,10 +17,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from bentos import errors, metrics, predicting
+from bentos import errors, metrics, predicting, schemas
 from bentos.access import TRAIN, Access, Limit, Limited, may
 from bentos.busy import Busy
-from bentos.computing import computed
+from bentos.computing import computed_at_length
+from bentos.health import health
 from bentos.lane import Pages
 from bentos.models import plain, turn_of
 from bentos.routes import KEYS, router
@@ -31,7 +32,8 @@ from moovier.errors import BadRequest
 from moovier.feedback.mirror import Mirror
 from moovier.recommending.shelf import Shelf
 from moovier.registry.client import Registry
-from moovier.registry.version import CHAMPION
+from moovier.registry.summary import Summary
+from moovier.registry.version import CHAMPION, MONITORING
 from moovier.settings import Settings, load_settings
 from moovier.tmdb.provider import Details
 
@@ -101,6 +103,22 @@ def _add_routes(app: FastAPI) -> None:
         # BentoML's own are off (see the service), and this page with them.
         return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
+    @app.head("/livez", include_in_schema=False)
+    @app.get("/livez", summary="Whether the process answers")
+    async def livez() -> schemas.Alive:
+        return schemas.Alive(alive=True)
+
+    @app.head("/readyz", include_in_schema=False)
+    @app.get(
+        "/readyz",
+        summary="Whether there is a model to answer with, and what does not go as it should",
+        responses={503: {"model": schemas.Health, "description": "No model to answer with"}},
+    )
+    async def readyz(request: Request, response: Response) -> schemas.Health:
+        found = health(request.app.state)
+        response.status_code = 200 if found.ready else 503
+        return found
+
     @app.get("/models", summary="Names of the registered models, newest first")
     async def models(request: Request) -> list[str]:
         return await run_in_threadpool(_shelf(request).names)
@@ -118,7 +136,7 @@ def _add_routes(app: FastAPI) -> None:
         started = time.perf_counter()
         turn = await turn_of(_shelf(request), model_name, users)
         # Scoring takes milliseconds, which others need not wait for.
-        answers = await computed(
+        answers = await computed_at_length(
             predicting.predicted, turn.model, users, top_k, request.app.state.feedback
         )
         body, headers = await predicting.answer(turn.model, answers, request.app.state.details)
@@ -176,6 +194,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.pages = Pages()
     app.state.feedback = feedback = Mirror(settings.database)
     await asyncio.gather(run_in_threadpool(shelf.restore), run_in_threadpool(feedback.reload))
+    feedback.follow()
     app.state.shelf = shelf
     app.state.served = served = Served(settings, shelf, feedback)
     stopping = asyncio.Event()
@@ -220,6 +239,7 @@ async def _poll(
             before, refused = champion, shelf.refused
             metrics.registry_state(
                 reachable=shelf.trouble is None,
+                refused=refused is not None,
                 champion=0 if champion is None else champion.number,
                 loaded=shelf.count(),
             )
@@ -227,6 +247,7 @@ async def _poll(
                 challenger=0 if shelf.trial is None else shelf.trial.challenger.number,
                 refused=shelf.trial_refused is not None,
             )
+            metrics.monitoring_state(Summary.of(shelf.model_tags.get(MONITORING)))
             metrics.feedback_state(reachable=feedback.trouble is None)
             metrics.tmdb_state(usable=details.usable)
         except Exception:

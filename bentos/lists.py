@@ -15,7 +15,7 @@ from moovier.data.arrays import Ints
 from moovier.data.catalogue import Movie
 from moovier.errors import BadRequest, UnknownMovie
 from moovier.feedback.mirror import Mirror
-from moovier.recommending import cursor
+from moovier.recommending import cursor, now
 from moovier.recommending.facets import Filter
 from moovier.recommending.people import Page, People, Person, Rated
 from moovier.recommending.recommender import Recommender
@@ -40,18 +40,15 @@ def person_of(people: People, asked: schemas.Asked, feedback: Mirror) -> Person:
     """Who asks, over one model's movies: what the model knows, what was said since, and what
     comes with the request."""
     said = None if asked.user_id is None else feedback.of(asked.user_id)
-    ratings = (
-        [] if said is None else [Rated(r.movie_id, r.stars, r.timestamp) for r in said.ratings]
-    )
+    given: list[Rated] = []
     if asked.ratings:
         # By day, so that the same request soon after is the same person.
-        newest = max(int(time.time()) // _DAY_S * _DAY_S, *(r.timestamp for r in ratings), 0)
-        ratings += [Rated(movie, stars, newest) for movie, stars in asked.ratings.items()]
+        today = int(time.time()) // _DAY_S * _DAY_S
+        newest = max(today, *(one.timestamp for one in now.rated(said)), 0)
+        given = [Rated(movie, stars, newest) for movie, stars in asked.ratings.items()]
     if asked.user_id is None:
-        return people.stranger(ratings)
-    if said is None:
-        return people.user(asked.user_id, ratings)
-    return people.user(asked.user_id, ratings, said.deleted, said.all_deleted_at or 0)
+        return people.stranger(given)
+    return now.person(people, asked.user_id, said, given)
 
 
 def recommended(

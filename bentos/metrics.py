@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
@@ -11,7 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bentos import logs
+from bentos import logs, tracing
+from moovier.registry.summary import Summary
 
 _seconds = Histogram(
     "moovier_request_seconds",
@@ -53,6 +55,27 @@ _database = Gauge(
 _champion = Gauge(
     "moovier_champion_version",
     "Version number of the loaded champion; 0 without one.",
+    multiprocess_mode="mostrecent",
+)
+_refused = Gauge(
+    "moovier_champion_refused",
+    "1 while the registry names a champion that cannot be used and an older one answers, else 0.",
+    multiprocess_mode="mostrecent",
+)
+_monitoring = Gauge(
+    "moovier_monitoring",
+    "Figures of the last look of moovier_monitor (docs/monitoring.md).",
+    ["figure"],
+    multiprocess_mode="mostrecent",
+)
+_alarm = Gauge(
+    "moovier_monitoring_alarm",
+    "1 when the last look of moovier_monitor was an alarm, else 0.",
+    multiprocess_mode="mostrecent",
+)
+_looked = Gauge(
+    "moovier_monitoring_age_seconds",
+    "Seconds since the last look of moovier_monitor; NaN before the first.",
     multiprocess_mode="mostrecent",
 )
 _loaded = Gauge("moovier_loaded_models", "Models in memory.", multiprocess_mode="mostrecent")
@@ -131,6 +154,8 @@ class Requests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                # The span ends with the answer's last byte.
+                tracing.note(request_id, *_route(scope))
                 message.setdefault("headers", [])
                 message["headers"] = [
                     *message["headers"],
@@ -142,10 +167,14 @@ class Requests:
         try:
             await self._app(scope, receive, noting)
         finally:
-            route = getattr(scope.get("route"), "path", "none")
-            method = scope["method"] if route != "none" else "any"
-            answered(method, route, status, time.perf_counter() - start)
+            answered(*_route(scope), status, time.perf_counter() - start)
             logs.request_id.reset(token)
+
+
+def _route(scope: Scope) -> tuple[str, str]:
+    """Method and template of the route that answers; neither where none does."""
+    route = getattr(scope.get("route"), "path", "none")
+    return (scope["method"] if route != "none" else "any"), route
 
 
 def answered(method: str, route: str, status: int, seconds: float) -> None:
@@ -216,8 +245,29 @@ def feedback_state(*, reachable: bool) -> None:
     _database.set(float(reachable))
 
 
-def registry_state(*, reachable: bool, champion: int, loaded: int) -> None:
+def monitoring_state(seen: Summary | None) -> None:
+    """After each look at the registry: what monitoring saw last, None where it never looked.
+
+    A figure that it no longer tells is NaN, which Prometheus draws as a gap: a series cannot be
+    taken back from the files that several workers share.
+    """
+    figures = {} if seen is None else seen.figures
+    for gone in _told - figures.keys():
+        _monitoring.labels(gone).set(math.nan)
+    for name, value in figures.items():
+        _monitoring.labels(name).set(value)
+    _told.update(figures)
+    _alarm.set(float(seen is not None and seen.alarm))
+    _looked.set(math.nan if seen is None else max(0.0, time.time() - seen.at))
+
+
+#: Names of the figures that were shown since the start.
+_told: set[str] = set()
+
+
+def registry_state(*, reachable: bool, refused: bool, champion: int, loaded: int) -> None:
     """After each look at the registry."""
     _reachable.set(float(reachable))
+    _refused.set(float(refused))
     _champion.set(champion)
     _loaded.set(loaded)

@@ -116,7 +116,9 @@ StarsByMovie = Annotated[
         }
     ),
 ]
-UserQuery = Annotated[int, Query(ge=1, le=MOST_ID, description="MovieLens user id.")]
+UserQuery = Annotated[
+    int, Query(ge=1, le=MOST_ID, description="MovieLens user id.", examples=[1000001])
+]
 MovieQuery = Annotated[int, Query(ge=1, le=MOST_ID, description="MovieLens movie id.")]
 
 
@@ -277,3 +279,23 @@ class ModelShown(BaseModel):
     run_id: str
     run_url: str
     loaded: bool
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    alive: bool
+
+
+class ChampionShown(BaseModel):
+    name: str
+    version: int
+
+
+class Health(BaseModel):
+    """``ready``: there is a model to answer with. ``degraded``: a sentence for each trouble, also
+    while the service answers."""
+
+    ready: bool
+    champion: ChampionShown | None = Field(description="The one that answers; null without one.")
+    degraded: list[str]

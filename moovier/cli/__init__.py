@@ -9,10 +9,12 @@ import sys
 
 import typer
 
+from moovier.cli.batch import batch
 from moovier.cli.data import data_app
 from moovier.cli.experiment import experiment_app
 from moovier.cli.keys import keys_app
 from moovier.cli.models import promote, rollback, show
+from moovier.cli.monitor import monitor
 from moovier.cli.recommend import recommend
 from moovier.cli.train import train, tune
 from moovier.cli.up import down, serve, up
@@ -24,11 +26,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(recommend)
+app.command()(batch)
 app.command()(train)
 app.command()(tune)
 app.command("models")(show)
 app.command()(promote)
 app.command()(rollback)
+app.command()(monitor)
 app.command()(serve)
 app.command()(up)
 app.command()(down)

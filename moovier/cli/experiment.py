@@ -97,7 +97,7 @@ def _print(stands: dict[str, Any]) -> None:
         return
     began = datetime.fromtimestamp(stands["started_at"], UTC)
     console.print(
-        f"experiment {stands['id']}: {stands['mode']}, {stands['share']:.1%} of the people, since "
+        f"experiment {stands['id']}: {stands['mode']} of {stands['share']:.1%} since "
         f"{began:%Y-%m-%d %H:%M} UTC",
         style="bold",
         markup=False,

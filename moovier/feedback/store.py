@@ -80,6 +80,9 @@ class UserFeedback:
     deleted: frozenset[int]
     all_deleted_at: int | None = None
 
+    def __bool__(self) -> bool:
+        return bool(self.ratings or self.deleted) or self.all_deleted_at is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
@@ -96,6 +99,23 @@ class Feedback:
 
     def __bool__(self) -> bool:
         return bool(self.ratings or self.deleted or self.deleted_users)
+
+    def by_user(self) -> dict[int, UserFeedback]:
+        """The same, person by person."""
+        given: dict[int, list[Given]] = {}
+        for rating in self.ratings:
+            given.setdefault(rating.user_id, []).append(rating)
+        gone: dict[int, set[int]] = {}
+        for user_id, movie_id in self.deleted:
+            gone.setdefault(user_id, set()).add(movie_id)
+        return {
+            user: UserFeedback(
+                tuple(given.get(user, ())),
+                frozenset(gone.get(user, ())) - {one.movie_id for one in given.get(user, ())},
+                self.deleted_users.get(user),
+            )
+            for user in {*given, *gone, *self.deleted_users}
+        }
 
 
 class FeedbackStore:
@@ -261,7 +281,7 @@ class FeedbackStore:
         deleted everything is left out.
         """
         users = {one.user_id for one in served if one.user_id is not None}
-        with self._database.writing(*users) as connection:
+        with self._database.writing(beside=users) as connection:
             return lists.insert(connection, served)
 
     def lists(self, since: int, until: int) -> Iterator[ServedList]:
@@ -288,6 +308,10 @@ class FeedbackStore:
             gone += some
             if some < lists.PAGE:
                 return gone
+
+    @property
+    def database(self) -> Database:
+        return self._database
 
     def close(self) -> None:
         """Close the connections; the store cannot be relied on afterwards."""

@@ -81,6 +81,7 @@ def start(
     # The tag first: as soon as the alias stands there, it counts.
     registry.set_tag(version, TAG, plan.tag)
     if not registry.challenge(version):
+        registry.delete_tag(version, TAG)
         raise BadRequest("another experiment began at this moment; see `moovier experiment status`")
     return status(settings=settings)
 

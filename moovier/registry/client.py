@@ -120,6 +120,7 @@ class Registry:
 
         Raises:
             BundleError: what the registry holds is incomplete or altered.
+            RegistryError: it cannot be had, or not be written here.
         """
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +132,9 @@ class Registry:
         except NotThere as error:
             raise BundleError(f"version {version.number} has no bundle: {error}") from error
         except OSError as error:
-            raise BundleError(f"cannot keep the bundle in {folder}: {error}") from error
+            # A full disk says nothing about the bundle: the next try may go well.
+            reason = error.strerror or type(error).__name__
+            raise RegistryError(f"cannot keep version {version.number} here: {reason}") from error
         return folder
 
     def download_keras_model(self, version: Version, file: Path) -> Path:

@@ -145,7 +145,7 @@ def test_a_broken_challenger_answers_nobody_and_is_fetched_once(
     begin(registry, shelf, ghost)
     assert shelf.trial is None
     assert shelf.trial_refused is not None
-    assert "unknown family 'ghost'" in shelf.trial_refused
+    assert "unknown family 'ghost'" in shelf.trial_refused.reason
     assert {answering(shelf, user) for user in USERS} == {(1, "champion", None)}
     # The champion is well, so the registry is.
     assert (shelf.trouble, shelf.refused) == (None, None)
