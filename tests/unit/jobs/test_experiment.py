@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from moovier.cli import app
 from moovier.cli import experiment as cli
 from moovier.errors import BadRequest, RegistryError, UnknownModel
 from moovier.experiments.plan import RESULT_TAG, TAG, Experiment
@@ -323,8 +325,10 @@ def test_the_command_fits_a_narrow_terminal(
     assert "not yet" in rest
     assert "enough of it" in rest
 
-    cli.status(as_json=True)
-    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    # As it is typed.
+    typed = CliRunner().invoke(app, ["experiment", "status", "--json"])
+    assert typed.exit_code == 0, typed.output
+    said: dict[str, Any] = json.loads(typed.stdout)
     assert said["last"]["decision"] == "stopped"
 
 
