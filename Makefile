@@ -28,8 +28,14 @@ reset: down ## Stop everything and delete databases, models, logs and caches (FO
 		rm -rf -- "$(HOME_FOLDER)" && echo "deleted $(HOME_FOLDER)"; \
 	else echo "nothing to delete"; fi
 
+# Small tests share the cores; those that start servers and trainings use them all by themselves.
+SMALL := tests/unit tests/contracts
 test: $(READY) ## Run the tests (ARGS="tests/unit -k data" for some of them)
-	@$(BIN)/pytest $(ARGS)
+	@if [ -n "$(ARGS)" ]; then exec $(BIN)/pytest $(ARGS); fi; \
+	status=0; \
+	$(BIN)/pytest -n 2 --dist loadfile $(SMALL) || status=1; \
+	$(BIN)/pytest --durations=20 $(addprefix --ignore=,$(SMALL)) || status=1; \
+	exit $$status
 
 lint: $(READY) ## Check style, types and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
