@@ -7,8 +7,8 @@ READY := $(VENV)/.ready
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test lint format env faults bench-train bench-serve bench-lists \
-	bench-batch bench-quality bench-tuning bench-monitor
+.PHONY: help up down reset test lint format env faults
+.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-tuning bench-monitor
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +28,17 @@ reset: down ## Stop everything and delete databases, models, logs and caches (FO
 		rm -rf -- "$(HOME_FOLDER)" && echo "deleted $(HOME_FOLDER)"; \
 	else echo "nothing to delete"; fi
 
+# Small tests share the cores; those that start servers and trainings use them all by themselves.
+SMALL := tests/unit tests/contracts
 test: $(READY) ## Run the tests (ARGS="tests/unit -k data" for some of them)
+ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
+else
+	@status=0; \
+	$(BIN)/pytest -n 2 --dist loadfile $(SMALL) || status=1; \
+	$(BIN)/pytest --durations=20 $(addprefix --ignore=,$(SMALL)) || status=1; \
+	exit $$status
+endif
 
 lint: $(READY) ## Check style, types and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
