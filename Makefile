@@ -4,16 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 READY := $(VENV)/.ready
+PAGE := web/dist/.built
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test lint format env faults
-.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-tuning bench-monitor
+.PHONY: help up down reset test lint format web openapi screenshots env faults
+.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-tuning bench-monitor bench-page
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: $(READY) ## Start MLflow, Airflow and the service; train a first model if there is none
+up: $(READY) page ## Start MLflow, Airflow and the service; train a first model if there is none
 	@$(BIN)/moovier up $(ARGS)
 
 down: ## Stop everything that `make up` started
@@ -73,6 +74,32 @@ bench-quality: $(READY) ## Tune and measure our models beside rivals (DATA=folde
 
 bench-monitor: $(READY) ## Count monitoring's false alarms, and its alarms by planted drifts
 	@$(BIN)/python -m benchmarks.monitor $(ARGS)
+
+bench-page: $(READY) $(PAGE) ## Measure the page in a browser: first lists, script, Lighthouse's figures
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.page $(ARGS)
+
+web: $(PAGE) ## Build the web page (needs Node.js 20 with npm)
+
+openapi: $(READY) ## Write web/openapi.json, which the page's client is made from
+	@$(BIN)/python -m bentos.openapi > web/.openapi.json && mv web/.openapi.json web/openapi.json
+
+screenshots: $(READY) $(PAGE) ## Take the pictures of the page that the README shows
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.screenshots $(ARGS)
+
+# The service runs without its page, so nothing here stops it from starting.
+.PHONY: page
+page:
+	@if ! command -v npm >/dev/null; then \
+		echo "npm not found: starting without the web page (install Node.js 20, then: make web)"; \
+	elif ! $(MAKE) --no-print-directory --silent web; then \
+		echo "the web page could not be built: starting without it (again later: make web)" >&2; \
+	fi
+
+$(PAGE): web/package-lock.json web/package.json web/.npmrc web/index.html web/openapi.json web/vite.config.ts web/tsconfig.json $(shell find web/src -type f ! -name schema.d.ts 2>/dev/null)
+	@command -v npm >/dev/null || { echo "npm not found: install Node.js 20" >&2; exit 1; }
+	@echo "Building the web page"
+	@cd web && npm ci --silent && npm run --silent build -- --logLevel warn
+	@touch $@
 
 # Made again when the lock or the project's own metadata change; until then it costs nothing.
 $(READY): requirements.lock pyproject.toml

@@ -12,12 +12,12 @@ from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from bentos import errors, metrics, predicting, schemas
+from bentos import errors, metrics, overview, page, predicting, schemas
 from bentos.access import TRAIN, Access, Limit, Limited, may
 from bentos.busy import Busy
 from bentos.computing import computed_at_length
@@ -78,15 +78,13 @@ def create_app() -> FastAPI:
     errors.install(app)
     _add_routes(app)
     app.include_router(router)
+    app.include_router(overview.router)
+    app.include_router(page.router)
     app.router.routes.append(errors.Nowhere())
     return app
 
 
 def _add_routes(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
-    async def root() -> RedirectResponse:
-        return RedirectResponse("/docs")
-
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         # BentoML has Swagger's files with it; the usual place is another host's.

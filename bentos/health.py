@@ -65,7 +65,7 @@ def _of_models(shelf: Shelf) -> list[str]:
             if shelf.champion is None
             else f"{shelf.champion.name} (version {shelf.champion.number}) goes on answering"
         )
-        found.append(f"the champion {_told(shelf.refused)}; {stays}")
+        found.append(f"the champion {told(shelf.refused)}; {stays}")
     elif shelf.champion is None:
         stand_in = shelf.loaded(None)
         found.append(
@@ -75,12 +75,12 @@ def _of_models(shelf: Shelf) -> list[str]:
         )
     without = "lists have no stars" if shelf.stars is None else "the last one goes on"
     if shelf.stars_refused is not None:
-        found.append(f"the model of the stars {_told(shelf.stars_refused)}; {without}")
+        found.append(f"the model of the stars {told(shelf.stars_refused)}; {without}")
     elif shelf.stars is None:
         found.append(f"there is no model of the stars: {without}")
     if shelf.trial_refused is not None:
         found.append(
-            f"the experiment's challenger {_told(shelf.trial_refused)}; "
+            f"the experiment's challenger {told(shelf.trial_refused)}; "
             "the champion answers everybody"
         )
     return found
@@ -99,7 +99,8 @@ def _of_details(details: Details) -> list[str]:
     return ["TMDB is left alone for a while after failures: details come from cache and catalogue"]
 
 
-def _told(refused: Refused) -> str:
+def told(refused: Refused) -> str:
+    """Which version was refused, and why, fit to be shown to anybody."""
     reason = _harmless(refused.reason)
     return f"{refused.name} (version {refused.number}) was refused: {reason}"
 

@@ -102,6 +102,15 @@ class Settings(BaseSettings):
     registry_poll_s: PositiveFloat = Field(
         5.0, description="Seconds between two looks at the registry for a new champion."
     )
+    mlflow_public_url: str | None = Field(
+        None,
+        description="Where a browser reaches MLflow, for links; unset: `MLFLOW_TRACKING_URI`.",
+    )
+    airflow_public_url: str | None = Field(
+        None,
+        description="Where a browser reaches Airflow, for links; unset: this machine, at "
+        "`airflow_port`.",
+    )
     trainer_url: str | None = Field(
         None,
         description="Address of a fine-tuning service that runs elsewhere; unset: the service "

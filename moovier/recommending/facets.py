@@ -46,6 +46,9 @@ class Facets:
         self._years = np.array(
             [_NO_YEAR if movie.year is None else movie.year for movie in catalogue], dtype=np.int64
         )
+        known = self._years[self._years != _NO_YEAR]
+        #: First and last year of release; None where no movie's is known.
+        self.span = (int(known.min()), int(known.max())) if known.size else None
         self._kept: OrderedDict[Filter, Mask] = OrderedDict()
 
     def mask(self, wanted: Filter) -> Mask:

@@ -113,6 +113,11 @@ class Shelf:
         #: Whether that was since MLflow did not answer.
         self.away = False
 
+    @property
+    def registry_address(self) -> str:
+        """Where MLflow is, without user and password."""
+        return self._registry.address
+
     def restore(self) -> None:
         """Load the champion that was served last from the disk, if it is there and whole."""
         try:
@@ -165,6 +170,13 @@ class Shelf:
         if self._names is None:
             raise RegistryUnavailable(self.trouble or "MLflow was not asked yet")
         return list(self._names)
+
+    def versions(self) -> list[Version]:
+        """The versions that the registry had at the last look that went well, newest first; none
+        where there never was one. Never waits for MLflow."""
+        with self._lock:
+            known = {version.number: version for version in self._known.values()}
+        return [known[number] for number in sorted(known, reverse=True)]
 
     def loaded(self, name: str | None) -> Loaded | None:
         """The model called ``name``, None for the default one, if it is in memory; never waits."""

@@ -87,9 +87,11 @@ class Service:
 
 
 @contextlib.contextmanager
-def running_service(settings: Settings, **more: str) -> Iterator[Service]:
+def running_service(
+    settings: Settings, *, port: int | None = None, **more: str
+) -> Iterator[Service]:
     """The API and the trainer beside it, until the block ends."""
-    port = free_port()
+    port = port or free_port()
     settings.home.mkdir(parents=True, exist_ok=True)
     log = settings.home / "service.log"
     command = [str(Path(sys.executable).with_name("bentoml")), "serve", "bentos.service:Moovier"]

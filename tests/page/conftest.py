@@ -1,0 +1,82 @@
+"""The real service with the built page on the real data, and a real browser to look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from moovier.jobs.registration import connect
+from moovier.settings import Settings
+from tests.page.browser import CHROMIUM, chromium
+from tests.projects import ROOT, real_remote
+from tests.registered import register_trained
+from tests.servers import Server
+from tests.service.conftest import Service, own_settings, promote, running_service
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+@pytest.fixture(scope="session")
+def built() -> Path:
+    """The folder with the page, made by the command that people use."""
+    if shutil.which("npm") is None:
+        if IN_CI:
+            pytest.fail("npm must be there in CI")
+        pytest.skip("npm is not installed")
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(
+        ["make", "web"], cwd=ROOT, env=bare, capture_output=True, text=True, timeout=280
+    )
+    if done.returncode != 0 and not IN_CI and "network" in done.stderr:
+        pytest.skip("npm cannot reach its packages")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    return ROOT / "web" / "dist"
+
+
+@pytest.fixture(scope="session")
+def browser(built: Path) -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        if IN_CI:
+            pytest.fail(f"{CHROMIUM} must be there in CI")
+        pytest.skip(f"{CHROMIUM} is not installed")
+    with sync_playwright() as playwright, chromium(playwright) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def data(request: pytest.FixtureRequest) -> Path:
+    """The real set where it is to be had; the page is the same on the sample."""
+    folder: Path = request.getfixturevalue(
+        "sample_data" if real_remote() is None else "real_data"
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(mlflow: Server, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A champion that ranks, and a challenger that predicts stars."""
+    folder = tmp_path_factory.mktemp("page")
+    settings = own_settings(mlflow, folder / "home")
+    champion = register_trained(settings, folder, data, "timeline", 60)
+    stars = register_trained(settings, folder, data, "taste", 8)
+    registry = connect(settings)
+    for version, ndcg in ((champion, 0.12), (stars, 0.08)):
+        registry.set_tag(version, "metrics", json.dumps({"ndcg_at_10": ndcg, "hit_at_10": 0.4}))
+        registry.set_tag(version, "hold_out", "the same")
+    promote(settings, champion)
+    registry.predict_stars(stars)
+    registry.challenge(stars)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def service(trained: Settings, built: Path) -> Iterator[Service]:
+    with running_service(trained) as running:
+        yield running

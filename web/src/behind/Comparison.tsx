@@ -1,0 +1,90 @@
+/** Champion against challenger, as bars and as a table of the same numbers. */
+import type { Schemas } from "../api/client";
+import { texts } from "../texts";
+import { IN_STARS, figureName, shownFigure, sorted } from "./figures";
+
+const words = texts.behind;
+const ROW = 46;
+const BAR = 14;
+const LEFT = 178;
+const RIGHT = 62;
+const WIDTH = 640;
+
+interface Props {
+  comparison: Schemas["Comparison"] | null;
+  models: Schemas["ModelFacts"][];
+}
+
+export function ComparisonPanel({ comparison, models }: Props) {
+  const previous = comparison?.role === "previous";
+  return (
+    <section class="panel wide" aria-labelledby="comparison-heading">
+      <h2 id="comparison-heading">{previous ? words.comparisonPrevious : words.comparison}</h2>
+      {comparison ? <Compared comparison={comparison} models={models} /> : <p class="faint">{words.comparisonNone}</p>}
+    </section>
+  );
+}
+
+function Compared({ comparison, models }: { comparison: Schemas["Comparison"]; models: Props["models"] }) {
+  const nameOf = (version: number): string => models.find((model) => model.version === version)?.name ?? `#${version}`;
+  const rivalRole = words.rival[comparison.role] ?? comparison.role;
+  const rows = sorted(Object.keys(comparison.figures)).map((name) => ({
+    name,
+    ...comparison.figures[name]!,
+  }));
+  const shares = rows.filter(({ name }) => !IN_STARS.has(name) && !name.startsWith("fine_tuned") && !name.startsWith("retrained"));
+  return (
+    <>
+      {!comparison.comparable && <p class="warning">{words.notComparable}</p>}
+      <ul class="legend">
+        <li><span class="key key-champion" />{words.champion}: {nameOf(comparison.champion)}</li>
+        <li><span class="key key-rival" />{rivalRole}: {nameOf(comparison.rival)}</li>
+      </ul>
+      <div class="compared">
+        <Chart rows={shares} />
+        <div class="table-frame" tabIndex={0} role="region" aria-label={words.asTable}>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">{words.figure}</th>
+                <th scope="col">{words.champion}</th>
+                <th scope="col">{rivalRole}</th>
+                <th scope="col">{words.difference}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map(({ name, champion, rival }) => (
+                <tr key={name}>
+                  <th scope="row">{figureName(name)}</th>
+                  <td>{shownFigure(champion)}</td>
+                  <td>{shownFigure(rival)}</td>
+                  <td>{rival > champion ? "+" : ""}{shownFigure(rival - champion)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </div>
+    </>
+  );
+}
+
+function Chart({ rows }: { rows: { name: string; champion: number; rival: number }[] }) {
+  const most = Math.max(...rows.flatMap(({ champion, rival }) => [champion, rival]), 0.001);
+  const across = (value: number): number => (Math.max(value, 0) / most) * (WIDTH - LEFT - RIGHT);
+  return (
+    <svg class="chart" viewBox={`0 0 ${WIDTH} ${rows.length * ROW + 4}`} role="img" aria-label={words.chartLabel}>
+      {rows.map(({ name, champion, rival }, index) => (
+        <g key={name} transform={`translate(0 ${index * ROW + 6})`}>
+          <text class="chart-name" x={LEFT - 12} y={BAR + 5} text-anchor="end">{figureName(name)}</text>
+          {[champion, rival].map((value, place) => (
+            <g key={place} transform={`translate(${LEFT} ${place * (BAR + 3)})`}>
+              <rect class={place ? "bar-rival" : "bar-champion"} width={Math.max(across(value), 1.5)} height={BAR} rx="3" />
+              <text class="chart-value" x={across(value) + 7} y={BAR - 2.5}>{shownFigure(value)}</text>
+            </g>
+          ))}
+        </g>
+      ))}
+    </svg>
+  );
+}

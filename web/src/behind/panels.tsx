@@ -1,0 +1,127 @@
+/** Small panels, one fact or two each. */
+import type { ComponentChildren } from "preact";
+import type { Schemas } from "../api/client";
+import { texts } from "../texts";
+import type { Health } from "./health";
+import { shownFigure } from "./figures";
+
+const words = texts.behind;
+
+function Panel({ heading, children }: { heading: string; children: ComponentChildren }) {
+  return (
+    <section class="panel">
+      <h2>{heading}</h2>
+      {children}
+    </section>
+  );
+}
+
+function Facts({ rows }: { rows: [name: string, value: ComponentChildren][] }) {
+  return (
+    <dl class="facts">
+      {rows.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+export function ServingPanel({ overview }: { overview: Schemas["Overview"] }) {
+  const { serving, serving_version, models } = overview;
+  const ndcg = models.find((model) => model.version === serving_version)?.metrics["ndcg_at_10"];
+  return (
+    <Panel heading={words.serving}>
+      <p class="big">{serving ?? words.nobody}</p>
+      <p class="faint">
+        {[
+          serving_version && words.version(serving_version),
+          ndcg !== undefined && `${texts.figures["ndcg_at_10"]} ${shownFigure(ndcg)}`,
+        ]
+          .filter(Boolean)
+          .join(" · ")}
+      </p>
+    </Panel>
+  );
+}
+
+export function HealthPanel({ health }: { health: Health | null }) {
+  if (!health) return <Panel heading={words.health}><p class="big">…</p></Panel>;
+  const state = !health.ready ? "bad" : health.degraded.length ? "middling" : "good";
+  return (
+    <Panel heading={words.health}>
+      <p class="big"><span class={`dot dot-${state}`} />{health.ready ? words.ready : words.notReady}</p>
+      {health.degraded.length ? (
+        <ul class="plain">
+          {health.degraded.map((one) => <li key={one}>{words.degraded}: {one}</li>)}
+        </ul>
+      ) : (
+        <p class="faint">{health.ready ? words.allWell : ""}</p>
+      )}
+    </Panel>
+  );
+}
+
+export function DataPanel({ data }: { data: Schemas["DataFacts"] | null }) {
+  if (!data) return <Panel heading={words.data}><p class="faint">{words.noData}</p></Panel>;
+  return (
+    <Panel heading={words.data}>
+      <p class="big">{data.name} {data.synthetic && <span class="badge badge-warn">{words.synthetic}</span>}</p>
+      <Facts
+        rows={[
+          [words.dataKind, data.synthetic ? words.generated : words.real],
+          [words.dataSize, words.dataSizes(data.ratings, data.users, data.movies)],
+          [words.dataHash, <code>{data.hash}</code>],
+        ]}
+      />
+    </Panel>
+  );
+}
+
+export function RetrainingPanel({ retraining }: { retraining: Schemas["Retraining"] | null }) {
+  if (!retraining) return <Panel heading={words.retraining}><p class="faint">{words.noRetraining}</p></Panel>;
+  return (
+    <Panel heading={words.retraining}>
+      <p class="big">{texts.moment(retraining.at)}</p>
+      <p class="faint">{retraining.promoted ? words.promoted : words.kept}</p>
+      <Facts rows={[[words.retrainedModels, retraining.models.join(", ")]]} />
+    </Panel>
+  );
+}
+
+export function MonitoringPanel({ monitoring }: { monitoring: Schemas["Monitoring"] | null }) {
+  if (!monitoring) return <Panel heading={words.monitoring}><p class="faint">{words.noMonitoring}</p></Panel>;
+  const { alarm, at, reasons, figures, run_url } = monitoring;
+  return (
+    <Panel heading={words.monitoring}>
+      <p class="big"><span class={`dot dot-${alarm ? "bad" : "good"}`} />{alarm ? words.alarm : words.calm}</p>
+      {reasons && reasons.length > 0 && <ul class="plain">{reasons.map((one) => <li key={one}>{one}</li>)}</ul>}
+      <Facts
+        rows={[
+          ...(at ? [[words.monitoredAt, texts.moment(at)] as [string, string]] : []),
+          ...Object.entries(figures ?? {})
+            .filter(([, value]) => typeof value !== "object" || value === null)
+            .map(([name, value]): [string, string] => [
+              texts.figures[name] ?? name.replaceAll("_", " "),
+              typeof value === "number" ? shownFigure(value) : String(value ?? "–"),
+            ]),
+        ]}
+      />
+      {run_url && <p><a href={run_url}>{words.toRun}</a></p>}
+    </Panel>
+  );
+}
+
+export function LinksPanel({ links }: { links: Schemas["Links"] }) {
+  return (
+    <Panel heading={words.links}>
+      <ul class="tools">
+        <li><a href={links.mlflow}>{words.mlflow}</a> <span class="faint">{words.mlflowLead}</span></li>
+        <li><a href={links.airflow}>{words.airflow}</a> <span class="faint">{words.airflowLead}</span></li>
+        <li><a href={links.api}>{words.api}</a> <span class="faint">{words.apiLead}</span></li>
+      </ul>
+    </Panel>
+  );
+}

@@ -1,0 +1,95 @@
+/** Five stars in half steps: a slider to a keyboard and a screen reader, a row to touch to a hand. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { LEAST_STARS, MOST_STARS } from "../person/person";
+import { texts } from "../texts";
+import { STAR } from "./icons";
+
+interface Props {
+  title: string;
+  value: number | null;
+  onRate: (stars: number) => void;
+  onRemove?: () => void;
+  size?: "small" | "large";
+  /** Says the value in words beside the stars. */
+  worded?: boolean;
+}
+
+/** Somebody who goes through the steps by keyboard has not chosen before a pause. */
+const PAUSE_MS = 900;
+
+export function Stars({ title, value, onRate, onRemove, size = "small", worded = false }: Props) {
+  const [shown, setShown] = useState<number | null>(null);
+  const [hovered, setHovered] = useState<number | null>(null);
+  const timer = useRef<number | undefined>(undefined);
+  const now = hovered ?? shown ?? value ?? 0;
+
+  useEffect(() => () => clearTimeout(timer.current), []);
+
+  const choose = (stars: number) => {
+    clearTimeout(timer.current);
+    setShown(null);
+    if (stars && stars !== value) onRate(stars);
+  };
+  const step = (stars: number) => {
+    const next = Math.min(Math.max(stars, LEAST_STARS), MOST_STARS);
+    setShown(next);
+    clearTimeout(timer.current);
+    timer.current = window.setTimeout(() => choose(next), PAUSE_MS);
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const at = shown ?? value ?? 0;
+    const digit = Number(event.key);
+    if (event.key === "ArrowRight" || event.key === "ArrowUp") step(at + 0.5);
+    else if (event.key === "ArrowLeft" || event.key === "ArrowDown") step(at - 0.5);
+    else if (event.key === "Home") step(LEAST_STARS);
+    else if (event.key === "End") step(MOST_STARS);
+    else if (digit >= 1 && digit <= 5) step(digit);
+    else if ((event.key === "Enter" || event.key === " ") && shown !== null) choose(shown);
+    else if ((event.key === "Delete" || event.key === "Backspace") && value !== null) onRemove?.();
+    else return;
+    event.preventDefault();
+  };
+  const under = (event: PointerEvent | MouseEvent): number => {
+    const { left, width } = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    const stars = Math.ceil(((event.clientX - left) / width) * 10) / 2;
+    return Math.min(Math.max(stars, LEAST_STARS), MOST_STARS);
+  };
+
+  return (
+    <span class={`stars stars-${size}`}>
+      <span
+        class="stars-row"
+        role="slider"
+        tabIndex={0}
+        aria-label={texts.rate.label(title)}
+        aria-valuemin={0}
+        aria-valuemax={MOST_STARS}
+        aria-valuenow={shown ?? value ?? 0}
+        aria-valuetext={texts.rate.value(shown ?? value ?? 0)}
+        data-own={value !== null || undefined}
+        onKeyDown={onKeyDown}
+        onBlur={() => shown !== null && choose(shown)}
+        onPointerMove={(event) => event.pointerType === "mouse" && setHovered(under(event))}
+        onPointerLeave={() => setHovered(null)}
+        onClick={(event) => {
+          setHovered(null);
+          choose(under(event));
+        }}
+      >
+        {[1, 2, 3, 4, 5].map((star) => (
+          <OneStar key={star} filled={Math.min(Math.max(now - star + 1, 0), 1)} />
+        ))}
+      </span>
+      {worded && <span class="stars-word" aria-hidden="true">{texts.rate.word(now)}</span>}
+    </span>
+  );
+}
+
+function OneStar({ filled }: { filled: number }) {
+  return (
+    <svg viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+      <path class="star-empty" d={STAR} />
+      {filled > 0 && <path class={filled === 1 ? "star-full" : "star-full star-half"} d={STAR} />}
+    </svg>
+  );
+}

@@ -1,0 +1,78 @@
+/** A list that grows page by page, and may be made anew while the old one is still shown. */
+import { type Signal, signal } from "@preact/signals";
+import { type Trouble, aborted, troubleOf } from "../api/client";
+
+export interface Page<Item> {
+  items: Item[];
+  next: string | null;
+}
+export type Load<Item> = (cursor: string | null, signal: AbortSignal) => Promise<Page<Item>>;
+
+/** `fresh`: the first page is on its way; `more`: a further one; `idle`: neither. */
+export type State = "fresh" | "more" | "idle";
+
+export class Paged<Item extends { id: number }> {
+  readonly items: Signal<Item[] | null> = signal(null);
+  readonly state: Signal<State> = signal("idle");
+  readonly trouble: Signal<Trouble | null> = signal(null);
+  readonly done = signal(false);
+  #load: Load<Item> = () => Promise.resolve({ items: [], next: null });
+  #next: string | null = null;
+  #key: string | null = null;
+  #stop = new AbortController();
+  #tried: "fresh" | "more" = "fresh";
+
+  get key(): string | null {
+    return this.#key;
+  }
+
+  /** Show what `load` gives. Nothing happens where `key` is what it was. */
+  show(key: string, load: Load<Item>): void {
+    if (key === this.#key) return;
+    this.#key = key;
+    this.#load = load;
+    void this.again();
+  }
+
+  /** Other pages from here on, after what is shown. */
+  goOnWith(key: string, load: Load<Item>): void {
+    this.#key = key;
+    this.#load = load;
+  }
+
+  /** The first page anew. */
+  async again(): Promise<void> {
+    this.#stop.abort();
+    this.#stop = new AbortController();
+    await this.#fetched("fresh", null);
+  }
+
+  async more(): Promise<void> {
+    if (this.state.value !== "idle" || this.done.value || !this.items.value) return;
+    await this.#fetched("more", this.#next);
+  }
+
+  /** What failed last. */
+  retry(): Promise<void> {
+    return this.#tried === "more" ? this.more() : this.again();
+  }
+
+  async #fetched(state: "fresh" | "more", cursor: string | null): Promise<void> {
+    const { signal } = this.#stop;
+    this.#tried = state;
+    this.state.value = state;
+    this.trouble.value = null;
+    try {
+      const page = await this.#load(cursor, signal);
+      if (signal.aborted) return;
+      this.#next = page.next;
+      this.done.value = page.next === null;
+      const before = state === "more" ? (this.items.value ?? []) : [];
+      this.items.value = [...before, ...page.items];
+    } catch (error) {
+      if (aborted(error) || signal.aborted) return;
+      this.trouble.value = troubleOf(error);
+    }
+    this.state.value = "idle";
+  }
+}
