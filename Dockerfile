@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # Three images from one lock. Each installs its extras only, in the versions that the lock names.
-#   serving   answers requests: no TensorFlow, no Airflow, no MLflow
+#   serving   answers requests, and has the page: no TensorFlow, no Airflow, no MLflow
 #   training  Airflow and all that its tasks need; also runs the fine-tuning service
 
 FROM python:3.11.14-slim-bookworm AS base
@@ -16,12 +16,22 @@ RUN pip install uv==0.13.9 \
 WORKDIR /opt/moovier
 COPY pyproject.toml requirements.lock README.md LICENSE ./
 
+FROM node:20.20.2-bookworm-slim AS page
+RUN install --directory --owner node --group node /web
+WORKDIR /web
+USER node
+COPY --chown=node web/package.json web/package-lock.json web/.npmrc ./
+RUN npm ci
+COPY --chown=node web ./
+RUN npm run build
+
 FROM base AS serving
 # The dependencies first: they change less often than the code.
 RUN uv pip install --constraint requirements.lock --requirements pyproject.toml --extra serve
 COPY moovier moovier
 COPY bentos bentos
 RUN uv pip install --no-deps .
+COPY --from=page /web/dist web/dist
 USER moovier
 ENV MOOVIER_HOME=/var/lib/moovier MOOVIER_PROJECT=/opt/moovier
 EXPOSE 8000

@@ -87,7 +87,6 @@ screenshots: $(READY) $(PAGE) ## Take the pictures of the page that the README s
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.screenshots $(ARGS)
 
 # The service runs without its page, so nothing here stops it from starting.
-.PHONY: page
 page:
 	@if ! command -v npm >/dev/null; then \
 		echo "npm not found: starting without the web page (install Node.js 20, then: make web)"; \
