@@ -147,7 +147,7 @@ def imbalance(challenger: NDArray[np.bool_], share: float) -> float:
 
 def _bound(share: float) -> float:
     """The most that |Z - c| can be, for |c| <= 1."""
-    return max(1 / share, 1 / (1 - share)) + 1
+    return 0.2 * max(1 / share, 1 / (1 - share))
 
 
 def _edge(excluded: Callable[[float], bool]) -> float:
