@@ -147,7 +147,7 @@ def imbalance(challenger: NDArray[np.bool_], share: float) -> float:
 
 def _bound(share: float) -> float:
     """The most that |Z - c| can be, for |c| <= 1."""
-    return 0.2 * max(1 / share, 1 / (1 - share))
+    return max(1 / share, 1 / (1 - share)) + 1
 
 
 def _edge(excluded: Callable[[float], bool]) -> float:
