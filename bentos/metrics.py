@@ -106,7 +106,7 @@ _challenger = Gauge(
     "Version number of the challenger of the experiment in force; 0 without one.",
     multiprocess_mode="mostrecent",
 )
-_refused = Gauge(
+_trial_refused = Gauge(
     "moovier_experiment_refused",
     "1 while the registry names an experiment that cannot be put in force, else 0.",
     multiprocess_mode="mostrecent",
@@ -227,7 +227,7 @@ def count_shadow(result: str, overlap: float | None = None) -> None:
 def experiment_state(*, challenger: int, refused: bool) -> None:
     """After each look at the registry."""
     _challenger.set(challenger)
-    _refused.set(float(refused))
+    _trial_refused.set(float(refused))
 
 
 def in_flight(change: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -98,3 +100,20 @@ def test_a_list_on_its_way_while_all_is_deleted_is_not_kept(
     store.delete(7)
     assert store.record([SEEN, at(1_501, 1)]) == 1
     assert [one.served_at for one in store.lists(0, 2_000)] == [1_501]
+
+
+def test_lists_are_no_news_to_other_processes(tmp_path: Path) -> None:
+    """Else each of them would read all ratings anew, twice a second."""
+    url = f"sqlite:///{tmp_path / 'feedback.db'}"
+    with closing(FeedbackStore.open(url)) as one, closing(FeedbackStore.open(url)) as other:
+
+        def heard() -> bool:
+            with other.database.reading() as connection:
+                return other.database.journal.others_wrote(connection)
+
+        heard()
+        one.record([SEEN])
+        one.forget_lists(10)
+        assert not heard()
+        one.add(7, [NewRating(50, 4.0, 1_001)])
+        assert heard()

@@ -135,12 +135,12 @@ def test_a_better_challenger_is_promoted_once_it_is_clear(
 ) -> None:
     experiment.start(share=0.5, settings=settings)
     plan = running(registry, challenger)
-    over = served(settings, plan, {"champion": 0.1, "challenger": 0.5}, 400)
+    over = served(settings, plan, {"champion": 0.1, "challenger": 0.5}, 240)
     # As long as people may still like something, nothing is known.
     early = experiment.decide(settings=settings, now=plan.started_at + HOUR)
     assert early["decision"] == "not yet"
     waiting = experiment.status(settings=settings, now=plan.started_at + HOUR)
-    assert waiting["arms"]["champion"]["waiting"] + waiting["arms"]["challenger"]["waiting"] == 400
+    assert waiting["arms"]["champion"]["waiting"] + waiting["arms"]["challenger"]["waiting"] == 240
     assert waiting["arms"]["challenger"]["people"] == 0
 
     stands = experiment.status(settings=settings, now=over)
@@ -164,7 +164,7 @@ def test_a_worse_challenger_is_withdrawn(
 ) -> None:
     experiment.start(share=0.5, settings=settings)
     plan = running(registry, challenger)
-    over = served(settings, plan, {"champion": 0.5, "challenger": 0.1}, 400)
+    over = served(settings, plan, {"champion": 0.5, "challenger": 0.1}, 240)
     done = experiment.decide(settings=settings, now=over)
     assert done["decision"] == "withdraw"
     assert registry.resolve("champion").number == 1
@@ -180,7 +180,7 @@ def test_two_alike_are_left_as_they_are(
 ) -> None:
     experiment.start(share=0.5, settings=settings)
     plan = running(registry, challenger)
-    over = served(settings, plan, {"champion": 0.3, "challenger": 0.3}, 300)
+    over = served(settings, plan, {"champion": 0.3, "challenger": 0.3}, 150)
     done = experiment.decide(settings=settings, now=over)
     assert done["decision"] == "not yet"
     assert running(registry, challenger) == plan
