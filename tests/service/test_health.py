@@ -110,7 +110,7 @@ def test_refused_models_are_named_with_the_reason(
     ],
 )
 def test_a_reason_keeps_paths_and_addresses_to_itself(reason: str, shown: str) -> None:
-    found = room._told(Refused(3, NAME, "3-a", reason))
+    found = room.told(Refused(3, NAME, "3-a", reason))
     assert found == f"{NAME} (version 3) was refused: {shown}"
 
 

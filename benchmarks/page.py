@@ -1,0 +1,105 @@
+"""``make bench-page``: how soon the page shows what, in a real browser beside the real service.
+
+Each round is somebody who was never here: they arrive, and rate three films. Measured in the page
+itself: from the click of the third rating until other recommendations are drawn; when the largest
+part of the first view was painted; by how much things jumped (cumulative layout shift, of 1); how
+long the page did not react while it started (blocking time: what tasks took beyond 50 ms).
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from typing import Any
+
+from playwright.sync_api import Browser
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import report
+from benchmarks.visited import RATED, page_of
+from tests.page.browser import opened
+from tests.page.visit import Visit
+from tests.projects import ROOT
+
+BAR_MS, MOST_KB, MOST_SHIFT = 1000.0, 150.0, 0.1
+FIGURES = {
+    "drawn_ms": "third rating to recommendations, ms",
+    "painted_ms": "largest contentful paint, ms",
+    "shift": "cumulative layout shift",
+    "blocked_ms": "total blocking time, ms",
+}
+#: From the next click on: when the wall holds other films and is at rest.
+_WATCH = """() => {
+    const films = () => [...document.querySelectorAll('main .card[data-film]')]
+        .map(card => card.dataset.film).join();
+    const before = films();
+    let clicked = null;
+    addEventListener('pointerdown', () => { clicked = performance.now(); }, {capture: true});
+    window.drawn = new Promise(tell => {
+        const look = () => {
+            const rests = !document.querySelector('.wall[aria-busy=true]');
+            if (clicked !== null && rests && films() !== before) tell(performance.now() - clicked);
+            else requestAnimationFrame(look);
+        };
+        look();
+    });
+}"""
+_PAINTED = """() => new Promise(tell => {
+    let shift = 0, painted = 0, blocked = 0;
+    const see = (type, note) => new PerformanceObserver(seen => seen.getEntries().forEach(note))
+        .observe({type, buffered: true});
+    see('layout-shift', one => { if (!one.hadRecentInput) shift += one.value; });
+    see('largest-contentful-paint', one => { painted = one.startTime; });
+    see('longtask', one => { blocked += one.duration - 50; });
+    setTimeout(() => tell({shift, painted_ms: painted, blocked_ms: blocked}), 1000);
+})"""
+
+
+def main() -> None:
+    """Print the table, write ``benchmarks/out/page.json``; exit 1 below a bar."""
+    arguments = argparse.ArgumentParser(description="How soon the page shows what.")
+    arguments.add_argument("--data", help="data set or folder; by default the settings' one")
+    arguments.add_argument("--rounds", type=int, default=5)
+    options = arguments.parse_args()
+    console = Console()
+    with page_of(options.data) as (browser, address, reference):
+        rounds = [visited(browser, address) for _ in range(options.rounds)]
+    script_kb = sum(file.stat().st_size for file in (ROOT / "web/dist/page").glob("*.js.br")) / 1000
+    middle = {name: statistics.median(one[name] for one in rounds) for name in FIGURES}
+    table = Table(title=f"{reference.name}, {options.rounds} visits")
+    for column in ("what", "median", "worst"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for name, said in FIGURES.items():
+        worst = max(one[name] for one in rounds)
+        table.add_row(said, f"{middle[name]:.3g}", f"{worst:.3g}")
+    table.add_row("script, compressed, kB", f"{script_kb:.1f}", "")
+    console.print(table)
+    data = {"name": reference.name, "hash": reference.hash, "synthetic": reference.synthetic}
+    file = report.write("page", {"data": data, **middle, "script_kb": script_kb, "rounds": rounds})
+    console.print(f"written to {file.relative_to(file.parents[2])}")
+    if middle["drawn_ms"] > BAR_MS or script_kb > MOST_KB or middle["shift"] > MOST_SHIFT:
+        console.print(
+            f"below the bar: {BAR_MS:g} ms to recommendations, {MOST_KB:g} kB of script, "
+            f"{MOST_SHIFT:g} of layout shift"
+        )
+        sys.exit(1)
+
+
+def visited(browser: Browser, address: str) -> dict[str, Any]:
+    """One visit's figures."""
+    with opened(browser, address) as page:
+        visit = Visit(page)
+        visit.arrive()
+        figures: dict[str, Any] = page.evaluate(_PAINTED)
+        for words, title, stars in RATED:
+            visit.find(words, title)
+            page.evaluate(_WATCH)
+            visit.answer(stars)
+            figures["drawn_ms"] = page.evaluate("() => window.drawn")
+        return figures
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""``make screenshots``: the pictures of the page that the README shows, into ``docs/images/``."""
+
+from __future__ import annotations
+
+import argparse
+
+from playwright.sync_api import Page
+
+from benchmarks.visited import RATED, page_of
+from tests.page.browser import NARROW, WIDE, opened
+from tests.page.visit import Visit
+from tests.projects import ROOT
+
+IMAGES = ROOT / "docs" / "images"
+
+
+def main() -> None:
+    """Somebody on a wide dark screen, and somebody with a phone in daylight."""
+    arguments = argparse.ArgumentParser(description="Pictures of the page for the README.")
+    arguments.add_argument("--data", help="data set or folder; by default the settings' one")
+    options = arguments.parse_args()
+    IMAGES.mkdir(exist_ok=True)
+    with page_of(options.data) as (browser, address, _):
+        for name, size, scheme in (("wide-dark", WIDE, "dark"), ("narrow-light", NARROW, "light")):
+            with opened(browser, address, size, color_scheme=scheme) as page:
+                rate(page)
+                page.screenshot(path=IMAGES / f"{name}.jpg", type="jpeg", quality=80)
+
+
+def rate(page: Page) -> None:
+    """Rate the first films, and wait until the list is theirs and no word lies over it."""
+    visit = Visit(page)
+    visit.arrive()
+    for words, title, stars in RATED:
+        before = visit.films()
+        visit.find(words, title)
+        visit.answer(stars)
+        visit.changed(before)
+    page.mouse.move(0, 0)
+    page.get_by_role("status").first.wait_for(state="attached")
+    page.wait_for_timeout(8000)
+
+
+if __name__ == "__main__":
+    main()
