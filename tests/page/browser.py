@@ -39,7 +39,12 @@ class Heard:
 
 @contextlib.contextmanager
 def opened(
-    browser: Browser, address: str, size: tuple[int, int] = WIDE, *, strict: bool = True, **more: Any
+    browser: Browser,
+    address: str,
+    size: tuple[int, int] = WIDE,
+    *,
+    strict: bool = True,
+    **more: Any,
 ) -> Iterator[Page]:
     """A window of somebody who was never here. ``strict``: it must not complain."""
     width, height = size
@@ -55,7 +60,9 @@ def opened(
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     page.on("pageerror", lambda error: heard.errors.append(str(error)))
-    page.on("console", lambda said: heard.errors.append(said.text) if said.type == "error" else None)
+    page.on(
+        "console", lambda said: heard.errors.append(said.text) if said.type == "error" else None
+    )
     page.on(
         "request",
         lambda asked: (

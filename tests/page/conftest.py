@@ -53,9 +53,7 @@ def browser(built: Path) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def data(request: pytest.FixtureRequest) -> Path:
     """The real set where it is to be had; the page is the same on the sample."""
-    folder: Path = request.getfixturevalue(
-        "sample_data" if real_remote() is None else "real_data"
-    )
+    folder: Path = request.getfixturevalue("sample_data" if real_remote() is None else "real_data")
     return folder
 
 

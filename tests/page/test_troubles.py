@@ -85,7 +85,9 @@ def test_nothing_found(browser: Browser, service: Service) -> None:
         expect(page.get_by_text("The first year is after the last.")).to_be_visible()
 
 
-@pytest.mark.parametrize("kept", ["not JSON", "{}", '{"ratings": 5}', '{"ratings": [null]}', "null"])
+@pytest.mark.parametrize(
+    "kept", ["not JSON", "{}", '{"ratings": 5}', '{"ratings": [null]}', "null"]
+)
 def test_a_damaged_memory_is_a_new_person(browser: Browser, service: Service, kept: str) -> None:
     with opened(browser, service.address) as page:
         page.add_init_script(

@@ -35,7 +35,9 @@ def taste(visit: Visit) -> list[int]:
         if number:
             visit.answer(4.5)
         else:  # by keyboard alone
-            expect(visit.page.get_by_role("slider", name="Your stars for Toy Story")).to_be_focused()
+            expect(
+                visit.page.get_by_role("slider", name="Your stars for Toy Story (1995)")
+            ).to_be_focused()
             visit.page.keyboard.press("End")
             visit.page.keyboard.press("Enter")
             expect(visit.page.get_by_role("dialog")).to_have_count(0)
@@ -170,9 +172,7 @@ def test_the_service_restarts_in_between_and_tmdb_is_broken(
         tmdb = stack.enter_context(fake_tmdb())
         tmdb.status, tmdb.delay_s = 500, 0.2
         broken = {"TMDB_API_KEY": V3_KEY, "MOOVIER_TMDB_URL": tmdb.address}
-        page = stack.enter_context(
-            opened(browser, f"http://127.0.0.1:{port}", strict=False)
-        )
+        page = stack.enter_context(opened(browser, f"http://127.0.0.1:{port}", strict=False))
         visit = Visit(page)
         with running_service(trained, port=port, **broken):
             rated = taste(visit)
@@ -200,9 +200,7 @@ def test_tmdbs_images_cover_the_drawn_posters(browser: Browser, trained: Setting
     pixel = Path(__file__).with_name("pixel.png").read_bytes()
     with (
         fake_tmdb() as tmdb,
-        running_service(
-            trained, TMDB_API_KEY=V3_KEY, MOOVIER_TMDB_URL=tmdb.address
-        ) as service,
+        running_service(trained, TMDB_API_KEY=V3_KEY, MOOVIER_TMDB_URL=tmdb.address) as service,
         opened(browser, service.address, strict=False) as page,
     ):
         asked: list[str] = []
@@ -294,6 +292,6 @@ def test_a_movielens_user_signs_in_and_keeps_what_the_data_has(
         assert f"user_id={visit.kept()['userId'] or 'x'}" not in asking.value.url
         # The user's own ratings count as before.
         after = api.post("/recommend", json={"user_id": 2, "top_k": 24}).json()["items"]
-        assert [item["movie_id"] for item in after][:5] == [
-            item["movie_id"] for item in expected
-        ][:5]
+        assert [item["movie_id"] for item in after][:5] == [item["movie_id"] for item in expected][
+            :5
+        ]

@@ -13,26 +13,13 @@ const Behind = lazy(() => import("./views/Behind"));
 /** The page's own addresses; every other link is a real one. The same list is in `bentos/page.py`. */
 const OWN = /^\/(movie\/\d+|you|behind)?$/;
 
-let first = true;
-
-/** Whoever cannot see that the view changed is brought to its heading. */
-function onRouteChange(): void {
-  if (first) {
-    first = false;
-    return;
-  }
-  requestAnimationFrame(() => {
-    document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true });
-  });
-}
-
 export function App() {
   return (
     <LocationProvider scope={OWN}>
       <Header />
       <main id="main" tabIndex={-1}>
         <ErrorBoundary>
-          <Router onLoadEnd={onRouteChange}>
+          <Router>
             <Route path="/" component={Discover} />
             <Route path="/movie/:id" component={Movie} />
             <Route path="/you" component={You} />

@@ -208,6 +208,7 @@ export const texts = {
     asTable: "As a table",
     difference: "Difference",
     models: "Models",
+    modelsTable: "Registered models, newest first",
     noModels: "No model is registered yet.",
     leftOut: (n: number) => `${plural(n, "older version", "older versions")} not shown.`,
     model: "Model",

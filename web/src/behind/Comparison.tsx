@@ -42,7 +42,7 @@ function Compared({ comparison, models }: { comparison: Schemas["Comparison"]; m
       </ul>
       <div class="compared">
         <Chart rows={shares} />
-        <div class="table-frame" tabIndex={0} role="region" aria-label={words.asTable}>
+        <div class="table-frame" tabIndex={0} role="group" aria-label={words.asTable}>
           <table>
             <thead>
               <tr>

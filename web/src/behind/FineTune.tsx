@@ -97,10 +97,11 @@ export function FineTune({ models, onDone }: { models: Schemas["ModelFacts"][]; 
         )}
         {wrong && <p class="warning" role="alert">{wrong}</p>}
         <div class="buttons">
+          {/* Two elements: one whose kind changed under a press would submit the form by it. */}
           {state.is === "training" ? (
-            <button type="button" class="button" onClick={() => stop.current?.abort()}>{words.stop}</button>
+            <button key="stop" type="button" class="button" onClick={() => stop.current?.abort()}>{words.stop}</button>
           ) : (
-            <button type="submit" class="button button-main">{words.train}</button>
+            <button key="train" type="submit" class="button button-main">{words.train}</button>
           )}
         </div>
       </form>

@@ -13,7 +13,7 @@ export function Models({ models, leftOut }: { models: Schemas["ModelFacts"][]; l
     <section class="panel wide" aria-labelledby="models-heading">
       <h2 id="models-heading">{words.models}</h2>
       {models.length ? (
-        <div class="table-frame" tabIndex={0} role="region" aria-labelledby="models-heading">
+        <div class="table-frame" tabIndex={0} role="group" aria-label={words.modelsTable}>
           <table class="models">
             <thead>
               <tr>

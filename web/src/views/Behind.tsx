@@ -5,13 +5,13 @@ import { FineTune } from "../behind/FineTune";
 import { Models } from "../behind/Models";
 import { useOverview } from "../behind/useOverview";
 import { Failure } from "../components/Failure";
-import { useTitle } from "../components/useTitle";
+import { useView } from "../components/useView";
 import { texts } from "../texts";
 import "../styles/behind.css";
 
 export default function Behind() {
   const { overview, health, trouble, again } = useOverview();
-  useTitle(texts.titles.of(texts.navigation.behind));
+  useView(texts.titles.of(texts.navigation.behind));
   return (
     <>
       <section class="view-head">
@@ -30,10 +30,7 @@ export default function Behind() {
         <p class="banner" role="note"><strong>{texts.behind.refused}.</strong> {overview.refused}</p>
       )}
       {!overview && !trouble && (
-        <div class="panels" aria-busy="true">
-          {[1, 2, 3, 4, 5, 6].map((one) => <div key={one} class="panel skeleton" />)}
-          <p class="unseen" role="status">{texts.behind.loading}</p>
-        </div>
+        <p class="behind-waits" role="status">{texts.behind.loading}…</p>
       )}
       {overview && (
         <>

@@ -5,7 +5,7 @@ import { GenreFilter, YearFilter } from "../components/Filters";
 import { Search } from "../components/Search";
 import { TasteBar } from "../components/TasteBar";
 import { Wall } from "../components/Wall";
-import { useTitle } from "../components/useTitle";
+import { useView } from "../components/useView";
 import { EVERYTHING, type Narrowed } from "../lists/asking";
 import { follow, list, outdated, renew } from "../lists/discover";
 import { fromQuery, isNarrow, toAddress } from "../lists/narrowed";
@@ -18,7 +18,7 @@ export function Discover() {
   const wall = useRef<HTMLElement>(null);
   const { genres, yearFrom, yearTo } = narrowed;
   const wrongWay = yearFrom !== null && yearTo !== null && yearFrom > yearTo;
-  useTitle(texts.titles.discover);
+  useView(texts.titles.discover);
   useEffect(() => {
     // Far down: the first row has gone from sight.
     const far = (wall.current?.getBoundingClientRect().top ?? 0) < -500;

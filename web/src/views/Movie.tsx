@@ -6,7 +6,7 @@ import { Failure } from "../components/Failure";
 import { Back, Eye, No } from "../components/icons";
 import { Poster } from "../components/Poster";
 import { Stars } from "../components/Stars";
-import { useTitle } from "../components/useTitle";
+import { useView } from "../components/useView";
 import { Wall } from "../components/Wall";
 import { type Details, type Recommended, details, named } from "../film";
 import { similar } from "../lists/asking";
@@ -25,7 +25,7 @@ export function Movie() {
 function MovieView({ id }: { id: number }) {
   const { film, trouble, again } = useDetails(id);
   const others = useMemo(() => new Paged<Recommended>(), [id]);
-  useTitle(texts.titles.of(film ? named(film) : texts.name));
+  useView(texts.titles.of(film ? named(film) : texts.name));
   useEffect(() => {
     others.show(String(id), (cursor, signal) => similar(id, cursor, signal));
   }, [others]);
@@ -49,7 +49,10 @@ function Facts({ film }: { film: Details | null }) {
     return (
       <section class="film skeleton" aria-busy="true">
         <div class="film-poster" />
-        <div class="film-words"><h1 tabIndex={-1}><span class="unseen">{texts.wall.loading}</span></h1></div>
+        <div class="film-words">
+          {/* The same element as below: whoever was brought to it stays there. */}
+          <h1 key="heading" tabIndex={-1}><span class="unseen">{texts.wall.loading}</span></h1>
+        </div>
       </section>
     );
   }
@@ -66,7 +69,7 @@ function Facts({ film }: { film: Details | null }) {
       <div class="film-poster"><Poster film={film} width={500} eager /></div>
       <div class="film-words">
         <p class="eyebrow">{line.filter(Boolean).join(" · ")}</p>
-        <h1 tabIndex={-1}>{film.title}</h1>
+        <h1 key="heading" tabIndex={-1}>{film.title}</h1>
         {film.originalTitle && <p class="faint">{texts.film.original(film.originalTitle)}</p>}
         {film.tagline && <p class="film-tagline">{film.tagline}</p>}
         <p class="faint">{crowd}</p>

@@ -1,8 +1,8 @@
-import { useTitle } from "../components/useTitle";
+import { useView } from "../components/useView";
 import { texts } from "../texts";
 
 export function Nowhere({ message = texts.trouble.nowhereLead }: { message?: string }) {
-  useTitle(texts.titles.of(texts.trouble.nowhere));
+  useView(texts.titles.of(texts.trouble.nowhere));
   return (
     <section class="notice">
       <h1 class="notice-heading" tabIndex={-1}>{texts.trouble.nowhere}</h1>

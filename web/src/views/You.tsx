@@ -2,7 +2,7 @@
 import { KeptFilms } from "../components/KeptFilms";
 import { Stars } from "../components/Stars";
 import { Poster } from "../components/Poster";
-import { useTitle } from "../components/useTitle";
+import { useView } from "../components/useView";
 import { YourData } from "../components/YourData";
 import { SignIn } from "../components/SignIn";
 import { named } from "../film";
@@ -12,7 +12,7 @@ import { texts } from "../texts";
 import { Cross } from "../components/icons";
 
 export function You() {
-  useTitle(texts.titles.of(texts.navigation.you));
+  useView(texts.titles.of(texts.navigation.you));
   const { ratings, seen, notForMe } = person.value;
   return (
     <>

@@ -1,0 +1,117 @@
+"""The page for the engineer, on a real registry."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from moovier.jobs.registration import connect
+from moovier.settings import Settings
+from tests.page.browser import opened
+from tests.page.visit import Visit
+from tests.service.conftest import Service
+
+pytestmark = pytest.mark.xdist_group("page")
+
+
+def test_what_is_known_is_shown(browser: Browser, service: Service, trained: Settings) -> None:
+    said = {
+        "at": "2026-01-02T03:04:05+00:00",
+        "run_id": "r" * 32,
+        "alarm": True,
+        "reasons": ["genres have drifted"],
+        "figures": {"psi_stars": 0.31},
+        "data": "x.dir",
+        "champion": "moovier_timeline_60_trained_0",
+    }
+    connect(trained).set_model_tag("monitoring", json.dumps(said))
+    with opened(browser, service.address) as page, service.client() as client:
+        overview = client.get("/overview").json()
+        page.goto("/behind")
+        expect(page.locator(".panel").filter(has_text="Answering now")).to_contain_text(
+            "moovier_timeline_60_trained_0"
+        )
+        data = page.locator(".panel").filter(has_text="Version (DVC hash)")
+        expect(data).to_contain_text(overview["data"]["hash"])
+        expect(page.get_by_text("Synthetic data.")).to_have_count(
+            int(overview["data"]["synthetic"])
+        )
+        expect(page.get_by_text("Ready", exact=True)).to_be_visible()
+        watched = page.locator(".panel").filter(has_text="Monitoring")
+        expect(watched).to_contain_text("Alarm")
+        expect(watched).to_contain_text("genres have drifted")
+        expect(watched).to_contain_text("0.310")
+        compared = page.get_by_role("group", name="As a table").get_by_role("row")
+        expect(compared.filter(has_text="NDCG@10")).to_contain_text("0.120")
+        expect(compared.filter(has_text="NDCG@10")).to_contain_text("-0.040")
+        expect(page.get_by_role("img", name="Figures of both models")).to_be_visible()
+        models = page.locator("section").filter(has=page.get_by_role("heading", name="Models", exact=True)).get_by_role("row")
+        expect(models.filter(has_text="moovier_taste_8_trained_0")).to_contain_text("challenger")
+        link = page.get_by_role("link", name="MLflow", exact=True)
+        expect(link).to_have_attribute("href", trained.mlflow_tracking_uri)
+        expect(page.get_by_role("link", name="Airflow", exact=True)).to_have_attribute(
+            "href", "http://127.0.0.1:8080"
+        )
+
+
+def test_says_when_the_data_is_synthetic_and_what_is_degraded(
+    browser: Browser, service: Service
+) -> None:
+    with opened(browser, service.address) as page, service.client() as client:
+        overview = client.get("/overview").json()
+        overview["data"]["synthetic"] = True
+        overview["trouble"] = "MLflow does not answer"
+        page.route("**/overview", lambda route: route.fulfill(json=overview))
+        page.route(
+            "**/readyz",
+            lambda route: route.fulfill(json={"ready": True, "degraded": ["MLflow is away"]}),
+        )
+        page.goto("/behind")
+        expect(page.get_by_text("nobody gave them")).to_be_visible()
+        expect(page.get_by_text("This is what it said last.")).to_be_visible()
+        expect(page.get_by_text("Degraded: MLflow is away")).to_be_visible()
+
+
+def test_fine_tune_from_the_page(browser: Browser, service: Service) -> None:
+    with opened(browser, service.address, strict=False) as page, service.client(120) as client:
+        visit = Visit(page)
+        visit.arrive()
+        before = visit.films()
+        visit.rate_in_wall(before[0], 5)
+        visit.changed(before)
+        page.goto("/behind")
+        page.get_by_label("Pasted JSON").check()
+        page.get_by_label("Three parallel lists").fill("{}")
+        page.get_by_role("button", name="Fine-tune").click()
+        expect(page.get_by_role("alert")).to_contain_text("That is not JSON of the form")
+        page.get_by_label("Three parallel lists").fill(
+            '{"users": [1], "movies": [999999999], "ratings": [5]}'
+        )
+        page.get_by_role("button", name="Fine-tune").click()
+        expect(page.locator(".progress")).to_contain_text("none of the movies", timeout=90_000)
+        page.get_by_label("Mine (1)").check()
+        page.get_by_label("Epochs without improvement").fill("1")
+        page.get_by_role("button", name="Fine-tune").click()
+        expect(page.get_by_role("progressbar")).to_be_visible()
+        expect(page.locator(".elapsed")).to_be_visible()
+        expect(page.locator(".progress")).to_contain_text(
+            "The new model is called moovier_timeline_60_trained_1", timeout=120_000
+        )
+        assert "moovier_timeline_60_trained_1" in client.get("/models").json()
+        expect(page.locator("section").filter(has=page.get_by_role("heading", name="Models", exact=True))).to_contain_text(
+            "moovier_timeline_60_trained_1"
+        )
+        # Not waited for any longer.
+        page.route("**/train*", lambda route: None)
+        page.get_by_role("button", name="Fine-tune").click()
+        page.get_by_role("button", name="Stop waiting").click()
+        expect(page.locator(".progress")).to_contain_text("Not waited for any longer.")
+        page.unroute("**/train*")
+        page.route(
+            "**/train*",
+            lambda route: route.fulfill(status=401, json={"detail": "a key is needed"}),
+        )
+        page.get_by_role("button", name="Fine-tune").click()
+        expect(page.get_by_label("API key")).to_be_visible()
