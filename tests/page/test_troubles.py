@@ -54,23 +54,6 @@ def test_a_service_that_wants_a_key_keeps_the_person_here(
         expect(page.get_by_text("key")).to_have_count(0)
 
 
-def test_offline_and_back(browser: Browser, service: Service) -> None:
-    with opened(browser, service.address, strict=False) as page, service.client() as api:
-        visit = Visit(page)
-        visit.arrive()
-        before = visit.films()
-        page.context.set_offline(True)
-        visit.rate_in_wall(before[0], 5)
-        expect(page.get_by_text("You are offline.")).to_be_visible()
-        page.context.set_offline(False)
-        after = visit.changed(before)
-        assert before[0] not in after
-        page.wait_for_function("localStorage.getItem('moovier.outbox') === null")
-        person = visit.kept()["anonymousId"]
-        stored = api.get("/ratings", params={"user_id": person}).json()["ratings"]
-        assert [one["movie_id"] for one in stored] == [before[0]]
-
-
 def test_nothing_found(browser: Browser, service: Service) -> None:
     with opened(browser, service.address) as page:
         visit = Visit(page)

@@ -113,6 +113,7 @@ def look_closer(visit: Visit) -> None:
     assert before[2] not in visit.films()
     visit.page.go_back()
     expect(visit.heading("For you")).to_be_visible()
+    visit.drawn()
     assert visit.films() == before
 
 
@@ -120,7 +121,7 @@ def still_me(visit: Visit, rated: list[int], left_out: list[int]) -> None:
     before = visit.films()
     visit.page.reload()
     expect(visit.heading("You rated")).to_be_visible()
-    expect(visit.cards.first).to_be_visible()
+    visit.drawn()
     assert visit.rated() == rated
     assert visit.films()[:20] == before[:20]
     assert not set(visit.films()) & {*rated, *left_out}
@@ -278,7 +279,7 @@ def test_a_movielens_user_signs_in_and_keeps_what_the_data_has(
         expect(page.get_by_text("You are signed in as user 2.")).to_be_visible()
         page.get_by_role("link", name="Discover").click()
         expect(visit.heading("For you")).to_be_visible()
-        expect(visit.cards.first).to_be_visible()
+        visit.drawn()
         expected = api.post("/recommend", json={"user_id": 2, "top_k": 24}).json()["items"]
         assert visit.films()[:24] == [item["movie_id"] for item in expected]
         visit.rate_in_wall(visit.films()[0], 5)

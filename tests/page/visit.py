@@ -12,6 +12,11 @@ from tests.page.browser import PATIENCE_MS
 expect.set_options(timeout=PATIENCE_MS)
 
 
+#: The wall is drawn: no card is on its way, and there are more than so many.
+_DRAWN = """shown => document.querySelectorAll('main .card[data-film]').length > shown
+    && !document.querySelector('.card.skeleton, .wall[aria-busy=true]')"""
+
+
 class Visit:
     """One window, and what somebody sees and does in it."""
 
@@ -20,7 +25,11 @@ class Visit:
 
     def arrive(self) -> None:
         self.page.goto("/")
-        expect(self.cards.first).to_be_visible()
+        self.drawn()
+
+    def drawn(self) -> None:
+        """Wait until the wall is whole."""
+        self.page.wait_for_function(_DRAWN, arg=0)
 
     @property
     def cards(self) -> Locator:
@@ -41,7 +50,7 @@ class Visit:
         self.page.wait_for_function(
             """before => {
                 const cards = [...document.querySelectorAll('main .card[data-film]')];
-                const busy = document.querySelector('.wall[aria-busy=true]');
+                const busy = document.querySelector('.card.skeleton, .wall[aria-busy=true]');
                 return cards.length && !busy && cards.map(c => +c.dataset.film).join() !== before;
             }""",
             arg=",".join(map(str, before)),
@@ -76,11 +85,7 @@ class Visit:
         while not end.count():
             shown = self.cards.count()
             more.click()
-            self.page.wait_for_function(
-                """shown => document.querySelectorAll('main .card[data-film]').length > shown
-                    || document.body.innerText.includes('That is all')""",
-                arg=shown,
-            )
+            self.page.wait_for_function(_DRAWN, arg=shown)
         return self.films()
 
     def kept(self) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 /** Films in a grid that grows as one goes down. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Recommended } from "../film";
 import type { Paged } from "../lists/paged";
 import { leftOutIds } from "../person/store";
@@ -21,6 +21,8 @@ interface Props {
  * below can be reached. */
 const BY_ITSELF = 4;
 const SKELETONS = 12;
+/** Cards drawn in one go at first: a slow phone stays responsive in between. */
+const AT_ONCE = 6;
 
 export function Wall({ list, label, endless = false, reasons = false, onClear }: Props) {
   const films = list.items.value;
@@ -28,16 +30,19 @@ export function Wall({ list, label, endless = false, reasons = false, onClear }:
   const trouble = list.trouble.value;
   const grid = useKeptFocus(films);
   const visible = films?.filter((film) => !leftOutIds.value.has(film.id)) ?? null;
-  const waiting = visible === null && !trouble;
+  const waiting = visible === null && !trouble ? SKELETONS : 0;
+  const drawn = useGradually(visible?.length ?? 0);
+  const there = Math.min(visible?.length ?? 0, drawn);
+  const places = waiting || (visible?.length ?? 0);
   return (
     <div class="wall" aria-busy={state !== "idle"}>
       <ul class="grid" ref={grid} aria-label={label} data-fresh={state === "fresh" || undefined} data-plain={!reasons || undefined}>
-        {visible?.map((film, index) => (
+        {visible?.slice(0, drawn).map((film, index) => (
           <li key={film.id}>
             <Card film={film} eager={index < 6} />
           </li>
         ))}
-        {waiting && Array.from({ length: SKELETONS }, (_, index) => <Skeleton key={index} />)}
+        {range(there, places).map((place) => <Skeleton key={`place-${place}`} />)}
       </ul>
       {trouble && <Failure trouble={trouble} onRetry={() => void list.retry()} />}
       {visible && !trouble && (
@@ -112,6 +117,20 @@ function Skeleton() {
       </div>
     </li>
   );
+}
+
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: Math.max(to - from, 0) }, (_, index) => from + index);
+
+/** How many of `total` to draw now: a few more each time the browser has seen to everything else. */
+function useGradually(total: number): number {
+  const [drawn, setDrawn] = useState(AT_ONCE);
+  useEffect(() => {
+    if (drawn >= total) return;
+    const timer = setTimeout(() => setDrawn(drawn + AT_ONCE));
+    return () => clearTimeout(timer);
+  }, [drawn, total]);
+  return drawn;
 }
 
 /** When the card that has the focus goes, the one in its place takes it. */

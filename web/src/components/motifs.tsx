@@ -89,7 +89,7 @@ export const MOTIFS: Record<Motif, Draw> = {
     const x = between(random, 80, 120);
     return (
       <>
-        {range(14).map((i) => <circle key={i} cx={between(random, 4, 196)} cy={between(random, 4, 196)} r={between(random, 0.6, 1.8)} fill={first} />)}
+        {range(9).map((i) => <circle key={i} cx={between(random, 4, 196)} cy={between(random, 4, 196)} r={between(random, 0.6, 1.8)} fill={first} />)}
         <circle cx={x} cy="104" r="40" fill={second} />
         <g transform={`rotate(${turn} ${x} 104)`} fill="none" stroke={first}>
           <ellipse cx={x} cy="104" rx="72" ry="20" stroke-width="5" />

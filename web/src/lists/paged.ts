@@ -1,5 +1,5 @@
 /** A list that grows page by page, and may be made anew while the old one is still shown. */
-import { type Signal, signal } from "@preact/signals";
+import { type Signal, batch, signal } from "@preact/signals";
 import { type Trouble, aborted, troubleOf } from "../api/client";
 
 export interface Page<Item> {
@@ -60,19 +60,27 @@ export class Paged<Item extends { id: number }> {
   async #fetched(state: "fresh" | "more", cursor: string | null): Promise<void> {
     const { signal } = this.#stop;
     this.#tried = state;
-    this.state.value = state;
-    this.trouble.value = null;
+    batch(() => {
+      this.state.value = state;
+      this.trouble.value = null;
+    });
     try {
       const page = await this.#load(cursor, signal);
       if (signal.aborted) return;
       this.#next = page.next;
-      this.done.value = page.next === null;
       const before = state === "more" ? (this.items.value ?? []) : [];
-      this.items.value = [...before, ...page.items];
+      // At once, so that it is drawn once.
+      batch(() => {
+        this.done.value = page.next === null;
+        this.items.value = [...before, ...page.items];
+        this.state.value = "idle";
+      });
     } catch (error) {
       if (aborted(error) || signal.aborted) return;
-      this.trouble.value = troubleOf(error);
+      batch(() => {
+        this.trouble.value = troubleOf(error);
+        this.state.value = "idle";
+      });
     }
-    this.state.value = "idle";
   }
 }
