@@ -1,9 +1,9 @@
 # syntax=docker/dockerfile:1
 # Three images from one lock. Each installs its extras only, in the versions that the lock names.
-#   serving   answers requests: no TensorFlow, no Airflow, no MLflow
+#   serving   answers requests, and has the page: no TensorFlow, no Airflow, no MLflow
 #   training  Airflow and all that its tasks need; also runs the fine-tuning service
 
-FROM python:3.11-slim-bookworm AS base
+FROM python:3.11.14-slim-bookworm AS base
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PYTHONUNBUFFERED=1 \
@@ -16,12 +16,13 @@ RUN pip install uv==0.13.9 \
 WORKDIR /opt/moovier
 COPY pyproject.toml requirements.lock README.md LICENSE ./
 
-# The web page's files; nothing of Node.js is in the images that run.
-FROM node:20-bookworm-slim AS page
+FROM node:20.20.2-bookworm-slim AS page
+RUN install --directory --owner node --group node /web
 WORKDIR /web
-COPY web/package.json web/package-lock.json web/.npmrc ./
+USER node
+COPY --chown=node web/package.json web/package-lock.json web/.npmrc ./
 RUN npm ci
-COPY web ./
+COPY --chown=node web ./
 RUN npm run build
 
 FROM base AS serving
@@ -29,8 +30,8 @@ FROM base AS serving
 RUN uv pip install --constraint requirements.lock --requirements pyproject.toml --extra serve
 COPY moovier moovier
 COPY bentos bentos
-COPY --from=page /web/dist web/dist
 RUN uv pip install --no-deps .
+COPY --from=page /web/dist web/dist
 USER moovier
 ENV MOOVIER_HOME=/var/lib/moovier MOOVIER_PROJECT=/opt/moovier
 EXPOSE 8000

@@ -8,7 +8,8 @@ PAGE := web/dist/.built
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test lint format web openapi screenshots bench-train bench-serve bench-lists bench-quality bench-page
+.PHONY: help up down reset test lint format web openapi screenshots env faults
+.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-tuning bench-monitor bench-page
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,14 +29,30 @@ reset: down ## Stop everything and delete databases, models, logs and caches (FO
 		rm -rf -- "$(HOME_FOLDER)" && echo "deleted $(HOME_FOLDER)"; \
 	else echo "nothing to delete"; fi
 
+# Small tests share the cores; those that start servers and trainings use them all by themselves.
+SMALL := tests/unit tests/contracts
 test: $(READY) ## Run the tests (ARGS="tests/unit -k data" for some of them)
+ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
+else
+	@status=0; \
+	$(BIN)/pytest -n 2 --dist loadfile $(SMALL) || status=1; \
+	$(BIN)/pytest --durations=20 $(addprefix --ignore=,$(SMALL)) || status=1; \
+	exit $$status
+endif
 
 lint: $(READY) ## Check style, types and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
 
 format: $(READY) ## Put the code into the common style
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+env: ## Write .env for `docker compose up`, with generated secrets where there are none
+	@command -v python3 >/dev/null || { echo "python3 not found" >&2; exit 1; }
+	@python3 deploy/environment.py
+
+faults: $(READY) ## Kill each part of the production stack in a retraining (ARGS="--only redis")
+	@$(BIN)/python -m tests.stack_processes.faults --write benchmarks/out/faults.md $(ARGS)
 
 bench-train: $(READY) ## Compare our training with Keras's plain fit, time and error
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.train $(ARGS)
@@ -46,8 +63,17 @@ bench-serve: $(READY) ## Measure /predict beside a bare endpoint that returns th
 bench-lists: $(READY) ## Measure one person's list, scoring the whole catalogue
 	@$(BIN)/python -m benchmarks.lists $(ARGS)
 
+bench-batch: $(READY) ## Measure the lists of all users beside a plain loop
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.batch $(ARGS)
+
+bench-tuning: $(READY) ## Work one budget of trials off with one worker and with two
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.tuning $(ARGS)
+
 bench-quality: $(READY) ## Tune and measure our models beside rivals (DATA=folder, ARGS="--trials 5")
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+bench-monitor: $(READY) ## Count monitoring's false alarms, and its alarms by planted drifts
+	@$(BIN)/python -m benchmarks.monitor $(ARGS)
 
 bench-page: $(READY) $(PAGE) ## Measure the page in a browser: first lists, script, Lighthouse's figures
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.page $(ARGS)
@@ -61,7 +87,6 @@ screenshots: $(READY) $(PAGE) ## Take the pictures of the page that the README s
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.screenshots $(ARGS)
 
 # The service runs without its page, so nothing here stops it from starting.
-.PHONY: page
 page:
 	@if ! command -v npm >/dev/null; then \
 		echo "npm not found: starting without the web page (install Node.js 20, then: make web)"; \

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,20 +17,23 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from bentos import errors, metrics, overview, page, predicting
+from bentos import errors, metrics, overview, page, predicting, schemas
 from bentos.access import TRAIN, Access, Limit, Limited, may
 from bentos.busy import Busy
-from bentos.computing import computed
+from bentos.computing import computed_at_length
+from bentos.health import health
 from bentos.lane import Pages
-from bentos.models import answering, plain
+from bentos.models import plain, turn_of
 from bentos.routes import KEYS, router
 from bentos.schemas import ModelName, NewRatings, Patience, TopK, Users, ValidationSplit
+from bentos.served import Served
 from moovier import __version__
 from moovier.errors import BadRequest
 from moovier.feedback.mirror import Mirror
 from moovier.recommending.shelf import Shelf
 from moovier.registry.client import Registry
-from moovier.registry.version import CHAMPION
+from moovier.registry.summary import Summary
+from moovier.registry.version import CHAMPION, MONITORING
 from moovier.settings import Settings, load_settings
 from moovier.tmdb.provider import Details
 
@@ -97,6 +101,22 @@ def _add_routes(app: FastAPI) -> None:
         # BentoML's own are off (see the service), and this page with them.
         return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
+    @app.head("/livez", include_in_schema=False)
+    @app.get("/livez", summary="Whether the process answers")
+    async def livez() -> schemas.Alive:
+        return schemas.Alive(alive=True)
+
+    @app.head("/readyz", include_in_schema=False)
+    @app.get(
+        "/readyz",
+        summary="Whether there is a model to answer with, and what does not go as it should",
+        responses={503: {"model": schemas.Health, "description": "No model to answer with"}},
+    )
+    async def readyz(request: Request, response: Response) -> schemas.Health:
+        found = health(request.app.state)
+        response.status_code = 200 if found.ready else 503
+        return found
+
     @app.get("/models", summary="Names of the registered models, newest first")
     async def models(request: Request) -> list[str]:
         return await run_in_threadpool(_shelf(request).names)
@@ -111,12 +131,15 @@ def _add_routes(app: FastAPI) -> None:
     ) -> Response:
         if len(users) * top_k > MOST_MOVIES:
             raise BadRequest(f"users times top_k must be at most {MOST_MOVIES}; ask for less")
-        model = await answering(_shelf(request), model_name)
+        started = time.perf_counter()
+        turn = await turn_of(_shelf(request), model_name, users)
         # Scoring takes milliseconds, which others need not wait for.
-        answers = await computed(
-            predicting.predicted, model, users, top_k, request.app.state.feedback
+        answers = await computed_at_length(
+            predicting.predicted, turn.model, users, top_k, request.app.state.feedback
         )
-        body, headers = await predicting.answer(model, answers, request.app.state.details)
+        body, headers = await predicting.answer(turn.model, answers, request.app.state.details)
+        if turn.experiment is not None:
+            metrics.answered_in_experiment(turn.arm, time.perf_counter() - started)
         return Response(body, media_type="application/json", headers=headers)
 
     @app.post(
@@ -169,8 +192,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.pages = Pages()
     app.state.feedback = feedback = Mirror(settings.database)
     await asyncio.gather(run_in_threadpool(shelf.restore), run_in_threadpool(feedback.reload))
+    feedback.follow()
     app.state.shelf = shelf
-    app.state.model_tags = overview.ModelTags(registry)
+    app.state.served = served = Served(settings, shelf, feedback)
     stopping = asyncio.Event()
     poll = asyncio.create_task(_poll(shelf, feedback, app.state.details, settings, stopping))
     # What is in memory now stays: without this every full collection walks all of it, and the
@@ -184,6 +208,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         # A look that MLflow does not answer is not waited for.
         await asyncio.wait({poll}, timeout=_STOP_S)
         poll.cancel()
+        await run_in_threadpool(served.close)
         await app.state.details.close()
         app.state.access.close()
         feedback.close()
@@ -212,9 +237,15 @@ async def _poll(
             before, refused = champion, shelf.refused
             metrics.registry_state(
                 reachable=shelf.trouble is None,
+                refused=refused is not None,
                 champion=0 if champion is None else champion.number,
                 loaded=shelf.count(),
             )
+            metrics.experiment_state(
+                challenger=0 if shelf.trial is None else shelf.trial.challenger.number,
+                refused=shelf.trial_refused is not None,
+            )
+            metrics.monitoring_state(Summary.of(shelf.model_tags.get(MONITORING)))
             metrics.feedback_state(reachable=feedback.trouble is None)
             metrics.tmdb_state(usable=details.usable)
         except Exception:

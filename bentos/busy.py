@@ -9,7 +9,7 @@ from bentos.errors import answer
 
 #: Requests under way at most; those that a full service needs to show what it does go through.
 MOST_IN_FLIGHT = 256
-_ALWAYS = ("/metrics",)
+_ALWAYS = ("/metrics", "/livez", "/readyz")
 
 
 class Busy:

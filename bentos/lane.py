@@ -25,6 +25,7 @@ from bentos.access import Limit
 from bentos.models import plain
 from moovier.errors import MoovierError
 from moovier.recommending.shelf import Loaded, Shelf
+from moovier.recommending.trial import Turn
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +38,8 @@ _JSON = (b"content-type", b"application/json")
 class _Kept:
     made: lists.Made
     stars: Loaded | None
-    user_id: int | None
-    model_name: str | None
+    asked: schemas.Asked
+    people: tuple[int, ...]
     revision: tuple[int, int]
 
 
@@ -58,24 +59,26 @@ class Pages:
     ) -> None:
         """``revision``: of the user's feedback before ``made`` was."""
         if len(words) <= _LONGEST:
-            self._kept[words] = _Kept(made, stars, asked.user_id, asked.model_name, revision)
+            self._kept[words] = _Kept(made, stars, asked, asked.people, revision)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
 
-    def at_hand(self, words: bytes, app: FastAPI) -> lists.Made | None:
-        """The page that would be made now, None where that takes making it."""
+    def at_hand(self, words: bytes, app: FastAPI) -> tuple[lists.Made, schemas.Asked, Turn] | None:
+        """The page that would be made now, what asked for it and whose turn it is; None where that
+        takes making it."""
         kept = self._kept.get(words)
         if kept is None:
             return None
         shelf: Shelf = app.state.shelf
-        same = kept.made.model is shelf.loaded(plain(kept.model_name)) and kept.stars is shelf.stars
-        if same and kept.user_id is not None:
-            same = kept.revision == app.state.feedback.revision(kept.user_id)
-        if not same:
+        turn = shelf.turn(plain(kept.asked.model_name), kept.people)
+        same = turn is not None and kept.made.model is turn.model and kept.stars is shelf.stars
+        if same and kept.people:
+            same = kept.revision == app.state.feedback.revision(kept.people[0])
+        if turn is None or not same:
             del self._kept[words]
             return None
         self._kept.move_to_end(words)
-        return kept.made
+        return kept.made, kept.asked, turn
 
 
 class FastLane:
@@ -103,7 +106,7 @@ class FastLane:
         if whole and _is_json(scope) and self._limit.lets_in(scope):
             ask = self._predict if path == "/predict" else self._recommend
             try:
-                answer = await ask(scope, words, request_id)
+                answer = await ask(scope, words, request_id, started)
             except Exception:
                 # The routes meet it again, and turn it into an answer.
                 logger.exception("the fast lane failed")
@@ -118,7 +121,9 @@ class FastLane:
         await send({"type": "http.response.body", "body": body})
         metrics.answered("POST", path, 200, time.perf_counter() - started)
 
-    async def _predict(self, scope: Scope, words: bytes, request_id: str) -> _Answer | None:
+    async def _predict(
+        self, scope: Scope, words: bytes, request_id: str, started: float
+    ) -> _Answer | None:
         query = _query(scope["query_string"]) if len(words) <= _LONGEST else None
         if query is None:
             return None
@@ -132,26 +137,33 @@ class FastLane:
         if not all(type(user) is int and 0 < user <= schemas.MOST_ID for user in users):
             return None
         state = self._app.state
-        model = state.shelf.loaded(name)
-        if model is None or any(state.feedback.of(user) is not None for user in users):
+        turn = state.shelf.turn(name, users)
+        if turn is None or any(state.feedback.of(user) is not None for user in users):
             return None
         try:
-            answers = model.recommender.at_hand(users, top_k)
+            answers = turn.model.recommender.at_hand(users, top_k)
         except MoovierError:
             return None
         if answers is None:
             return None
-        body, headers = await predicting.answer(model, answers, state.details)
+        body, headers = await predicting.answer(turn.model, answers, state.details)
+        if turn.experiment is not None:
+            metrics.answered_in_experiment(turn.arm, time.perf_counter() - started)
         return body, _raw(headers)
 
-    async def _recommend(self, scope: Scope, words: bytes, request_id: str) -> _Answer | None:
+    async def _recommend(
+        self, scope: Scope, words: bytes, request_id: str, started: float
+    ) -> _Answer | None:
         if scope["query_string"]:
             return None
-        made = self._app.state.pages.at_hand(words, self._app)
-        if made is None:
+        state = self._app.state
+        found = state.pages.at_hand(words, self._app)
+        if found is None:
             return None
-        body = await lists.body_of(made, self._app.state.details, request_id)
+        made, asked, turn = found
+        body = await lists.body_of(made, state.details, request_id)
         metrics.count_answers(made.model.name, *((1, 0) if _personal(made) else (0, 1)))
+        state.served.note(request_id, turn, asked, made.page, started)
         return body, _raw(lists.headers_of(made.model))
 
 

@@ -15,7 +15,7 @@ from moovier.data.arrays import Ints
 from moovier.data.catalogue import Movie
 from moovier.errors import BadRequest, UnknownMovie
 from moovier.feedback.mirror import Mirror
-from moovier.recommending import cursor
+from moovier.recommending import cursor, now
 from moovier.recommending.facets import Filter
 from moovier.recommending.people import Page, People, Person, Rated
 from moovier.recommending.recommender import Recommender
@@ -40,18 +40,15 @@ def person_of(people: People, asked: schemas.Asked, feedback: Mirror) -> Person:
     """Who asks, over one model's movies: what the model knows, what was said since, and what
     comes with the request."""
     said = None if asked.user_id is None else feedback.of(asked.user_id)
-    ratings = (
-        [] if said is None else [Rated(r.movie_id, r.stars, r.timestamp) for r in said.ratings]
-    )
+    given: list[Rated] = []
     if asked.ratings:
         # By day, so that the same request soon after is the same person.
-        newest = max(int(time.time()) // _DAY_S * _DAY_S, *(r.timestamp for r in ratings), 0)
-        ratings += [Rated(movie, stars, newest) for movie, stars in asked.ratings.items()]
+        today = int(time.time()) // _DAY_S * _DAY_S
+        newest = max(today, *(one.timestamp for one in now.rated(said)), 0)
+        given = [Rated(movie, stars, newest) for movie, stars in asked.ratings.items()]
     if asked.user_id is None:
-        return people.stranger(ratings)
-    if said is None:
-        return people.user(asked.user_id, ratings)
-    return people.user(asked.user_id, ratings, said.deleted, said.all_deleted_at or 0)
+        return people.stranger(given)
+    return now.person(people, asked.user_id, said, given)
 
 
 def recommended(
@@ -62,17 +59,25 @@ def recommended(
     Raises:
         BadRequest: the filter or the cursor makes no sense.
     """
-    people = model.recommender.people
     shown = shown_before(asked.cursor)
-    exclude = np.concatenate([np.array(asked.exclude, dtype=np.int64), shown])
-    person = person_of(people, asked, feedback)
-    page = people.page(person, filter_of(asked), exclude=exclude, top_k=asked.top_k)
+    person, page = page_of(model, asked, feedback, shown)
     if person.row is None and len(person.history):
         metrics.count_fold_in(model.name)
     metrics.count_answers(model.name, *((1, 0) if len(person.history) else (0, 1)))
     stars = _stars(stars_model, asked, feedback, page) if len(person.history) else None
     nothing: tuple[float | None, ...] = (None,) * len(page.items)
     return Made(model, page, stars or nothing, _next(page, shown))
+
+
+def page_of(
+    model: Loaded, asked: schemas.Asked, feedback: Mirror, shown: Ints, *, reasons: bool = True
+) -> tuple[Person, Page]:
+    """Who asks, and their page without ``shown``; counted nowhere. Raises: as `recommended`."""
+    people = model.recommender.people
+    exclude = np.concatenate([np.array(asked.exclude, dtype=np.int64), shown])
+    person = person_of(people, asked, feedback)
+    wanted = filter_of(asked)
+    return person, people.page(person, wanted, exclude=exclude, top_k=asked.top_k, reasons=reasons)
 
 
 def filter_of(asked: schemas.Asked) -> Filter:

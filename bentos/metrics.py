@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
@@ -11,7 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bentos import logs
+from bentos import logs, tracing
+from moovier.registry.summary import Summary
 
 _seconds = Histogram(
     "moovier_request_seconds",
@@ -55,7 +57,60 @@ _champion = Gauge(
     "Version number of the loaded champion; 0 without one.",
     multiprocess_mode="mostrecent",
 )
+_refused = Gauge(
+    "moovier_champion_refused",
+    "1 while the registry names a champion that cannot be used and an older one answers, else 0.",
+    multiprocess_mode="mostrecent",
+)
+_monitoring = Gauge(
+    "moovier_monitoring",
+    "Figures of the last look of moovier_monitor (docs/monitoring.md).",
+    ["figure"],
+    multiprocess_mode="mostrecent",
+)
+_alarm = Gauge(
+    "moovier_monitoring_alarm",
+    "1 when the last look of moovier_monitor was an alarm, else 0.",
+    multiprocess_mode="mostrecent",
+)
+_looked = Gauge(
+    "moovier_monitoring_age_seconds",
+    "Seconds since the last look of moovier_monitor; NaN before the first.",
+    multiprocess_mode="mostrecent",
+)
 _loaded = Gauge("moovier_loaded_models", "Models in memory.", multiprocess_mode="mostrecent")
+_recorded = Counter(
+    "moovier_lists_recorded_total",
+    "Lists noted down as they were served: stored, dropped (the database was away or slow), or "
+    "over_limit (more a second than are recorded).",
+    ["result"],
+)
+_arms = Histogram(
+    "moovier_arm_seconds",
+    "Time to answer a request of an experiment, by arm.",
+    ["arm"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+_shadows = Counter(
+    "moovier_shadow_lists_total",
+    "Lists that a challenger made in the shadow: made, dropped (it was busy), or failed.",
+    ["result"],
+)
+_overlap = Histogram(
+    "moovier_shadow_overlap",
+    "Share of a list's first ten movies that the shadow's list has among its own.",
+    buckets=tuple(share / 10 for share in range(11)),
+)
+_challenger = Gauge(
+    "moovier_experiment_challenger_version",
+    "Version number of the challenger of the experiment in force; 0 without one.",
+    multiprocess_mode="mostrecent",
+)
+_trial_refused = Gauge(
+    "moovier_experiment_refused",
+    "1 while the registry names an experiment that cannot be put in force, else 0.",
+    multiprocess_mode="mostrecent",
+)
 
 
 @lru_cache(maxsize=1000)
@@ -99,6 +154,8 @@ class Requests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                # The span ends with the answer's last byte.
+                tracing.note(request_id, *_route(scope))
                 message.setdefault("headers", [])
                 message["headers"] = [
                     *message["headers"],
@@ -110,10 +167,14 @@ class Requests:
         try:
             await self._app(scope, receive, noting)
         finally:
-            route = getattr(scope.get("route"), "path", "none")
-            method = scope["method"] if route != "none" else "any"
-            answered(method, route, status, time.perf_counter() - start)
+            answered(*_route(scope), status, time.perf_counter() - start)
             logs.request_id.reset(token)
+
+
+def _route(scope: Scope) -> tuple[str, str]:
+    """Method and template of the route that answers; neither where none does."""
+    route = getattr(scope.get("route"), "path", "none")
+    return (scope["method"] if route != "none" else "any"), route
 
 
 def answered(method: str, route: str, status: int, seconds: float) -> None:
@@ -146,6 +207,29 @@ def count_feedback(result: str, ratings: int) -> None:
         _feedback.labels(result).inc(ratings)
 
 
+def count_recorded(result: str, lists: int) -> None:
+    """``stored``, ``dropped`` or ``over_limit``."""
+    _recorded.labels(result).inc(lists)
+
+
+def answered_in_experiment(arm: str, seconds: float) -> None:
+    """A request was answered whose arm an experiment drew."""
+    _arms.labels(arm).observe(seconds)
+
+
+def count_shadow(result: str, overlap: float | None = None) -> None:
+    """``made``, with its overlap where there is one, ``dropped`` or ``failed``."""
+    _shadows.labels(result).inc()
+    if overlap is not None:
+        _overlap.observe(overlap)
+
+
+def experiment_state(*, challenger: int, refused: bool) -> None:
+    """After each look at the registry."""
+    _challenger.set(challenger)
+    _trial_refused.set(float(refused))
+
+
 def in_flight(change: int) -> None:
     """A request came (1) or was answered (-1)."""
     _waiting.inc(change)
@@ -161,8 +245,29 @@ def feedback_state(*, reachable: bool) -> None:
     _database.set(float(reachable))
 
 
-def registry_state(*, reachable: bool, champion: int, loaded: int) -> None:
+def monitoring_state(seen: Summary | None) -> None:
+    """After each look at the registry: what monitoring saw last, None where it never looked.
+
+    A figure that it no longer tells is NaN, which Prometheus draws as a gap: a series cannot be
+    taken back from the files that several workers share.
+    """
+    figures = {} if seen is None else seen.figures
+    for gone in _told - figures.keys():
+        _monitoring.labels(gone).set(math.nan)
+    for name, value in figures.items():
+        _monitoring.labels(name).set(value)
+    _told.update(figures)
+    _alarm.set(float(seen is not None and seen.alarm))
+    _looked.set(math.nan if seen is None else max(0.0, time.time() - seen.at))
+
+
+#: Names of the figures that were shown since the start.
+_told: set[str] = set()
+
+
+def registry_state(*, reachable: bool, refused: bool, champion: int, loaded: int) -> None:
     """After each look at the registry."""
     _reachable.set(float(reachable))
+    _refused.set(float(refused))
     _champion.set(champion)
     _loaded.set(loaded)

@@ -6,7 +6,6 @@ Off the fast path. What MLflow said last is told also while it is away.
 from __future__ import annotations
 
 import math
-import time
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -15,20 +14,15 @@ from fastapi import APIRouter, Request
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, JsonValue, ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from bentos.health import told
 from bentos.models import answering
-from moovier.errors import RegistryError
 from moovier.models.bundle import DataFacts
 from moovier.recommending.shelf import Loaded, Shelf
-from moovier.registry.client import Registry
-from moovier.registry.version import CHALLENGER, CHAMPION, PREVIOUS, Version
+from moovier.registry.version import CHALLENGER, CHAMPION, MONITORING, PREVIOUS, Version
 from moovier.settings import Settings
 
 router = APIRouter()
 
-#: Tag of the registered model that holds what monitoring found last.
-MONITORING = "monitoring"
-#: Seconds for which the registered model's tags count as read.
-_FRESH_S = 2.0
 _MOST_MODELS = 200
 
 
@@ -90,8 +84,6 @@ class Monitoring(BaseModel):
     alarm: bool = False
     reasons: Annotated[list[str], BeforeValidator(_lines)] = []
     figures: dict[str, JsonValue] = {}
-    data: str | None = None
-    champion: str | int | None = None
 
 
 class Links(BaseModel):
@@ -128,8 +120,7 @@ class Filters(BaseModel):
 @router.get("/overview", summary="Models, data, the last retraining and monitoring, in one answer")
 async def overview(request: Request) -> Overview:
     state = request.app.state
-    # Tags may have to be asked for.
-    return await run_in_threadpool(looked_over, state.shelf, state.model_tags, state.settings)
+    return await run_in_threadpool(looked_over, state.shelf, state.settings)
 
 
 @router.get("/filters", summary="Genres and years that lists may be narrowed down by")
@@ -140,33 +131,12 @@ async def filters(request: Request) -> Filters:
     return Filters(genres=list(facets.genres), year_from=first, year_to=last)
 
 
-class ModelTags:
-    """The registered model's tags: as MLflow says, or said last. Safe to share between threads."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._told: dict[str, str] = {}
-        self._until = -math.inf
-        self.address = registry.address
-
-    def read(self, *, ask: bool) -> dict[str, str]:
-        """``ask``: whether MLflow is there to be asked; each wait for it takes seconds."""
-        if ask and time.monotonic() > self._until:
-            try:
-                self._told = self._registry.model_tags()
-            except RegistryError:
-                return self._told  # what it said last is better than nothing
-            finally:
-                self._until = time.monotonic() + _FRESH_S
-        return self._told
-
-
-def looked_over(shelf: Shelf, tags: ModelTags, settings: Settings) -> Overview:
-    """All that is known now. May wait for MLflow, so not for an event loop."""
+def looked_over(shelf: Shelf, settings: Settings) -> Overview:
+    """All that was known at the last look at the registry."""
     versions = shelf.versions()
     serving = shelf.loaded(None)
     links = Links(
-        mlflow=(settings.mlflow_public_url or tags.address).rstrip("/"),
+        mlflow=(settings.mlflow_public_url or shelf.registry_address).rstrip("/"),
         airflow=(settings.airflow_public_url or f"http://127.0.0.1:{settings.airflow_port}").rstrip(
             "/"
         ),
@@ -180,13 +150,13 @@ def looked_over(shelf: Shelf, tags: ModelTags, settings: Settings) -> Overview:
         serving=None if serving is None else serving.name,
         serving_version=None if serving is None else serving.number,
         trouble=shelf.trouble,
-        refused=shelf.refused,
+        refused=None if shelf.refused is None else told(shelf.refused),
         data=None if serving is None else serving.recommender.bundle.card.data,
         models=models,
         models_left_out=max(len(versions) - _MOST_MODELS, 0),
         comparison=compared(versions),
         retraining=last_retraining(versions),
-        monitoring=monitored(tags.read(ask=shelf.trouble is None).get(MONITORING), links.mlflow),
+        monitoring=monitored(shelf.model_tags.get(MONITORING), links.mlflow),
         links=links,
     )
 

@@ -4,38 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import orjson
 
-from bentos import lists, metrics, schemas
+from bentos import lists, metrics
 from moovier.feedback.mirror import Mirror
-from moovier.recommending.facets import Filter
-from moovier.recommending.recommender import Answer, Recommendation
+from moovier.recommending import now
+from moovier.recommending.recommender import Answer
 from moovier.recommending.shelf import Loaded
 from moovier.tmdb.provider import Details
-
-_NOTHING = np.zeros(0, dtype=np.int64)
 
 
 def predicted(model: Loaded, users: Sequence[int], top_k: int, feedback: Mirror) -> list[Answer]:
     """Lists of all users, those who rated since the model was trained by what they are now."""
-    answers = {one.user_id: one for one in model.recommender.recommend(users, top_k)}
+    answers = now.recommend(model.recommender, users, top_k, feedback.of)
     for user in dict.fromkeys(users):
         if feedback.of(user) is not None:
-            answers[user] = _of_now(model, user, top_k, feedback)
-    return [answers[user] for user in users]
-
-
-def _of_now(model: Loaded, user_id: int, top_k: int, feedback: Mirror) -> Answer:
-    people = model.recommender.people
-    person = lists.person_of(people, schemas.Asked(user_id=user_id), feedback)
-    page = people.page(person, Filter(), exclude=_NOTHING, top_k=top_k, reasons=False)
-    metrics.count_fold_in(model.name)
-    return Answer(
-        user_id,
-        tuple(Recommendation(item.movie, item.score) for item in page.items),
-        "model" if len(person.history) else "popular",
-    )
+            metrics.count_fold_in(model.name)
+    return answers
 
 
 async def answer(

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from bentos import errors, lists, logs, metrics, schemas
 from bentos.access import WRITE, may
 from bentos.computing import computed
-from bentos.models import answering
+from bentos.models import answering, turn_of
 from moovier.feedback.mirror import Mirror
 from moovier.feedback.store import NewRating
 from moovier.recommending.facets import Filter
@@ -69,17 +69,20 @@ Narrowed = Annotated[Filter, Depends(narrowed)]
     response_model=schemas.Recommendations,
 )
 async def recommend(request: Request, asked: schemas.Asked) -> Response:
+    started = time.perf_counter()
     state = request.app.state
     shelf: Shelf = state.shelf
-    model = await answering(shelf, asked.model_name)
+    turn = await turn_of(shelf, asked.model_name, asked.people)
     feedback: Mirror = state.feedback
     # Bound before the page is made: what changes meanwhile makes it a page of the past.
     stars = shelf.stars
     revision = (0, 0) if asked.user_id is None else feedback.revision(asked.user_id)
-    made = await computed(lists.recommended, model, stars, asked, feedback)
+    made = await computed(lists.recommended, turn.model, stars, asked, feedback)
     # For the fast lane: the same words again mean the same page.
     state.pages.keep(await request.body(), asked, made, stars, revision)
-    return await _answered(state.details, made)
+    answer = await _answered(state.details, made)
+    state.served.note(logs.request_id.get(), turn, asked, made.page, started)
+    return answer
 
 
 @router.get("/popular", summary="What most people rated", response_model=schemas.Recommendations)
@@ -167,7 +170,8 @@ async def rate(
     request: Request, given: schemas.GivenRatings, idempotency_key: IdempotencyKey = None
 ) -> Response:
     state = request.app.state
-    model = await answering(state.shelf, None)
+    # Whose list had the movies, has them in its catalogue.
+    model = (await turn_of(state.shelf, None, [given.user_id])).model
     lists.check_movies(model.recommender, [one.movie_id for one in given.ratings])
     now = int(time.time())
     ratings = [

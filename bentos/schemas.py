@@ -116,7 +116,9 @@ StarsByMovie = Annotated[
         }
     ),
 ]
-UserQuery = Annotated[int, Query(ge=1, le=MOST_ID, description="MovieLens user id.")]
+UserQuery = Annotated[
+    int, Query(ge=1, le=MOST_ID, description="MovieLens user id.", examples=[1000001])
+]
 MovieQuery = Annotated[int, Query(ge=1, le=MOST_ID, description="MovieLens movie id.")]
 
 
@@ -150,6 +152,11 @@ class Asked(BaseModel):
     model_name: str | None = Field(
         None, max_length=200, description="As in `/predict`; left out: the champion."
     )
+
+    @property
+    def people(self) -> tuple[int, ...]:
+        """User ids that the list is for: one, or none."""
+        return () if self.user_id is None else (self.user_id,)
 
 
 class Reason(BaseModel):
@@ -272,3 +279,23 @@ class ModelShown(BaseModel):
     run_id: str
     run_url: str
     loaded: bool
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    alive: bool
+
+
+class ChampionShown(BaseModel):
+    name: str
+    version: int
+
+
+class Health(BaseModel):
+    """``ready``: there is a model to answer with. ``degraded``: a sentence for each trouble, also
+    while the service answers."""
+
+    ready: bool
+    champion: ChampionShown | None = Field(description="The one that answers; null without one.")
+    degraded: list[str]

@@ -12,8 +12,9 @@ from typing import Any
 import bentoml
 from threadpoolctl import threadpool_limits
 
-from bentos import logs
+from bentos import logs, tracing
 from bentos.app import create_app
+from bentos.health import Probes
 from bentos.lane import FastLane
 from bentos.processes import end_with_parent, use_deadlines
 from bentos.trainer import TIMEOUT_S, Trainer
@@ -22,7 +23,7 @@ from moovier.settings import load_settings
 use_deadlines()
 app = create_app()
 #: Whoever names a collector wants every request traced: then none takes the fast lane.
-TRACED = "OTEL_EXPORTER_OTLP_ENDPOINT" in os.environ
+TRACED = tracing.is_asked_for(os.environ)
 
 
 @bentoml.service(
@@ -35,7 +36,7 @@ TRACED = "OTEL_EXPORTER_OTLP_ENDPOINT" in os.environ
     # figures by route. Its tracing and access log cost more than the scoring.
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
-    tracing={} if TRACED else {"excluded_urls": ".*"},
+    tracing=tracing.configuration(os.environ),  # type: ignore[arg-type]
 )
 @bentoml.asgi_app(app, path="/")
 class Moovier:
@@ -55,12 +56,8 @@ class Moovier:
         app.state.trainer = self.trainer
         logs.configure(every_request=load_settings().access_log)
 
-    async def __is_ready__(self) -> bool:
-        """Whether there is a model to answer with."""
-        shelf = getattr(app.state, "shelf", None)
-        return shelf is not None and shelf.champion is not None
 
-
+service: Any = Moovier  # the decorator makes a service of the class
 if not TRACED:
-    service: Any = Moovier  # the decorator makes a service of the class
     service.add_asgi_middleware(FastLane, api=app, limit=app.state.limit)
+service.add_asgi_middleware(Probes, api=app)

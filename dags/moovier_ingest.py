@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Asset, dag, task
+from moovier_tasks import DEFAULTS
 
 RATINGS = Asset("moovier_ratings")
-#: Has as many slots as LocalExecutor has workers, so that no task is queued without a worker.
-POOL = "moovier"
 FACTS = ("name", "hash", "synthetic", "ratings", "users", "movies", "report")
 
 
@@ -18,13 +16,7 @@ FACTS = ("name", "hash", "synthetic", "ratings", "users", "movies", "report")
     catchup=False,
     max_active_runs=1,
     tags=["moovier"],
-    default_args={
-        "retries": 2,
-        "retry_delay": timedelta(seconds=15),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(minutes=10),
-        "pool": POOL,
-    },
+    default_args=DEFAULTS,
     doc_md="""
     ### Ratings in
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import (
@@ -14,10 +13,9 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
+from moovier_tasks import DEFAULTS
 
 RATINGS = Asset("moovier_ratings")
-#: Has as many slots as LocalExecutor has workers, so that no task is queued without a worker.
-POOL = "moovier"
 
 PARAMS = {
     "data": Param(
@@ -67,6 +65,14 @@ PARAMS = {
         description="Tasks that share one study per family; empty: the setting "
         "`MOOVIER_TUNING_WORKERS`. The pool `moovier` bounds how many run at once.",
     ),
+    "reason": Param(
+        None,
+        type=["null", "string"],
+        maxLength=4000,
+        title="Reason",
+        description="Why this retraining is asked for; kept as a tag of its run in MLflow. "
+        "`moovier_monitor` writes its alarm here.",
+    ),
 }
 
 
@@ -78,13 +84,7 @@ PARAMS = {
     max_active_runs=1,
     tags=["moovier"],
     params=PARAMS,
-    default_args={
-        "retries": 2,
-        "retry_delay": timedelta(seconds=15),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(minutes=10),
-        "pool": POOL,
-    },
+    default_args=DEFAULTS,
     doc_md="""
     ### Ratings to champion
 

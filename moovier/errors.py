@@ -13,6 +13,7 @@
     ├── FeedbackUnavailable    the database of feedback and keys does not answer (moovier/feedback)
     ├── IdempotencyConflict    the same key came with other content (moovier/feedback)
     ├── TmdbError              TMDB could not give details (never reaches a caller of the API)
+    ├── ListsError             the lists of all users cannot be read or written
     ├── BadRequest             what a person asked for makes no sense (HTTP 422)
     ├── UnknownMovie           the catalogue has no such movie (HTTP 404)
     └── StackError             a part of `moovier up` could not be started or stopped
@@ -81,6 +82,10 @@ class UnknownModel(RegistryError):
 
 class TmdbError(MoovierError):
     """TMDB could not give details. Recommendations fall back to the catalogue."""
+
+
+class ListsError(MoovierError):
+    """The lists of all users cannot be read or written, or are not whole."""
 
 
 class BadRequest(MoovierError):

@@ -11,7 +11,15 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    AliasChoices,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from moovier.errors import SettingsError
@@ -70,7 +78,8 @@ class Settings(BaseSettings):
     experiment: str = Field("moovier", description="MLflow experiment that holds the runs.")
     optuna_storage: str | None = Field(
         None,
-        description="Optuna storage URL (Postgres in production); unset: a journal file in `home`.",
+        description="Optuna storage URL (Postgres in production, and where tuning workers run on "
+        "several machines); unset: a journal file in `home`.",
     )
 
     # Retraining
@@ -111,6 +120,12 @@ class Settings(BaseSettings):
         4, description="Models that the service keeps in memory beside the champion."
     )
 
+    lists: str | None = Field(
+        None,
+        description="Where `moovier batch` and `moovier_batch` write the lists of all users: a "
+        "folder, or a URL such as `s3://bucket/lists` (keys and address by AWS's own variables); "
+        "unset: `lists` in `home`.",
+    )
     access_log: bool = Field(
         False, description="Whether the service logs every request; failed ones it logs anyway."
     )
@@ -143,6 +158,46 @@ class Settings(BaseSettings):
         None,
         description="Database of feedback and keys, as an SQLAlchemy URL (Postgres in production); "
         "unset: SQLite in `home`.",
+    )
+    recorded_lists_per_s: NonNegativeFloat = Field(
+        50.0,
+        description="Lists a second that each worker of the service records at most, for feedback "
+        "to be joined to what was shown; 0: none.",
+    )
+    keep_lists_days: PositiveFloat = Field(90.0, description="Days that recorded lists are kept.")
+
+    # Monitoring
+    monitor_significance: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.01, description="Chance (0 to 1) that one look at data that did not drift is an alarm."
+    )
+    monitor_ratings: PositiveFloat = Field(
+        0.25, description="Stars that new ratings must have moved by for an alarm."
+    )
+    monitor_users: PositiveFloat = Field(
+        0.5,
+        description="Share of their agreement with earlier ratings that new ones must have lost "
+        "for an alarm.",
+    )
+    monitor_movies: PositiveFloat = Field(
+        0.2,
+        description="How far (0 to 1) new ratings must have gone to movies of another popularity, "
+        "to unrated movies or (twice that) to a single one for an alarm.",
+    )
+    monitor_genres: PositiveFloat = Field(
+        0.25, description="How far (0 to 1) the genres of new ratings must have moved for an alarm."
+    )
+    monitor_quality: PositiveFloat = Field(
+        0.1,
+        description="By how much the share of liked movies must be smaller among the rated "
+        "recommendations than among other ratings for an alarm.",
+    )
+    monitor_age_days: PositiveFloat = Field(
+        14.0, description="Days without a retraining, though the data changed, for an alarm."
+    )
+    service_url: str | None = Field(
+        None,
+        description="Address of the service whose answers monitoring counts, such as "
+        "`http://127.0.0.1:8000`; unset: left out.",
     )
 
     @property

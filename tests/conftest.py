@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from moovier.data.arrays import Ratings
+from tests.machines import Machines, machines
 from tests.projects import REMOTE_BESIDE, new_project, real_remote
 from tests.servers import Server, mlflow_server
 
@@ -19,6 +20,13 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One real MLflow for the session; tests keep apart by the names they use."""
     with mlflow_server(tmp_path_factory.mktemp("mlflow")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def started() -> Iterator[Machines]:
+    """Starts jobs in processes of their own, which are ended with the session."""
+    with machines() as there:
+        yield there
 
 
 @pytest.fixture(scope="session")

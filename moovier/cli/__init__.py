@@ -9,9 +9,12 @@ import sys
 
 import typer
 
+from moovier.cli.batch import batch
 from moovier.cli.data import data_app
+from moovier.cli.experiment import experiment_app
 from moovier.cli.keys import keys_app
 from moovier.cli.models import promote, rollback, show
+from moovier.cli.monitor import monitor
 from moovier.cli.recommend import recommend
 from moovier.cli.train import train, tune
 from moovier.cli.up import down, serve, up
@@ -23,16 +26,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(recommend)
+app.command()(batch)
 app.command()(train)
 app.command()(tune)
 app.command("models")(show)
 app.command()(promote)
 app.command()(rollback)
+app.command()(monitor)
 app.command()(serve)
 app.command()(up)
 app.command()(down)
 app.add_typer(data_app, name="data")
 app.add_typer(keys_app, name="keys")
+app.add_typer(experiment_app, name="experiment")
 
 
 def main() -> None:

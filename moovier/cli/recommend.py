@@ -29,6 +29,8 @@ def recommend(
     from moovier.jobs import recommend as job
 
     found = job.recommend(user, top_k, model, settings=load_settings())
+    if found["feedback"] is not None:
+        typer.echo(f"warning: without what was rated since: {found['feedback']}", err=True)
     if csv_file is not None:
         _write_csv(csv_file, found["answers"])
     if as_json:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +155,48 @@ def share(folder: Path, hash_: str, settings: Settings) -> str:
         if sent.failed:
             raise DataUnavailable(f"{address} did not take {len(sent.failed)} files")
         return address
+
+
+def obtain(hash_: str, folder: Path, settings: Settings) -> None:
+    """Bring a folder that :func:`share`, or a push, kept in the DVC remote; whole or not at all.
+
+    Raises:
+        DataUnavailable: there is no remote, or it does not have it.
+        HashMismatch: the remote has other bytes under this hash.
+    """
+    with _repo(settings) as repo:
+        from dvc_data.hashfile.hash_info import HashInfo
+        from dvc_data.hashfile.tree import Tree
+
+        if REMOTE not in repo.config["remote"]:
+            raise DataUnavailable(f".dvc/config names no remote {REMOTE!r}")
+        address = str(repo.config["remote"][REMOTE]["url"])
+        there = repo.cloud.get_remote_odb(REMOTE, "pull")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+            fresh = Path(scratch) / "data"
+            try:
+                for key, _, file in Tree.load(there, HashInfo("md5", hash_)):
+                    target = fresh.joinpath(*key)
+                    if ".." in key or not target.is_relative_to(fresh):
+                        raise HashMismatch(f"{address} lists {'/'.join(key)!r} under {hash_}")
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    there.fs.get(there.oid_to_path(file.value), str(target))
+            except HashMismatch:
+                raise
+            except Exception as error:  # each kind of remote has errors of its own
+                reason = f"{error}".splitlines()[0] if str(error) else type(error).__name__
+                raise DataUnavailable(f"{address} does not have {hash_}: {reason}") from error
+            if directory_hash(fresh) != hash_:
+                raise HashMismatch(f"what {address} has under {hash_} is damaged")
+            with contextlib.suppress(FileNotFoundError):
+                folder.rename(Path(scratch) / "before")
+            try:
+                fresh.rename(folder)
+            except OSError:
+                # Another process was quicker, with the same bytes.
+                if not (folder.is_dir() and directory_hash(folder) == hash_):
+                    raise
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from sqlalchemy import URL, Connection, create_engine, event, inspect, make_url,
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from moovier.errors import SettingsError
+from moovier.feedback.changes import Journal
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.schema import HEAD, VERSION_TABLE
 
@@ -36,6 +37,7 @@ _SQLITE, _POSTGRES = "sqlite", "postgresql"
 #: Keys of Postgres' advisory locks: no other program's, and told apart from each other.
 _MIGRATION_LOCK, _USER_LOCKS = 0x6D6F6F76696572, 0x6D6F6F
 _WRITES = "moovier_writes"
+_ERRORS = (SQLAlchemyError, sqlite3.Error, ImportError, OSError)
 
 
 def exists(url: str) -> bool:
@@ -55,6 +57,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.is_postgres = engine.dialect.name == _POSTGRES
+        self.journal = Journal()
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -92,22 +95,58 @@ class Database:
                 yield connection
 
     @contextlib.contextmanager
-    def writing(self, user_id: int | None = None) -> Iterator[Connection]:
+    def writing(
+        self, user_id: int | None = None, *, beside: Collection[int] = ()
+    ) -> Iterator[Connection]:
         """A connection whose changes are on the disk when this ends, all or none.
 
         One writer of a person's feedback follows the other; SQLite has one writer altogether.
+        Other processes hear of changes to a person's feedback (``user_id``); not of what is written
+        ``beside`` that of other people, whose turn is waited for as well.
         """
         self._check_there()
         with _as_unavailable(self._engine.url), self._engine.connect() as connection:
             connection = connection.execution_options(**{_WRITES: True})
-            with connection.begin():
-                if self.is_postgres and user_id is not None:
-                    connection.execute(
-                        # Two people may share a lock: then one waits for the other, that is all.
-                        text("SELECT pg_advisory_xact_lock(:kind, :user)"),
-                        {"kind": _USER_LOCKS, "user": user_id % 2**31},
-                    )
+            if user_id is None:
+                with connection.begin():
+                    self._take_turns(connection, beside)
+                    yield connection
+                return
+            with self.journal.writing() as own, connection.begin():
+                self._take_turns(connection, (user_id, *beside))
+                own.begin(connection)
                 yield connection
+                own.announce(connection, user_id)
+
+    def _take_turns(self, connection: Connection, user_ids: Collection[int]) -> None:
+        if not self.is_postgres:
+            return
+        # Two people may share a lock: then one waits for the other, that is all. Always in the same
+        # order: of two writers about the same people none waits for ever.
+        for lock in sorted({user_id % 2**31 for user_id in user_ids}):
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:kind, :user)"),
+                {"kind": _USER_LOCKS, "user": lock},
+            )
+
+    @contextlib.contextmanager
+    def listening(self, channel: str) -> Iterator[Any]:
+        """A connection of Postgres' driver, apart from all others, that is notified on ``channel``
+        from now on."""
+        driver_errors: Any = self._engine.dialect.loaded_dbapi
+        with _as_unavailable(self._engine.url, (*_ERRORS, driver_errors.Error)):
+            own = self._engine.raw_connection()
+            try:
+                driver: Any = own.driver_connection
+                # The pool makes another in its place: this one is never given back.
+                own.detach()
+                driver.rollback()
+                driver.autocommit = True
+                with driver.cursor() as cursor:
+                    cursor.execute(f"LISTEN {channel}")
+                yield driver
+            finally:
+                own.close()
 
     def close(self) -> None:
         self._engine.dispose()
@@ -270,10 +309,10 @@ def _postgres(url: URL) -> Engine:
 
 
 @contextlib.contextmanager
-def _as_unavailable(url: URL) -> Iterator[None]:
+def _as_unavailable(url: URL, errors: tuple[type[Exception], ...] = _ERRORS) -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error, ImportError, OSError) as error:
+    except errors as error:
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         for secret in {url.password, *map(str, url.query.values())}:
             if secret:

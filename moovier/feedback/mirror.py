@@ -1,7 +1,7 @@
 """What people said since the models were trained, in memory: answering asks no database.
 
-Written through: a rating is in the database first, then here. One process's mirror does not see
-what another process writes until :meth:`Mirror.reload`.
+Written through: a rating is in the database first, then here. What another process writes is here
+after :meth:`Mirror.reload`, or soon by itself once :meth:`Mirror.follow` was called.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from moovier.errors import MoovierError
+from moovier.feedback.changes import Follower
+from moovier.feedback.database import Database
 from moovier.feedback.errors import FeedbackUnavailable
-from moovier.feedback.store import Added, FeedbackStore, Given, NewRating, UserFeedback
+from moovier.feedback.store import Added, FeedbackStore, NewRating, UserFeedback
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 #: Seconds after a failed try to open the database in which nobody tries again.
 RETRY_S = 2.0
-_NOTHING = UserFeedback((), frozenset())
 
 
 class Mirror:
@@ -32,6 +33,8 @@ class Mirror:
         self._lock = threading.Lock()
         self._telling = threading.Lock()
         self._opening = threading.Lock()
+        self._reloading = threading.Lock()
+        self._follower: Follower | None = None
         self._not_before = 0.0
         self._store: FeedbackStore | None = None
         self._users: dict[int, UserFeedback] = {}
@@ -42,31 +45,35 @@ class Mirror:
 
     def reload(self) -> None:
         """Open the database if need be and read all there is; :attr:`trouble` says how it went."""
+        # One at a time: what was read later is what stays.
+        with self._reloading:
+            self._reload()
+
+    def follow(self) -> None:
+        """From now on notice what other processes write, within about a second while the database
+        answers, and all that was missed as soon as it does again."""
+        self._follower = Follower(self._database, self.reread, self._reload_or_raise)
+        self._follower.start()
+
+    def reread(self, user_id: int) -> None:
+        """Read anew what one person said.
+
+        Raises:
+            FeedbackUnavailable: the database does not answer.
+        """
+        self._read(self._opened(), user_id)
+
+    def _reload(self) -> None:
         try:
             store = self._opened()
             with self._lock:
                 before = dict(self._revisions)
-            everything = store.everything()
+            found = store.everything().by_user()
         except MoovierError as error:
             if self.trouble != str(error):
                 logger.warning("feedback: %s", error)
             self.trouble = str(error)
             return
-        given: dict[int, list[Given]] = {}
-        for rating in everything.ratings:
-            given.setdefault(rating.user_id, []).append(rating)
-        gone: dict[int, set[int]] = {}
-        for user_id, movie_id in everything.deleted:
-            gone.setdefault(user_id, set()).add(movie_id)
-        users = {*given, *gone, *everything.deleted_users}
-        found = {
-            user: UserFeedback(
-                tuple(given.get(user, ())),
-                frozenset(gone.get(user, ())) - {one.movie_id for one in given.get(user, ())},
-                everything.deleted_users.get(user),
-            )
-            for user in users
-        }
         with self._lock:
             # Who wrote while everything was read may not be in it: what is here is newer.
             for user, revision in self._revisions.items():
@@ -78,12 +85,17 @@ class Mirror:
             self._epoch += 1
         self.trouble = None
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing could be read yet."""
+        return self._epoch == 0
+
     def check(self) -> None:
         """
         Raises:
             FeedbackUnavailable: nothing could be read yet.
         """
-        if self._epoch == 0:
+        if self.empty:
             raise FeedbackUnavailable(self.trouble or "the database was not asked yet")
 
     def of(self, user_id: int) -> UserFeedback | None:
@@ -119,7 +131,17 @@ class Mirror:
         """As :meth:`FeedbackStore.delete`; counted from the next :meth:`of` on."""
         return self._written(user_id, lambda store: store.delete(user_id, movie_id))
 
+    def store(self) -> FeedbackStore:
+        """The open store, for what needs no mirror.
+
+        Raises:
+            FeedbackUnavailable: the database does not answer.
+        """
+        return self._opened()
+
     def close(self) -> None:
+        if self._follower is not None:
+            self._follower.close()
         if self._store is not None:
             self._store.close()
 
@@ -127,19 +149,30 @@ class Mirror:
         try:
             store = self._opened()
             answer = write(store)
-            # One reads after the other, so that what was read later is also what stays.
-            with self._telling:
-                said = store.of_user(user_id)
-                with self._lock:
-                    if said == _NOTHING:
-                        self._users.pop(user_id, None)
-                    else:
-                        self._users[user_id] = said
-                    self._revisions[user_id] = self._revisions.get(user_id, 0) + 1
+            self._read(store, user_id)
         except FeedbackUnavailable as error:
             self.trouble = str(error)
             raise
         return answer
+
+    def _read(self, store: FeedbackStore, user_id: int) -> None:
+        # One reads after the other, so that what was read later is also what stays.
+        with self._telling:
+            said = store.of_user(user_id)
+            with self._lock:
+                if said:
+                    self._users[user_id] = said
+                else:
+                    self._users.pop(user_id, None)
+                self._revisions[user_id] = self._revisions.get(user_id, 0) + 1
+
+    def _reload_or_raise(self) -> None:
+        self.reload()
+        if self.trouble is not None:
+            raise FeedbackUnavailable(self.trouble)
+
+    def _database(self) -> Database:
+        return self._opened().database
 
     def _opened(self) -> FeedbackStore:
         if self._store is None:

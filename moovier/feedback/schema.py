@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration. A database that says this needs no Alembic, whose import takes time.
-HEAD = "0001"
+HEAD = "0002"
 #: A name of our own: MLflow or Airflow may keep their `alembic_version` in the same database.
 VERSION_TABLE = "moovier_schema"
 
@@ -64,6 +64,22 @@ answers = Table(
     Column("stored", Integer, nullable=False),
     Column("ignored", Integer, nullable=False),
     Column("answered_at", BigInteger, nullable=False, index=True),
+)
+
+#: Lists as they were served to people, for as long as settings say. ``arm``: see
+#: `moovier.feedback.lists`; ``movie_ids``: MovieLens ids, best first, with a space between;
+#: ``experiment``: what drew the arm, null where none ran.
+lists = Table(
+    "feedback_lists",
+    metadata,
+    Column("request_id", String(32), primary_key=True),
+    Column("arm", String(16), primary_key=True),
+    Column("served_at", BigInteger, nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("user_id", BigInteger, index=True),
+    Column("source", Text, nullable=False),
+    Column("movie_ids", Text, nullable=False),
+    Column("experiment", String(64)),
 )
 
 #: API keys; ``key_hash`` is the SHA-256 of the key, ``scopes`` names with a space between.

@@ -11,16 +11,17 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from moovier.errors import BadRequest
-from moovier.feedback import schema
+from moovier.feedback import lists, schema
 from moovier.feedback.database import READ_ALL_TIMEOUT_S, Database
 from moovier.feedback.errors import FeedbackUnavailable, IdempotencyConflict
+from moovier.feedback.lists import ServedList
 
 #: How long an idempotency key is known, at the least.
 KEY_LIFETIME_S = 48 * 3600
@@ -79,6 +80,9 @@ class UserFeedback:
     deleted: frozenset[int]
     all_deleted_at: int | None = None
 
+    def __bool__(self) -> bool:
+        return bool(self.ratings or self.deleted) or self.all_deleted_at is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
@@ -95,6 +99,23 @@ class Feedback:
 
     def __bool__(self) -> bool:
         return bool(self.ratings or self.deleted or self.deleted_users)
+
+    def by_user(self) -> dict[int, UserFeedback]:
+        """The same, person by person."""
+        given: dict[int, list[Given]] = {}
+        for rating in self.ratings:
+            given.setdefault(rating.user_id, []).append(rating)
+        gone: dict[int, set[int]] = {}
+        for user_id, movie_id in self.deleted:
+            gone.setdefault(user_id, set()).add(movie_id)
+        return {
+            user: UserFeedback(
+                tuple(given.get(user, ())),
+                frozenset(gone.get(user, ())) - {one.movie_id for one in given.get(user, ())},
+                self.deleted_users.get(user),
+            )
+            for user in {*given, *gone, *self.deleted_users}
+        }
 
 
 class FeedbackStore:
@@ -209,7 +230,8 @@ class FeedbackStore:
         )
 
     def delete(self, user_id: int, movie_id: int | None = None) -> int:
-        """Delete a person's rating of one movie, or all that the person gave (``movie_id`` None).
+        """Delete a person's rating of one movie, or all that the person gave (``movie_id`` None)
+        with the lists that were recorded for them.
 
         What stands in the data set's original files goes with the next ingest, so that deleting
         what is not stored here makes sense too.
@@ -231,6 +253,7 @@ class FeedbackStore:
                         tombstones.c.deleted_at <= row["deleted_at"],
                     )
                 )
+                lists.forget_user(connection, user_id)
                 gone = connection.execute(delete(table).where(table.c.user_id == user_id))
             else:
                 _bury(connection, schema.deleted_ratings, {**row, "movie_id": movie_id})
@@ -250,6 +273,45 @@ class FeedbackStore:
             deleted={(user, movie): at for user, movie, at in deleted},
             deleted_users=dict(users),
         )
+
+    def record(self, served: Sequence[ServedList]) -> int:
+        """Store lists as they were served, all or none; how many are new.
+
+        A list that is there already stays as it is, and one that was served before its person
+        deleted everything is left out.
+        """
+        users = {one.user_id for one in served if one.user_id is not None}
+        with self._database.writing(beside=users) as connection:
+            return lists.insert(connection, served)
+
+    def lists(self, since: int, until: int) -> Iterator[ServedList]:
+        """Lists served from ``since`` to before ``until`` (seconds since 1970), oldest first.
+
+        Read page by page: what is recorded meanwhile may or may not be among them.
+        """
+        last: ServedList | None = None
+        while True:
+            with self._database.reading(timeout_s=READ_ALL_TIMEOUT_S) as connection:
+                page = lists.read(connection, since, until, after=last)
+            yield from page
+            if len(page) < lists.PAGE:
+                return
+            last = page[-1]
+
+    def forget_lists(self, before: int) -> int:
+        """Delete the lists served before a moment (seconds since 1970); how many they were."""
+        gone = 0
+        while True:
+            # Few at a time, so that nobody who gives a rating waits for it.
+            with self._database.writing() as connection:
+                some = lists.forget_some(connection, before)
+            gone += some
+            if some < lists.PAGE:
+                return gone
+
+    @property
+    def database(self) -> Database:
+        return self._database
 
     def close(self) -> None:
         """Close the connections; the store cannot be relied on afterwards."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moovier.data.arrays import Index
 from moovier.data.split import by_time, time_split
-from moovier.errors import BadRequest, InvalidData
+from moovier.errors import BadRequest, InvalidData, RegistryError
 from moovier.jobs.dataset import Dataset, read_dataset
 from moovier.jobs.plan import Plan, Recipe, read_json, write_json
 from moovier.jobs.registration import (
@@ -27,6 +28,7 @@ from moovier.models.bundle import Bundle, Card, display_name
 from moovier.models.families import family
 from moovier.models.neumf import NAME as EMBEDDINGS
 from moovier.models.popular import NAME as POPULAR
+from moovier.registry.client import BUNDLE, Registry
 from moovier.registry.folders import replaced
 from moovier.registry.gate import Contender
 from moovier.registry.tracking import Tracking
@@ -37,8 +39,11 @@ from moovier.training import fit
 from moovier.training.fit import Judged, Trained
 
 OnProgress = Callable[[str], None]
-_FACTS = "candidate.json"
 _MODEL = "model"
+#: Beside the bundle: what this module keeps of a candidate.
+_FACTS = "candidate.json"
+#: What the stages after the training need of a candidate: some kilobytes.
+_SUMMARY = (_FACTS, EVALUATION, FIGURES)
 
 
 class Candidate(BaseModel):
@@ -68,9 +73,35 @@ def model_folder(plan: Plan, recipe_id: str) -> Path:
 
 
 def kept(plan: Plan) -> list[Candidate]:
-    """The candidates that are trained, in no particular order."""
-    files = plan.candidates_folder.glob(f"*/{_FACTS}")
+    """The candidates that are trained, as far as this machine knows, by id."""
+    files = sorted(plan.candidates_folder.glob(f"[!.]*/{_MODEL}/{_FACTS}"))
     return [Candidate.model_validate(read_json(file)) for file in files]
+
+
+def key_of(plan: Plan, recipe: Recipe) -> str:
+    """What a candidate is uploaded and registered under, once."""
+    return f"{plan.key}:{recipe.id}"
+
+
+def bring(plan: Plan, versions: Sequence[Version], registry: Registry) -> None:
+    """Bring what later stages need of the registered candidates that were not trained here."""
+    for version in versions:
+        folder = plan.candidates_folder / version.tags["candidate"]
+        _bring_summary(folder, partial(registry.download_file, version))
+
+
+def _bring_summary(folder: Path, download: Callable[[str, Path], Path | None]) -> None:
+    """
+    Raises:
+        RegistryError: MLflow does not have all of it.
+    """
+    if (folder / _MODEL / _FACTS).exists():
+        return
+    with replaced(folder) as temporary:
+        (temporary / _MODEL).mkdir()
+        for name in _SUMMARY:
+            if download(name, temporary / _MODEL / name) is None:
+                raise RegistryError(f"the candidate {folder.name} lacks {name} in MLflow")
 
 
 def recipes(plan: Plan, family_name: str, tuned: Mapping[str, Any] | None) -> list[Recipe]:
@@ -106,16 +137,35 @@ def recipes(plan: Plan, family_name: str, tuned: Mapping[str, Any] | None) -> li
 
 
 def make(plan: Plan, recipe: Recipe, settings: Settings, on_progress: OnProgress) -> Candidate:
-    """Train the candidate and keep it; one that is kept already comes back as it is."""
+    """Train the candidate, keep it and upload it; what there is of that already is used."""
     folder = plan.candidates_folder / recipe.id
-    if (there := read_json(folder / _FACTS)) is not None:
-        return Candidate.model_validate(there)
+    tracking = track(settings)
+    key = key_of(plan, recipe)
+    uploaded = tracking.uploaded(key)
+    if uploaded is not None:
+        _bring_summary(folder, partial(tracking.download_uploaded, uploaded))
+    elif not (folder / _MODEL / BUNDLE).is_dir():
+        _train(plan, recipe, folder, settings, tracking, on_progress)
+    candidate = Candidate.model_validate(read_json(folder / _MODEL / _FACTS))
+    if uploaded is None:
+        tracking.upload(folder / _MODEL, candidate.card.name, run_id=candidate.run_id, key=key)
+    return candidate
+
+
+def _train(
+    plan: Plan,
+    recipe: Recipe,
+    folder: Path,
+    settings: Settings,
+    tracking: Tracking,
+    on_progress: OnProgress,
+) -> None:
+    """Train the candidate and keep it in ``folder``, whole or not at all."""
     kind = family(recipe.family)
     params = kind.hyper_parameters.model_validate(recipe.params)
     name = display_name(recipe.family, params.size, 0)
     data = read_dataset(plan.data_folder)
     on_progress(f"training {name} ({recipe.kind})")
-    tracking = track(settings)
     run_id = tracking.start(
         f"{name} ({recipe.kind})", retraining=plan.key, part=recipe.id, parent=plan.run_id
     )
@@ -179,8 +229,7 @@ def make(plan: Plan, recipe: Recipe, settings: Settings, on_progress: OnProgress
         write_model(model, whole, served.keras_model)
         write_evaluation(model / EVALUATION, _contender(card.name, data.index, judged))
         write_json(model / FIGURES, figures.model_dump(mode="json"))
-        write_json(temporary / _FACTS, candidate.model_dump(mode="json"))
-    return candidate
+        write_json(model / _FACTS, candidate.model_dump(mode="json"))
 
 
 def evaluate_popularity(plan: Plan, data: Dataset, tracking: Tracking) -> None:

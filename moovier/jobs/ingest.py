@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
+from moovier.data.hashing import directory_hash
 from moovier.data.movielens import read_movielens
-from moovier.data.store import fetch
-from moovier.errors import InvalidData
-from moovier.jobs.merging import with_feedback
+from moovier.data.store import REAL, SAMPLE, fetch
+from moovier.errors import DataUnavailable, InvalidData, MoovierError
+from moovier.jobs.merging import SUFFIX, merged_elsewhere, with_feedback
 from moovier.jobs.plan import write_json
 from moovier.settings import Settings, load_settings
 
@@ -74,10 +76,14 @@ def pull(data: str | None = None, *, settings: Settings | None = None) -> Pulled
 def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:
     """Check every row and write the report under ``<home>/ingest/``, also when it fails.
 
+    What was pulled on another machine is brought to this one: the very same bytes, by their hash.
+
     Raises:
         InvalidData: the data set must not be used; its ``problems`` say why, row by row.
+        DataUnavailable: it was pulled on another machine, and this one cannot have it.
     """
     settings = settings or load_settings()
+    folder = at_hand(pulled, settings)
     file = settings.path("ingest", f"{pulled['hash'].removesuffix('.dir')}.json")
     report = Report(
         name=pulled["name"],
@@ -92,7 +98,7 @@ def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:
     )
     try:
         found = read_movielens(
-            Path(pulled["folder"]),
+            folder,
             bad_rows_share=settings.bad_rows_share,
             name=pulled["name"],
             synthetic=pulled["synthetic"],
@@ -107,3 +113,47 @@ def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:
     report["set_aside"] = list(found.set_aside)
     write_json(file, report)
     return report
+
+
+def at_hand(pulled: Pulled, settings: Settings) -> Path:
+    """A folder of this machine with the bytes that were pulled, here or on another one.
+
+    Which way it can be had by its hash: docs/decisions/stages-on-several-machines.md.
+
+    Raises:
+        DataUnavailable: no way leads to it.
+    """
+    folder, hash_ = Path(pulled["folder"]), pulled["hash"]
+    if folder.is_dir() and directory_hash(folder) == hash_:
+        return folder
+    ways: list[Callable[[], tuple[Path, str]]] = [lambda: _again(pulled, settings)]
+    if pulled["name"].endswith(SUFFIX):
+        ways.insert(0, lambda: (merged_elsewhere(hash_, settings), hash_))
+    elif pulled["source"] == "directory":
+        raise DataUnavailable(
+            f"{pulled['name']} was pulled from the folder {folder}, which on this machine is "
+            "missing or holds other files; every worker has to see it"
+        )
+    reasons = []
+    for way in ways:
+        try:
+            there, found = way()
+        except MoovierError as error:
+            reasons.append(str(error))
+            continue
+        if found == hash_:
+            return there
+        reasons.append(f"fetched again it is {found}")
+    raise DataUnavailable(
+        f"{pulled['name']} ({hash_}) was pulled on another machine and cannot be had on this one "
+        f"({'; '.join(reasons)}); let all workers use one DVC remote (MOOVIER_DVC_REMOTE)"
+    )
+
+
+def _again(pulled: Pulled, settings: Settings) -> tuple[Path, str]:
+    """Fetch it, and merge it where it was merged, as :func:`pull` did: folder and hash."""
+    choice = {"sample": SAMPLE, "directory": settings.data}.get(pulled["source"], REAL)
+    ref = fetch(settings.model_copy(update={"data": choice}))
+    if pulled["name"].endswith(SUFFIX):
+        ref, _ = with_feedback(ref, settings)
+    return ref.folder, ref.hash

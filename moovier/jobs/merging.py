@@ -101,6 +101,21 @@ def with_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | No
     return replace(ref, name=ref.name + SUFFIX, folder=folder, hash=hash_, note=note), merge
 
 
+def merged_elsewhere(hash_: str, settings: Settings) -> Path:
+    """Folder of a data set that another machine merged and kept in the DVC remote.
+
+    Raises:
+        DataError: the remote does not have it, or has other bytes under its hash.
+    """
+    place = settings.path("data", "merged")
+    folder = place / hash_.removesuffix(".dir")
+    if not folder.is_dir() or directory_hash(folder) != hash_:
+        remote.obtain(hash_, folder, settings)
+    os.utime(folder)
+    _prune(place, folder)
+    return folder
+
+
 def _can_be_merged(folder: Path) -> bool:
     """Whether both files have a header with what is needed, and ratings.csv has rows and ends with
     a line end: a row added to a file that was cut off would hide that it was."""

@@ -1,14 +1,18 @@
 """What a retraining is: its configuration, its plan, and the folder that holds its parts.
 
 <home>/retrain/<key>/
-    plan.json               written last by `prepare`: with it, what it made is there
-    data/                   index, all ratings and the catalogue, as a popularity bundle
-    popularity.npz          popularity's result on the hold-out
-    popularity.json         the same as the page shows it
+    prepared/
+        plan.json           written last by `prepare`: with it, what it made is there
+        data/               index, all ratings and the catalogue, as a popularity bundle
+        popularity.npz      popularity's result on the hold-out
+        popularity.json     the same as the page shows it
     studies/                Optuna's journals, unless the settings name another storage
     candidates/<id>/        one trained candidate, whole or not there
     decision.json           what the gate said
     done.json               written last by `promote`; the big parts are gone then
+
+Each machine that works on a retraining has such a folder. How they get what others made:
+`moovier.jobs.handover`.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +33,8 @@ from moovier.models.families import FAMILIES
 from moovier.models.popular import NAME as POPULAR
 from moovier.settings import Settings
 
-DONE = "done.json"
+#: In a retraining's folder: what `prepare` made, what the gate said, that it is finished.
+PREPARED, DECISION, DONE = "prepared", "decision.json", "done.json"
 #: Families that the first retraining leaves to later ones, unless they are asked for: people wait
 #: for it.
 SLOW = ("vae",)
@@ -58,6 +63,9 @@ class RetrainConfig(BaseModel):
     seed: NonNegativeInt | None = None
     workers: PositiveInt | None = Field(None, description="Tuning workers per family.")
     force: bool = Field(False, description="Train also when the champion knows these data.")
+    reason: str | None = Field(
+        None, max_length=4000, description="Why it was asked for; kept on the run."
+    )
 
     @classmethod
     def of(cls, config: RetrainConfig | Mapping[str, Any]) -> RetrainConfig:
@@ -117,7 +125,7 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
-    folder: Path
+    folder: Path = Field(exclude=True, description="Where its parts lie on this machine.")
     run_id: str = Field(description="MLflow's parent run.")
     data: DataFacts
     hold_out: str = Field(description="Data hash and protocol: results on it can be compared.")
@@ -168,17 +176,26 @@ class Plan(BaseModel):
             ),
         )
 
+    @classmethod
+    def at(cls, plan: Mapping[str, Any], settings: Settings) -> Plan:
+        """A plan that another stage, maybe on another machine, handed on."""
+        return cls.model_validate({**plan, "folder": folder_of(settings, plan["key"])})
+
+    def portable(self) -> dict[str, Any]:
+        """What :meth:`at` takes: JSON, without a path of this machine."""
+        return self.model_dump(mode="json")
+
     @property
     def data_folder(self) -> Path:
-        return self.folder / "data"
+        return data_folder(self.folder)
 
     @property
     def popularity_file(self) -> Path:
-        return self.folder / "popularity.npz"
+        return self.folder / PREPARED / "popularity.npz"
 
     @property
     def popularity_figures_file(self) -> Path:
-        return self.folder / "popularity.json"
+        return self.folder / PREPARED / "popularity.json"
 
     @property
     def studies_folder(self) -> Path:
@@ -190,11 +207,7 @@ class Plan(BaseModel):
 
     @property
     def decision_file(self) -> Path:
-        return self.folder / "decision.json"
-
-    @property
-    def done_file(self) -> Path:
-        return self.folder / DONE
+        return self.folder / DECISION
 
 
 def hold_out(data: DataFacts) -> str:
@@ -202,23 +215,44 @@ def hold_out(data: DataFacts) -> str:
     return f"{data.hash}/by-time-0.2"
 
 
+def folder_of(settings: Settings, key: str) -> Path:
+    """Where the parts of the retraining ``key`` lie on this machine."""
+    return settings.path("retrain", key)
+
+
 def plan_file(folder: Path) -> Path:
     """Where a retraining's folder keeps its plan."""
-    return folder / "plan.json"
+    return folder / PREPARED / "plan.json"
 
 
-def key_of(settings: Settings, config: RetrainConfig, data_hash: str, key: str | None) -> str:
+def data_folder(folder: Path) -> Path:
+    """Where a retraining's folder keeps the ratings."""
+    return folder / PREPARED / "data"
+
+
+def key_of(
+    settings: Settings,
+    config: RetrainConfig,
+    data_hash: str,
+    key: str | None,
+    *,
+    taken: Callable[[str], bool] | None = None,
+) -> str:
     """``key`` made fit for a folder's name, or else a key of its own making.
 
     Without a key, the same configuration on the same data goes on with the retraining that was
-    not finished, and starts a new one when the last was.
+    not finished, and starts a new one when the last was. ``taken`` says of a key whether nothing
+    can go on under it here, for reasons that only others know.
     """
     if key:
         return re.sub(r"[^A-Za-z0-9_-]+", "-", key).strip("-")[:100] or "retraining"
-    said = orjson.dumps([data_hash, config.model_dump(mode="json")], option=orjson.OPT_SORT_KEYS)
+    asked = config.model_dump(mode="json", exclude={"reason"})
+    said = orjson.dumps([data_hash, asked], option=orjson.OPT_SORT_KEYS)
     stem = hashlib.sha256(said).hexdigest()[:12]
     number = 1
-    while settings.path("retrain", f"{stem}-{number}", DONE).exists():
+    while (folder_of(settings, f"{stem}-{number}") / DONE).exists() or (
+        taken is not None and taken(f"{stem}-{number}")
+    ):
         number += 1
     return f"{stem}-{number}"
 

@@ -5,17 +5,20 @@ Plans, candidates and decisions are plain dictionaries, so that Airflow can hand
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from moovier.errors import RegistryError
 from moovier.jobs import candidates, ingest, search
 from moovier.jobs.candidates import Candidate
 from moovier.jobs.dataset import keep_dataset
+from moovier.jobs.handover import Handover, finished
 from moovier.jobs.page import log_page
 from moovier.jobs.plan import (
     Plan,
     RetrainConfig,
+    data_folder,
+    folder_of,
     hold_out,
     key_of,
     plan_file,
@@ -28,6 +31,8 @@ from moovier.registry.version import CHAMPION, STARS, Version
 from moovier.settings import Settings, load_settings
 
 OnProgress = Callable[[str], None]
+#: What the parent run is in its retraining.
+_PARENT = "retraining"
 
 
 def prepare(
@@ -58,30 +63,53 @@ def prepare(
     if only_new_data and known and not config.force:
         return None
 
-    key = key_of(settings, config, pulled["hash"], key)
-    folder = settings.path("retrain", key)
+    tracking = track(settings)
+
+    def taken(key: str) -> bool:
+        """Whether it ended elsewhere, or is under way where nobody here sees its studies."""
+        run_id = tracking.find(retraining=key, part=_PARENT)
+        return run_id is not None and (
+            finished(settings, run_id)
+            or (settings.optuna_storage is None and not folder_of(settings, key).exists())
+        )
+
+    key = key_of(settings, config, pulled["hash"], key, taken=taken)
+    folder = folder_of(settings, key)
+    there = tracking.find(retraining=key, part=_PARENT)
+    if there is not None:
+        handover = Handover(settings, key, there)
+        if (done := handover.done()) is not None:
+            return dict(done["plan"])
+        handover.prepared()
     laid_out = read_json(plan_file(folder))
     # Data that must not be used are found before a run is opened.
-    data = None if laid_out else keep_dataset(folder / "data", settings, pulled)
-    tracking = track(settings)
-    run_id = tracking.start(f"retraining {key}", retraining=key, part="retraining")
+    data = None if laid_out else keep_dataset(data_folder(folder), settings, pulled)
+    run_id = tracking.start(f"retraining {key}", retraining=key, part=_PARENT)
     if data is None:
-        there = Plan.model_validate(laid_out)
-        return there.model_copy(update={"run_id": run_id}).model_dump(mode="json")
-    plan = Plan.of(
-        config,
-        settings,
-        folder=folder,
-        run_id=run_id,
-        data=data.facts,
-        first=champion is None,
-        recipe=None if champion is None else candidates.recipe_of(champion, hold_out(data.facts)),
-    )
-    candidates.evaluate_popularity(plan, data, tracking)
-    tracking.log(run_id, params=config.model_dump(mode="json"))
-    tracking.log_data(run_id, data.facts)
-    write_json(plan_file(folder), plan.model_dump(mode="json"))
-    return plan.model_dump(mode="json")
+        plan = Plan.at({**laid_out, "run_id": run_id}, settings)
+    else:
+        plan = Plan.of(
+            config,
+            settings,
+            folder=folder,
+            run_id=run_id,
+            data=data.facts,
+            first=champion is None,
+            recipe=(
+                None if champion is None else candidates.recipe_of(champion, hold_out(data.facts))
+            ),
+        )
+        candidates.evaluate_popularity(plan, data, tracking)
+        tracking.log(
+            run_id,
+            params=config.model_dump(mode="json", exclude={"reason"}),
+            tags={"reason": config.reason} if config.reason else None,
+        )
+        tracking.log_data(run_id, data.facts)
+        search.lay_out(plan, settings)
+        write_json(plan_file(folder), plan.portable())
+    Handover.of(plan, settings).hand_on_prepared()
+    return plan.portable()
 
 
 def tune(
@@ -92,9 +120,11 @@ def tune(
     Returns the family, the number of finished trials and the best value so far.
     """
     settings = settings or load_settings()
-    whole = Plan.model_validate(plan)
-    if whole.done_file.exists():
+    whole = Plan.at(plan, settings)
+    handover = Handover.of(whole, settings)
+    if handover.done() is not None:
         return {"family": family, "trials": whole.trials, "best": None}
+    _bring_prepared(handover)
     return search.run_worker(whole, family, worker, settings)
 
 
@@ -107,9 +137,11 @@ def train(
 ) -> list[dict[str, Any]]:
     """Train and evaluate the family's candidates; each one's facts. Those there are are kept."""
     settings = settings or load_settings()
-    whole = Plan.model_validate(plan)
-    if (done := read_json(whole.done_file)) is not None:
+    whole = Plan.at(plan, settings)
+    handover = Handover.of(whole, settings)
+    if (done := handover.done()) is not None:
         return [one for one in done["candidates"] if one["recipe"]["family"] == family]
+    _bring_prepared(handover)
     return [
         candidates.make(whole, recipe, settings, on_progress or _silent).model_dump(mode="json")
         for recipe in candidates.recipes(whole, family, search.best_params(whole, family, settings))
@@ -128,7 +160,7 @@ def register(
     better of them.
     """
     settings = settings or load_settings()
-    whole = Plan.model_validate(plan)
+    whole = Plan.at(plan, settings)
     tracking = track(settings)
     numbers = []
     for one in sorted(map(Candidate.model_validate, trained), key=lambda one: one.validation_ndcg):
@@ -136,7 +168,7 @@ def register(
             candidates.model_folder(whole, one.recipe.id),
             one.card.name,
             run_id=one.run_id,
-            key=f"{whole.key}:{one.recipe.id}",
+            key=candidates.key_of(whole, one.recipe),
             tags=tags_of(
                 one.card,
                 {
@@ -165,11 +197,14 @@ def gate(
     promotion, it gives the same answer.
     """
     settings = settings or load_settings()
-    whole = Plan.model_validate(plan)
-    if (said := read_json(whole.decision_file)) is not None:
-        return dict(said)
+    whole = Plan.at(plan, settings)
+    handover = Handover.of(whole, settings)
+    if (there := handover.decision()) is not None:
+        return there
+    _bring_prepared(handover)
     registry = connect(settings)
     registered = [registry.resolve(str(number)) for number in versions]
+    candidates.bring(whole, registered, registry)
     trained = {one.recipe.id: one for one in candidates.kept(whole)}
 
     def of(version: Version) -> Candidate:
@@ -194,7 +229,8 @@ def gate(
     if not ranking:
         reason = f"kept: {chosen.name} predicts stars; a champion is a model that ranks"
         decision = Decision(False, [*decision.reasons, reason])
-    registry.challenge(chosen)
+    if not registry.challenge(chosen):
+        note = [*note, "the challenger stays who it is: an experiment runs on it"]
     raters = [version for version in registered if "rmse" in version.metrics]
     stars, stars_reason = _better_at_stars(whole, registry.alias(STARS), raters)
     said = {
@@ -208,7 +244,7 @@ def gate(
         "compared_with": None if champion is None else champion.number,
         "versions": [version.number for version in registered],
     }
-    write_json(whole.decision_file, said)
+    handover.decide(said)
     return said
 
 
@@ -247,10 +283,16 @@ def promote(
     None.
     """
     settings = settings or load_settings()
-    whole = Plan.model_validate(plan)
-    if (done := read_json(whole.done_file)) is not None:
+    whole = Plan.at(plan, settings)
+    handover = Handover.of(whole, settings)
+    if (done := handover.done()) is not None:
+        handover.clear_up()
         return dict(done["decision"])
+    _bring_prepared(handover)
     registry = connect(settings)
+    candidates.bring(
+        whole, [registry.resolve(str(number)) for number in decision["versions"]], registry
+    )
     reasons = "\n".join(decision["reasons"])
     for number in decision["versions"]:
         version = registry.resolve(str(number))
@@ -277,10 +319,8 @@ def promote(
     log_page(whole, answer, None if rival is None else registry.resolve(str(rival)), settings)
     trained = [one.model_dump(mode="json") for one in candidates.kept(whole)]
     track(settings).finish(whole.run_id)
-    write_json(whole.done_file, {"decision": answer, "candidates": trained})
-    # All of it lies in the registry now.
-    for folder in (whole.candidates_folder, whole.data_folder):
-        shutil.rmtree(folder, ignore_errors=True)
+    handover.finish({"decision": answer, "candidates": trained, "plan": whole.portable()})
+    handover.clear_up()
     return answer
 
 
@@ -322,6 +362,17 @@ def tune_all(
         found = tune(plan, **work, settings=settings)
         on_progress(f"tuned {work['family']}: {found['trials']} trials, best {found['best']}")
     return plan
+
+
+def _bring_prepared(handover: Handover) -> None:
+    """
+    Raises:
+        RegistryError: `prepare` did not finish.
+    """
+    if not handover.prepared():
+        raise RegistryError(
+            f"what `prepare` made lies neither in {handover.folder} nor in MLflow: run it again"
+        )
 
 
 def _silent(_text: str) -> None:

@@ -62,8 +62,27 @@ def study_of(plan: Plan, family: str, settings: Settings) -> Any:
     return _open(plan, family, 0, settings)
 
 
+def lay_out(plan: Plan, settings: Settings) -> None:
+    """Make the studies, before workers on several machines do so at the same moment."""
+    if settings.optuna_storage is None:
+        # That this folder is here says that the studies are this machine's.
+        plan.studies_folder.mkdir(parents=True, exist_ok=True)
+    for family in plan.families:
+        _open(plan, family, 0, settings)
+
+
 def _open(plan: Plan, family: str, worker: int, settings: Settings) -> Any:
+    """
+    Raises:
+        StudyError: the study lies in a file of another machine.
+    """
     place = settings.optuna_storage or plan.studies_folder / f"{family}.journal"
+    if settings.optuna_storage is None and not plan.studies_folder.is_dir():
+        raise studies.StudyError(
+            f"the studies of retraining {plan.key} lie in files on the machine that prepared it: "
+            "name a database that all workers reach in MOOVIER_OPTUNA_STORAGE and start a new "
+            "retraining"
+        )
     storage = studies.storage_of(place)
     name = f"{plan.key}-{family}"
     return studies.open_study(storage, name, family, seed=plan.seed, worker=worker)

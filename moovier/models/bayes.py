@@ -122,9 +122,12 @@ class _People:
         self.cross[:, -n_x:] -= cov_sum[:, 0]
         self.square += cov_sum[:, 0, 0]
 
-    def tastes(self, steady: Floats, spread: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return the means and covariances of ``w_u``, ``(P,)`` sums of expected square errors."""
-        unsure: Any = np.linalg.inv(np.linalg.inv(spread) + steady[:, None, None] * self.gram)
+    def tastes(self, steady: Floats, prior: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return the means and covariances of ``w_u``, ``(P,)`` sums of expected square errors.
+
+        ``prior (D, D)``: inverse of ``S``.
+        """
+        unsure: Any = np.linalg.inv(prior + steady[:, None, None] * self.gram)
         taste = (unsure @ (steady[:, None] * self.cross)[..., None])[..., 0]
         second = taste[:, :, None] * taste[:, None, :] + unsure
         fitted = (self.gram * second).sum(axis=(1, 2)) - 2.0 * (self.cross * taste).sum(axis=1)
@@ -189,7 +192,7 @@ def fit(
         learnt |= {"prior_ratings": settings.prior_ratings, "passes": settings.passes}
         return {name: np.asarray(value, dtype=np.float32) for name, value in learnt.items()}
 
-    taste, unsure, _ = people().tastes(steady, spread)
+    taste, unsure, _ = people().tastes(steady, np.linalg.inv(spread))
     for sweep in range(settings.sweeps):
         # Movies: y - mu - f . w_f = m_i (1 + w_m) + V_i . w_V is linear in (m_i, V_i).
         g = taste[:, n_f:] + np.eye(1, n_x)
@@ -209,7 +212,7 @@ def fit(
         beta = np.linalg.solve(f.T @ f + np.eye(n_f), f.T @ x[:, 0])
         tau2 = float(np.mean((x[:, 0] - f @ beta) ** 2 + cov[:, 0]))
         given = people()
-        taste, unsure, errors = given.tastes(steady, spread)
+        taste, unsure, errors = given.tastes(steady, np.linalg.inv(spread))
         noise = float(errors.sum() / len(y))
         seen = taste.T @ taste + unsure.sum(axis=0)
         spread = (seen + settings.prior_people * first) / (n_users + settings.prior_people)
@@ -224,7 +227,8 @@ class Predictor:
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._z, self._cov, self._taste = arrays["z"], arrays["cov"], arrays["taste"]
-        self._spread = arrays["spread"].astype(float)
+        # Inverted once: everybody who is met starts from it.
+        self._prior = np.linalg.inv(arrays["spread"].astype(float))
         self._mu, self._noise = float(arrays["mu"]), float(arrays["noise"])
         self._prior_ratings, self._passes = float(arrays["prior_ratings"]), int(arrays["passes"])
         self._n_x = self._z.shape[1] - len(arrays["beta"])
@@ -237,10 +241,10 @@ class Predictor:
         ends = np.array([0, len(z)])
         person = _People(z, _unpack(cov.sum(axis=0))[None], left, ends, self._n_x)
         steady = np.array([1.0 / self._noise])
-        taste, unsure, errors = person.tastes(steady, self._spread)
+        taste, unsure, errors = person.tastes(steady, self._prior)
         for _ in range(self._passes - 1):
             steady = person.steadiness(errors, self._noise, self._prior_ratings)
-            taste, unsure, errors = person.tastes(steady, self._spread)
+            taste, unsure, errors = person.tastes(steady, self._prior)
         told = z * left[:, None]
         told[:, -self._n_x :] -= cov[:, : self._n_x]  # the packed first row: cov(m_i, .)
         return taste[0], steady[0] * told @ unsure[0]

@@ -165,19 +165,18 @@ class TimelineScorer:
         n_movies, n_rated = len(movies), len(history)
         if not n_rated:
             return np.zeros((n_movies, 0), dtype=np.float32)
-        column = np.full(self.n_movies + 1, -1, dtype=np.int64)
+        # As narrow as it can be: it is looked up for tens of thousands of cells.
+        column = np.full(self.n_movies + 1, -1, dtype=np.min_scalar_type(-n_movies))
         column[movies] = np.arange(n_movies)
         flows, scales = self._looked_at(history)
-        columns = column[flows.targets]
-        rows, places = np.nonzero(columns >= 0)
+        rows, places, columns = _met(column, flows.targets)
         weights = flows.weights[rows] * self._kernel[places]
-        cells = columns[rows, places] * n_rated + flows.sources[rows]
+        cells = columns * n_rated + flows.sources[rows]
         parts = scales[0] * np.bincount(cells, weights, n_movies * n_rated)
         newest, weights, covered = self._asking_company(history)
-        columns = column[self._neighbours[covered]]
-        rows, places = np.nonzero(columns >= 0)
+        rows, places, columns = _met(column, self._neighbours[covered])
         weights = weights[rows] * self._company[covered[rows], places]
-        cells = columns[rows, places] * n_rated + newest[rows]
+        cells = columns * n_rated + newest[rows]
         parts += scales[1] * np.bincount(cells, weights, n_movies * n_rated)
         found = parts.reshape(n_movies, n_rated)
         liking = self._liking(history)
@@ -397,9 +396,20 @@ def _reach(kernel: Floats) -> tuple[int, int]:
     return int(counts[0]), int(counts[-1]) + 1
 
 
+def _met(column: NDArray[Any], targets: Ints) -> tuple[Ints, Ints, Ints]:
+    """Where ``targets``, (n, k), hold a movie that has a column: row, place, and the column."""
+    columns = column[targets].ravel()
+    # `nonzero` of two dimensions takes three times as long.
+    cells = np.flatnonzero(columns >= 0)
+    rows, places = np.divmod(cells, targets.shape[1])
+    return rows, places, columns[cells].astype(np.int64)
+
+
 def _spread(scores: NDArray[Any]) -> float:
     """Standard deviation; 1 where all are alike."""
-    return float(scores.std()) or 1.0
+    # Faster than `std`, which goes over them five times.
+    apart = scores - scores.mean()
+    return float(np.sqrt(apart @ apart / scores.size)) or 1.0
 
 
 def _keras_model(arrays: Arrays) -> Any:

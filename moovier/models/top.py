@@ -10,11 +10,11 @@ from moovier.data.arrays import Floats, Ints
 def top_rows(scores: Floats, top_k: int) -> Ints:
     """Rows of the ``top_k`` largest finite scores, best first, equal ones by row; (<= top_k,)."""
     k = min(top_k, scores.size)
-    best = np.argpartition(-scores, k - 1)[:k]
-    # argpartition keeps any of the rows that tie for the last place: take the lowest of them.
-    threshold = scores[best].min()
+    # The k-th score alone, and then who has it: finding rows by argpartition takes several times
+    # as long, and of the rows that tie for the last place keeps any.
+    threshold = float(-np.partition(-scores, k - 1)[k - 1])
     above = np.flatnonzero(scores > threshold)
     ties = np.flatnonzero(scores == threshold)[: k - above.size]
-    best = np.concatenate([above, ties])
-    best = best[np.lexsort((best, -scores[best]))]
+    found: Ints = np.concatenate([above, ties])
+    best = found[np.lexsort((found, -scores[found]))]
     return best[np.isfinite(scores[best])].astype(np.int64)

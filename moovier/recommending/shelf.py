@@ -12,24 +12,28 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
 
 from moovier.errors import (
+    BadRequest,
     BundleError,
     MoovierError,
     RegistryError,
     RegistryUnavailable,
     UnknownModel,
 )
+from moovier.experiments.plan import TAG, Experiment
+from moovier.feedback.lists import CHAMPION_ARM, OTHER_ARM
 from moovier.models import bundle, popular
 from moovier.models.bundle import Bundle
 from moovier.recommending.recommender import Recommender
+from moovier.recommending.trial import Trial, Turn
 from moovier.registry.client import Registry
-from moovier.registry.version import CHAMPION, STARS, Version
+from moovier.registry.version import CHALLENGER, CHAMPION, STARS, Version
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +42,10 @@ logger = logging.getLogger(__name__)
 UNKNOWN_FOR_S = 2.0
 #: Wrong names remembered at most.
 _MOST_UNKNOWN = 1000
+#: Seconds for which a version asked for by name is known to be broken, and how many at most: each
+#: try downloads all of it.
+BROKEN_FOR_S = 600.0
+_MOST_BROKEN = 100
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,19 @@ class Loaded:
     def told(self) -> dict[str, object]:
         """What is written down of it to load it again."""
         return {"number": self.number, "name": self.name, "folder": self.key}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A version that cannot answer. ``reason`` is for the log: it may name files."""
+
+    number: int
+    name: str
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name} (version {self.number}): {self.reason}"
 
 
 class Shelf:
@@ -74,11 +95,28 @@ class Shelf:
         self.champion: Loaded | None = None
         #: Predicts the stars beside a movie; None where no rating model has that alias.
         self.stars: Loaded | None = None
-        self._broken_stars: str | None = None
-        #: Why a champion was refused; None when the one that the registry names is served.
-        self.refused: str | None = None
+        #: The experiment in force; None while there is none.
+        self.trial: Trial | None = None
+        #: The challenger whose experiment cannot be in force; None when it is or there is none.
+        self.trial_refused: Refused | None = None
+        #: The one that the alias names and that cannot be used; not fetched again until it moves.
+        self.stars_refused: Refused | None = None
+        #: The champion that cannot be used; None when the one that the registry names is served. It
+        #: is not fetched again until the alias moves.
+        self.refused: Refused | None = None
+        # Versions that were asked for by name and cannot be used, and until when that is believed.
+        self._broken: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        #: Tags of the registered model itself, as of the last look that went well.
+        self.model_tags: Mapping[str, str] = {}
         #: Why the last look at the registry failed; None when it went well.
         self.trouble: str | None = None
+        #: Whether that was since MLflow did not answer.
+        self.away = False
+
+    @property
+    def registry_address(self) -> str:
+        """Where MLflow is, without user and password."""
+        return self._registry.address
 
     def restore(self) -> None:
         """Load the champion that was served last from the disk, if it is there and whole."""
@@ -88,6 +126,10 @@ class Shelf:
             self.champion = _load(self._folder / kept["folder"], kept["number"], kept["name"])
             if stars := kept.get("stars"):
                 self.stars = _load(self._folder / stars["folder"], stars["number"], stars["name"])
+            if trial := kept.get("trial"):
+                told = trial["challenger"]
+                challenger = _load(self._folder / told["folder"], told["number"], told["name"])
+                self.trial = Trial.of(Experiment.parse(trial["plan"]), self.champion, challenger)
         except FileNotFoundError:
             return
         except (OSError, KeyError, TypeError, ValueError, MoovierError) as error:
@@ -106,10 +148,13 @@ class Shelf:
                     self._names = list(dict.fromkeys(version.name for version in versions))
                     self._known = _meanings(versions)
                     self._unknown.clear()
+                self.model_tags = self._registry.model_tags()
                 self._follow_stars(self._known.get(STARS))
                 self._take_over(self._known.get(CHAMPION), versions)
-                self.trouble = None
+                self._follow_trial(self._known.get(CHALLENGER))
+                self.trouble, self.away = None, False
             except (MoovierError, OSError) as error:
+                self.away = isinstance(error, RegistryUnavailable)
                 if self.trouble is None:
                     logger.warning("keeping what is loaded: %s", error)
                 self.trouble = str(error)
@@ -144,6 +189,18 @@ class Shelf:
             version = self._known.get(name)
         return None if version is None else self._in_memory(version)
 
+    def turn(self, name: str | None, users: Sequence[int] = ()) -> Turn | None:
+        """As :meth:`loaded`; without a name the model whose turn it is with these people (user
+        ids). The challenger answers where all of them are its own, else the champion does."""
+        champion = self.champion
+        if name is not None or champion is None:
+            model = self.loaded(name)
+            return None if model is None else Turn(model, OTHER_ARM, None)
+        trial = self.trial
+        if trial is None or trial.champion is not champion:
+            return Turn(champion, CHAMPION_ARM, None)
+        return trial.turn(users)
+
     def default(self) -> Loaded:
         """The champion; before there is one, what is popular, if any model was registered.
 
@@ -155,7 +212,9 @@ class Shelf:
         found = self.loaded(None)
         if found is None:
             raise RegistryError(
-                self.trouble or "no model has been trained yet; the first retraining makes one"
+                self.trouble
+                or (self.refused and f"the champion {self.refused.name} cannot be used")
+                or "no model has been trained yet; the first retraining makes one"
             )
         return found
 
@@ -180,11 +239,9 @@ class Shelf:
                 raise
             return champion
         with self._loading:  # two requests for one model download it once
-            model = self._in_memory(version) or self._fetch(version)
+            model = self._in_memory(version) or self._fetch_unless_broken(version)
             with self._lock:
-                if all(
-                    held is None or model.key != held.key for held in (self.champion, self.stars)
-                ):
+                if all(model.key != held.key for held in self._always()):
                     self._others[model.key] = model
                     while len(self._others) > self._capacity:
                         self._others.popitem(last=False)
@@ -193,8 +250,13 @@ class Shelf:
     def count(self) -> int:
         """Models in memory."""
         with self._lock:
-            held = {one.key for one in (self.champion, self.stars) if one is not None}
-            return len(held | set(self._others))
+            return len({one.key for one in self._always()} | set(self._others))
+
+    def _always(self) -> list[Loaded]:
+        """What is held whatever is asked for."""
+        trial = self.trial
+        held = (self.champion, self.stars, None if trial is None else trial.challenger)
+        return [one for one in held if one is not None]
 
     @property
     def _kept_file(self) -> Path:
@@ -226,43 +288,98 @@ class Shelf:
         """Load the champion, or the newest of ``versions`` as a stand-in, if it is new."""
         if champion is not None:
             if self.champion is None or self.champion.key != _key(champion):
+                found = self._in_memory(champion)
+                if found is None and _is_of(self.refused, champion):
+                    return
                 try:
-                    self.champion = self._in_memory(champion) or self._fetch(champion)
+                    self.champion = found or self._fetch(champion)
                 except BundleError as error:
-                    refused = f"{champion.name} (version {champion.number}): {error}"
-                    if self.refused != refused:
-                        served = "none" if self.champion is None else self.champion.name
-                        logger.error("refused champion %s; served goes on: %s", refused, served)
-                    self.refused = refused
-                    raise
+                    self.refused = _refused(champion, error)
+                    served = "none" if self.champion is None else self.champion.name
+                    logger.error("refused champion %s; served goes on: %s", self.refused, served)
+                    return
                 logger.info("champion is now %s (version %d)", champion.name, champion.number)
             self.refused = None
             self._stand_in = None
             self._keep(champion)
         elif versions and self.champion is None and self._stand_in is None:
-            newest = self._fetch(versions[0])
-            self._stand_in = replace(
-                newest, name="popular", recommender=_popularity(newest.recommender.bundle)
-            )
+            self._stand_in = self._popular_of(versions)
+
+    def _popular_of(self, versions: Sequence[Version]) -> Loaded | None:
+        """What is popular by the newest version that can be used; None where none can."""
+        for version in versions:
+            try:
+                newest = self._fetch_unless_broken(version)
+            except BundleError as error:
+                logger.warning("no stand-in for a champion: %s", error)
+                continue
+            recommender = _popularity(newest.recommender.bundle)
+            return replace(newest, name="popular", recommender=recommender)
+        return None
 
     def _follow_stars(self, version: Version | None) -> None:
         """Load the model that predicts stars, if it is new. Without it lists have no stars, so a
         broken one must not keep a new champion out."""
         if version is None:
-            self.stars = None
-        elif (self.stars is None or self.stars.key != _key(version)) and (
-            self._broken_stars != _key(version)
-        ):
+            self.stars = self.stars_refused = None
+        elif self.stars is not None and self.stars.key == _key(version):
+            self.stars_refused = None
+        elif not _is_of(self.stars_refused, version):
             try:
                 self.stars = self._in_memory(version) or self._fetch(version)
-            except (BundleError, RegistryError) as error:
-                if isinstance(error, BundleError):
-                    self._broken_stars = _key(version)  # it will not get better by itself
+                self.stars_refused = None
+            except BundleError as error:
+                self.stars_refused = _refused(version, error)
+                logger.warning("stars stay as they are: %s", error)
+            except RegistryError as error:
                 logger.warning("stars stay as they are: %s", error)
 
+    def _follow_trial(self, challenger: Version | None) -> None:
+        """Put the experiment that the challenger carries in force, or end the one that is.
+
+        One that cannot be read, or whose challenger is broken, is refused: the champion answers
+        everybody.
+        """
+        champion = self.champion
+        text = None if challenger is None else challenger.tags.get(TAG)
+        if champion is None or challenger is None or not text or _key(challenger) == champion.key:
+            self._set_trial(None, None)
+            return
+        try:
+            plan = Experiment.parse(text)
+            loaded = self._in_memory(challenger) or self._fetch_unless_broken(challenger)
+        except (BadRequest, BundleError) as error:
+            self._set_trial(None, _refused(challenger, error))
+        except RegistryError:
+            # It may be had at the next look; whoever answered before it does so no longer.
+            self._set_trial(None, None)
+            raise
+        else:
+            self._set_trial(Trial.of(plan, champion, loaded), None)
+
+    def _set_trial(self, trial: Trial | None, refused: Refused | None) -> None:
+        before, self.trial = self.trial, trial
+        if refused is not None and refused != self.trial_refused:
+            logger.error("refused the experiment on %s; the champion answers everybody", refused)
+        self.trial_refused = refused
+        if trial is not None and (before is None or before.key != trial.key):
+            logger.info(
+                "experiment %s: %s with %s (version %d), share %g",
+                trial.plan.id,
+                trial.plan.mode,
+                trial.challenger.name,
+                trial.challenger.number,
+                trial.plan.share,
+            )
+        elif trial is None and before is not None:
+            logger.info("experiment %s is over", before.plan.id)
+        champion = self._known.get(CHAMPION)
+        if champion is not None and self.refused is None:
+            self._keep(champion)
+
     def _in_memory(self, version: Version) -> Loaded | None:
-        for held in (self.champion, self.stars):
-            if held is not None and held.key == _key(version):
+        for held in self._always():
+            if held.key == _key(version):
                 return held
         with self._lock:
             found = self._others.get(_key(version))
@@ -273,6 +390,26 @@ class Shelf:
     def _fetch(self, version: Version) -> Loaded:
         folder = self._registry.download_bundle(version, self._folder / _key(version))
         return _load(folder, version.number, version.name)
+
+    def _fetch_unless_broken(self, version: Version) -> Loaded:
+        """
+        Raises:
+            BundleError: it cannot be used, or could not a short while ago.
+        """
+        key = _key(version)
+        with self._lock:
+            reason, until = self._broken.get(key, ("", 0.0))
+        if time.monotonic() < until:
+            raise BundleError(reason)
+        try:
+            return self._fetch(version)
+        except BundleError as error:
+            with self._lock:
+                self._broken[key] = str(error), time.monotonic() + BROKEN_FOR_S
+                self._broken.move_to_end(key)
+                while len(self._broken) > _MOST_BROKEN:
+                    self._broken.popitem(last=False)
+            raise
 
     def _remember_unknown(self, name: str) -> None:
         with self._lock:
@@ -288,6 +425,7 @@ class Shelf:
             "folder": _key(champion),
             "names": self._names,
             "stars": None if self.stars is None else self.stars.told(),
+            "trial": None if self.trial is None else self.trial.told(),
         }
         content = orjson.dumps(said)
         if self._kept_file.exists() and self._kept_file.read_bytes() == content:
@@ -301,6 +439,14 @@ class Shelf:
 
 def _key(version: Version) -> str:
     return f"{version.number}-{version.run_id}"
+
+
+def _is_of(refused: Refused | None, version: Version) -> bool:
+    return refused is not None and refused.key == _key(version)
+
+
+def _refused(version: Version, error: MoovierError) -> Refused:
+    return Refused(version.number, version.name, _key(version), str(error))
 
 
 def _meanings(versions: Sequence[Version]) -> dict[str, Version]:

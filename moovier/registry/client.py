@@ -6,6 +6,7 @@ process that answers requests and for a command (docs/decisions/registry-over-re
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import orjson
 from filelock import FileLock
 
 from moovier.errors import BundleError, RegistryError, UnknownModel
+from moovier.experiments.plan import TAG as EXPERIMENT
 from moovier.models import bundle
 from moovier.registry.folders import replaced
 from moovier.registry.rest import NotThere, Rest
@@ -118,6 +120,7 @@ class Registry:
 
         Raises:
             BundleError: what the registry holds is incomplete or altered.
+            RegistryError: it cannot be had, or not be written here.
         """
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +132,9 @@ class Registry:
         except NotThere as error:
             raise BundleError(f"version {version.number} has no bundle: {error}") from error
         except OSError as error:
-            raise BundleError(f"cannot keep the bundle in {folder}: {error}") from error
+            # A full disk says nothing about the bundle: the next try may go well.
+            reason = error.strerror or type(error).__name__
+            raise RegistryError(f"cannot keep version {version.number} here: {reason}") from error
         return folder
 
     def download_keras_model(self, version: Version, file: Path) -> Path:
@@ -169,11 +174,18 @@ class Registry:
         self.set_tag(version, "gate", gate)
         if self._aliases().get(CHALLENGER) == version.number:
             self._delete_alias(CHALLENGER)
+        # A champion challenges nobody, not even after it lost the title.
+        self.delete_tag(version, EXPERIMENT)
         return self._version(version.number) or version
 
-    def challenge(self, version: Version) -> None:
-        """Let the alias ``challenger`` stand at ``version``."""
+    def challenge(self, version: Version) -> bool:
+        """Let the alias ``challenger`` stand at ``version``; False, and nothing done, while an
+        experiment runs on another one."""
+        holder = self.alias(CHALLENGER)
+        if holder is not None and holder.number != version.number and EXPERIMENT in holder.tags:
+            return False
         self._set_alias(CHALLENGER, version.number)
+        return True
 
     def predict_stars(self, version: Version) -> None:
         """Let the alias ``stars`` stand at ``version``."""
@@ -218,6 +230,15 @@ class Registry:
                 "value": value[:_LONGEST_TAG],
             },
         )
+
+    def delete_tag(self, version: Version, key: str) -> None:
+        """Delete one tag of a version; nothing happens where there is none."""
+        with contextlib.suppress(NotThere):
+            self._rest.send(
+                "DELETE",
+                "/model-versions/delete-tag",
+                {"name": self.model_name, "version": str(version.number), "key": key},
+            )
 
     def model_tags(self) -> dict[str, str]:
         """Tags of the registered model itself; empty where there is none yet."""

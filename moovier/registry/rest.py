@@ -5,6 +5,8 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +19,8 @@ from moovier.errors import RegistryError, RegistryUnavailable
 API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 PROXIED = "mlflow-artifacts"
+#: Where MLflow's own client finds its login, too.
+USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CHUNK = 1 << 20
 
@@ -38,6 +42,7 @@ class Rest:
         self.address = str(url.copy_with(userinfo=b"")).rstrip("/")
         self._http = httpx.Client(
             base_url=url,
+            auth=_login(url),
             timeout=httpx.Timeout(timeout_s),
             # A proxy from the environment must not stand between two processes of one machine.
             trust_env=url.host not in _LOOPBACK,
@@ -50,7 +55,7 @@ class Rest:
         """GET ``path`` below the API's root, e.g. ``/model-versions/get``."""
         return self._call("GET", API + path, params=params)
 
-    def send(self, method: str, path: str, body: Mapping[str, str]) -> dict[str, Any]:
+    def send(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST or DELETE with a JSON body."""
         return self._call(method, API + path, json=dict(body))
 
@@ -81,6 +86,30 @@ class Rest:
         except httpx.HTTPError as error:
             raise self._unavailable(error) from error
         return to
+
+    def upload(self, artifact_uri: str, file: str, source: Path) -> None:
+        """Write ``source`` into a proxied store as the artefact ``file``.
+
+        Raises:
+            RegistryError: the store is not proxied by the server, or refused.
+        """
+        path = self._artifact_path(artifact_uri, file)
+        try:
+            with source.open("rb") as content:
+                answer = self._http.put(path, content=content)
+        except httpx.HTTPError as error:
+            raise self._unavailable(error) from error
+        if answer.is_error:
+            self._raise_for(answer)
+
+    def delete(self, artifact_uri: str, file: str) -> None:
+        """Delete an artefact of a proxied store; one that is not there is no error.
+
+        Raises:
+            RegistryError: the store is not proxied by the server, or refused.
+        """
+        with contextlib.suppress(NotThere):
+            self._call("DELETE", self._artifact_path(artifact_uri, file))
 
     def _artifact_path(self, artifact_uri: str, file: str) -> str:
         url = httpx.URL(artifact_uri)
@@ -117,6 +146,10 @@ class Rest:
             code, message = "", answer.text.strip()[:200]
         if code == "RESOURCE_DOES_NOT_EXIST" or (answer.status_code == 404 and code):
             raise NotThere(message)
+        if answer.status_code == 401:
+            raise RegistryError(
+                f"MLflow at {self.address} does not know this login: set {USERNAME} and {PASSWORD}"
+            )
         if answer.status_code in (502, 503, 504):
             raise RegistryUnavailable(f"MLflow at {self.address} is not ready: {message}")
         raise RegistryError(f"MLflow answered {answer.status_code}: {message}")
@@ -129,6 +162,15 @@ class Rest:
 
     def _foreign(self) -> RegistryError:
         return RegistryError(f"what answers at {self.address} is not MLflow")
+
+
+def _login(url: httpx.URL) -> tuple[str, str] | None:
+    """User and password: those of the address, else those of the variables that MLflow's own
+    client reads; None where the server asks for none."""
+    if url.userinfo:
+        return url.username, url.password
+    username, password = os.environ.get(USERNAME), os.environ.get(PASSWORD)
+    return (username, password) if username and password else None
 
 
 def _address(tracking_uri: str) -> httpx.URL:

@@ -10,24 +10,32 @@ import contextlib
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import tenacity
 
 from moovier.errors import RegistryError, RegistryUnavailable
 from moovier.models.bundle import DataFacts
 from moovier.registry.client import Registry
 from moovier.registry.pictures import learning_curves
+from moovier.registry.rest import NotThere, Rest
 from moovier.registry.version import COMPLETE, Version
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+_T = TypeVar("_T")
 
 PARENT = "mlflow.parentRunId"
 RETRAINING = "retraining"
 PART = "part"
 #: What one request to MLflow may carry.
 _BATCH = 1000
+#: How long MLflow may be away in the middle of the work before a method gives up.
+PATIENCE_S = 240.0
+_ANSWER_S = 30.0
 
 
 class Tracking:
@@ -37,7 +45,9 @@ class Tracking:
     ``part``, what it is in it. Starting it again finds it again, so a job that was killed and is
     run once more goes on in the same runs.
 
-    Every method raises RegistryError when MLflow refuses.
+    Every method raises RegistryError when MLflow refuses, and waits for some minutes for an MLflow
+    that went away. What makes a run or a version is not simply sent again then: the first
+    request may have been carried out, so that it is looked for before it is made.
     """
 
     def __init__(self, registry: Registry, tracking_uri: str, experiment: str) -> None:
@@ -54,6 +64,7 @@ class Tracking:
         MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)
         self.registry = registry
         self._client: MlflowClient = MlflowClient(tracking_uri=tracking_uri)
+        self._rest = Rest(tracking_uri, _ANSWER_S)
         with _mapped():
             self._experiment_id = self._experiment(experiment)
 
@@ -67,21 +78,35 @@ class Tracking:
         tags: Mapping[str, str] | None = None,
     ) -> str:
         """Id of the run ``part`` of ``retraining``: the one there is, else a new one, running."""
+
+        def found_or_made() -> str:
+            there = self.find(retraining=retraining, part=part)
+            if there is not None:
+                with _mapped():
+                    self._client.update_run(there, status="RUNNING")
+                return there
+            marks = {RETRAINING: retraining, PART: part, **(tags or {})}
+            if parent is not None:
+                marks[PARENT] = parent
+            body = {
+                "experiment_id": self._experiment_id,
+                "run_name": name,
+                "start_time": int(time.time() * 1000),
+                "tags": _pairs(marks),
+            }
+            return str(self._rest.send("POST", "/runs/create", body)["run"]["info"]["run_id"])
+
+        return _patiently(found_or_made)
+
+    def find(self, *, retraining: str, part: str) -> str | None:
+        """Id of the run ``part`` of ``retraining``, if there is one."""
         with _mapped():
             there = self._client.search_runs(
                 [self._experiment_id],
                 f"tags.{RETRAINING} = '{retraining}' and tags.{PART} = '{part}'",
                 max_results=1,
             )
-            if there:
-                self._client.update_run(there[0].info.run_id, status="RUNNING")
-                return str(there[0].info.run_id)
-            marks = {RETRAINING: retraining, PART: part, **(tags or {})}
-            if parent is not None:
-                marks[PARENT] = parent
-            return str(
-                self._client.create_run(self._experiment_id, run_name=name, tags=marks).info.run_id
-            )
+        return str(there[0].info.run_id) if there else None
 
     def log(
         self,
@@ -165,30 +190,71 @@ class Tracking:
     ) -> Version:
         """Register the MLflow model in ``folder`` as a new version with display name ``name``.
 
-        ``key`` says what is registered: with the same key again, the version there is comes back.
-        Everything is uploaded first and the version is created last, in one step with its tags:
-        a version that can be seen is whole.
+        ``key`` says what is registered: with the same key again, the version there is comes back,
+        and what was uploaded under it is not uploaded again; ``folder`` may be missing then.
+        The version is created last, in one step with its tags: one that can be seen is whole.
         """
-        there = self.registry.find(key=key)
-        if there:
-            return there[0]
+
+        def found_or_made() -> Version:
+            there = self.registry.find(key=key)
+            if there:
+                return there[0]
+            model_id = self.upload(folder, name, run_id=run_id, key=key)
+            with _mapped():
+                self._ensure_registered_model()
+            body = {
+                "name": self.registry.model_name,
+                "source": f"models:/{model_id}",
+                "run_id": run_id,
+                "model_id": model_id,
+                "tags": _pairs({**tags, "name": name, "key": key, COMPLETE: "true"}),
+            }
+            made = self._rest.send("POST", "/model-versions/create", body)["model_version"]
+            return self.registry.resolve(str(made["version"]))
+
+        return _patiently(found_or_made)
+
+    def upload(self, folder: Path, name: str, *, run_id: str, key: str) -> str:
+        """Upload the MLflow model in ``folder``, not registered yet; MLflow's id of it.
+
+        With the same ``key`` again, the one there is comes back. What a killed process left half
+        uploaded is deleted.
+
+        Raises:
+            RegistryError: it is neither there nor in ``folder``.
+        """
+        there = self.uploaded(key)
+        if there is None and not folder.is_dir():
+            raise RegistryError(
+                f"{name} lies neither on this machine nor in MLflow: train it again"
+            )
         with _mapped():
-            self._drop_unfinished(key)
-            model = self._client.create_logged_model(
-                self._experiment_id, name=name, source_run_id=run_id, tags={"key": key}
-            )
-            self._client.log_model_artifacts(model.model_id, str(folder))
-            self._client.finalize_logged_model(model.model_id, "READY")
-            self._ensure_registered_model()
-            version = self._client.create_model_version(
-                self.registry.model_name,
-                f"models:/{model.model_id}",
-                run_id=run_id,
-                tags={**tags, "name": name, "key": key, COMPLETE: "true"},
-                model_id=model.model_id,
-                await_creation_for=0,
-            )
-        return self.registry.resolve(str(version.version))
+            if there is None:
+                model = self._client.create_logged_model(
+                    self._experiment_id, name=name, source_run_id=run_id, tags={"key": key}
+                )
+                self._client.log_model_artifacts(model.model_id, str(folder))
+                self._client.finalize_logged_model(model.model_id, "READY")
+                there = str(model.model_id)
+            for model in self._models(key):
+                if not _whole(model):
+                    self._client.delete_logged_model(model.model_id)
+        return there
+
+    def uploaded(self, key: str) -> str | None:
+        """MLflow's id of what :meth:`upload` uploaded under ``key``, None where it did not end."""
+        with _mapped():
+            whole = [model for model in self._models(key) if _whole(model)]
+        return str(whole[0].model_id) if whole else None
+
+    def download_uploaded(self, model_id: str, file: str, to: Path) -> Path | None:
+        """Fetch one file of an uploaded model to ``to``; None where it has no such file."""
+        with _mapped():
+            uri = self._client.get_logged_model(model_id).artifact_location
+        try:
+            return self._rest.download(uri, file, to)
+        except NotThere:
+            return None
 
     def _experiment(self, name: str) -> str:
         from mlflow.exceptions import MlflowException
@@ -216,12 +282,31 @@ class Tracking:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
-    def _drop_unfinished(self, key: str) -> None:
-        """Delete uploads of the same thing that a killed process left; no version points there."""
-        for model in self._client.search_logged_models(
+    def _models(self, key: str) -> list[Any]:
+        """What was uploaded under ``key``, whole or not, oldest first."""
+        found = self._client.search_logged_models(
             [self._experiment_id], filter_string=f"tags.key = '{key}'"
-        ):
-            self._client.delete_logged_model(model.model_id)
+        )
+        return sorted(found, key=lambda model: int(model.creation_timestamp))
+
+
+def _whole(model: Any) -> bool:
+    return str(model.status) == "READY"
+
+
+def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in tags.items()]
+
+
+def _patiently(step: Callable[[], _T]) -> _T:
+    """``step``, tried again while MLflow is away; it has to look for what it may have made."""
+    tries = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(RegistryUnavailable),
+        stop=tenacity.stop_after_delay(PATIENCE_S),
+        wait=tenacity.wait_random_exponential(multiplier=1, max=15),
+        reraise=True,
+    )
+    return tries(step)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,10 @@ COMPLETE = "complete"
 #: Number of the version that was champion before this one: what a rollback goes back to.
 REPLACES = "replaces"
 
+#: Tags of the registered model itself, JSON: what monitoring saw last, and the retraining that it
+#: asked for last.
+MONITORING, MONITORING_TRIGGER = "monitoring", "monitoring_trigger"
+
 
 @dataclass(frozen=True)
 class Version:

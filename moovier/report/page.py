@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moovier.models.bundle import DataFacts
 from moovier.report.figures import Figures
+
+if TYPE_CHECKING:
+    import jinja2
 
 _TEMPLATE = "page.html.j2"
 
@@ -33,25 +36,17 @@ def write(
     is the challenger; two of a family may share a name.
     ``pictures``: by name, PNG. ``tuning``: per family, its study's pictures.
     """
-    import jinja2
-
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         (folder / f"{name}.png").write_bytes(picture)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["png"] = _inline
     challenger = next(
         (model for model in models if (model.name, model.kind) == (chosen, kind)), None
     )
     page = folder / "report.html"
     page.write_text(
-        environment.get_template(_TEMPLATE).render(
+        environment()
+        .get_template(_TEMPLATE)
+        .render(
             key=key,
             data=data,
             models=models,
@@ -68,6 +63,21 @@ def write(
         encoding="utf-8",
     )
     return page
+
+
+def environment() -> jinja2.Environment:
+    """Templates of this folder; the filter ``png`` puts a picture's bytes into the page."""
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["png"] = _inline
+    return made
 
 
 def _curves(models: Sequence[Figures]) -> list[tuple[str, bytes]]:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Told apart by anyone, also printed. Source: Okabe & Ito 2008, jfly.uni-koeln.de/color.
-_KNOWN, _NEW = "#0072B2", "#D55E00"
+THEN, NOW = _KNOWN, _NEW = "#0072B2", "#D55E00"
 
 
 def quality(models: Sequence[Figures]) -> bytes:
     """NDCG@10 with its interval, a row a model, known users beside new people."""
-    figure = _figure(8.0, 1.2 + 0.4 * len(models))
+    figure = canvas(8.0, 1.2 + 0.4 * len(models))
     axes = figure.add_subplot()
     for place, model in enumerate(models):
         for people, shift, colour in ((model.known, -0.13, _KNOWN), (model.new, 0.13, _NEW)):
@@ -33,12 +33,12 @@ def quality(models: Sequence[Figures]) -> bytes:
     axes.plot([], [], "o", color=_NEW, label="new people")
     axes.legend()
     axes.grid(axis="x", alpha=0.3)
-    return _png(figure)
+    return png(figure)
 
 
 def segments(models: Sequence[Figures]) -> bytes:
     """NDCG@10 by how many ratings people had, a group of bars a segment."""
-    figure = _figure(9.0, 3.8)
+    figure = canvas(9.0, 3.8)
     axes = figure.add_subplot()
     names = [name for name in SEGMENTS if any(name in model.known.segments for model in models)]
     width = 0.8 / max(len(models), 1)
@@ -53,12 +53,12 @@ def segments(models: Sequence[Figures]) -> bytes:
     axes.set_xlabel("ratings known of a person")
     axes.set_ylabel("NDCG@10")
     _legend_beside(axes)
-    return _png(figure)
+    return png(figure)
 
 
 def coverage(models: Sequence[Figures]) -> bytes:
     """How much of the catalogue is shown to anybody, against how popular it is."""
-    figure = _figure(9.0, 3.8)
+    figure = canvas(9.0, 3.8)
     axes = figure.add_subplot()
     for number, model in enumerate(models):
         shown = model.known.metrics
@@ -72,7 +72,7 @@ def coverage(models: Sequence[Figures]) -> bytes:
     axes.set_ylabel("share of the catalogue shown")
     _legend_beside(axes)
     axes.grid(alpha=0.3)
-    return _png(figure)
+    return png(figure)
 
 
 def curves(figures: Mapping[str, Sequence[float]]) -> bytes:
@@ -80,7 +80,7 @@ def curves(figures: Mapping[str, Sequence[float]]) -> bytes:
     from matplotlib.ticker import MaxNLocator
 
     panels = list(dict.fromkeys(name.removeprefix("val_") for name in figures))
-    figure = _figure(4.0 * len(panels), 2.8)
+    figure = canvas(4.0 * len(panels), 2.8)
     for place, panel in enumerate(panels, start=1):
         axes = figure.add_subplot(1, len(panels), place)
         for name, label in ((panel, "training"), (f"val_{panel}", "validation")):
@@ -91,7 +91,7 @@ def curves(figures: Mapping[str, Sequence[float]]) -> bytes:
         axes.set_ylabel(panel)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
-    return _png(figure)
+    return png(figure)
 
 
 def tuning(study: Any) -> list[bytes]:
@@ -114,7 +114,7 @@ def tuning(study: Any) -> list[bytes]:
     pictures = []
     for axes in drawn:
         axes.figure.tight_layout()
-        pictures.append(_png(axes.figure))
+        pictures.append(png(axes.figure))
         pyplot.close(axes.figure)
     return pictures
 
@@ -140,14 +140,16 @@ def _interval(axes: Axes, people: People, place: float, colour: str) -> None:
     axes.plot([people.metrics["ndcg_at_10"]], [place], "o", color=colour)
 
 
-def _figure(width: float, height: float) -> Figure:
+def canvas(width: float, height: float) -> Figure:
+    """An empty picture of this size, in inches."""
     # A Figure without pyplot draws with Agg and keeps no global state.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The picture as a file's bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -18,6 +18,9 @@ from moovier.stack.parts import LOOPBACK, airflow_url, mlflow_url
 #: Not ``MOOVIER_HOME``, which people export in their own shells.
 MARKER = "_MOOVIER_STACK"
 AIRFLOW_USER = "admin"
+SIMPLE_AUTH_MANAGER = (
+    "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+)
 #: LocalExecutor starts this many workers at once and keeps them (its own default is 32).
 PARALLELISM = 2
 
@@ -118,6 +121,8 @@ def _airflow(settings: Settings, keys: Secrets) -> dict[str, str]:
         "CORE__DAGS_FOLDER": settings.project.absolute() / "dags",
         "CORE__LOAD_EXAMPLES": False,
         "CORE__EXECUTOR": "LocalExecutor",
+        # The one user of a laptop; the provider for many users may be installed as well.
+        "CORE__AUTH_MANAGER": SIMPLE_AUTH_MANAGER,
         "CORE__PARALLELISM": PARALLELISM,
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
         "CORE__FERNET_KEY": keys.fernet_key,

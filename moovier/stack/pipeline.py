@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from moovier.errors import StackError
+from moovier.registry.client import Registry
+from moovier.registry.version import CHAMPION
 from moovier.stack.airflow_api import AirflowApi, Run, Task
 from moovier.stack.report import Report
 from moovier.stack.supervisor import tail
@@ -56,6 +58,21 @@ def first_retraining(
         follow(_active(airflow, INGEST) or airflow.trigger(INGEST, "First start: no champion yet"))
         retraining = _await_new_run(airflow, RETRAIN, retraining, check)
     follow(retraining)
+
+
+def ask_for_first_ingest(airflow: AirflowApi, registry: Registry) -> str:
+    """Trigger the ingest while there is no champion and neither DAG runs; says what it did.
+
+    Raises:
+        StackError: Airflow does not answer, or a DAG file cannot be imported.
+        RegistryUnavailable: MLflow does not answer.
+    """
+    if (champion := registry.alias(CHAMPION)) is not None:
+        return f"nothing to do: {champion.name} is the champion"
+    await_dags(airflow, lambda: None)
+    if under_way := _active(airflow, INGEST) or _active(airflow, RETRAIN):
+        return f"nothing to do: {under_way.dag} is under way"
+    return f"asked for {airflow.trigger(INGEST, 'First start: no champion yet').id}"
 
 
 def _active(airflow: AirflowApi, dag: str) -> Run | None:

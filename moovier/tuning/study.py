@@ -2,7 +2,8 @@
 
 Storage is a journal file by default and a database by URL. A worker runs many trials, because
 starting one costs an import of TensorFlow. The trial that a killed worker left running is failed
-and put back in the queue when a worker of that number starts again.
+and put back in the queue when a worker of that number starts again; in a database also by the
+other workers, when they have not heard of it for long (``moovier.tuning.storage``).
 
 Families that rank are judged by NDCG@10 on the validation part, rating families by their mean
 absolute error there.
@@ -10,25 +11,45 @@ absolute error there.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from moovier.data.catalogue import Catalogue
 from moovier.data.split import Split
-from moovier.errors import MoovierError
 from moovier.models.families import family
 from moovier.models.family import HyperParameters
 from moovier.training.fit import train
+from moovier.tuning import storage as keeping
+from moovier.tuning.storage import (
+    AWAY,
+    StudyError,
+    beating,
+    beats,
+    fail_stale_trials,
+    patiently,
+    storage_of,
+    try_again,
+)
+
+__all__ = [
+    "OBJECTIVES",
+    "StudyError",
+    "TrialReport",
+    "best",
+    "ended",
+    "open_study",
+    "run_worker",
+    "storage_of",
+]
 
 #: What a family's trials report, epoch by epoch, and which way is better.
 OBJECTIVES = {"ranking": ("val_ndcg_at_10", "maximize"), "rating": ("val_loss", "minimize")}
@@ -36,11 +57,11 @@ OBJECTIVES = {"ranking": ("val_ndcg_at_10", "maximize"), "rating": ("val_loss", 
 STARTUP_TRIALS, WARM_UP_EPOCHS = 4, 2
 #: A worker signs its trial right after it got it; one that has no name after this was left.
 SIGNED_WITHIN_S = 60.0
+#: How often an idle worker looks whether there is something to do after all.
+_LOOK_AGAIN_S = 1.0
+#: A prime beyond the number of workers.
+_SEEDS_APART = 1_000_003
 _WORKER = "worker"
-
-
-class StudyError(MoovierError):
-    """The study cannot be opened or written to."""
 
 
 @dataclass(frozen=True)
@@ -59,22 +80,6 @@ class TrialReport:
 OnTrial = Callable[[TrialReport], None]
 
 
-def storage_of(place: str | Path) -> BaseStorage:
-    """A database for a URL, a journal file for a path (its folder is made).
-
-    Raises:
-        StudyError: it cannot be opened or written to.
-    """
-    try:
-        if isinstance(place, str) and "://" in place:
-            return RDBStorage(place, heartbeat_interval=60, grace_period=180)
-        path = Path(place)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(str(path)))
-    except Exception as error:  # each database driver has errors of its own
-        raise StudyError(f"the study at {_masked(place)} cannot be opened: {error}") from error
-
-
 def open_study(
     storage: BaseStorage, name: str, family_name: str, *, seed: int, worker: int
 ) -> Study:
@@ -85,16 +90,21 @@ def open_study(
     """
     _, direction = OBJECTIVES[family(family_name).learns]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(
+    study = optuna.create_study(
         storage=storage,
         study_name=name,
         direction=direction,
         load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=seed * 1000 + worker, n_startup_trials=8),
         pruner=optuna.pruners.MedianPruner(
             n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARM_UP_EPOCHS
         ),
     )
+    # Offset by what there is: a worker that starts again would draw its first trials once more.
+    there = len(study.get_trials(deepcopy=False))
+    study.sampler = optuna.samplers.TPESampler(
+        seed=(seed * 1000 + worker + there * _SEEDS_APART) % 2**32, n_startup_trials=8
+    )
+    return study
 
 
 def run_worker(
@@ -109,26 +119,50 @@ def run_worker(
     threads: int,
     on_trial: OnTrial | None = None,
 ) -> None:
-    """Run trials until the study holds ``trials``, over all workers and sessions.
+    """Run trials until the study holds ``trials``, over all workers and sessions, and no more.
 
     ``worker`` is this worker's number, from 0: no two that run at a time may share one. Every
     trial trains with the same ``seed``, so that trials differ by their parameters alone.
 
+    A database that goes away is waited for; at worst the trial that was running is run again. With
+    nothing left to begin, a worker stays until it has seen that those who run the last trials are
+    alive: if one of them dies, it runs that trial.
+
     Raises:
         StudyError: the study can no longer be written to.
     """
-    try:
-        _take_over(study, worker)
-        while len(study.get_trials(deepcopy=False, states=_COUNTED)) < trials:
-            if not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-                # Signed before it runs: whoever is killed in between leaves no trial that nobody
-                # dares to take over, and that counts against the budget for a minute.
-                study.enqueue_trial({}, user_attrs={_WORKER: worker})
-            trial = study.ask()
-            trial.set_user_attr(_WORKER, worker)
-            _run_trial(study, trial, split, family_name, catalogue, seed, threads, on_trial)
-    except OSError as error:
-        raise StudyError(f"the study {study.study_name} cannot be written to: {error}") from error
+    away_since: float | None = None
+    idle_since: float | None = None
+    fresh = True
+    while True:
+        try:
+            if fresh:
+                _take_over(study, worker)
+                fresh = False
+            fail_stale_trials(study)
+            trial = _claim(study, worker, trials)
+            if trial is None:
+                idle_since = idle_since or time.monotonic()
+                if _is_finished(study, time.monotonic() - idle_since):
+                    return
+                time.sleep(_LOOK_AGAIN_S)
+                continue
+            idle_since = None
+            report = _run_trial(study, trial, split, family_name, catalogue, seed, threads)
+            away_since = None
+        except AWAY as error:
+            away_since = away_since or time.monotonic()
+            if time.monotonic() - away_since > keeping.PATIENCE_S:
+                raise StudyError(f"the study {study.study_name} is away: {error}") from error
+            fresh = True
+            time.sleep(_LOOK_AGAIN_S)
+            continue
+        except OSError as error:
+            raise StudyError(
+                f"the study {study.study_name} cannot be written to: {error}"
+            ) from error
+        if report is not None and on_trial is not None:
+            on_trial(report)
 
 
 def best(study: Study, family_name: str) -> HyperParameters | None:
@@ -163,6 +197,38 @@ def ended(study: Study, family_name: str) -> list[TrialReport]:
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
+def _claim(study: Study, worker: int, budget: int) -> optuna.Trial | None:
+    """A trial of this worker's own, running; None where the study has its budget."""
+    if len(study.get_trials(deepcopy=False, states=_COUNTED)) >= budget:
+        return None
+    if not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        # Signed before it runs: whoever is killed in between leaves no trial that nobody dares to
+        # take over, and that counts against the budget for a minute.
+        study.enqueue_trial({}, user_attrs={_WORKER: worker})
+    trial = study.ask()
+    trial.set_user_attr(_WORKER, worker)
+    earlier = [
+        one
+        for one in study.get_trials(deepcopy=False, states=_COUNTED)
+        if one.number < trial.number
+    ]
+    if len(earlier) < budget:
+        return trial
+    # Another worker saw the last free place at the same moment, and its number is the lower one.
+    trial.set_user_attr("over the budget", True)
+    study.tell(trial, state=TrialState.FAIL)
+    return None
+
+
+def _is_finished(study: Study, idle_s: float) -> bool:
+    """Whether nothing is left to do, for a worker that found no place in the budget so long."""
+    if not beats(study):
+        return True
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    # Whoever was dead when this worker fell idle is known to be by then.
+    return not running or idle_s > keeping.GRACE_S + keeping.HEARTBEAT_S
+
+
 def _run_trial(
     study: Study,
     trial: optuna.Trial,
@@ -171,8 +237,8 @@ def _run_trial(
     catalogue: Catalogue,
     seed: int,
     threads: int,
-    on_trial: OnTrial | None,
-) -> None:
+) -> TrialReport | None:
+    """None where the others took this worker for dead and gave the trial to somebody else."""
     kind = family(family_name)
     monitor, _ = OBJECTIVES[kind.learns]
     curves: dict[str, list[float]] = {}
@@ -182,49 +248,54 @@ def _run_trial(
         for name, figure in figures.items():
             curves.setdefault(name, []).append(figure)
         if monitor in figures:
-            trial.report(figures[monitor], epoch)
-            if trial.should_prune():
-                raise optuna.TrialPruned
+            # Nothing is lost with it but an advice, so an outage need not end the training.
+            with contextlib.suppress(*AWAY):
+                trial.report(figures[monitor], epoch)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
 
-    params = kind.search_space(trial)
     value, state = None, TrialState.COMPLETE
     try:
-        trained = train(
-            split,
-            family_name,
-            params,
-            catalogue=catalogue,
-            seed=seed,
-            threads=threads,
-            on_epoch=on_epoch,
-        )
+        with beating(study, trial):
+            params = kind.search_space(trial)
+            trained = train(
+                split,
+                family_name,
+                params,
+                catalogue=catalogue,
+                seed=seed,
+                threads=threads,
+                on_epoch=on_epoch,
+            )
         value = (
             trained.validation_ndcg
             if kind.learns == "ranking"
             else min(trained.fitted.curves[monitor])
         )
-        study.tell(trial, value)
     except optuna.TrialPruned:
         state = TrialState.PRUNED
-        study.tell(trial, state=state)
     except BaseException:
         # Also when interrupted: nobody else may wait for a trial that has ended.
-        study.tell(trial, state=TrialState.FAIL)
+        with contextlib.suppress(*AWAY):
+            study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
         raise
-    if on_trial is not None:
-        seconds = time.perf_counter() - started
-        named = params.model_dump(mode="json")
-        on_trial(TrialReport(trial.number, named, value, state.name.lower(), curves, seconds))
+    # A value that is no number fails the trial, unless the state is said.
+    said = None if state is TrialState.COMPLETE else state
+    told = patiently(lambda: study.tell(trial, value, said, skip_if_finished=True))
+    if told.state is not state:
+        return None
+    seconds = time.perf_counter() - started
+    named = params.model_dump(mode="json")
+    return TrialReport(trial.number, named, value, state.name.lower(), curves, seconds)
 
 
 def _take_over(study: Study, worker: int) -> None:
     """Fail what this worker's predecessor left running, and queue its parameters again."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if _is_lost(trial, worker):
-            study.tell(trial.number, state=TrialState.FAIL)
+            failed = study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
             if trial.params:
-                signed = {_WORKER: worker}
-                study.enqueue_trial(trial.params, user_attrs=signed, skip_if_exists=True)
+                try_again(study, failed)
 
 
 def _is_lost(trial: FrozenTrial, worker: int) -> bool:
@@ -234,10 +305,3 @@ def _is_lost(trial: FrozenTrial, worker: int) -> bool:
     # A living worker may be about to sign it; a dead one never will.
     started: datetime = trial.datetime_start
     return datetime.now() - started > timedelta(seconds=SIGNED_WITHIN_S)
-
-
-def _masked(place: str | Path) -> str:
-    """Without user and password."""
-    text = str(place)
-    scheme, found, rest = text.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if found else text

@@ -182,7 +182,9 @@ def test_a_training_killed_again_and_again_is_finished_by_running_it_again(stage
     command = stage.train("--family", RANKING, "--trials", "2")
     moments: dict[str, Callable[[], bool]] = {
         "first trial": lambda: any("-trial-" in tags(run)["part"] for run in stage.runs()),
-        "first candidate": lambda: any(home.glob("retrain/*/candidates/*/candidate.json")),
+        "first candidate": lambda: any(
+            home.glob("retrain/*/candidates/[!.]*/model/candidate.json")
+        ),
         "decision": lambda: any(home.glob("retrain/*/decision.json")),
         "champion": lambda: registry.alias("champion") is not None,
     }

@@ -12,9 +12,10 @@ from typing import Any
 
 
 def main(folder: Path) -> dict[str, Any]:
-    from airflow.dag_processing.dagbag import DagBag
+    from airflow.dag_processing.dagbag import BundleDagBag
 
-    bag = DagBag(folder)
+    # As everywhere in Airflow: the folder is on the path, so that its files can share one.
+    bag = BundleDagBag(folder, bundle_path=folder, bundle_name="dags")
     return {
         "errors": bag.import_errors,
         "modules": sorted({name.partition(".")[0] for name in sys.modules}),
@@ -41,12 +42,27 @@ def facts(dag: Any) -> dict[str, Any]:
                 "mapped": task.is_mapped,
                 "retries": task.retries,
                 "backoff": task.retry_exponential_backoff,
+                "retry_delay_s": task.retry_delay.total_seconds(),
+                "max_retry_delay_s": task.max_retry_delay.total_seconds(),
                 "pool": task.pool,
                 "doc_md": task.doc_md,
                 "outlets": [outlet.name for outlet in task.outlets],
+                "starts": started(task),
             }
             for task in dag.tasks
         },
+    }
+
+
+def started(task: Any) -> dict[str, str] | None:
+    """The DAG that a task triggers, if it triggers one."""
+    if task.task_type != "TriggerDagRunOperator":
+        return None
+    return {
+        "dag": task.trigger_dag_id,
+        "run_id": str(task.trigger_run_id),
+        "conf": str(task.conf),
+        "again": "skips" if task.skip_when_already_exists and not task.reset_dag_run else "starts",
     }
 
 

@@ -43,9 +43,14 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return answer
 
 
-def test_both_dags_parse(parsed: dict[str, Any]) -> None:
+def test_all_dags_parse(parsed: dict[str, Any]) -> None:
     assert parsed["errors"] == {}
-    assert set(parsed["dags"]) == {"moovier_ingest", "moovier_retrain"}
+    assert set(parsed["dags"]) == {
+        "moovier_batch",
+        "moovier_ingest",
+        "moovier_monitor",
+        "moovier_retrain",
+    }
 
 
 def test_parsing_imports_nothing_heavy(parsed: dict[str, Any]) -> None:
@@ -72,6 +77,66 @@ def test_the_retraining_runs_in_order(parsed: dict[str, Any]) -> None:
     assert [name for name in order if tasks[name]["mapped"]] == ["tune", "train"]
 
 
+def test_lists_are_published_when_every_shard_is_written(parsed: dict[str, Any]) -> None:
+    dag = parsed["dags"]["moovier_batch"]
+    assert set(dag["tasks"]) == {"prepare", "write", "finish"}
+    assert dag["tasks"]["prepare"]["downstream"] == ["finish", "write"]
+    assert dag["tasks"]["write"]["downstream"] == ["finish"]
+    assert [name for name, task in dag["tasks"].items() if task["mapped"]] == ["write"]
+    assert dag["schedule"] == "NullTimetable"
+
+
+def test_the_form_of_the_lists_offers_what_the_job_takes(parsed: dict[str, Any]) -> None:
+    from moovier.errors import BadRequest
+    from moovier.jobs import batch
+
+    params = parsed["dags"]["moovier_batch"]["params"]
+    assert batch.configured(**{name: one["value"] for name, one in params.items()}) == (
+        batch.configured()
+    )
+    # What the form refuses, the job does as well, and the other way round.
+    for name, good, bad in (
+        ("top_k", [1, 1000], [0, 1001, "ten"]),
+        ("shards", [1, 256], [0, 257]),
+        ("model", [None, "champion"], [3]),
+    ):
+        for value in good:
+            jsonschema.validate(value, params[name])
+            batch.configured(**{name: value})
+        for value in bad:
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(value, params[name])
+            with pytest.raises(BadRequest):
+                batch.configured(**{name: value})
+
+
+def test_the_retries_outlast_an_outage_of_minutes(parsed: dict[str, Any]) -> None:
+    for dag in parsed["dags"].values():
+        for name, task in dag["tasks"].items():
+            waits = [
+                min(task["retry_delay_s"] * task["backoff"] ** done, task["max_retry_delay_s"])
+                for done in range(task["retries"])
+            ]
+            # Airflow waits at least so long before each try.
+            assert sum(waits) >= 300, name
+            assert waits[0] <= 15, name
+
+
+def test_monitoring_starts_a_retraining_once_for_the_same_data(parsed: dict[str, Any]) -> None:
+    dag = parsed["dags"]["moovier_monitor"]
+    tasks = dag["tasks"]
+    order = ["look", "asked", "retrain", "remember"]
+    assert set(tasks) == set(order)
+    for before, after in itertools.pairwise(order):
+        assert after in tasks[before]["downstream"], f"{after} does not wait for {before}"
+    started = tasks["retrain"]["starts"]
+    assert started["dag"] == "moovier_retrain"
+    # Airflow has one run of an id, and the id is the data's.
+    assert started["again"] == "skips"
+    assert "trigger_key" in started["run_id"]
+    assert "retraining" in started["conf"]
+
+
 def test_every_task_is_retried_pooled_and_explained(parsed: dict[str, Any]) -> None:
     for dag_id, dag in parsed["dags"].items():
         assert dag["doc_md"].strip(), dag_id
@@ -93,6 +158,7 @@ def test_every_task_is_retried_pooled_and_explained(parsed: dict[str, Any]) -> N
         ("embedding_sizes", [[10], []], [[0], ["ten"], 10]),
         ("seed", [0, None], [-1, "x"]),
         ("workers", [1, None], [0, 1000]),
+        ("reason", ["monitoring: ratings", None], [3, "x" * 5000]),
     ],
 )
 def test_the_trigger_form_refuses_nonsense(
@@ -116,6 +182,19 @@ def test_the_form_offers_what_the_job_takes(parsed: dict[str, Any]) -> None:
     assert config == RetrainConfig()
     # A run by hand always trains: there is nothing to force.
     assert set(params) == set(RetrainConfig.model_fields) - {"force"}
+
+
+def test_the_form_of_monitoring_offers_what_its_job_takes(parsed: dict[str, Any]) -> None:
+    from moovier.jobs.monitor import MonitorConfig
+
+    params = parsed["dags"]["moovier_monitor"]["params"]
+    values = {name: param["value"] for name, param in params.items()}
+    assert MonitorConfig.model_validate(values) == MonitorConfig()
+    assert set(params) == set(MonitorConfig.model_fields)
+    for name, bad in (("significance", [0, 1.5, "x"]), ("ratings", [0, -1]), ("act", ["yes"])):
+        for value in bad:
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(value, params[name])
 
 
 def test_the_linter_refuses_a_heavy_import_in_a_dag_file(tmp_path: Path) -> None:

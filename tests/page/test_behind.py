@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from moovier.jobs.registration import connect
 from moovier.settings import Settings
@@ -47,11 +47,7 @@ def test_what_is_known_is_shown(browser: Browser, service: Service, trained: Set
         expect(compared.filter(has_text="NDCG@10")).to_contain_text("0.120")
         expect(compared.filter(has_text="NDCG@10")).to_contain_text("-0.040")
         expect(page.get_by_role("img", name="Figures of both models")).to_be_visible()
-        models = (
-            page.locator("section")
-            .filter(has=page.get_by_role("heading", name="Models", exact=True))
-            .get_by_role("row")
-        )
+        models = models_of(page).get_by_role("row")
         expect(models.filter(has_text="moovier_taste_8_trained_0")).to_contain_text("challenger")
         link = page.get_by_role("link", name="MLflow", exact=True)
         expect(link).to_have_attribute("href", trained.mlflow_tracking_uri)
@@ -104,11 +100,7 @@ def test_fine_tune_from_the_page(browser: Browser, service: Service) -> None:
             "The new model is called moovier_timeline_60_trained_1", timeout=120_000
         )
         assert "moovier_timeline_60_trained_1" in client.get("/models").json()
-        expect(
-            page.locator("section").filter(
-                has=page.get_by_role("heading", name="Models", exact=True)
-            )
-        ).to_contain_text("moovier_timeline_60_trained_1")
+        expect(models_of(page)).to_contain_text("moovier_timeline_60_trained_1")
         # Not waited for any longer.
         page.route("**/train*", lambda route: None)
         page.get_by_role("button", name="Fine-tune").click()
@@ -121,3 +113,9 @@ def test_fine_tune_from_the_page(browser: Browser, service: Service) -> None:
         )
         page.get_by_role("button", name="Fine-tune").click()
         expect(page.get_by_label("API key")).to_be_visible()
+
+
+def models_of(page: Page) -> Locator:
+    """The part that lists them."""
+    heading = page.get_by_role("heading", name="Models", exact=True)
+    return page.locator("section").filter(has=heading)

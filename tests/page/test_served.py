@@ -12,7 +12,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bentos.app import create_app
-from tests.page.browser import CHROMIUM
 from tests.projects import ROOT
 from tests.service.conftest import Service
 
@@ -145,7 +144,3 @@ def test_without_a_build_it_says_how_to_get_one(
         (tmp_path / "web" / "dist").mkdir(parents=True)
         (tmp_path / "web" / "dist" / "index.html").write_text("<p>here")
         assert client.get("/").text == "<p>here"
-
-
-def test_chromium_is_where_ci_puts_it() -> None:
-    assert str(CHROMIUM) in (ROOT / ".ci" / "run").read_text()

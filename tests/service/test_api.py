@@ -356,7 +356,7 @@ def test_the_page_of_the_api_needs_no_other_host(client: TestClient) -> None:
     assert set(paths) == {
         *("/models", "/models/{name}", "/predict", "/recommend", "/train", "/ratings"),
         *("/movies", "/movies/{movie_id}", "/movies/{movie_id}/similar", "/popular"),
-        *("/overview", "/filters"),
+        *("/livez", "/readyz", "/overview", "/filters"),
     }
     problem = paths["/predict"]["post"]["responses"]["422"]["content"]["application/json"]
     assert problem["schema"]["$ref"].endswith("/Problem")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bentos.overview import ModelTags, compared, last_retraining, looked_over, monitored
-from moovier.errors import RegistryUnavailable
+from bentos.overview import compared, last_retraining, looked_over, monitored
 from moovier.recommending.shelf import Shelf
 from moovier.registry.client import Registry
 from moovier.registry.version import Version
@@ -89,21 +88,6 @@ def test_what_monitoring_found() -> None:
     )
 
 
-def test_tags_are_remembered_while_mlflow_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = Registry("http://127.0.0.1:9")
-    tags = ModelTags(registry)
-    monkeypatch.setattr("bentos.overview._FRESH_S", -1)
-    monkeypatch.setattr(registry, "model_tags", lambda: {"monitoring": "x"})
-    assert tags.read(ask=False) == {}
-    assert tags.read(ask=True) == {"monitoring": "x"}
-
-    def away() -> dict[str, str]:
-        raise RegistryUnavailable("away")
-
-    monkeypatch.setattr(registry, "model_tags", away)
-    assert tags.read(ask=True) == {"monitoring": "x"}
-
-
 def test_a_restart_without_mlflow_tells_what_is_on_the_disk(
     mlflow: Server, settings: Settings, tmp_path: Path
 ) -> None:
@@ -111,7 +95,7 @@ def test_a_restart_without_mlflow_tells_what_is_on_the_disk(
     registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
     shelf = Shelf(registry, tmp_path / "bundles", capacity=1)
     shelf.refresh()
-    before = looked_over(shelf, ModelTags(registry), settings)
+    before = looked_over(shelf, settings)
     assert [one.aliases for one in before.models] == [["champion"]]
     assert before.models[0].synthetic is True
     assert before.links.mlflow == settings.mlflow_tracking_uri
@@ -121,7 +105,7 @@ def test_a_restart_without_mlflow_tells_what_is_on_the_disk(
     again.restore()
     again.refresh()
     public = settings.model_copy(update={"mlflow_public_url": "https://ml.example/"})
-    after = looked_over(again, ModelTags(away), public)
+    after = looked_over(again, public)
     assert after.trouble
     assert (after.serving, after.serving_version) == (before.serving, before.serving_version)
     assert after.data == before.data

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import signal
 import threading
 import time
@@ -17,11 +19,14 @@ import psutil
 import pytest
 
 from moovier.jobs.registration import connect
+from moovier.registry.version import MONITORING
 from moovier.settings import Settings
 from tests.fakes.tmdb import BRAVEHEART, V3_KEY, FakeTmdb, fake_tmdb
 from tests.registered import register_trained
 from tests.servers import Server, end_group, mlflow_server
+from tests.service.batches import compare_with_predict, written_lists
 from tests.service.conftest import Service, own_settings, promote, running_service
+from tests.service.raw import Answer, Connection, request
 
 EASE, EMB = "moovier_ease_3_trained_0", "moovier_emb_10_trained_0"
 #: The body of the original's example, as it stands there.
@@ -78,7 +83,12 @@ def test_it_says_that_it_is_ready(
 ) -> None:
     record_property("ready_s", round(running.service.ready_s, 1))
     assert wait_until(lambda: client.get("/readyz").is_success)
-    assert client.get("/livez").is_success
+    ready = client.get("/readyz").json()
+    assert (ready["ready"], ready["champion"]["name"]) == (True, EASE)
+    # Our words, not BentoML's, whoever asks how.
+    assert client.get("/livez").json() == {"alive": True}
+    assert [client.head(path).status_code for path in ("/livez", "/readyz")] == [200, 200]
+    assert client.post("/readyz").status_code == 405
 
 
 def test_the_examples_of_the_original(client: httpx.Client) -> None:
@@ -119,6 +129,28 @@ def test_the_metrics_name_routes_and_never_free_text(client: httpx.Client) -> No
     assert f'moovier_answers_total{{model="{EASE}",source="model"}}' in text
     assert "moovier_registry_reachable 1.0" in text
     assert "made" not in text
+
+
+def test_the_metrics_show_what_monitoring_saw_last(client: httpx.Client, running: Running) -> None:
+    registry = connect(running.settings)
+    assert "moovier_monitoring_alarm 0.0" in client.get("/metrics").text
+    said = {"at": time.time() - 50, "alarm": True, "figures": {"drift_stars": 0.5, "came": 200}}
+    registry.set_model_tag(MONITORING, json.dumps(said))
+
+    def shown(line: str) -> bool:
+        return wait_until(lambda: line in client.get("/metrics").text)
+
+    assert shown("moovier_monitoring_alarm 1.0")
+    assert shown('moovier_monitoring{figure="drift_stars"} 0.5')
+    assert shown('moovier_monitoring{figure="came"} 200.0')
+    text = client.get("/metrics").text
+    (age,) = re.findall(r"^moovier_monitoring_age_seconds (\S+)", text, re.MULTILINE)
+    assert 50 <= float(age) < 10_000
+    # What the next look does not tell is no longer shown as if it were so.
+    registry.set_model_tag(MONITORING, json.dumps({**said, "alarm": False, "figures": {"came": 1}}))
+    assert shown("moovier_monitoring_alarm 0.0")
+    assert shown('moovier_monitoring{figure="drift_stars"} NaN')
+    assert shown('moovier_monitoring{figure="came"} 1.0')
 
 
 def test_who_answers_has_not_imported_what_trains(running: Running) -> None:
@@ -177,6 +209,59 @@ def test_two_trainings_at_once_end_well(client: httpx.Client, running: Running) 
     assert len(connect(running.settings).versions()) == before + 2
 
 
+def test_every_example_of_the_api_s_page_works_when_pasted(client: httpx.Client) -> None:
+    page = client.get("/openapi.json").json()
+    paths = page["paths"]
+    pasted = [one for path, methods in paths.items() for one in _examples(page, path, methods)]
+    # Each operation of the page is there, those with several examples more than once.
+    assert {(method, path) for method, path, *_ in pasted} == {
+        (method, path) for path, methods in paths.items() for method in methods
+    }
+    for method, path, query, body in pasted:
+        answer = client.request(method, path.format(**query), params=query, json=body)
+        assert answer.status_code == 200, f"{method} {path} {query} {body}: {answer.text}"
+    bodies = [body for *_, body in pasted if body is not None]
+    assert len(bodies) >= 5
+    assert [389, 456] in bodies
+
+
+def _examples(
+    page: dict[str, Any], path: str, methods: dict[str, Any]
+) -> Iterator[tuple[str, str, dict[str, Any], Any]]:
+    """Method, path, parameters and body of each example; what has to be given has one."""
+    for method, operation in methods.items():
+        given = {
+            one["name"]: one["schema"]["examples"][0]
+            for one in operation.get("parameters", ())
+            if one["required"] or "examples" in one["schema"]
+        }
+        if "requestBody" not in operation:
+            yield method, path, given, None
+            continue
+        content = operation["requestBody"]["content"]["application/json"]
+        if "examples" in content:
+            bodies = [one["value"] for one in content["examples"].values()]
+        else:
+            name = content["schema"]["$ref"].rpartition("/")[2]
+            bodies = page["components"]["schemas"][name]["examples"]
+        assert bodies, f"{method} {path} has no example"
+        for body in bodies:
+            yield method, path, given, body
+
+
+def test_lists_of_all_users_are_what_predict_gives(client: httpx.Client, running: Running) -> None:
+    """What people said since included: ratings, deletions, and people whom no model knows."""
+    given = [(3, 1, 5.0), (3, 260, 1.0), (10**6, 1196, 5.0), (10**6 + 1, 1, 4.5)]
+    for user, movie, stars in given:
+        body = {"user_id": user, "ratings": [{"movie_id": movie, "stars": stars}]}
+        assert client.post("/ratings", json=body).status_code == 200
+    assert client.delete("/ratings?user_id=4").status_code == 200
+    lists, catalogue = written_lists(running.settings, top_k=20, shards=1)
+    assert {10**6, 10**6 + 1, 3, 4} <= set(lists)
+    compared = compare_with_predict(client, lists, catalogue, top_k=20)
+    assert compared == len(lists) > 100
+
+
 def test_a_promotion_and_a_rollback_lose_no_request(client: httpx.Client, running: Running) -> None:
     registry = connect(running.settings)
     with Hammer(running.service) as hammer:
@@ -197,7 +282,7 @@ def test_a_killed_worker_comes_back_and_so_does_a_killed_trainer(
 
 
 def test_answering_goes_on_without_mlflow(client: httpx.Client, running: Running) -> None:
-    """The last of this file: MLflow is gone afterwards."""
+    """MLflow is gone afterwards."""
     names = client.get("/models").json()
     end_group(running.mlflow.process)
     for _ in range(3):
@@ -210,10 +295,46 @@ def test_answering_goes_on_without_mlflow(client: httpx.Client, running: Running
     assert training.json().keys() == {"detail"}
     assert "retry-after" in training.headers
     assert wait_until(lambda: "moovier_registry_reachable 0.0" in client.get("/metrics").text)
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()["ready"]) == (200, True)
+    assert any("MLflow does not answer" in one for one in ready.json()["degraded"])
+    assert running.mlflow.address not in ready.text
     # A worker that starts now serves the champion from the disk.
     worker(running, "Moovier").send_signal(signal.SIGKILL)
     assert wait_until(lambda: succeeds(client, "/predict", [1]))
     assert client.get("/models").json() == names
+
+
+def test_a_stop_finishes_what_was_accepted(running: Running) -> None:
+    """The last of this file: the service is gone afterwards."""
+    answers = asyncio.run(_asked_while_it_stops(running.service))
+    for answer in answers:
+        assert answer is not None, "a request that was accepted got no answer"
+        assert answer.status == 200
+        assert len(answer.json()) == len(MANY)
+    running.service.process.wait(60)
+
+
+#: Takes a while to answer: some ten thousand movies' details.
+MANY = list(range(1, 101))
+
+
+async def _asked_while_it_stops(service: Service) -> list[Answer | None]:
+    connections = [Connection(service.address) for _ in range(4)]
+    for connection in connections:
+        # From now on each is a connection that the service has accepted.
+        assert await connection.ask(request("POST", "/predict", [1])) is not None
+    asking = [
+        asyncio.create_task(connection.ask(request("POST", "/predict?top_k=100", MANY)))
+        for connection in connections
+    ]
+    await asyncio.sleep(0.05)
+    assert not all(one.done() for one in asking), "nothing is left to be finished"
+    service.process.terminate()
+    answers = await asyncio.gather(*asking)
+    for connection in connections:
+        await connection.close()
+    return answers
 
 
 class Hammer:

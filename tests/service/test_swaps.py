@@ -103,8 +103,15 @@ def test_a_broken_version_is_refused_and_the_last_good_one_goes_on(two: Two) -> 
                 answer = client.post("/predict?top_k=3", json=[7, 11])
                 assert answer.status_code == 200
                 assert answer.headers["x-moovier-model-version"] == str(good.number)
-            assert client.get("/readyz").is_success
-            assert f"moovier_champion_version {good.number}.0" in client.get("/metrics").text
+            ready = client.get("/readyz")
+            assert ready.status_code == 200
+            assert ready.json()["champion"] == {"name": good.name, "version": good.number}
+            told = f"the champion {broken.name} (version {broken.number}) was refused: "
+            assert any(one.startswith(told) for one in ready.json()["degraded"]), ready.text
+            figures = client.get("/metrics").text
+            assert f"moovier_champion_version {good.number}.0" in figures
+            assert "moovier_champion_refused 1.0" in figures
+            assert "moovier_registry_reachable 1.0" in figures
             # Asked for by name, it is refused as well, and says so.
             named = client.post(f"/predict?model_name={broken.number}", json=[7])
             assert named.status_code == 503
@@ -116,6 +123,9 @@ def test_a_broken_version_is_refused_and_the_last_good_one_goes_on(two: Two) -> 
     assert logged(two.service).count("refused champion") == 3
     promote(two.settings, two.versions[1])
     wait_for(lambda: version_of(two.service) == two.versions[1].number)
+    with two.service.client() as client:
+        wait_for(lambda: "moovier_champion_refused 0.0" in client.get("/metrics").text)
+        assert not any("refused" in one for one in client.get("/readyz").json()["degraded"])
 
 
 @dataclass
@@ -207,11 +217,13 @@ def _registered(settings: Settings, folder: Path, name: str, counts: list[float]
 
 def _alter(two: Two, version: Version) -> None:
     """One byte of the scores in MLflow's store."""
-    [found] = [
+    named = [
         path
         for path in (two.mlflow.folder / "artifacts").rglob("bundle/scoring.npz")
         if version.name in path.with_name("bundle.json").read_text()
     ]
+    # Other tests share the server, and may have published the same name before.
+    found = max(named, key=lambda path: path.stat().st_mtime)
     content = bytearray(found.read_bytes())
     content[len(content) // 2] ^= 1
     found.write_bytes(bytes(content))
@@ -238,7 +250,7 @@ def version_of(service: Service) -> int:
     return int(answer.headers["x-moovier-model-version"])
 
 
-def wait_for(holds: Callable[[], bool], patience_s: float = 20.0) -> None:
+def wait_for(holds: Callable[[], bool], patience_s: float = 60.0) -> None:
     until = time.monotonic() + patience_s
     while not holds():
         assert time.monotonic() < until, "it did not come about"

@@ -16,6 +16,7 @@ def test_a_narrow_terminal_keeps_rank_and_year(
         "model": "moovier_ease_3_trained_0",
         "version": 1,
         "synthetic": False,
+        "feedback": None,
         "answers": [{"user": 1, "source": "model", "items": items}],
     }
     monkeypatch.setattr(job, "recommend", lambda *_args, **_more: found)

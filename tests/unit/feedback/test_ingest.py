@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from moovier.data.hashing import directory_hash
 from moovier.data.movielens import read_movielens
-from moovier.errors import InvalidData
+from moovier.errors import DataUnavailable, InvalidData
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.store import FeedbackStore, NewRating
 from moovier.jobs import ingest
@@ -441,3 +442,86 @@ def test_the_real_set_with_feedback_is_valid(
     report = ingest.validate(pulled, settings=settings)
     assert report["ratings"] == 100_836 + 1 - 1303
     assert report["users"] == 609
+
+
+@pytest.fixture
+def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
+    """Another machine: a home, a checkout and a database of its own, the same DVC remote."""
+    return settings.model_copy(
+        update={"home": tmp_path / "other", "project": new_project(tmp_path / "other-project")}
+    )
+
+
+def leave(settings: Settings) -> None:
+    """Make the first machine's home unreachable, as it is from another one."""
+    settings.home.rename(settings.home.with_name("far away"))
+
+
+def test_merged_on_one_machine_and_checked_on_another(
+    folder: Path, settings: Settings, elsewhere: Settings, store: FeedbackStore
+) -> None:
+    store.add(1, [NewRating(30, 4, 2000)])
+    pulled = pull(folder, settings)
+    leave(settings)
+    report = ingest.validate(pulled, settings=elsewhere)
+    assert (report["hash"], report["ratings"]) == (pulled["hash"], 6)
+    assert Path(report["report"]).is_relative_to(elsewhere.home)
+    there = ingest.at_hand(pulled, elsewhere)
+    assert there.is_relative_to(elsewhere.home)
+    assert directory_hash(there) == pulled["hash"]
+
+
+def test_where_no_remote_keeps_it_the_same_rows_give_the_same_data(
+    folder: Path, settings: Settings, elsewhere: Settings, postgres_url: str, tmp_path: Path
+) -> None:
+    from pydantic import SecretStr
+
+    full = tmp_path / "no folder"
+    full.write_text("so nothing can be kept in it")
+    shared = {
+        "database_url": SecretStr(postgres_url),
+        "data": str(folder),
+        "dvc_remote": str(full / "remote"),
+    }
+    settings, elsewhere = (one.model_copy(update=shared) for one in (settings, elsewhere))
+    store = FeedbackStore.open(settings.database)
+    store.add(1, [NewRating(30, 4, 2000)])
+    pulled = pull(folder, settings)
+    assert "not kept in the DVC remote" in pulled["note"]
+    leave(settings)
+    assert ingest.validate(pulled, settings=elsewhere)["ratings"] == 6
+    store.add(2, [NewRating(20, 4, 2000)])
+    shutil.rmtree(elsewhere.home)
+    with pytest.raises(DataUnavailable, match="was pulled on another machine"):
+        ingest.validate(pulled, settings=elsewhere)
+
+
+def test_a_damaged_remote_is_not_believed(
+    folder: Path, settings: Settings, elsewhere: Settings, store: FeedbackStore, tmp_path: Path
+) -> None:
+    store.add(1, [NewRating(30, 4, 2000)])
+    pulled = pull(folder, settings)
+    leave(settings)
+    elsewhere = elsewhere.model_copy(update={"data": str(folder)})
+    for file in (tmp_path / "remote").rglob("*"):
+        if file.is_file() and not file.name.endswith(".dir"):
+            file.chmod(0o644)
+            file.write_text("other bytes")
+    with pytest.raises(DataUnavailable, match="is damaged"):
+        ingest.validate(pulled, settings=elsewhere)
+    assert not list(elsewhere.path("data", "merged").iterdir())
+
+
+def test_the_sample_is_generated_again(settings: Settings, elsewhere: Settings) -> None:
+    pulled = ingest.pull("sample", settings=settings)
+    leave(settings)
+    assert ingest.validate(pulled, settings=elsewhere)["hash"] == pulled["hash"]
+
+
+def test_a_folder_that_another_machine_lacks_is_said(
+    folder: Path, settings: Settings, elsewhere: Settings
+) -> None:
+    pulled = pull(folder, settings)
+    folder.rename(folder.with_name("gone"))
+    with pytest.raises(DataUnavailable, match="every worker has to see it"):
+        ingest.validate(pulled, settings=elsewhere)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -105,4 +106,7 @@ def test_the_first_retraining_is_a_short_one(
     expected = tuple(name for name in LEARNING if not first or name not in SLOW)
     assert plan.families == expected
     assert len(plan.work) == len(expected) * settings.tuning_workers
-    assert Plan.model_validate(plan.model_dump(mode="json")) == plan
+    assert Plan.at(plan.portable(), settings) == plan
+    elsewhere = settings.model_copy(update={"home": Path("other")})
+    assert str(settings.home) not in json.dumps(plan.portable())
+    assert Plan.at(plan.portable(), elsewhere).folder == elsewhere.path("retrain", "k")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from moovier.errors import RegistryError, RegistryUnavailable, UnknownModel
+from moovier.errors import BundleError, RegistryError, RegistryUnavailable, UnknownModel
+from moovier.models.bundle import CARD
 from moovier.recommending import shelf as room
 from moovier.recommending.shelf import Shelf
 from moovier.registry.client import Registry
@@ -20,6 +22,11 @@ from tests.toys import toy_model
 
 Publish = Callable[..., Version]
 OLD, NEW = "moovier_popular_1_trained_0", "moovier_popular_2_trained_0"
+
+
+def own_name() -> str:
+    """A model's name that no other test's has: MLflow's store is the session's."""
+    return f"moovier_popular_{uuid.uuid4().int % 10**9}_trained_0"
 
 
 class Counting(Registry):
@@ -99,12 +106,129 @@ def test_a_champion_that_cannot_answer_is_refused(
     registry.promote(tracking.register(folder, NEW, run_id=run_id, key=key, tags={}), "bad")
     shelf.refresh()
     assert shelf.default().name == OLD
-    assert shelf.trouble is not None
-    assert "unknown family 'ghost'" in shelf.trouble
+    # MLflow is well: it is the version that is not.
+    assert shelf.trouble is None
+    assert shelf.refused is not None
+    assert (shelf.refused.name, shelf.refused.number) == (NEW, 2)
+    assert "unknown family 'ghost'" in str(shelf.refused)
     assert shelf.names() == [NEW, OLD]
     registry.rollback("does not score")
     shelf.refresh()
-    assert shelf.trouble is None
+    assert shelf.refused is None
+
+
+def alter(mlflow: Server, version: Version) -> None:
+    """One byte of the scores in MLflow's store: what arrives is not what was registered."""
+    [file] = [
+        path
+        for path in (mlflow.folder / "artifacts").rglob("bundle/scoring.npz")
+        if version.name in path.with_name(CARD).read_text()
+    ]
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(bytes(content))
+
+
+def test_a_broken_champion_is_fetched_once_until_the_alias_moves(
+    shelf: Shelf, seen: Counting, mlflow: Server, registry: Registry, publish: Publish
+) -> None:
+    registry.promote(publish(OLD), "good")
+    shelf.refresh()
+    broken = publish(own_name())
+    alter(mlflow, broken)
+    registry.promote(broken, "bad")
+    for _ in range(4):
+        shelf.refresh()
+    assert seen.downloads == [1, 2]
+    assert shelf.default().name == OLD
+    registry.rollback("altered")
+    shelf.refresh()
+    assert shelf.refused is None
+    # Named anew, it may have been mended.
+    registry.promote(broken, "once more")
+    for _ in range(2):
+        shelf.refresh()
+    assert seen.downloads == [1, 2, 2]
+    assert shelf.refused is not None
+
+
+def test_a_broken_model_asked_for_by_name_is_fetched_once_in_a_while(
+    shelf: Shelf,
+    seen: Counting,
+    mlflow: Server,
+    publish: Publish,
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry.promote(publish(OLD), "good")
+    broken = [publish(own_name()) for _ in range(2)]
+    for version in broken:
+        alter(mlflow, version)
+    shelf.refresh()
+    for _ in range(3):
+        for version in broken:
+            with pytest.raises(BundleError, match="altered"):
+                shelf.get(version.name)
+    assert seen.downloads == [1, 2, 3]
+    # Few are remembered: of two, the one that was asked for last.
+    monkeypatch.setattr(room, "_MOST_BROKEN", 1)
+    monkeypatch.setattr(room, "BROKEN_FOR_S", 0.0)
+    fresh = Shelf(seen, shelf._folder, capacity=2)
+    for _ in range(2):
+        for version in broken:
+            with pytest.raises(BundleError):
+                fresh.get(version.name)
+    assert seen.downloads[3:] == [2, 3, 2, 3]
+    assert len(fresh._broken) == 1
+
+
+def test_a_broken_stand_in_gives_way_to_the_one_before(
+    shelf: Shelf, seen: Counting, mlflow: Server, publish: Publish
+) -> None:
+    publish(OLD)
+    alter(mlflow, publish(own_name()))
+    for _ in range(3):
+        assert shelf.default().number == 1
+        shelf.refresh()
+    assert seen.downloads == [2, 1]
+
+
+def test_a_broken_model_of_stars_is_fetched_once(
+    shelf: Shelf, seen: Counting, mlflow: Server, registry: Registry, publish: Publish
+) -> None:
+    registry.promote(publish(OLD), "good")
+    broken = publish(own_name())
+    alter(mlflow, broken)
+    registry.predict_stars(broken)
+    for _ in range(3):
+        shelf.refresh()
+    assert sorted(seen.downloads) == [1, 2]
+    assert shelf.stars is None
+    assert shelf.stars_refused is not None
+    registry.predict_stars(publish(NEW))
+    shelf.refresh()
+    assert shelf.stars is not None
+    assert shelf.stars_refused is None
+
+
+def test_a_full_disk_is_no_fault_of_the_version(
+    shelf: Shelf, registry: Registry, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.promote(publish(OLD), "good")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/somewhere/secret")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "_fetch_bundle", full)
+        shelf.refresh()
+    assert shelf.refused is None
+    assert shelf.trouble is not None
+    assert "No space left" in shelf.trouble
+    assert "/somewhere" not in shelf.trouble
+    assert not shelf.away
+    shelf.refresh()
+    assert shelf.default().name == OLD
 
 
 def test_a_restart_without_mlflow_serves_the_last_champion(
@@ -203,6 +327,7 @@ def test_what_is_loaded_outlives_mlflow(
     relay.cut()
     shelf.refresh()
     assert shelf.trouble is not None
+    assert shelf.away
     assert shelf.default().name == OLD
     assert shelf.get(NEW) is other
     assert shelf.get(str(other.number)) is other

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from moovier.errors import StackError
+from moovier.registry.version import CHAMPION, Version
 from moovier.stack import pipeline
 from moovier.stack.airflow_api import AirflowApi
 from moovier.stack.report import Report
@@ -184,3 +187,30 @@ def test_no_airflow_is_unhealthy_and_an_error_otherwise(fake: FakeAirflow) -> No
             api.latest_run("moovier_ingest")
     with AirflowApi(fake.url, "admin", PASSWORD) as api:
         assert api.unhealthy() == []
+
+
+class Models:
+    """A registry with this champion."""
+
+    def __init__(self, champion: Version | None) -> None:
+        self._champion = champion
+
+    def alias(self, alias: str) -> Version | None:
+        assert alias == CHAMPION
+        return self._champion
+
+
+def test_the_first_ingest_is_asked_for_once(fake: FakeAirflow, airflow: AirflowApi) -> None:
+    none: Any = Models(None)
+    assert "asked for" in pipeline.ask_for_first_ingest(airflow, none)
+    assert fake.triggered == [pipeline.INGEST]
+    assert "under way" in pipeline.ask_for_first_ingest(airflow, none)
+    assert fake.triggered == [pipeline.INGEST]
+
+
+def test_with_a_champion_nothing_is_asked_for(fake: FakeAirflow, airflow: AirflowApi) -> None:
+    name, made = "moovier_ease_4_trained_0", datetime(2026, 1, 1, tzinfo=UTC)
+    champion = Version(1, name, "ease", "run", (CHAMPION,), {}, made, None, {}, "READY")
+    models: Any = Models(champion)
+    assert name in pipeline.ask_for_first_ingest(airflow, models)
+    assert fake.triggered == []

@@ -252,3 +252,40 @@ def test_whoever_is_killed_right_after_asking_leaves_a_signed_trial(
     assert [report.state for report in run(storage, 2)] == ["complete", "complete"]
     states = [trial.state for trial in opened(storage).get_trials()]
     assert states == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+
+
+def test_the_last_place_is_taken_once(
+    tiny: TinyFamily, storage: BaseStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(storage, 2)
+    ask = optuna.Study.ask
+    quicker: list[optuna.Trial] = []
+
+    def asked_at_the_same_moment(study: optuna.Study) -> optuna.Trial:
+        if not quicker:
+            quicker.append(ask(study))
+        return ask(study)
+
+    monkeypatch.setattr(optuna.Study, "ask", asked_at_the_same_moment)
+    assert run(storage, 3, worker=1) == []
+    assert len(tiny.fitted) == 2, "nothing is trained over the budget"
+    given_back = opened(storage).get_trials()[-1]
+    assert given_back.number > quicker[0].number
+    assert given_back.state is TrialState.FAIL
+    assert given_back.user_attrs["over the budget"]
+
+
+def test_a_trial_that_kills_its_workers_is_tried_again_once(
+    tiny: TinyFamily, storage: BaseStorage
+) -> None:
+    first = opened(storage).ask({"lean": optuna.distributions.FloatDistribution(0.0, 1.0)})
+    first.set_user_attr("worker", 0)
+    # What the next worker does before it is killed as well.
+    tuning._take_over(opened(storage), 0)
+    again = opened(storage).ask()
+    again.set_user_attr("worker", 0)
+    assert again.params == first.params
+    (report,) = run(storage, 1)
+    assert report.params["lean"] != first.params["lean"]
+    states = [trial.state for trial in opened(storage).get_trials()]
+    assert states == [TrialState.FAIL, TrialState.FAIL, TrialState.COMPLETE]

@@ -1,0 +1,1 @@
+"""Two models on the same traffic: who gets which, what people made of it, and what that proves."""

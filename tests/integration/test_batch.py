@@ -1,0 +1,37 @@
+"""Everybody's list of the real data, as the job writes it and as the real service gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.registered import register_trained
+from tests.servers import Server
+from tests.service.batches import compare_with_predict, written_lists
+from tests.service.conftest import own_settings, promote, running_service
+from tests.service.test_swaps import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.real_data, pytest.mark.xdist_group("service")]
+
+
+def test_lists_of_all_users_are_what_predict_gives(
+    mlflow: Server,
+    tmp_path: Path,
+    real_data: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    settings = own_settings(mlflow, tmp_path / "home")
+    promote(settings, register_trained(settings, tmp_path, real_data, "timeline", 60))
+    with running_service(settings) as service, service.client() as client:
+        wait_for(lambda: client.get("/readyz").status_code == 200, 60)
+        for user, movie in ((1, 2), (600, 318), (10**6, 1)):
+            body = {"user_id": user, "ratings": [{"movie_id": movie, "stars": 4.5}]}
+            assert client.post("/ratings", json=body).status_code == 200
+        assert client.delete("/ratings?user_id=2&movie_id=318").status_code == 200
+        lists, catalogue = written_lists(settings, top_k=100, shards=2)
+        compared = compare_with_predict(client, lists, catalogue, top_k=100)
+    record_property("users", compared)
+    assert compared == len(lists) == 611
+    assert {len(one) for one in lists.values()} == {100}

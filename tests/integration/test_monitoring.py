@@ -1,0 +1,54 @@
+"""Alarms on the real data: none without a drift, one with a planted drift. A cheap part of
+`make bench-monitor`, which counts over twenty seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.monitor import WITH, WITHOUT, World, kinds
+from moovier.data.movielens import indexed, read_movielens
+
+pytestmark = pytest.mark.real_data
+
+#: Fewer than a look draws: enough for a p of 0.01.
+DRAWS = 200
+#: Those that tell more than they cost.
+CALM = (
+    "the same data",
+    "new people (10 %)",
+    "a few new people (1 %)",
+    "copies, 10 ratings each",
+    "copies, 200 ratings in all",
+    "half the users, then the others",
+    "time passes (70-98 %, then all)",
+)
+
+
+@pytest.fixture(scope="module")
+def world(real_data: Path) -> World:
+    return World(*indexed(read_movielens(real_data)))
+
+
+@pytest.mark.parametrize("name", CALM)
+def test_without_a_drift_there_is_no_alarm(world: World, name: str) -> None:
+    found = [kinds(world, WITHOUT[name], seed, DRAWS) for seed in (101, 102)]
+    # One of twenty may be false, so one of two is no proof; both are.
+    assert not all(found), found
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "figure"),
+    [
+        ("stars one star lower", "10 %, all", "stars"),
+        ("stars half a star lower", "known", "rerated"),
+        ("mirrored about the own mean", "10 %, half", "agreement"),
+        ("rare movies", "3 %, all", "popularity"),
+        ("one genre: Comedy", "10 %, all", "genres"),
+        ("bots: one movie, five stars", "10 %, all", "crowd"),
+        ("movies nobody rated before", "3 %, all", "novel"),
+    ],
+)
+def test_a_planted_drift_is_an_alarm(world: World, name: str, size: str, figure: str) -> None:
+    assert figure in kinds(world, WITH[name][size], 103, DRAWS)

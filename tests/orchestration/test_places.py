@@ -1,0 +1,69 @@
+"""What the processes that stand for containers see instead of names, addresses and paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.stack_processes.compose import Mount, Service
+from tests.stack_processes.place import Place, copied_into
+
+ADDRESSES = {
+    "postgres": "127.9.9.1",
+    "redis": "127.9.9.2",
+    "mlflow": "127.9.9.3",
+    "s3": "127.9.9.4",
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    mounts = (
+        Mount("/var/lib/moovier", "work", named=True),
+        Mount("/tmp"),
+        Mount("/etc/app/conf.ini", content="home = /var/lib/moovier\nat = redis:6379\n"),
+    )
+    service = Service("mlflow", "x", None, ("run",), {}, mounts, {}, None, True)
+    one = Place(service, ADDRESSES["mlflow"], ADDRESSES, tmp_path / "own", tmp_path / "volumes")
+    one.furnish()
+    return one
+
+
+@pytest.mark.parametrize(
+    ("said", "here"),
+    [
+        ("http://mlflow:5000", "http://127.9.9.3:5000"),
+        ("redis://:redis@redis:6379/0", "redis://:redis@127.9.9.2:6379/0"),
+        ("redis://redis:6379", "redis://127.9.9.2:6379"),
+        # A user, a database and a path are not hosts.
+        ("p+x://mlflow:1f@postgres:5432/mlflow", "p+x://mlflow:1f@127.9.9.1:5432/mlflow"),
+        ("p+x://mlflow@postgres:5432/mlflow_users", "p+x://mlflow@127.9.9.1:5432/mlflow_users"),
+        ("http://s3:8333/mlflow/redis", "http://127.9.9.4:8333/mlflow/redis"),
+        ("s3://moovier-mlflow", "s3://moovier-mlflow"),
+        ("--username=postgres", "--username=postgres"),
+        # Where a name stands alone a port has to tell it from a word.
+        ("mlflow:*,localhost:*", "127.9.9.3:*,127.9.9.3:*"),
+        ("postgres:5432/postgres?sslmode=disable", "127.9.9.1:5432/postgres?sslmode=disable"),
+        ("Host: mlflow:5000", "Host: 127.9.9.3:5000"),
+        ("--host=0.0.0.0", "--host=127.9.9.3"),
+        ("http://127.0.0.1:8000/livez", "http://127.9.9.3:8000/livez"),
+        ("1127.0.0.1 localhosts", "1127.0.0.1 localhosts"),
+    ],
+)
+def test_hosts(place: Place, said: str, here: str) -> None:
+    assert place.here(said) == here
+
+
+def test_paths_and_files(place: Place, tmp_path: Path) -> None:
+    volume = tmp_path / "volumes" / "work"
+    assert place.here("/var/lib/moovier/a --tmp=/tmp") == f"{volume}/a --tmp={place.path('/tmp')}"
+    assert place.here("/var/lib/moovier2 /opt/tmp2") == "/var/lib/moovier2 /opt/tmp2"
+    written = place.path("/etc/app/conf.ini").read_text()
+    assert written == f"home = {volume}\nat = 127.9.9.2:6379\n"
+
+
+def test_an_image_has_what_its_stage_and_its_base_copy() -> None:
+    assert {"pyproject.toml", "moovier", "bentos"} <= set(copied_into("serving"))
+    assert "dags" not in copied_into("serving")
+    assert {"pyproject.toml", "moovier", "bentos", "dags", "data"} <= set(copied_into("training"))

@@ -1,0 +1,134 @@
+"""The same stack as real containers, through ``docker compose``.
+
+Not tried where it was written: there is no Docker engine. It keeps to what the compose reference
+documents.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tests.servers import free_port
+from tests.stack_processes.place import ROOT
+
+
+@functools.cache
+def has_engine() -> bool:
+    """Whether an engine answers, and has the compose plugin."""
+    if shutil.which("docker") is None:
+        return False
+    return all(
+        subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
+        for command in (["docker", "info"], ["docker", "compose", "version"])
+    )
+
+
+class DockerStack:
+    """One project of its own name, ports and volumes. Use :func:`docker_stack`."""
+
+    def __init__(self, variables: Mapping[str, str], scale: Mapping[str, int], env: Path) -> None:
+        ports = {name: str(free_port()) for name in variables if name.endswith("_PORT")}
+        self.variables = {**variables, **ports}
+        self._scale = scale
+        env.write_text("".join(f"{name}={value}\n" for name, value in self.variables.items()))
+        self._base = (
+            *("docker", "compose", "--project-name", f"moovier-test-{secrets.token_hex(4)}"),
+            *("--file", str(ROOT / "docker-compose.yaml"), "--env-file", str(env)),
+        )
+
+    def url(self, service: str, port: int) -> str:
+        return f"http://{self._compose('port', service, str(port)).strip()}"
+
+    def up(self, *, timeout_s: float, without: frozenset[str] = frozenset()) -> None:
+        """Build the images and start all, in the file's order; wait until they are healthy."""
+        names = self._compose("config", "--services").split()
+        scale = [word for name, n in self._scale.items() for word in ("--scale", f"{name}={n}")]
+        self._compose("build", timeout_s=3600.0)
+        wanted = [name for name in names if name not in without]
+        self._compose("up", "--detach", "--no-build", *scale, *wanted, timeout_s=1800.0)
+        deadline = time.monotonic() + timeout_s
+        while bad := {n: s for n, s in self.health().items() if s not in ("healthy", "done")}:
+            if time.monotonic() > deadline:
+                raise RuntimeError(str(bad))
+            time.sleep(2.0)
+
+    def start(self, name: str) -> None:
+        """Start a container that was killed, or its service for the first time."""
+        service, _, number = name.rpartition("-")
+        if found := self._container(service, number):
+            subprocess.run(["docker", "start", found], check=True, capture_output=True)
+        else:
+            self._compose("up", "--detach", "--no-build", "--no-deps", service)
+
+    def kill(self, name: str) -> None:
+        service, _, number = name.rpartition("-")
+        found = self._container(service, number)
+        assert found is not None, f"{name} does not run"
+        subprocess.run(["docker", "kill", found], check=True, capture_output=True)
+
+    def await_healthy(self, name: str, *, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while self.health().get(name) != "healthy":
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{name}: {self.health().get(name)}\n{self.logs(name)[-4000:]}")
+            time.sleep(1.0)
+
+    def run(self, service: str, *command: str, timeout_s: float = 120.0) -> str:
+        return self._compose("exec", "--no-TTY", service, *command, timeout_s=timeout_s)
+
+    def logs(self, name: str) -> str:
+        service, _, number = name.rpartition("-")
+        return self._compose("logs", "--no-color", "--index", number, service)
+
+    def put(self, bucket: str, folder: Path) -> bool:
+        """The store publishes no port."""
+        return False
+
+    def health(self) -> dict[str, str]:
+        found = {}
+        for line in self._compose("ps", "--all", "--format", "json").splitlines():
+            one = json.loads(line)
+            name = f"{one['Service']}-{one['Name'].rpartition('-')[2]}"
+            if one["State"] == "exited":
+                found[name] = "done" if one["ExitCode"] == 0 else f"exit code {one['ExitCode']}"
+            else:
+                found[name] = one["Health"] or one["State"]
+        return found
+
+    def end(self) -> None:
+        self._compose("down", "--volumes", "--remove-orphans", "--timeout", "10", timeout_s=300.0)
+
+    def _container(self, service: str, number: str) -> str | None:
+        return self._compose("ps", "--all", "--quiet", "--index", number, service).strip() or None
+
+    def _compose(self, *command: str, timeout_s: float = 120.0) -> str:
+        done = subprocess.run(
+            [*self._base, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"docker compose {' '.join(command)}: {done.stderr[-2000:]}")
+        return done.stdout
+
+
+@contextlib.contextmanager
+def docker_stack(variables: Mapping[str, str], scale: Mapping[str, int]) -> Iterator[DockerStack]:
+    """A project that is not started yet; removed with its volumes afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        stack = DockerStack(variables, scale, Path(folder) / "env")
+        try:
+            yield stack
+        finally:
+            stack.end()

@@ -1,0 +1,193 @@
+"""Workers in processes of their own that share a study in a real Postgres, and die at it."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import httpx
+import optuna
+import psycopg2
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from moovier.models import families
+from moovier.tuning.study import open_study, run_worker, storage_of
+from tests.fakes.relay import Relay, relay_before
+from tests.machines import Machines
+from tests.postgres import own_database
+from tests.servers import end_group, free_port
+from tests.unit.tuning.tiny import CATALOGUE, TinyFamily, split
+
+SOON = {"moovier.tuning.storage.HEARTBEAT_S": 1, "moovier.tuning.storage.GRACE_S": 4}
+_PATIENCE_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with own_database() as there:
+        yield there
+
+
+def work(
+    url: str, name: str, worker: int, trials: int, *, fit_s: float = 0.0, stuck: str | None = None
+) -> list[int]:
+    """One worker's whole life; the numbers of the trials that it reported. Each fit takes
+    ``fit_s``; with ``stuck``, the first makes that file and never ends."""
+    family = TinyFamily()
+
+    def before_fit(_params: object) -> None:
+        if stuck is not None:
+            Path(stuck).touch()
+            time.sleep(3600)
+        time.sleep(fit_s)
+
+    family.before_fit = before_fit
+    families.FAMILIES = MappingProxyType({**families.FAMILIES, "tiny": family})
+    reported: list[int] = []
+    run_worker(
+        open_study(storage_of(url), name, "tiny", seed=0, worker=worker),
+        split(),
+        "tiny",
+        catalogue=CATALOGUE,
+        worker=worker,
+        trials=trials,
+        seed=0,
+        threads=1,
+        on_trial=lambda report: reported.append(report.number),
+    )
+    return reported
+
+
+def trials_of(url: str, name: str) -> list[FrozenTrial]:
+    return optuna.load_study(study_name=name, storage=url).get_trials()
+
+
+def wait_for(moment: Callable[[], bool]) -> None:
+    until = time.monotonic() + _PATIENCE_S
+    while not moment():
+        assert time.monotonic() < until, "it did not come to that"
+        time.sleep(0.05)
+
+
+def assert_met(trials: list[FrozenTrial], budget: int, reported: list[int]) -> None:
+    """The study has its budget, no trial is under way, and each was reported once."""
+    ended = [one.number for one in trials if one.state.name in ("COMPLETE", "PRUNED")]
+    assert len(ended) == budget
+    assert sorted(reported) == ended
+    assert not [one.number for one in trials if one.state is TrialState.RUNNING]
+
+
+def test_a_killed_worker_costs_its_trial_only(url: str, started: Machines, tmp_path: Path) -> None:
+    stuck = tmp_path / "stuck"
+    victim = started.start(work, url, "killed", 1, 6, stuck=str(stuck), changed=SOON)
+    wait_for(stuck.exists)
+    survivor = started.start(work, url, "killed", 0, 6, fit_s=0.1, changed=SOON)
+    wait_for(lambda: any(one.state is TrialState.COMPLETE for one in trials_of(url, "killed")))
+    victim.kill()
+    reported = survivor.result()
+    trials = trials_of(url, "killed")
+    assert_met(trials, 6, reported)
+    (lost,) = [one for one in trials if one.state is TrialState.FAIL]
+    assert lost.user_attrs["worker"] == 1
+    (again,) = [one for one in trials if one.system_attrs.get("retry_history") == [lost.number]]
+    assert again.params == lost.params
+    # The same thing run again has nothing to do; with more to do, it goes on.
+    assert started.start(work, url, "killed", 1, 6).result() == []
+    more = started.start(work, url, "killed", 1, 8).result()
+    assert_met(trials_of(url, "killed"), 8, reported + more)
+
+
+def test_workers_that_race_for_the_last_place_keep_to_the_budget(
+    url: str, started: Machines
+) -> None:
+    workers = [started.start(work, url, "race", worker, 10) for worker in range(3)]
+    reported = [job.result() for job in workers]
+    trials = trials_of(url, "race")
+    assert_met(trials, 10, [number for one in reported for number in one])
+    leans = [one.params["lean"] for one in trials if one.state is not TrialState.FAIL]
+    assert len(set(leans)) == len(leans), "workers draw from seeds of their own"
+    withdrawn = Counter(one.user_attrs.get("over the budget") for one in trials)
+    assert withdrawn[True] == len([one for one in trials if one.state is TrialState.FAIL])
+
+
+def test_connections_that_are_cut_cost_no_trial(url: str, started: Machines) -> None:
+    with relay_before(url) as relay:
+        through = f"{url.rpartition('@')[0]}@{relay.address.removeprefix('http://')}"
+        through += f"/{url.rpartition('/')[2]}"
+        job = started.start(work, through, "cut", 0, 8, fit_s=0.4, changed=SOON)
+        wait_for(lambda: job_has(url, "cut", 1))
+        terminate(url)
+        wait_for(lambda: job_has(url, "cut", 2))
+        away(relay, 3.0)
+        wait_for(lambda: job_has(url, "cut", 4))
+        terminate(url)
+        reported = job.result()
+    assert_met(trials_of(url, "cut"), 8, reported)
+
+
+def job_has(url: str, name: str, number: int) -> bool:
+    """Whether the study has completed so many trials."""
+    with contextlib.suppress(KeyError):
+        return sum(one.state.is_finished() for one in trials_of(url, name)) >= number
+    return False
+
+
+def terminate(url: str) -> None:
+    """What a Postgres that restarts, or an impatient administrator, does to its clients."""
+    with contextlib.closing(psycopg2.connect(url)) as server, server.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert cursor.rowcount > 0
+
+
+def away(relay: Relay, seconds: float) -> None:
+    relay.cut()
+    time.sleep(seconds)
+    relay.mend()
+
+
+def test_the_dashboard_shows_the_study(url: str) -> None:
+    study = optuna.create_study(storage=url, study_name="shown", load_if_exists=True)
+    study.optimize(lambda trial: trial.suggest_float("lean", 0, 1), n_trials=3)
+    port = free_port()
+    program = Path(sys.executable).with_name("optuna-dashboard")
+    process = subprocess.Popen(
+        [program, "--host", "127.0.0.1", "--port", str(port), url],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        shown: dict[str, Any] = {}
+
+        def answers() -> bool:
+            assert process.poll() is None
+            with contextlib.suppress(httpx.HTTPError):
+                asked = httpx.get(f"http://127.0.0.1:{port}/api/studies", trust_env=False)
+                shown.update(asked.raise_for_status().json())
+            return bool(shown)
+
+        wait_for(answers)
+        (found,) = [
+            one for one in shown["study_summaries"] if one["study_name"] == study.study_name
+        ]
+        details = httpx.get(
+            f"http://127.0.0.1:{port}/api/studies/{found['study_id']}",
+            params={"after": 0},
+            trust_env=False,
+            timeout=30,
+        ).raise_for_status()
+        assert [one["number"] for one in details.json()["trials"]] == [0, 1, 2]
+        assert {one["state"] for one in details.json()["trials"]} == {"Complete"}
+    finally:
+        end_group(process)
