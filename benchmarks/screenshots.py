@@ -39,6 +39,14 @@ def rate(page: Page) -> None:
     page.mouse.move(0, 0)
     page.get_by_role("status").first.wait_for(state="attached")
     page.wait_for_timeout(8000)
+    # Down to where a whole row of films is in sight, with stars and reasons.
+    page.evaluate(
+        """() => {
+            document.activeElement.blur();
+            document.querySelector(innerWidth < 600 ? '.discover' : '.taste').scrollIntoView();
+        }"""
+    )
+    page.wait_for_timeout(500)
 
 
 if __name__ == "__main__":
