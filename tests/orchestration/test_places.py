@@ -64,6 +64,6 @@ def test_paths_and_files(place: Place, tmp_path: Path) -> None:
 
 
 def test_an_image_has_what_its_stage_and_its_base_copy() -> None:
-    assert {"pyproject.toml", "moovier", "bentos"} <= set(copied_into("serving"))
+    assert {"pyproject.toml", "moovier", "bentos", "web/dist"} <= set(copied_into("serving"))
     assert "dags" not in copied_into("serving")
     assert {"pyproject.toml", "moovier", "bentos", "dags", "data"} <= set(copied_into("training"))

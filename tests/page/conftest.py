@@ -40,7 +40,9 @@ def built() -> Path:
     return ROOT / "web" / "dist"
 
 
-@pytest.fixture(scope="session")
+# While it is open an event loop runs in this thread, in which nobody else can run their own: it
+# ends with the last test that looks at the page.
+@pytest.fixture(scope="package")
 def browser(built: Path) -> Iterator[Browser]:
     if not CHROMIUM.exists():
         if IN_CI:

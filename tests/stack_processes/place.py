@@ -100,8 +100,10 @@ def _image_content(target: str, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for source in copied_into(target):
         there = folder / source
-        if there.exists():
+        # The page's stage makes what it makes here, too, where somebody had it made.
+        if there.exists() or not (ROOT / source).exists():
             continue
+        there.parent.mkdir(parents=True, exist_ok=True)
         if source in ("data", ".dvc"):
             kept = (*(ROOT / source).glob("*.dvc"), *(ROOT / source).glob("config"))
             there.mkdir()
@@ -114,10 +116,11 @@ def _image_content(target: str, folder: Path) -> Path:
 
 def copied_into(target: str) -> list[str]:
     """What the stage ``target`` of the Dockerfile, and those that it builds on, copy from the
-    project's folder."""
+    project's folder, and where another stage's work would lie in it."""
     stages = {}
     for text in re.split(r"^FROM ", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)[1:]:
         base, name = re.match(r"(\S+) AS (\w+)", text).groups()  # type: ignore[union-attr]
-        words = [line.split()[1:-1] for line in re.findall(r"^COPY .*$", text, re.MULTILINE)]
+        copies = [line.split()[1:] for line in re.findall(r"^COPY .*$", text, re.MULTILINE)]
+        words = [one[-1:] if one[0].startswith("--from=") else one[:-1] for one in copies]
         stages[name] = [*stages.get(base, []), *(word for line in words for word in line)]
     return stages[target]
