@@ -173,21 +173,21 @@ def _measured(
             _until_ready(f"http://{HOST}:{bare_port}/openapi.json", bare, folder / "bare.log")
             if _ask(bare_port, PREDICT, users) != answers["predict"]:
                 raise RuntimeError("the two endpoints answer different bytes")
-            asked = {
-                "/predict": (PREDICT, [users]),
-                AGAIN: (RECOMMEND, asking[:1]),
-                ANEW: (RECOMMEND, asking),
-            }
-            rounds = [
-                {
-                    route: {
-                        side: _loaded(side_port, path, bodies, options)
-                        for side, side_port in (("bare", bare_port), ("moovier", port))
+            routes = ("/predict", AGAIN, ANEW)
+            rounds = []
+            for number in _counted(console, options.rounds):
+                # Others in each round: whom the service met before it need not compute again.
+                strangers = asking[1 + number :: options.rounds]
+                asked = ((PREDICT, [users]), (RECOMMEND, asking[:1]), (RECOMMEND, strangers))
+                rounds.append(
+                    {
+                        route: {
+                            side: _loaded(side_port, path, bodies, options)
+                            for side, side_port in (("bare", bare_port), ("moovier", port))
+                        }
+                        for route, (path, bodies) in zip(routes, asked, strict=True)
                     }
-                    for route, (path, bodies) in asked.items()
-                }
-                for _ in _counted(console, options.rounds)
-            ]
+                )
         after = worker.memory_info().rss / _MIB
         console.print("fine-tuning under load")
         tuning = _beside_fine_tuning(port, names[-1], users, options)
@@ -203,7 +203,7 @@ def _measured(
         "requests": sum(
             int(sides["moovier"]["requests"]) for one in rounds for sides in one.values()
         ),
-        "rows": [_row(route, [one[route] for one in rounds]) for route in asked],
+        "rows": [_row(route, [one[route] for one in rounds]) for route in routes],
         "rounds": rounds,
     }
 

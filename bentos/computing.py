@@ -1,28 +1,78 @@
-"""Threads for computing: one for pages of one person, one for lists of many people at once.
+"""Where answers are computed: pages of one person on the event loop, one at a time; lists of many
+people in a thread of their own.
 
-Two at a time only take turns, and pay for each: Python runs one thread, and NumPy's steps are too
-short to make up for it. Two threads made as many pages a second as one, in 1.6 times the
-processor's time. What takes long has a thread of its own, so that no page waits for it; what waits
-for a disk or another server has Starlette's many threads.
+A page takes a millisecond or two, in hundreds of NumPy steps too short to share: in a thread each
+of them gives the interpreter away to the event loop and waits for it to come back, and a page cost
+three times the processor's time. Between two pages the loop looks after everything else. Where
+pages take longer (a larger catalogue), steps are longer as well, and a thread is the better place.
+What waits for a disk or another server has Starlette's many threads.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
+#: Seconds up to which a page may hold up the loop.
+SHORT_S = 0.005
+#: Share of the newest page in what a page usually takes.
+_NEWEST = 0.1
 _pages = ThreadPoolExecutor(1, thread_name_prefix="pages")
 _batches = ThreadPoolExecutor(1, thread_name_prefix="batches")
 
 
+class _Usual:
+    """What a page takes, seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timed(self, work: Callable[..., T], *arguments: object) -> T:
+        started = time.perf_counter()
+        try:
+            return work(*arguments)
+        finally:
+            took = time.perf_counter() - started
+            self.seconds += _NEWEST * (took - self.seconds)
+
+
+class _Line:
+    """Those who wait for their page, first come first served."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.waiting = 0
+
+
+_usual, _line = _Usual(), _Line()
+
+
+def waiting() -> int:
+    """Pages that are asked for and not made yet."""
+    return _line.waiting
+
+
 async def computed(work: Callable[..., T], *arguments: object) -> T:
-    """``work(*arguments)``, which takes some milliseconds, in a thread; raises what it raises."""
-    return await asyncio.get_running_loop().run_in_executor(_pages, work, *arguments)
+    """``work(*arguments)``, which makes one page; raises what it raises."""
+    _line.waiting += 1
+    try:
+        async with _line.turn:
+            if _usual.seconds < SHORT_S:
+                try:
+                    return _usual.timed(work, *arguments)
+                finally:
+                    # While the next one waits for its turn, the loop sees what else has come.
+                    await asyncio.sleep(0)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(_pages, _usual.timed, work, *arguments)
+    finally:
+        _line.waiting -= 1
 
 
 async def computed_at_length(work: Callable[..., T], *arguments: object) -> T:
-    """As :func:`computed`, for what may take seconds."""
+    """``work(*arguments)``, which may take seconds, in a thread; raises what it raises."""
     return await asyncio.get_running_loop().run_in_executor(_batches, work, *arguments)

@@ -1,9 +1,9 @@
 """The fast lane: what is asked for most, answered before any framework looks at it.
 
-A request that can be answered from memory is; every other one, also each that is not quite in
-order, goes on to the routes, which say the same (and say what is wrong). So there is one
-meaning of a request, and this is only a shorter way to it. docs/decisions/fast-lane.md has what
-it saves.
+A request that can be answered from memory is, and so is one for a page that takes a millisecond to
+make; every other one, also each that is not quite in order, goes on to the routes, which say the
+same (and say what is wrong). So there is one meaning of a request, and this is only a shorter way
+to it. docs/decisions/fast-lane.md has what it saves.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bentos import lists, metrics, predicting, schemas
 from bentos.access import Limit
+from bentos.computing import computed, waiting
 from bentos.models import plain
 from moovier.errors import MoovierError
 from moovier.recommending.shelf import Loaded, Shelf
@@ -31,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 #: Pages of recommendations kept, those asked for last, and bytes of a request that is looked up.
 _KEPT, _LONGEST = 2_000, 16_384
+#: Pages that may wait to be made; beyond, the routes decide who comes back later.
+_MOST_WAITING = 64
 _JSON = (b"content-type", b"application/json")
 
 
@@ -79,6 +83,20 @@ class Pages:
             return None
         self._kept.move_to_end(words)
         return kept.made, kept.asked, turn
+
+
+async def page_for(state: Any, turn: Turn, asked: schemas.Asked, words: bytes) -> lists.Made:
+    """A page of recommendations, kept for whoever asks in the same ``words``.
+
+    Raises:
+        BadRequest: the filter or the cursor makes no sense.
+    """
+    # Bound before the page is made: what changes meanwhile makes it a page of the past.
+    stars = state.shelf.stars
+    revision = (0, 0) if asked.user_id is None else state.feedback.revision(asked.user_id)
+    page = await computed(lists.recommended, turn.model, stars, asked, state.feedback)
+    state.pages.keep(words, asked, page, stars, revision)
+    return page
 
 
 class FastLane:
@@ -158,13 +176,21 @@ class FastLane:
             return None
         state = self._app.state
         found = state.pages.at_hand(words, self._app)
-        if found is None:
-            return None
-        made, asked, turn = found
-        body = await lists.body_of(made, state.details, request_id)
-        metrics.count_answers(made.model.name, *((1, 0) if _personal(made) else (0, 1)))
-        state.served.note(request_id, turn, asked, made.page, started)
-        return body, _raw(lists.headers_of(made.model))
+        if found is not None:
+            page, asked, turn = found
+            metrics.count_answers(page.model.name, *((1, 0) if _personal(page) else (0, 1)))
+        else:
+            understood = _understood(words, state.shelf)
+            if understood is None:
+                return None
+            asked, turn = understood
+            try:
+                page = await page_for(state, turn, asked, words)
+            except MoovierError:
+                return None
+        body = await lists.body_of(page, state.details, request_id)
+        state.served.note(request_id, turn, asked, page.page, started)
+        return body, _raw(lists.headers_of(page.model))
 
 
 _Answer = tuple[bytes, list[tuple[bytes, bytes]]]
@@ -182,6 +208,19 @@ def _query(text: bytes) -> tuple[int, str | None] | None:
         return int(number), plain(name)
     except ValueError:
         return None
+
+
+def _understood(words: bytes, shelf: Shelf) -> tuple[schemas.Asked, Turn] | None:
+    """What is asked for and whose turn it is; None where the routes must look at it, or it would
+    have to wait."""
+    if len(words) > _LONGEST or waiting() >= _MOST_WAITING:
+        return None
+    try:
+        asked = schemas.Asked.model_validate(orjson.loads(words))
+    except ValueError:
+        return None
+    turn = shelf.turn(plain(asked.model_name), asked.people)
+    return None if turn is None else (asked, turn)
 
 
 def _personal(made: lists.Made) -> bool:

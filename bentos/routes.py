@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from bentos import errors, lists, logs, metrics, schemas
 from bentos.access import WRITE, may
 from bentos.computing import computed
+from bentos.lane import page_for
 from bentos.models import answering, turn_of
 from moovier.feedback.mirror import Mirror
 from moovier.feedback.store import NewRating
@@ -73,15 +74,9 @@ async def recommend(request: Request, asked: schemas.Asked) -> Response:
     state = request.app.state
     shelf: Shelf = state.shelf
     turn = await turn_of(shelf, asked.model_name, asked.people)
-    feedback: Mirror = state.feedback
-    # Bound before the page is made: what changes meanwhile makes it a page of the past.
-    stars = shelf.stars
-    revision = (0, 0) if asked.user_id is None else feedback.revision(asked.user_id)
-    made = await computed(lists.recommended, turn.model, stars, asked, feedback)
-    # For the fast lane: the same words again mean the same page.
-    state.pages.keep(await request.body(), asked, made, stars, revision)
-    answer = await _answered(state.details, made)
-    state.served.note(logs.request_id.get(), turn, asked, made.page, started)
+    page = await page_for(state, turn, asked, await request.body())
+    answer = await _answered(state.details, page)
+    state.served.note(logs.request_id.get(), turn, asked, page.page, started)
     return answer
 
 

@@ -905,22 +905,35 @@ def test_other_paths_and_methods_go_behind(lane: Lane) -> None:
     assert lane.passed_on == before + 7
 
 
+def test_a_page_that_nobody_asked_for_yet_takes_the_lane(lane: Lane, stranger: int) -> None:
+    answer, took = lane.same("/recommend", json={"user_id": stranger, "ratings": {"9": 4.5}})
+    assert took
+    assert answer.json()["items"]
+    # What has to be said about it, the routes say.
+    for wrong in (
+        {"ratings": {"9": 4.25}},
+        {"year_from": 2001, "year_to": 2000},
+        {"model_name": "?"},
+    ):
+        answer, took = lane.same("/recommend", json={"user_id": stranger, **wrong})
+        assert not took
+        assert answer.status_code in (404, 422)
+
+
 def test_after_a_rating_the_fast_lane_says_what_counts_now(
     world: World, lane: Lane, stranger: int
 ) -> None:
     asked = {"user_id": stranger, "top_k": 5}
     popular, listed = lane.taken("/recommend", json=asked), lane.taken("/predict", json=[stranger])
     world.rate(stranger, (9, 5))
-    after, took = lane.same("/recommend", json=asked)
-    assert not took
+    after, _ = lane.same("/recommend", json=asked)
     assert plain(after) != plain(popular)
     assert 9 not in {item["movie_id"] for item in after.json()["items"]}
     assert plain(lane.not_taken("/predict", json=[stranger])) != plain(listed)
     # From then on the new page is at hand, until the next change.
     lane.taken("/recommend", json=asked)
     world.client.delete(f"/ratings?user_id={stranger}&movie_id=9")
-    again, took = lane.same("/recommend", json=asked)
-    assert not took
+    again, _ = lane.same("/recommend", json=asked)
     assert ids(schemas.Recommendations.model_validate_json(again.content)) == ids(
         schemas.Recommendations.model_validate_json(popular.content)
     )
