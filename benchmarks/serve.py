@@ -87,7 +87,8 @@ def main() -> None:
             result = _measured(console, settings, names, asking, folder, options)
     console.print(_table(result))
     console.print(
-        f"ready after {result['ready_s']:.1f} s; worker {result['worker_mb']:.0f} MB with the "
+        f"ready after {result['ready_s']:.1f} s (the bare endpoint after "
+        f"{result['bare_ready_s']:.1f} s); worker {result['worker_mb']:.0f} MB with the "
         f"champion and the model of the stars, {result['worker_all_models_mb']:.0f} MB with all "
         f"four models, {result['worker_after_load_mb']:.0f} MB after "
         f"{result['requests']:,} requests"
@@ -170,7 +171,8 @@ def _measured(
         command = (*uvicorn, "--port", str(bare_port), "--log-level", "warning")
         bare_environment = {**environment, ANSWERS: str(folder)}
         with _process(command, bare_environment, folder / "bare.log") as bare:
-            _until_ready(f"http://{HOST}:{bare_port}/openapi.json", bare, folder / "bare.log")
+            bare_url = f"http://{HOST}:{bare_port}/openapi.json"
+            bare_ready_s = _until_ready(bare_url, bare, folder / "bare.log")
             if _ask(bare_port, PREDICT, users) != answers["predict"]:
                 raise RuntimeError("the two endpoints answer different bytes")
             routes = ("/predict", AGAIN, ANEW)
@@ -197,6 +199,7 @@ def _measured(
         "connections": options.connections,
         "seconds_per_round": options.seconds,
         "ready_s": ready_s,
+        "bare_ready_s": bare_ready_s,
         "worker_mb": one_model,
         "worker_all_models_mb": all_models,
         "worker_after_load_mb": after,
@@ -325,11 +328,13 @@ def _process(
 def _until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> float:
     """Seconds from now until ``url`` answers 200; called right after the start."""
     started = time.monotonic()
-    while time.monotonic() - started < _START_S and process.poll() is None:
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(url, trust_env=False, timeout=10.0).is_success:
-                return time.monotonic() - started
-        time.sleep(0.02)
+    # One client: each new one reads certificates, which takes the processor from what starts.
+    with httpx.Client(trust_env=False, timeout=10.0) as client:
+        while time.monotonic() - started < _START_S and process.poll() is None:
+            with contextlib.suppress(httpx.HTTPError):
+                if client.get(url).is_success:
+                    return time.monotonic() - started
+            time.sleep(0.02)
     raise RuntimeError(f"it did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
 

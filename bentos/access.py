@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bentos.errors import answer
+from bentos.problems import answer
 from moovier.feedback.keys import KeyStore
 from moovier.settings import Settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos import metrics
-from bentos.errors import answer
+from bentos.problems import answer
 
 #: Requests under way at most; those that a full service needs to show what it does go through.
 MOST_IN_FLIGHT = 256

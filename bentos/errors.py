@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bentos.problems import answer
 from moovier.errors import (
     BadRequest,
     BundleError,
@@ -28,15 +29,6 @@ logger = logging.getLogger(__name__)
 
 #: Bytes of a request's body at most: some 20,000 ratings.
 MOST_BYTES = 1 << 20
-RETRY_AFTER_S = 5
-
-
-def answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """One error; 429 and 503 say when to come back."""
-    headers = dict(headers or {})
-    if status in (429, 503):
-        headers.setdefault("Retry-After", str(RETRY_AFTER_S))
-    return JSONResponse({"detail": detail}, status_code=status, headers=headers)
 
 
 def install(app: FastAPI) -> None:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
+import sys
 import threading
 import time
+from pathlib import Path
 
 from bentoml._internal.server.http import traffic
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bentos.errors import answer
+from bentos.problems import answer
 
 logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at who the parent is.
 LOOK_S = 1.0
+_LOWEST = 19
+#: Where workers find the id of BentoML's master, which imports this before it starts them.
+_MASTER = "SERVICE_MASTER_PID"
+if "--worker-id" not in sys.argv:
+    os.environ[_MASTER] = str(os.getpid())
 
 
 class Deadline:
@@ -54,10 +62,20 @@ def use_deadlines() -> None:
     traffic.TimeoutMiddleware = Deadline
 
 
+def give_way() -> None:
+    """Let everything else on this machine have the processor first."""
+    os.nice(_LOWEST)
+    # Where Linux groups processes by session, as desktops do, niceness counts within a session
+    # only, and BentoML gives each of its processes one. The group has a niceness of its own.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_LOWEST))
+
+
 def end_with_parent() -> None:
     """End this process when its parent does: after ``kill -9`` of BentoML's master its workers
     would go on holding the port."""
-    parent = os.getppid()
+    # Gone already, it is not the parent any more: then this ends at once.
+    parent = int(os.environ[_MASTER])
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -13,15 +13,13 @@ import bentoml
 from threadpoolctl import threadpool_limits
 
 from bentos import logs, tracing
-from bentos.app import create_app
-from bentos.health import Probes
-from bentos.lane import FastLane
+from bentos.late import Late
 from bentos.processes import end_with_parent, use_deadlines
 from bentos.trainer import TIMEOUT_S, Trainer
 from moovier.settings import load_settings
 
 use_deadlines()
-app = create_app()
+app = Late()
 #: Whoever names a collector wants every request traced: then none takes the fast lane.
 TRACED = tracing.is_asked_for(os.environ)
 
@@ -53,11 +51,11 @@ class Moovier:
         # from memory would wait for them.
         sys.setswitchinterval(0.0005)
         end_with_parent()
-        app.state.trainer = self.trainer
+        app.api.state.trainer = self.trainer
         logs.configure(every_request=load_settings().access_log)
 
 
 service: Any = Moovier  # the decorator makes a service of the class
 if not TRACED:
-    service.add_asgi_middleware(FastLane, api=app, limit=app.state.limit)
-service.add_asgi_middleware(Probes, api=app)
+    service.add_asgi_middleware(app.fast_lane)
+service.add_asgi_middleware(app.probes)

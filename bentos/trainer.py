@@ -7,14 +7,13 @@ waits for them. One training runs at a time, a few wait, and more are turned awa
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from typing import Any
 
 import bentoml
 
 from bentos import logs
-from bentos.processes import end_with_parent
+from bentos.processes import end_with_parent, give_way
 from moovier.errors import BadRequest, MoovierError, RegistryUnavailable, UnknownModel
 from moovier.settings import load_settings
 
@@ -40,7 +39,7 @@ class Trainer:
 
     def __init__(self) -> None:
         # Answering people comes first where both want the processor.
-        os.nice(19)
+        give_way()
         end_with_parent()
         self._settings = load_settings()
         logs.configure(every_request=False)

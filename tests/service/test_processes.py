@@ -66,27 +66,76 @@ def test_half_an_answer_is_not_followed_by_another() -> None:
         asked(Deadline(half, 0.05))
 
 
-def test_a_child_ends_with_its_parent() -> None:
-    child = "import time; from bentos.processes import end_with_parent; end_with_parent(); "
-    child += "print('up', flush=True); time.sleep(120)"
-    parent = "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', sys.argv[1]]"
-    parent += ", start_new_session=True); print(child.pid, flush=True); child.wait()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", parent, child], stdout=subprocess.PIPE, text=True, cwd=ROOT
+#: Imports the module as BentoML's master does, then starts a child, which says what it does to the
+#: same standard output; a line to the parent goes on to the child.
+PARENT = """
+import subprocess, sys, bentos.processes
+child = subprocess.Popen(
+    [sys.executable, "-c", sys.argv[1], "--worker-id", "1"],
+    start_new_session=True,
+    stdin=subprocess.PIPE,
+)
+print(child.pid, flush=True)
+child.stdin.write(sys.stdin.buffer.readline())
+child.stdin.flush()
+child.wait()
+"""
+CHILD = """
+import sys, time
+print("up", flush=True)
+sys.stdin.readline()
+from bentos.processes import end_with_parent
+end_with_parent()
+print("watching", flush=True)
+time.sleep(120)
+"""
+
+
+@pytest.mark.parametrize("killed", ["while the child watches", "before the child looks"])
+def test_a_child_ends_with_its_parent(killed: str) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, CHILD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
     )
-    assert process.stdout is not None
-    pid = int(process.stdout.readline())
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
     try:
-        assert process.stdout.readline() == "up\n"
-        process.kill()
-        process.wait()
+        assert parent.stdout.readline() == "up\n"
+        if killed == "while the child watches":
+            parent.stdin.write("go on\n")
+            parent.stdin.flush()
+            assert parent.stdout.readline() == "watching\n"
+            assert _runs(child)
+        # The child's input ends with the parent.
+        parent.kill()
+        parent.wait()
         until = time.monotonic() + 20
-        while time.monotonic() < until and _runs(pid):
+        while time.monotonic() < until and _runs(child):
             time.sleep(0.1)
-        assert not _runs(pid)
+        assert not _runs(child)
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(child, signal.SIGKILL)
+        parent.stdin.close()
+
+
+def test_the_trainer_gives_way_to_everything_else() -> None:
+    code = "import os, pathlib; from bentos.processes import give_way; give_way(); "
+    code += "group = pathlib.Path('/proc/self/autogroup'); "
+    code += "print(os.nice(0), group.read_text().split()[-1] if group.exists() else 'none')"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+        start_new_session=True,
+    )
+    assert said.stdout.split() in (["19", "19"], ["19", "none"])
 
 
 def _runs(pid: int) -> bool:
