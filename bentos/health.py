@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos.schemas import ChampionShown, Health
 from moovier.feedback.mirror import Mirror
-from moovier.recommending.shelf import Refused, Shelf
+from moovier.recommending.bundles import Refused
+from moovier.recommending.shelf import Shelf
 from moovier.tmdb.provider import Details
 
 PROBES = ("/livez", "/readyz")

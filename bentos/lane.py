@@ -26,7 +26,8 @@ from bentos.access import Limit
 from bentos.computing import computed, waiting
 from bentos.models import plain
 from moovier.errors import MoovierError
-from moovier.recommending.shelf import Loaded, Shelf
+from moovier.recommending.bundles import Loaded
+from moovier.recommending.shelf import Shelf
 from moovier.recommending.trial import Turn
 
 logger = logging.getLogger(__name__)

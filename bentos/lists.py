@@ -16,10 +16,10 @@ from moovier.data.catalogue import Movie
 from moovier.errors import BadRequest, UnknownMovie
 from moovier.feedback.mirror import Mirror
 from moovier.recommending import cursor, now
+from moovier.recommending.bundles import Loaded
 from moovier.recommending.facets import Filter
 from moovier.recommending.people import Page, People, Person, Rated
 from moovier.recommending.recommender import Recommender
-from moovier.recommending.shelf import Loaded
 from moovier.tmdb.details import natural_title
 from moovier.tmdb.provider import Details
 

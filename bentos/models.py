@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from starlette.concurrency import run_in_threadpool
 
 from moovier.feedback.lists import OTHER_ARM
-from moovier.recommending.shelf import Loaded, Shelf
+from moovier.recommending.bundles import Loaded
+from moovier.recommending.shelf import Shelf
 from moovier.recommending.trial import Turn
 
 

@@ -17,7 +17,8 @@ from starlette.concurrency import run_in_threadpool
 from bentos.health import told
 from bentos.models import answering
 from moovier.models.bundle import DataFacts
-from moovier.recommending.shelf import Loaded, Shelf
+from moovier.recommending.bundles import Loaded
+from moovier.recommending.shelf import Shelf
 from moovier.registry.version import CHALLENGER, CHAMPION, MONITORING, PREVIOUS, Version
 from moovier.settings import Settings
 

@@ -9,8 +9,8 @@ import orjson
 from bentos import lists, metrics
 from moovier.feedback.mirror import Mirror
 from moovier.recommending import now
+from moovier.recommending.bundles import Loaded
 from moovier.recommending.recommender import Answer
-from moovier.recommending.shelf import Loaded
 from moovier.tmdb.provider import Details
 
 

@@ -19,8 +19,9 @@ from bentos.lane import page_for
 from bentos.models import answering, turn_of
 from moovier.feedback.mirror import Mirror
 from moovier.feedback.store import NewRating
+from moovier.recommending.bundles import Loaded
 from moovier.recommending.facets import Filter
-from moovier.recommending.shelf import Loaded, Shelf
+from moovier.recommending.shelf import Shelf
 from moovier.registry.version import Version
 from moovier.tmdb.provider import Details
 

@@ -13,7 +13,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -28,9 +27,7 @@ from moovier.errors import (
 )
 from moovier.experiments.plan import TAG, Experiment
 from moovier.feedback.lists import CHAMPION_ARM, OTHER_ARM
-from moovier.models import bundle, popular
-from moovier.models.bundle import Bundle
-from moovier.recommending.recommender import Recommender
+from moovier.recommending.bundles import Bundles, Loaded, Refused, is_of, key_of, load
 from moovier.recommending.trial import Trial, Turn
 from moovier.registry.client import Registry
 from moovier.registry.version import CHALLENGER, CHAMPION, STARS, Version
@@ -42,37 +39,6 @@ logger = logging.getLogger(__name__)
 UNKNOWN_FOR_S = 2.0
 #: Wrong names remembered at most.
 _MOST_UNKNOWN = 1000
-#: Seconds for which a version asked for by name is known to be broken, and how many at most: each
-#: try downloads all of it.
-BROKEN_FOR_S = 600.0
-_MOST_BROKEN = 100
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """One version in memory. ``key`` is its folder's name: two registries may share a number."""
-
-    number: int
-    name: str
-    key: str
-    recommender: Recommender
-
-    def told(self) -> dict[str, object]:
-        """What is written down of it to load it again."""
-        return {"number": self.number, "name": self.name, "folder": self.key}
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A version that cannot answer. ``reason`` is for the log: it may name files."""
-
-    number: int
-    name: str
-    key: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.name} (version {self.number}): {self.reason}"
 
 
 class Shelf:
@@ -82,6 +48,7 @@ class Shelf:
         """``folder``: where bundles are kept; ``capacity``: models beside the champion."""
         self._registry = registry
         self._folder = folder
+        self._bundles = Bundles(registry, folder)
         self._capacity = capacity
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
@@ -104,8 +71,6 @@ class Shelf:
         #: The champion that cannot be used; None when the one that the registry names is served. It
         #: is not fetched again until the alias moves.
         self.refused: Refused | None = None
-        # Versions that were asked for by name and cannot be used, and until when that is believed.
-        self._broken: OrderedDict[str, tuple[str, float]] = OrderedDict()
         #: Tags of the registered model itself, as of the last look that went well.
         self.model_tags: Mapping[str, str] = {}
         #: Why the last look at the registry failed; None when it went well.
@@ -123,12 +88,12 @@ class Shelf:
         try:
             kept = orjson.loads(self._kept_file.read_bytes())
             self._names = [str(name) for name in kept["names"]]
-            self.champion = _load(self._folder / kept["folder"], kept["number"], kept["name"])
+            self.champion = load(self._folder / kept["folder"], kept["number"], kept["name"])
             if stars := kept.get("stars"):
-                self.stars = _load(self._folder / stars["folder"], stars["number"], stars["name"])
+                self.stars = load(self._folder / stars["folder"], stars["number"], stars["name"])
             if trial := kept.get("trial"):
                 told = trial["challenger"]
-                challenger = _load(self._folder / told["folder"], told["number"], told["name"])
+                challenger = load(self._folder / told["folder"], told["number"], told["name"])
                 self.trial = Trial.of(Experiment.parse(trial["plan"]), self.champion, challenger)
         except FileNotFoundError:
             return
@@ -239,7 +204,7 @@ class Shelf:
                 raise
             return champion
         with self._loading:  # two requests for one model download it once
-            model = self._in_memory(version) or self._fetch_unless_broken(version)
+            model = self._in_memory(version) or self._bundles.fetch_unless_broken(version)
             with self._lock:
                 if all(model.key != held.key for held in self._always()):
                     self._others[model.key] = model
@@ -287,14 +252,14 @@ class Shelf:
     def _take_over(self, champion: Version | None, versions: Sequence[Version]) -> None:
         """Load the champion, or the newest of ``versions`` as a stand-in, if it is new."""
         if champion is not None:
-            if self.champion is None or self.champion.key != _key(champion):
+            if self.champion is None or self.champion.key != key_of(champion):
                 found = self._in_memory(champion)
-                if found is None and _is_of(self.refused, champion):
+                if found is None and is_of(self.refused, champion):
                     return
                 try:
-                    self.champion = found or self._fetch(champion)
+                    self.champion = found or self._bundles.fetch(champion)
                 except BundleError as error:
-                    self.refused = _refused(champion, error)
+                    self.refused = Refused.by(champion, error)
                     served = "none" if self.champion is None else self.champion.name
                     logger.error("refused champion %s; served goes on: %s", self.refused, served)
                     return
@@ -309,12 +274,11 @@ class Shelf:
         """What is popular by the newest version that can be used; None where none can."""
         for version in versions:
             try:
-                newest = self._fetch_unless_broken(version)
+                newest = self._bundles.fetch_unless_broken(version)
             except BundleError as error:
                 logger.warning("no stand-in for a champion: %s", error)
                 continue
-            recommender = _popularity(newest.recommender.bundle)
-            return replace(newest, name="popular", recommender=recommender)
+            return newest.popular()
         return None
 
     def _follow_stars(self, version: Version | None) -> None:
@@ -322,14 +286,14 @@ class Shelf:
         broken one must not keep a new champion out."""
         if version is None:
             self.stars = self.stars_refused = None
-        elif self.stars is not None and self.stars.key == _key(version):
+        elif self.stars is not None and self.stars.key == key_of(version):
             self.stars_refused = None
-        elif not _is_of(self.stars_refused, version):
+        elif not is_of(self.stars_refused, version):
             try:
-                self.stars = self._in_memory(version) or self._fetch(version)
+                self.stars = self._in_memory(version) or self._bundles.fetch(version)
                 self.stars_refused = None
             except BundleError as error:
-                self.stars_refused = _refused(version, error)
+                self.stars_refused = Refused.by(version, error)
                 logger.warning("stars stay as they are: %s", error)
             except RegistryError as error:
                 logger.warning("stars stay as they are: %s", error)
@@ -342,14 +306,14 @@ class Shelf:
         """
         champion = self.champion
         text = None if challenger is None else challenger.tags.get(TAG)
-        if champion is None or challenger is None or not text or _key(challenger) == champion.key:
+        if champion is None or challenger is None or not text or key_of(challenger) == champion.key:
             self._set_trial(None, None)
             return
         try:
             plan = Experiment.parse(text)
-            loaded = self._in_memory(challenger) or self._fetch_unless_broken(challenger)
+            loaded = self._in_memory(challenger) or self._bundles.fetch_unless_broken(challenger)
         except (BadRequest, BundleError) as error:
-            self._set_trial(None, _refused(challenger, error))
+            self._set_trial(None, Refused.by(challenger, error))
         except RegistryError:
             # It may be had at the next look; whoever answered before it does so no longer.
             self._set_trial(None, None)
@@ -379,37 +343,13 @@ class Shelf:
 
     def _in_memory(self, version: Version) -> Loaded | None:
         for held in self._always():
-            if held.key == _key(version):
+            if held.key == key_of(version):
                 return held
         with self._lock:
-            found = self._others.get(_key(version))
+            found = self._others.get(key_of(version))
             if found is not None:
                 self._others.move_to_end(found.key)
             return found
-
-    def _fetch(self, version: Version) -> Loaded:
-        folder = self._registry.download_bundle(version, self._folder / _key(version))
-        return _load(folder, version.number, version.name)
-
-    def _fetch_unless_broken(self, version: Version) -> Loaded:
-        """
-        Raises:
-            BundleError: it cannot be used, or could not a short while ago.
-        """
-        key = _key(version)
-        with self._lock:
-            reason, until = self._broken.get(key, ("", 0.0))
-        if time.monotonic() < until:
-            raise BundleError(reason)
-        try:
-            return self._fetch(version)
-        except BundleError as error:
-            with self._lock:
-                self._broken[key] = str(error), time.monotonic() + BROKEN_FOR_S
-                self._broken.move_to_end(key)
-                while len(self._broken) > _MOST_BROKEN:
-                    self._broken.popitem(last=False)
-            raise
 
     def _remember_unknown(self, name: str) -> None:
         with self._lock:
@@ -422,7 +362,7 @@ class Shelf:
         said = {
             "number": champion.number,
             "name": champion.name,
-            "folder": _key(champion),
+            "folder": key_of(champion),
             "names": self._names,
             "stars": None if self.stars is None else self.stars.told(),
             "trial": None if self.trial is None else self.trial.told(),
@@ -437,41 +377,9 @@ class Shelf:
         temporary.replace(self._kept_file)
 
 
-def _key(version: Version) -> str:
-    return f"{version.number}-{version.run_id}"
-
-
-def _is_of(refused: Refused | None, version: Version) -> bool:
-    return refused is not None and refused.key == _key(version)
-
-
-def _refused(version: Version, error: MoovierError) -> Refused:
-    return Refused(version.number, version.name, _key(version), str(error))
-
-
 def _meanings(versions: Sequence[Version]) -> dict[str, Version]:
     """Every alias, number and display name, which means its newest version."""
     meanings: dict[str, Version] = {}
     for version in sorted(versions, key=lambda version: version.number):
         meanings |= dict.fromkeys((version.name, str(version.number), *version.aliases), version)
     return meanings
-
-
-def _load(folder: Path, number: int, name: str) -> Loaded:
-    """Read, check and try a bundle.
-
-    Raises:
-        BundleError: it is altered, incomplete, or does not score.
-    """
-    recommender = Recommender(bundle.load(folder))
-    try:
-        recommender.smoke()
-    except (ValueError, IndexError, FloatingPointError) as error:
-        raise BundleError(f"{name} (version {number}) does not score: {error}") from error
-    return Loaded(number, name, folder.name, recommender)
-
-
-def _popularity(of: Bundle) -> Recommender:
-    """The same people and catalogue, scored by how often a movie was rated."""
-    card = of.card.model_copy(update={"family": popular.NAME})
-    return Recommender(replace(of, card=card, arrays={"counts": of.histories.movie_counts()}))

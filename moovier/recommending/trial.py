@@ -10,7 +10,7 @@ from moovier.experiments.plan import CANARY, Experiment
 from moovier.feedback.lists import CHALLENGER_ARM, CHAMPION_ARM
 
 if TYPE_CHECKING:
-    from moovier.recommending.shelf import Loaded
+    from moovier.recommending.bundles import Loaded
 
 
 class Turn(NamedTuple):

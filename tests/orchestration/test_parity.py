@@ -197,6 +197,39 @@ def test_a_rating_is_kept_and_the_next_ingest_takes_it_in(stack: Stack, loop: Lo
     assert "kept in the DVC remote" in pulled["note"], "for a validation on another machine"
 
 
+@pytest.mark.parametrize("name", ["airflow", "mlflow", "mlflow_users", "optuna", "moovier"])
+def test_a_database_is_restored_as_it_was(stack: Stack, loop: Loop, name: str) -> None:
+    """Dumped and restored as docs/operations.md does it, while everything goes on."""
+    dump = f"pg_dump -U postgres --format=custom {name}"
+    restore = "pg_restore -U postgres --clean --if-exists -d restored"
+    told = (ROOT / "docs" / "operations.md").read_text()
+    assert dump.replace(name, '"$name"') in told
+    assert restore.replace("restored", '"$name"') in told
+    at = "export PGHOST=/run/postgresql; set -o errexit;"
+    before = _rows(stack, name)
+    stack.run("postgres", "sh", "-c", f"{at} createdb -U postgres restored; {dump} | {restore}")
+    try:
+        restored, after = _rows(stack, "restored"), _rows(stack, name)
+    finally:
+        stack.run("postgres", "sh", "-c", f"{at} dropdb -U postgres restored")
+    assert sum(before.values()) > 0
+    assert restored.keys() == before.keys()
+    for table, rows in restored.items():
+        assert min(before[table], after[table]) <= rows <= max(before[table], after[table]), table
+
+
+def _rows(stack: Stack, database: str) -> dict[str, int]:
+    """How many there are in each table."""
+    count = "query_to_xml(format('SELECT count(*) AS n FROM %I', tablename), false, true, '')"
+    counts = (
+        f"SELECT tablename, (xpath('/row/n/text()', {count}))[1]::text "
+        "FROM pg_tables WHERE schemaname = 'public'"
+    )
+    psql = ("psql", "-h", "/run/postgresql", "-U", "postgres", "-At", "-d", database)
+    lines = stack.run("postgres", *psql, "-c", counts).splitlines()
+    return {table: int(rows) for table, rows in (line.split("|") for line in lines)}
+
+
 # Prometheus and Grafana
 
 

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from bentos import health as room
 from bentos.app import create_app
 from bentos.busy import Busy
-from moovier.recommending.shelf import Refused
+from moovier.recommending.bundles import Refused
 from moovier.registry.client import Registry
 from moovier.settings import Settings
 from moovier.tmdb.client import FAILURES_TO_OPEN

@@ -11,6 +11,7 @@ import pytest
 
 from moovier.errors import BundleError, RegistryError, RegistryUnavailable, UnknownModel
 from moovier.models.bundle import CARD
+from moovier.recommending import bundles
 from moovier.recommending import shelf as room
 from moovier.recommending.shelf import Shelf
 from moovier.registry.client import Registry
@@ -171,15 +172,15 @@ def test_a_broken_model_asked_for_by_name_is_fetched_once_in_a_while(
                 shelf.get(version.name)
     assert seen.downloads == [1, 2, 3]
     # Few are remembered: of two, the one that was asked for last.
-    monkeypatch.setattr(room, "_MOST_BROKEN", 1)
-    monkeypatch.setattr(room, "BROKEN_FOR_S", 0.0)
+    monkeypatch.setattr(bundles, "_MOST_BROKEN", 1)
+    monkeypatch.setattr(bundles, "BROKEN_FOR_S", 0.0)
     fresh = Shelf(seen, shelf._folder, capacity=2)
     for _ in range(2):
         for version in broken:
             with pytest.raises(BundleError):
                 fresh.get(version.name)
     assert seen.downloads[3:] == [2, 3, 2, 3]
-    assert len(fresh._broken) == 1
+    assert len(fresh._bundles._broken) == 1
 
 
 def test_a_broken_stand_in_gives_way_to_the_one_before(
