@@ -29,16 +29,12 @@ reset: down ## Stop everything and delete databases, models, logs and caches (FO
 		rm -rf -- "$(HOME_FOLDER)" && echo "deleted $(HOME_FOLDER)"; \
 	else echo "nothing to delete"; fi
 
-# Small tests share the cores; those that start servers and trainings use them all by themselves.
-SMALL := tests/unit tests/contracts
+# On two cores: whole stacks on one, everything else beside them (tests/conftest.py).
 test: $(READY) ## Run the tests (ARGS="tests/unit -k data" for some of them)
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
-	@status=0; \
-	$(BIN)/pytest -n 2 --dist loadfile $(SMALL) || status=1; \
-	$(BIN)/pytest --durations=20 $(addprefix --ignore=,$(SMALL)) || status=1; \
-	exit $$status
+	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations=20
 endif
 
 lint: $(READY) ## Check style, types and the direction of imports

@@ -8,11 +8,46 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from moovier.data.arrays import Ratings
 from tests.machines import Machines, machines
 from tests.projects import REMOTE_BESIDE, new_project, real_remote
 from tests.servers import Server, mlflow_server
+
+#: Rooms whose tests run one after the other, on one of the cores: whole stacks would take each
+#: other's time, and what a visit to the page needs is made once. Any other file is a group.
+_TOGETHER = ("integration", "orchestration", "page")
+
+
+class ByRoom(LoadScopeScheduling):
+    """Hands out whole groups, in their order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return _group(file.split("/")[1]) or file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByRoom | None:
+    return ByRoom(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole stacks first, since they take longest; all else beside them."""
+    here = Path(__file__).parent
+
+    def first(item: pytest.Item) -> list[bool]:
+        room = item.path.relative_to(here).parts[0]
+        return [_group(room) == "stacks", room == "page", room == "service"]
+
+    items.sort(key=first, reverse=True)
+
+
+def _group(room: str) -> str | None:
+    if room not in _TOGETHER:
+        return None
+    return "page" if room == "page" else "stacks"
 
 
 @pytest.fixture(scope="session")
