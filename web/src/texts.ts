@@ -1,6 +1,9 @@
 /** Every word that the page says. Another language is another file of this form. */
-const plural = (n: number, one: string, many: string): string => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
-const decimal = (n: number): string => n.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+/* What the first view says does without the browser's formats of numbers: the first use of them takes
+ * a slow phone a tenth of a second. */
+const whole = (n: number): string => (n < 1000 ? String(n) : n.toLocaleString("en"));
+const plural = (n: number, one: string, many: string): string => `${whole(n)} ${n === 1 ? one : many}`;
+const decimal = (n: number): string => n.toFixed(1);
 const ratingWord = (stars: number): string =>
   ["", "Awful", "Bad", "Poor", "Weak", "So-so", "All right", "Good", "Very good", "Great", "A favourite"][stars * 2] ?? "";
 

@@ -22,7 +22,7 @@ interface Props {
 const BY_ITSELF = 4;
 const SKELETONS = 12;
 /** Cards drawn in one go at first: a slow phone stays responsive in between. */
-const AT_ONCE = 6;
+const AT_ONCE = 2;
 
 export function Wall({ list, label, endless = false, reasons = false, onClear }: Props) {
   const films = list.items.value;
@@ -30,12 +30,13 @@ export function Wall({ list, label, endless = false, reasons = false, onClear }:
   const trouble = list.trouble.value;
   const grid = useKeptFocus(films);
   const visible = films?.filter((film) => !leftOutIds.value.has(film.id)) ?? null;
-  const waiting = visible === null && !trouble ? SKELETONS : 0;
-  const drawn = useGradually(visible?.length ?? 0);
-  const there = Math.min(visible?.length ?? 0, drawn);
-  const places = waiting || (visible?.length ?? 0);
+  const known = visible?.length ?? 0;
+  const drawn = useGradually(known);
+  const there = Math.min(known, drawn);
+  // The places of those who wait stay for the first films, so that nothing moves.
+  const places = visible ? Math.min(known, SKELETONS) : trouble ? 0 : SKELETONS;
   return (
-    <div class="wall" aria-busy={state !== "idle"}>
+    <div class="wall" aria-busy={state !== "idle" || there < known}>
       <ul class="grid" ref={grid} aria-label={label} data-fresh={state === "fresh" || undefined} data-plain={!reasons || undefined}>
         {visible?.slice(0, drawn).map((film, index) => (
           <li key={film.id}>
@@ -46,7 +47,7 @@ export function Wall({ list, label, endless = false, reasons = false, onClear }:
       </ul>
       {trouble && <Failure trouble={trouble} onRetry={() => void list.retry()} />}
       {visible && !trouble && (
-        <WallEnd list={list} shown={visible.length} endless={endless} onClear={onClear} />
+        <WallEnd list={list} shown={known} endless={endless && there === known} onClear={onClear} />
       )}
     </div>
   );

@@ -20,8 +20,9 @@ export function Discover() {
   const wrongWay = yearFrom !== null && yearTo !== null && yearFrom > yearTo;
   useView(texts.titles.discover);
   useEffect(() => {
-    // Far down: the first row has gone from sight.
-    const far = (wall.current?.getBoundingClientRect().top ?? 0) < -500;
+    // Far down: the first row has gone from sight. Not asked at first, since it costs a layout.
+    const drawn = list.items.peek() !== null;
+    const far = drawn && (wall.current?.getBoundingClientRect().top ?? 0) < -500;
     if (!wrongWay) follow(narrowed, far);
   }, [taste.value, genres.join(), yearFrom, yearTo]);
 
