@@ -175,19 +175,22 @@ def _measured(
             bare_ready_s = _until_ready(bare_url, bare, folder / "bare.log")
             if _ask(bare_port, PREDICT, users) != answers["predict"]:
                 raise RuntimeError("the two endpoints answer different bytes")
-            routes = ("/predict", AGAIN, ANEW)
             rounds = []
             for number in _counted(console, options.rounds):
                 # Others in each round: whom the service met before it need not compute again.
                 strangers = asking[1 + number :: options.rounds]
-                asked = ((PREDICT, [users]), (RECOMMEND, asking[:1]), (RECOMMEND, strangers))
+                asked = {
+                    "/predict": (PREDICT, [users]),
+                    AGAIN: (RECOMMEND, asking[:1]),
+                    ANEW: (RECOMMEND, strangers),
+                }
                 rounds.append(
                     {
                         route: {
                             side: _loaded(side_port, path, bodies, options)
                             for side, side_port in (("bare", bare_port), ("moovier", port))
                         }
-                        for route, (path, bodies) in zip(routes, asked, strict=True)
+                        for route, (path, bodies) in asked.items()
                     }
                 )
         after = worker.memory_info().rss / _MIB
@@ -206,7 +209,7 @@ def _measured(
         "requests": sum(
             int(sides["moovier"]["requests"]) for one in rounds for sides in one.values()
         ),
-        "rows": [_row(route, [one[route] for one in rounds]) for route in routes],
+        "rows": [_row(route, [one[route] for one in rounds]) for route in rounds[0]],
         "rounds": rounds,
     }
 

@@ -204,7 +204,7 @@ export const texts = {
     apiLead: "OpenAPI, to try out",
     comparison: "Champion and challenger",
     comparisonPrevious: "Champion and the one before it",
-    comparisonNone: "There is no challenger: the next model that the gate keeps back while this champion answers is one.",
+    comparisonNone: "There is no challenger now. A later retraining whose best model is not good enough to be promoted brings one.",
     notComparable: "They were measured on different hold-outs, so the figures are not of one scale.",
     champion: "Champion",
     rival: { challenger: "Challenger", previous: "Previous champion" } as Record<string, string>,
