@@ -183,6 +183,7 @@ def test_an_unknown_model_is_told_the_names_there_are(
         {"ratings": [3.3, 3]},
         {"ratings": ["three", 3]},
         {"users": []},
+        {"users": [7]},
         {"users": ["seven", 7]},
         {"movies": [-1, 2]},
         {"movies": None},
@@ -196,6 +197,13 @@ def test_ratings_that_make_no_sense_never_reach_the_trainer(
     assert answer.status_code == 422, answer.text
     assert isinstance(answer.json()["detail"], str)
     assert trainer.asked == []
+
+
+def test_lists_of_different_lengths_are_counted(client: TestClient) -> None:
+    answer = client.post("/train", json={**BATCH, "movies": [1, 2, 3]})
+    assert answer.json()["detail"] == (
+        "body: users, movies and ratings must be of one length, not 2, 3 and 2"
+    )
 
 
 @pytest.mark.parametrize("query", ["validation_split=1", "validation_split=nan", "patience=0"])

@@ -123,7 +123,7 @@ def test_a_child_ends_with_its_parent(killed: str) -> None:
         parent.stdin.close()
 
 
-def test_the_trainer_gives_way_to_everything_else() -> None:
+def test_the_trainer_gives_way_but_is_not_starved() -> None:
     code = "import os, pathlib; from bentos.processes import give_way; give_way(); "
     code += "group = pathlib.Path('/proc/self/autogroup'); "
     code += "print(os.nice(0), group.read_text().split()[-1] if group.exists() else 'none')"
@@ -135,7 +135,7 @@ def test_the_trainer_gives_way_to_everything_else() -> None:
         check=True,
         start_new_session=True,
     )
-    assert said.stdout.split() in (["19", "19"], ["19", "none"])
+    assert said.stdout.split() in (["5", "5"], ["5", "none"])
 
 
 def _runs(pid: int) -> bool:
