@@ -74,6 +74,28 @@ def test_says_when_the_data_is_synthetic_and_what_is_degraded(
         expect(page.get_by_text("Degraded: MLflow is away")).to_be_visible()
 
 
+def test_a_name_that_versions_share_is_shown_once(browser: Browser, service: Service) -> None:
+    with opened(browser, service.address) as page, service.client() as client:
+        overview = client.get("/overview").json()
+        overview["retraining"] = {
+            "key": "x",
+            "at": "2026-01-02T03:04:05+00:00",
+            "models": ["moovier_ease_3_trained_0", "moovier_emb_4_trained_0"] * 2
+            + ["moovier_taste_8_trained_0"],
+            "promoted": True,
+        }
+        page.route("**/overview", lambda route: route.fulfill(json=overview))
+        page.goto("/behind")
+        names = page.locator(".panel").filter(has_text="Last retraining").get_by_role("listitem")
+        expect(names).to_have_text(
+            [
+                "moovier_ease_3_trained_0 (2 versions)",
+                "moovier_emb_4_trained_0 (2 versions)",
+                "moovier_taste_8_trained_0",
+            ]
+        )
+
+
 def test_fine_tune_from_the_page(browser: Browser, service: Service) -> None:
     with opened(browser, service.address, strict=False) as page, service.client(120) as client:
         visit = Visit(page)

@@ -171,6 +171,7 @@ export const texts = {
     serving: "Answering now",
     nobody: "No model yet",
     version: (n: number) => `version ${n}`,
+    versions: (n: number) => `(${plural(n, "version", "versions")})`,
     data: "Data",
     dataName: "Name",
     dataHash: "Version (DVC hash)",

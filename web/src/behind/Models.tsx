@@ -2,6 +2,7 @@
 import type { Schemas } from "../api/client";
 import { texts } from "../texts";
 import { figureName, shownFigure, sorted } from "./figures";
+import { Name } from "./Name";
 
 const words = texts.behind;
 /** Figures with a column of their own; the rest stands in MLflow. */
@@ -39,13 +40,13 @@ function Row({ model, figures }: { model: Schemas["ModelFacts"]; figures: string
   return (
     <tr>
       <th scope="row">
-        {model.run_url ? <a href={model.run_url}>{model.name}</a> : model.name}
+        {model.run_url ? <a href={model.run_url}><Name>{model.name}</Name></a> : <Name>{model.name}</Name>}
         <span class="under">
           {words.version(model.version)}
           {model.aliases.map((alias) => <span key={alias} class={`badge badge-${alias}`}>{alias}</span>)}
           {model.loaded && <span class="badge">{words.loaded}</span>}
         </span>
-        {model.parent && <span class="under">{words.parent} {model.parent}</span>}
+        {model.parent && <span class="under">{words.parent} <Name>{model.parent}</Name></span>}
       </th>
       {figures.map((name) => (
         <td key={name} class="number">{name in model.metrics ? shownFigure(model.metrics[name]!) : "–"}</td>

@@ -81,13 +81,29 @@ export function DataPanel({ data }: { data: Schemas["DataFacts"] | null }) {
   );
 }
 
+/** Each name once: several versions may share one. */
+function Counted({ names }: { names: string[] }) {
+  return (
+    <ul class="counted">
+      {[...new Set(names)].map((name) => {
+        const versions = names.filter((other) => other === name).length;
+        return (
+          <li key={name}>
+            <Name>{name}</Name> {versions > 1 && <span class="faint">{words.versions(versions)}</span>}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
 export function RetrainingPanel({ retraining }: { retraining: Schemas["Retraining"] | null }) {
   if (!retraining) return <Panel heading={words.retraining}><p class="faint">{words.noRetraining}</p></Panel>;
   return (
     <Panel heading={words.retraining}>
       <p class="big">{texts.moment(retraining.at)}</p>
       <p class="faint">{retraining.promoted ? words.promoted : words.kept}</p>
-      <Facts rows={[[words.retrainedModels, retraining.models.join(", ")]]} />
+      <Facts rows={[[words.retrainedModels, <Counted names={retraining.models} />]]} />
     </Panel>
   );
 }
