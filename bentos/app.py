@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from bentos import errors, metrics, overview, page, predicting, schemas
 from bentos.access import TRAIN, Access, Limit, Limited, may
 from bentos.busy import Busy
-from bentos.computing import computed_at_length
+from bentos.computing import Line, computed_at_length
 from bentos.health import health
 from bentos.lane import Pages
 from bentos.models import plain, turn_of
@@ -189,7 +189,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.limit.per_s = settings.rate_per_s
     app.state.details = Details.of(settings)
     app.state.access = Access(settings)
-    app.state.pages = Pages()
+    app.state.line, app.state.pages = Line(), Pages()
     app.state.feedback = feedback = Mirror(settings.database)
     await asyncio.gather(run_in_threadpool(shelf.restore), run_in_threadpool(feedback.reload))
     feedback.follow()

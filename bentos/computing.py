@@ -40,37 +40,30 @@ class _Usual:
             self.seconds += _NEWEST * (took - self.seconds)
 
 
-class _Line:
-    """Those who wait for their page, first come first served."""
+class Line:
+    """Those who wait for their page, first come first served. One event loop's."""
 
     def __init__(self) -> None:
-        self.turn = asyncio.Lock()
+        self._turn = asyncio.Lock()
+        self._usual = _Usual()
+        #: Pages that are asked for and not made yet.
         self.waiting = 0
 
-
-_usual, _line = _Usual(), _Line()
-
-
-def waiting() -> int:
-    """Pages that are asked for and not made yet."""
-    return _line.waiting
-
-
-async def computed(work: Callable[..., T], *arguments: object) -> T:
-    """``work(*arguments)``, which makes one page; raises what it raises."""
-    _line.waiting += 1
-    try:
-        async with _line.turn:
-            if _usual.seconds < SHORT_S:
-                try:
-                    return _usual.timed(work, *arguments)
-                finally:
-                    # While the next one waits for its turn, the loop sees what else has come.
-                    await asyncio.sleep(0)
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(_pages, _usual.timed, work, *arguments)
-    finally:
-        _line.waiting -= 1
+    async def computed(self, work: Callable[..., T], *arguments: object) -> T:
+        """``work(*arguments)``, which makes one page; raises what it raises."""
+        self.waiting += 1
+        try:
+            async with self._turn:
+                if self._usual.seconds < SHORT_S:
+                    try:
+                        return self._usual.timed(work, *arguments)
+                    finally:
+                        # While the next one waits for its turn, the loop sees what else has come.
+                        await asyncio.sleep(0)
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(_pages, self._usual.timed, work, *arguments)
+        finally:
+            self.waiting -= 1
 
 
 async def computed_at_length(work: Callable[..., T], *arguments: object) -> T:

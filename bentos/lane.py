@@ -23,7 +23,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bentos import lists, metrics, predicting, schemas
 from bentos.access import Limit
-from bentos.computing import computed, waiting
 from bentos.models import plain
 from moovier.errors import MoovierError
 from moovier.recommending.bundles import Loaded
@@ -95,7 +94,9 @@ async def page_for(state: Any, turn: Turn, asked: schemas.Asked, words: bytes) -
     # Bound before the page is made: what changes meanwhile makes it a page of the past.
     stars = state.shelf.stars
     revision = (0, 0) if asked.user_id is None else state.feedback.revision(asked.user_id)
-    page = await computed(lists.recommended, turn.model, stars, asked, state.feedback)
+    page: lists.Made = await state.line.computed(
+        lists.recommended, turn.model, stars, asked, state.feedback
+    )
     state.pages.keep(words, asked, page, stars, revision)
     return page
 
@@ -181,7 +182,7 @@ class FastLane:
             page, asked, turn = found
             metrics.count_answers(page.model.name, *((1, 0) if _personal(page) else (0, 1)))
         else:
-            understood = _understood(words, state.shelf)
+            understood = _understood(words, state)
             if understood is None:
                 return None
             asked, turn = understood
@@ -211,16 +212,16 @@ def _query(text: bytes) -> tuple[int, str | None] | None:
         return None
 
 
-def _understood(words: bytes, shelf: Shelf) -> tuple[schemas.Asked, Turn] | None:
+def _understood(words: bytes, state: Any) -> tuple[schemas.Asked, Turn] | None:
     """What is asked for and whose turn it is; None where the routes must look at it, or it would
     have to wait."""
-    if len(words) > _LONGEST or waiting() >= _MOST_WAITING:
+    if len(words) > _LONGEST or state.line.waiting >= _MOST_WAITING:
         return None
     try:
         asked = schemas.Asked.model_validate(orjson.loads(words))
     except ValueError:
         return None
-    turn = shelf.turn(plain(asked.model_name), asked.people)
+    turn: Turn | None = state.shelf.turn(plain(asked.model_name), asked.people)
     return None if turn is None else (asked, turn)
 
 

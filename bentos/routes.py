@@ -14,7 +14,6 @@ from starlette.concurrency import run_in_threadpool
 
 from bentos import errors, lists, logs, metrics, schemas
 from bentos.access import WRITE, may
-from bentos.computing import computed
 from bentos.lane import page_for
 from bentos.models import answering, turn_of
 from moovier.feedback.mirror import Mirror
@@ -88,7 +87,7 @@ async def popular(
     state = request.app.state
     model = await answering(state.shelf, None)
     people = model.recommender.people
-    made = await computed(
+    made = await state.line.computed(
         lists.paged,
         lambda shown: people.popular(wanted, exclude=shown, top_k=top_k),
         model,
@@ -114,7 +113,9 @@ async def movies(
 ) -> Response:
     state = request.app.state
     model = await answering(state.shelf, None)
-    rows, after = await computed(lists.found, model.recommender, query, wanted, cursor, top_k)
+    rows, after = await state.line.computed(
+        lists.found, model.recommender, query, wanted, cursor, top_k
+    )
     items = await lists.shown_movies(model.recommender, rows, state.details)
     return _json({"items": items, "next": after}, model)
 
@@ -146,7 +147,7 @@ async def similar(
     model = await answering(state.shelf, None)
     row = lists.row_of(model.recommender, movie_id)
     people = model.recommender.people
-    made = await computed(
+    made = await state.line.computed(
         lists.paged,
         lambda shown: people.similar(row, wanted, exclude=shown, top_k=top_k),
         model,
