@@ -60,7 +60,7 @@ function Row({ model, figures }: { model: Schemas["ModelFacts"]; figures: string
           </details>
         )}
       </td>
-      <td>
+      <td class="data">
         {model.data_name ?? "–"}
         {model.synthetic && <span class="badge badge-warn">{words.synthetic}</span>}
         {model.data_hash && <code class="under" title={model.data_hash}>{model.data_hash.slice(0, 10)}</code>}
