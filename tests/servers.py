@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -29,11 +31,23 @@ class Server:
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nobody listened on a moment ago, another one each time."""
+    while True:
+        port = next(_ports)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+
+
+def _drawn() -> Iterator[int]:
+    # Not one that the system gives out: until the server binds it, any connection on the machine
+    # may get it for its own end. Drawn, since tests run in several processes.
+    ports = list(range(10_000, 32_000))
+    random.SystemRandom().shuffle(ports)
+    return itertools.cycle(ports)
+
+
+_ports = _drawn()
 
 
 @contextlib.contextmanager
