@@ -28,6 +28,7 @@ from bentos.routes import KEYS, router
 from bentos.schemas import ModelName, NewRatings, Patience, TopK, Users, ValidationSplit
 from bentos.served import Served
 from moovier import __version__
+from moovier.data.arrays import check_parallel
 from moovier.errors import BadRequest
 from moovier.feedback.mirror import Mirror
 from moovier.recommending.shelf import Shelf
@@ -160,6 +161,8 @@ def _add_routes(app: FastAPI) -> None:
         validation_split: ValidationSplit = 0.2,
         patience: Patience = 10,
     ) -> str:
+        # Said at once: the trainer would find it as well, but may be at work for a while.
+        check_parallel(batch.users, batch.movies, batch.ratings)
         told = await _fine_tuned(
             request.app.state.trainer,
             model_name=plain(model_name) or CHAMPION,

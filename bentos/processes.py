@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at who the parent is.
 LOOK_S = 1.0
-#: A third of the processor's time where somebody else wants it. Less would not make answers come
-#: sooner (measured), and would let a training starve beside a retraining on the same machine.
+#: A third of what anybody else gets who wants the processor, too. Less would not make answers come
+#: sooner, and would let a training starve: docs/decisions/fine-tuning-beside-answers.md.
 _NICENESS = 5
 #: Where workers find the id of BentoML's master, which imports this before it starts them.
 _MASTER = "SERVICE_MASTER_PID"

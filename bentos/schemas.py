@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from fastapi import Body, Query
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictInt,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema
 
 from moovier.recommending.recommender import LEAST_TOP_K, MOST_TOP_K
 
@@ -90,19 +81,6 @@ class NewRatings(BaseModel):
     ratings: list[Stars] = Field(
         min_length=1, max_length=MOST_RATINGS, description="Stars, 0.5 to 5 in half steps."
     )
-
-    @model_validator(mode="after")
-    def _parallel(self) -> Self:
-        # Said at once: the trainer, which would find it as well, may be at work for a while.
-        lengths = [len(self.users), len(self.movies), len(self.ratings)]
-        if len(set(lengths)) > 1:
-            raise PydanticCustomError(
-                "lengths",
-                "users, movies and ratings must be of one length, not {users}, {movies} and "
-                "{ratings}",
-                dict(zip(("users", "movies", "ratings"), lengths, strict=True)),
-            )
-        return self
 
 
 MOST_GIVEN, MOST_EXCLUDED, MOST_GENRES = 5_000, 10_000, 50

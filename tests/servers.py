@@ -39,15 +39,9 @@ def free_port() -> int:
             return port
 
 
-def _drawn() -> Iterator[int]:
-    # Not one that the system gives out: until the server binds it, any connection on the machine
-    # may get it for its own end. Drawn, since tests run in several processes.
-    ports = list(range(10_000, 32_000))
-    random.SystemRandom().shuffle(ports)
-    return itertools.cycle(ports)
-
-
-_ports = _drawn()
+#: None that the system gives out: until the server binds it, any connection on the machine may get
+#: that one for its own end. Drawn, since tests run in several processes.
+_ports = itertools.cycle(random.SystemRandom().sample(range(10_000, 32_000), 22_000))
 
 
 @contextlib.contextmanager

@@ -6,14 +6,29 @@ sees an index: ids are MovieLens ids.
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from moovier.errors import BadRequest
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
+
+
+def check_parallel(users: Sized, movies: Sized, ratings: Sized) -> None:
+    """
+    Raises:
+        BadRequest: the three are not of one length.
+    """
+    if not len(users) == len(movies) == len(ratings):
+        raise BadRequest(
+            f"users, movies and ratings must be of one length, not {len(users)}, {len(movies)} "
+            f"and {len(ratings)}"
+        )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from moovier.data.arrays import Index, Ints, Ratings
+from moovier.data.arrays import Index, Ints, Ratings, check_parallel
 from moovier.errors import BadRequest, BundleError
 from moovier.jobs.registration import connect, tags_of, track, write_model
 from moovier.models.bundle import Bundle, Card, display_name, load
@@ -122,11 +122,7 @@ def _check(
     validation_split: float,
     patience: int,
 ) -> None:
-    if not len(users) == len(movies) == len(ratings):
-        raise BadRequest(
-            f"users, movies and ratings must be of one length, not {len(users)}, {len(movies)} "
-            f"and {len(ratings)}"
-        )
+    check_parallel(users, movies, ratings)
     if not len(users):
         raise BadRequest("there must be at least one rating")
     for stars in ratings:

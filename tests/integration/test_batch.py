@@ -13,7 +13,7 @@ from tests.service.batches import compare_with_predict, written_lists
 from tests.service.conftest import own_settings, promote, running_service
 from tests.service.test_swaps import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_data, pytest.mark.xdist_group("service")]
+pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 
 
 def test_lists_of_all_users_are_what_predict_gives(

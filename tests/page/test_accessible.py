@@ -15,8 +15,6 @@ from tests.page.visit import Visit
 from tests.projects import ROOT
 from tests.service.conftest import Service
 
-pytestmark = pytest.mark.xdist_group("page")
-
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from moovier.jobs.registration import connect
@@ -12,8 +11,6 @@ from moovier.settings import Settings
 from tests.page.browser import opened
 from tests.page.visit import Visit
 from tests.service.conftest import Service
-
-pytestmark = pytest.mark.xdist_group("page")
 
 
 def test_what_is_known_is_shown(browser: Browser, service: Service, trained: Settings) -> None:

@@ -15,8 +15,6 @@ from bentos.app import create_app
 from tests.projects import ROOT
 from tests.service.conftest import Service
 
-pytestmark = pytest.mark.xdist_group("page")
-
 #: Bytes of script that a visitor may have to load, compressed.
 MOST_SCRIPT = 150_000
 

@@ -11,8 +11,6 @@ from tests.page.browser import opened
 from tests.page.visit import Visit
 from tests.service.conftest import Service
 
-pytestmark = pytest.mark.xdist_group("page")
-
 
 def refused(status: int, detail: str) -> dict[str, object]:
     return {"status": status, "json": {"detail": detail}, "headers": {"Retry-After": "1"}}

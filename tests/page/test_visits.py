@@ -17,8 +17,6 @@ from tests.page.visit import Visit, press
 from tests.servers import free_port
 from tests.service.conftest import Service, running_service
 
-pytestmark = pytest.mark.xdist_group("page")
-
 #: Known to the real data set and to the sample: words to type, title, MovieLens id.
 TOY_STORY = ("toy story", "Toy Story", 1)
 MATRIX = ("matri", "The Matrix", 2571)

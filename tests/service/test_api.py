@@ -202,7 +202,7 @@ def test_ratings_that_make_no_sense_never_reach_the_trainer(
 def test_lists_of_different_lengths_are_counted(client: TestClient) -> None:
     answer = client.post("/train", json={**BATCH, "movies": [1, 2, 3]})
     assert answer.json()["detail"] == (
-        "body: users, movies and ratings must be of one length, not 2, 3 and 2"
+        "users, movies and ratings must be of one length, not 2, 3 and 2"
     )
 
 

@@ -12,7 +12,8 @@ from bentos.computing import SHORT_S, Line, computed_at_length
 
 
 def test_between_two_pages_others_have_their_turn() -> None:
-    line, done = Line(), list[str]()
+    line = Line()
+    done: list[str] = []
 
     async def ask(name: str) -> None:
         await line.computed(done.append, name)

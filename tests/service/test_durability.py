@@ -31,8 +31,6 @@ KILLED = ("Moovier", "Trainer", "master", "Moovier")
 SEED = int(os.environ.get("MOOVIER_TEST_SEED", "1"))
 PATIENCE_S = 120.0
 
-pytestmark = pytest.mark.xdist_group("service")
-
 
 @pytest.fixture
 def postgres_url() -> Iterator[str]:

@@ -26,8 +26,6 @@ from tests.servers import Server
 from tests.service.conftest import Service, environment, own_settings, promote, running_service
 from tests.toys import toy_bundle
 
-pytestmark = pytest.mark.xdist_group("service")
-
 #: Those whom the models know, and others.
 USERS = (7, 11, 13, *range(101, 141))
 

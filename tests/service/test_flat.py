@@ -24,8 +24,6 @@ REQUESTS = int(os.environ.get("MOOVIER_TEST_REQUESTS", "20000"))
 WARM_UP = 10_000
 CONNECTIONS, MOST_GROWTH_MB = 8, 10.0
 
-pytestmark = pytest.mark.xdist_group("service")
-
 
 @pytest.fixture(scope="module")
 def service(

@@ -40,8 +40,6 @@ TELLTALE = re.compile(
     rb"object at 0x|sqlite|SELECT |pydantic|Error\(|" + "|".join(map(re.escape, PLACES)).encode()
 )
 
-pytestmark = pytest.mark.xdist_group("service")
-
 
 @pytest.fixture(scope="module")
 def service(

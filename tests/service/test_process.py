@@ -46,7 +46,6 @@ EXAMPLE: dict[str, Any] = json.loads("""{
 TRAIN = f"/train?model_name={EMB}&validation_split=0.2&patience=10"
 
 # One service for all: it takes seconds to start, and minutes on a busy machine.
-pytestmark = pytest.mark.xdist_group("service")
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def test_a_child_ends_with_its_parent(killed: str) -> None:
         parent.stdin.close()
 
 
-def test_the_trainer_gives_way_but_is_not_starved() -> None:
+def test_the_trainer_gives_way_as_a_process_and_as_a_group() -> None:
     code = "import os, pathlib; from bentos.processes import give_way; give_way(); "
     code += "group = pathlib.Path('/proc/self/autogroup'); "
     code += "print(os.nice(0), group.read_text().split()[-1] if group.exists() else 'none')"

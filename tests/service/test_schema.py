@@ -20,8 +20,6 @@ from tests.service.samples import sample_service
 #: Random requests for each operation, beside those that are derived from the schema one by one.
 EXAMPLES = 20
 
-pytestmark = pytest.mark.xdist_group("service")
-
 
 @pytest.fixture(scope="module")
 def service(

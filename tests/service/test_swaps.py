@@ -28,7 +28,6 @@ SWAPS, CONNECTIONS = 10, 12
 #: The bar is 15 s with a look at the registry every 5 s; here there is one every second.
 POLL_S, SEEN_S = 1.0, 11.0
 
-pytestmark = pytest.mark.xdist_group("service")
 
 #: Each to `/predict` and `/recommend`; what they get tells the two models apart.
 BODIES: list[tuple[str, Any]] = [

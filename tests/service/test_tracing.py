@@ -19,7 +19,6 @@ from tests.servers import Server
 from tests.service.conftest import Service, own_settings, promote, published, running_service
 from tests.service.test_swaps import wait_for
 
-pytestmark = pytest.mark.xdist_group("service")
 REQUEST_ID = "http.response.header.x-request-id"
 
 

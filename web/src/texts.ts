@@ -61,7 +61,7 @@ export const texts = {
   },
   taste: {
     heading: "You rated",
-    all: (n: number) => `All ${n.toLocaleString("en")}`,
+    all: (n: number) => `All ${whole(n)}`,
     userId: (id: number) => `MovieLens user ${id}`,
   },
   wall: {
@@ -180,7 +180,7 @@ export const texts = {
     generated: "synthetic ratings",
     dataSize: "Size",
     dataSizes: (ratings: number, users: number, movies: number) =>
-      `${ratings.toLocaleString("en")} ratings of ${movies.toLocaleString("en")} movies by ${users.toLocaleString("en")} people`,
+      `${whole(ratings)} ratings of ${whole(movies)} movies by ${whole(users)} people`,
     noData: "Known as soon as there is a model.",
     retraining: "Last retraining",
     noRetraining: "No retraining has registered a model yet.",
@@ -229,7 +229,7 @@ export const texts = {
     base: "Model",
     baseChampion: "The champion",
     source: "Ratings",
-    mine: (n: number) => `Mine (${n.toLocaleString("en")})`,
+    mine: (n: number) => `Mine (${whole(n)})`,
     pasted: "Pasted JSON",
     pastedLabel: "Three parallel lists",
     notJson: "That is not JSON of the form {\"users\": […], \"movies\": […], \"ratings\": […]}.",
