@@ -43,6 +43,7 @@ EXAMPLE: dict[str, Any] = json.loads("""{
     1, 4, 5, 3, 2, 2, 3, 4, 3, 5, 1, 3, 5, 5, 4, 4, 1, 2, 4, 5
   ]
 }""")
+JSON = {"Content-Type": "application/json"}
 TRAIN = f"/train?model_name={EMB}&validation_split=0.2&patience=10"
 
 # One service for all: it takes seconds to start, and minutes on a busy machine.
@@ -162,7 +163,7 @@ def test_who_answers_has_not_imported_what_trains(running: Running) -> None:
 def test_errors_keep_their_shape_behind_bentoml(client: httpx.Client) -> None:
     for answer, status in (
         (client.post("/predict?top_k=0", json=[1]), 422),
-        (client.post("/predict", content=b"not json"), 422),
+        (client.post("/predict", content=b"not json", headers=JSON), 422),
         (client.post("/predict?model_name=../../etc/passwd", json=[1]), 404),
         (client.post("/predict", content=b" " * 2_000_000), 413),
         (client.get("/../../etc/passwd"), 404),
