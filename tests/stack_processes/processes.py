@@ -24,8 +24,8 @@ from tests.stack_processes import standins
 from tests.stack_processes.compose import Service, read_compose
 from tests.stack_processes.place import ROOT, Place
 
-#: In the environment of every process, so that none is ever lost: children inherit it wherever
-#: they move to.
+#: In the environment of every process: children inherit it wherever they move to. Some programs
+#: (Redis) wipe theirs, and are found as what was started.
 MARKER = "_MOOVIER_CONTAINER"
 #: No program of it is to be had here.
 ABSENT = {"grafana"}
@@ -58,6 +58,15 @@ class Container:
     @property
     def exit_code(self) -> int | None:
         return None if self.process is None else self.process.poll()
+
+    def family(self) -> list[psutil.Process]:
+        """What was started, as long as it runs, and its descendants."""
+        if self.process is None or self.exit_code is not None:
+            return []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            first = psutil.Process(self.process.pid)
+            return [first, *first.children(recursive=True)]
+        return []
 
 
 class ProcessStack:
@@ -127,7 +136,9 @@ class ProcessStack:
         with self._lock:
             one = self.containers[name]
             one.wanted, one.healthy = False, False
-            _end(self._processes(one), hard=True)
+            if not (running := self._processes(one)):
+                raise RuntimeError(f"nothing of {name} runs that could be killed")
+            _end(running, hard=True)
 
     def stop(self, name: str, *, patience_s: float = 20.0) -> None:
         """SIGTERM to the container's first process, SIGKILL to what is left afterwards."""
@@ -331,10 +342,11 @@ class ProcessStack:
     # Ending
 
     def _processes(self, one: Container) -> list[psutil.Process]:
-        return _marked(lambda mark: mark == str(one.place.folder))
+        return list({*_marked(lambda mark: mark == str(one.place.folder)), *one.family()})
 
     def _all_processes(self) -> list[psutil.Process]:
-        return _marked(lambda mark: mark.startswith(f"{self.folder}/"))
+        families = [process for one in self.containers.values() for process in one.family()]
+        return list({*_marked(lambda mark: mark.startswith(f"{self.folder}/")), *families})
 
 
 def _state(one: Container) -> str:
