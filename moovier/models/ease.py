@@ -166,13 +166,23 @@ class EaseFamily:
 
 
 def solved(train: Ratings, params: EaseParams) -> dict[str, Any]:
-    """The arrays of :class:`EaseScorer`."""
-    import scipy.sparse
-
+    """Return the arrays of :class:`EaseScorer`."""
     histories = train.histories
     counts = histories.movie_counts()
     within = covered(counts, params.size)
-    position = np.full(train.n_movies, -1, dtype=np.int64)
+    return {
+        "weights": solve(histories, within, params).astype(np.float16),
+        "covered": within,
+        "counts": counts,
+        "asking": np.array([params.asking_star_power, params.asking_half_life]),
+    }
+
+
+def solve(histories: Histories, within: Ints, params: EaseParams) -> NDArray[np.float64]:
+    """Return B over the movies ``within``, (len(within), len(within))."""
+    import scipy.sparse
+
+    position = np.full(histories.n_movies, -1, dtype=np.int64)
     position[within] = np.arange(within.size)
     weights = inputs.all_weights(
         histories, star_power=params.star_power, half_life=params.half_life
@@ -184,12 +194,7 @@ def solved(train: Ratings, params: EaseParams) -> dict[str, Any]:
         (weights[inside].astype(np.float64), (users[inside], columns[inside])),
         shape=(histories.n_users, within.size),
     )
-    return {
-        "weights": _solved(people, params.lambda_).astype(np.float16),
-        "covered": within,
-        "counts": counts,
-        "asking": np.array([params.asking_star_power, params.asking_half_life]),
-    }
+    return _solved(people, params.lambda_)
 
 
 def _solved(people: Any, lambda_: float) -> NDArray[np.float64]:

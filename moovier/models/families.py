@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from moovier.errors import BadRequest
+from moovier.models.dae import DaeFamily
 from moovier.models.ease import EaseFamily
 from moovier.models.family import Family
 from moovier.models.neumf import NeuMFFamily
 from moovier.models.popular import PopularFamily
 from moovier.models.taste import TasteFamily
 from moovier.models.timeline import TimelineFamily
-from moovier.models.vae import VaeFamily
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
@@ -21,8 +21,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             NeuMFFamily(),
             TasteFamily(),
             EaseFamily(),
+            DaeFamily(),
             TimelineFamily(),
-            VaeFamily(),
             PopularFamily(),
         )
     }

@@ -1,34 +1,32 @@
-"""How a history becomes the input of an autoencoder: each rated movie with a weight.
-
-Shared by training and by scoring, NumPy alone.
-"""
+"""Weights of rated movies as input of an item-item model. NumPy only."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from moovier.data.arrays import Floats, Histories, History
+from moovier.models.recency import Recency
+
+#: A half-life in days that never ends.
+_FOR_EVER = 1e9
 
 
 def weights(history: History, *, star_power: float, half_life: float) -> Floats:
-    """The weight of each movie of a history, (k,), at most 1.
+    """Return the weight of each movie of a history, (k,), at most 1.
 
     A rating counts ``(stars / 5) ** star_power``, and half as much for each ``half_life`` ratings
-    that the same person gave after it: tastes drift, and what was rated last says most about
-    what comes next. ``star_power`` is 0 or more; ``half_life`` is in ratings, more than 0.
+    that the same person gave in later visits. ``star_power`` is 0 or more; ``half_life`` is in
+    ratings, more than 0. The order within a visit means nothing.
     """
-    newer = np.arange(len(history) - 1, -1, -1, dtype=np.float32)
-    return _counted(history.stars, newer, star_power, half_life)
+    ages = _recency(half_life).weights(history.timestamps)
+    return np.asarray((history.stars / 5.0) ** star_power * ages, dtype=np.float32)
 
 
 def all_weights(histories: Histories, *, star_power: float, half_life: float) -> Floats:
-    """:func:`weights` of everybody, parallel to ``histories.movies``, (n_ratings,)."""
-    counts = histories.counts()
-    ends = np.repeat(histories.offsets[1:], counts)
-    newer = (ends - 1 - np.arange(histories.movies.size)).astype(np.float32)
-    return _counted(histories.stars, newer, star_power, half_life)
+    """Return :func:`weights` of everybody, parallel to ``histories.movies``, (n_ratings,)."""
+    ages = _recency(half_life).all_weights(histories)
+    return np.asarray((histories.stars / 5.0) ** star_power * ages, dtype=np.float32)
 
 
-def _counted(stars: Floats, newer: Floats, star_power: float, half_life: float) -> Floats:
-    counted = (stars / 5.0) ** star_power * np.exp2(-newer / half_life)
-    return np.asarray(counted, dtype=np.float32)
+def _recency(half_life: float) -> Recency:
+    return Recency(days=_FOR_EVER, ratings=half_life, floor=0.0)

@@ -142,7 +142,7 @@ def _epoch_function(
     import tensorflow as tf
 
     weights = [variable.value for variable in model.trainable_variables]
-    adam = _adam(weights, learning_rates)
+    step_adam = adam(weights, learning_rates)
     loss_function = keras.losses.get(loss)
     columns = [tf.constant(column) for column in inputs]
     wanted = tf.constant(targets)
@@ -162,7 +162,7 @@ def _epoch_function(
                 predicted = model([column[start:end] for column in shuffled], training=True)
                 losses = loss_function(shuffled_wanted[start:end, None], predicted)
                 mean = tf.reduce_mean(losses)
-            adam(tape.gradient(mean, weights))
+            step_adam(tape.gradient(mean, weights))
             return number + 1, total + tf.reduce_sum(losses)
 
         _, total = tf.while_loop(lambda number, _: number < n_batches, step, (0, 0.0))
@@ -174,7 +174,7 @@ def _epoch_function(
     )
 
 
-def _adam(weights: Sequence[Any], learning_rates: Floats) -> Callable[[Sequence[Any]], None]:
+def adam(weights: Sequence[Any], learning_rates: Floats) -> Callable[[Sequence[Any]], None]:
     """A function that takes one step of Adam down the given gradients, one per weight.
 
     Keras's own Adam writes the same formula out in a dozen operations per weight: tracing those

@@ -38,7 +38,15 @@ PARAMS = {
         "prior_people": 12,
         "prior_ratings": 2,
     },
-    "vae": {"size": 4, "hidden": 16, "dropout": 0, "beta": 0.01, "least": 1, "half_life": 50},
+    "dae": {
+        "size": 8,
+        "least": 1,
+        "dropout": 0.1,
+        "lambda_": 1.0,
+        "batch_size": 32,
+        "learning_rate": 0.02,
+        "epochs": 15,
+    },
     # Nobody here rates in anybody else's order.
     "timeline": {
         "size": 8,

@@ -1,0 +1,224 @@
+"""Scores of the denoising autoencoder by NumPy, and its hyper-parameters.
+
+:mod:`moovier.models.dae` says what the model is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from moovier.data.arrays import Floats, Histories, History, Ints
+from moovier.models.family import Arrays, HyperParameters, as_float32
+from moovier.models.recency import Recency
+
+#: Stars that say neither like nor dislike, to the autoencoder, and the unit it measures them in.
+NEUTRAL, STAR_UNIT = 3.5, 1.5
+#: The same for genres: a genre below this mean is disliked.
+GENRE_NEUTRAL, GENRE_UNIT = 3.0, 2.0
+#: Stars from which on a rating speaks for the movie's genres.
+LIKES_GENRE = 3.5
+#: Ratings that say nothing, added to everybody's: one rating is no taste for a whole genre.
+CALM = 5.0
+#: Unit of the logarithm of the number of ratings.
+LOG_COUNT_UNIT = 3.0
+_EPSILON = 1e-6
+
+
+class DaeParams(HyperParameters):
+    """Hyper-parameters.
+
+    ``size``: hidden units. ``dropout``: share of the input, and of the hidden units, left out in
+    training. ``l2``: penalty on the kernels. ``unliked_weight``: what a rating below 4 stars
+    counts as a target, 0 to 1. ``visit_share``: share of training examples that predict the next
+    visit from everything before it. ``least``: ratings that a movie needs to be covered; the
+    others rank behind, by popularity. ``lambda_``, ``star_power``: EASE's penalty, and the power
+    of ``stars / 5`` that is a rating's weight in it. ``age_days``, ``age_ratings``,
+    ``age_floor``: see :class:`moovier.models.recency.Recency`. The others: see
+    :mod:`moovier.models.dae`.
+    """
+
+    size: PositiveInt = 128
+    dropout: float = Field(0.5, ge=0, lt=1)
+    learning_rate: PositiveFloat = 0.005
+    batch_size: PositiveInt = 192
+    epochs: PositiveInt = 12
+    l2: NonNegativeFloat = 1e-5
+    unliked_weight: float = Field(0.2, ge=0, le=1)
+    visit_share: float = Field(0.15, ge=0, lt=1)
+    least: PositiveInt = 3
+    lambda_: PositiveFloat = 200.0
+    star_power: NonNegativeFloat = 2.0
+    neighbours: NonNegativeFloat = 20.0
+    neighbours_power: NonNegativeFloat = 0.3
+    affinity: NonNegativeFloat = 4.0
+    aversion: NonNegativeFloat = 8.0
+    age_days: PositiveFloat = 720.0
+    age_ratings: PositiveFloat = 60.0
+    age_floor: float = Field(0.1, ge=0, le=1)
+
+    @property
+    def recency(self) -> Recency:
+        return Recency(self.age_days, self.age_ratings, self.age_floor)
+
+
+class DaeScorer:
+    """Scores by NumPy.
+
+    ``encode_rated``, ``encode_stars``: (n_covered, size) halves of the encoder's kernel.
+    ``encode_bias``: (size,). ``decode``: (size + 1, n_covered), the last row for the logarithm of
+    the number of ratings. ``decode_bias``: (n_covered,). ``neighbours``: (n_covered, n_covered)
+    float16. ``genres``: (n_covered, n_genres), unit rows. ``covered``: (n_covered,) movie rows.
+    ``mean_genres``: (n_genres,), mean row of
+    ``genres`` over all ratings. ``counts``: (n_movies,) ratings, to rank what is not covered.
+    ``serving``: star power, weight and power of the neighbours, affinity, aversion, and the
+    parameters of :class:`Recency`.
+    """
+
+    def __init__(self, arrays: Arrays) -> None:
+        self._encode_rated = as_float32(arrays["encode_rated"])
+        self._encode_stars = as_float32(arrays["encode_stars"])
+        self._encode_bias = as_float32(arrays["encode_bias"])
+        self._decode = as_float32(arrays["decode"])
+        self._decode_bias = as_float32(arrays["decode_bias"])
+        # Half precision halves the file; computing in it is slow.
+        self._neighbours = as_float32(arrays["neighbours"])
+        self._genres = as_float32(arrays["genres"])
+        self._covered: Ints = arrays["covered"]
+        counts = as_float32(arrays["counts"])
+        self._mean_genres = as_float32(arrays["mean_genres"])
+        serving: list[float] = arrays["serving"].tolist()
+        self._star_power, self._weight, self._power, self._affinity, self._aversion = serving[:5]
+        self._recency = Recency(*serving[5:])
+        n = self._covered.size
+        shapes = (self._encode_rated.shape[0], self._decode.shape[1], *self._neighbours.shape)
+        if any(size != n for size in (*shapes, self._genres.shape[0])):
+            raise ValueError(f"the layers do not fit the {n} covered movies")
+        self.n_movies = int(counts.size)
+        self._position = np.full(self.n_movies, -1, dtype=np.int64)
+        self._position[self._covered] = np.arange(n)
+        self._popularity = counts / max(float(counts.max(initial=1)), 1.0)
+
+    def score(self, users: Ints, histories: Histories) -> Floats:
+        scores = np.empty((len(users), self.n_movies), dtype=np.float32)
+        for row, user in enumerate(users):
+            scores[row] = self.fold_in(histories[int(user)])
+        return scores
+
+    def fold_in(self, history: History) -> Floats:
+        places, weights, stars = self._inputs(history)
+        if not places.size:
+            return as_float32(self._popularity)
+        logits = self._hidden(places, weights, stars) @ self._decode + self._decode_bias
+        logits += self._neighbour_weights(weights, stars) @ self._neighbours[places]
+        genres = self._genres[places]
+        points = self._genre_points(
+            self._liking(weights, stars) @ genres,
+            self._liked(weights, stars, genres).sum(axis=0),
+            weights.sum(),
+        )
+        logits += self._genres @ points
+        # What is not covered stands behind what is, by popularity.
+        scores = self._popularity + (float(logits.min()) - 2.0)
+        scores[self._covered] = logits
+        return as_float32(scores)
+
+    def because(self, history: History, movies: Ints) -> Floats:
+        """Return how much each score falls without each rating: leave-one-out differences."""
+        parts = np.zeros((len(movies), len(history)), dtype=np.float32)
+        targets = self._position[movies]
+        reached = targets >= 0
+        places, weights, stars, columns = self._ordered_inputs(history)
+        if not reached.any() or not places.size:
+            return parts
+        targets = targets[reached]
+        scores = self._scores_without(places, weights, stars, targets)
+        parts[np.ix_(reached, columns)] = (scores[0] - scores[1:]).T
+        return parts
+
+    def _scores_without(
+        self, places: Ints, weights: Floats, stars: Floats, targets: Ints
+    ) -> Floats:
+        """Return scores with all ratings, then without each one, (k + 1, len(targets))."""
+        k = places.size
+        counts = np.array([k, *[k - 1] * k], dtype=np.float32)
+        centred = weights * (stars - NEUTRAL) / STAR_UNIT
+        encoded = weights[:, None] * self._encode_rated[places]
+        encoded += centred[:, None] * self._encode_stars[places]
+        lengths = np.sqrt(np.maximum(_leave_one_out(weights**2), _EPSILON**2))
+        hidden = self._activate(_leave_one_out(encoded) / lengths[:, None], counts)
+        scores = hidden @ self._decode[:, targets] + self._decode_bias[targets]
+        each = weights[:, None] * (stars[:, None] / 5.0) ** self._star_power
+        shares = each * self._neighbours[np.ix_(places, targets)]
+        scale = self._weight * np.maximum(counts, 1.0) ** self._power
+        scores += scale[:, None] * _leave_one_out(shares)
+        genres = self._genres[places]
+        points = self._genre_points(
+            _leave_one_out(self._liking(weights, stars)[:, None] * genres),
+            _leave_one_out(self._liked(weights, stars, genres)),
+            _leave_one_out(weights),
+        )
+        return as_float32(scores + points @ self._genres[targets].T)
+
+    def _inputs(self, history: History) -> tuple[Ints, Floats, Floats]:
+        """Return places, weights and stars of the covered ratings, (k,) each, by place."""
+        places, weights, stars, _ = self._ordered_inputs(history)
+        return places, weights, stars
+
+    def _ordered_inputs(self, history: History) -> tuple[Ints, Floats, Floats, Ints]:
+        """Return :meth:`_inputs` and the position of each in the history.
+
+        Sums are taken in the order of places, so that another order of the same history gives the
+        same bytes.
+        """
+        places = self._position[history.movies]
+        order = np.argsort(places, kind="stable")
+        order = order[places[order] >= 0]
+        if not order.size:
+            return places[order], np.zeros(0, np.float32), np.zeros(0, np.float32), order
+        weights = self._recency.weights(history.timestamps)
+        return places[order], weights[order], history.stars[order], order
+
+    def _hidden(self, places: Ints, weights: Floats, stars: Floats) -> Floats:
+        """Return the hidden units and the logarithm of the count, (size + 1,)."""
+        centred = weights * (stars - NEUTRAL) / STAR_UNIT
+        encoded = weights @ self._encode_rated[places] + centred @ self._encode_stars[places]
+        length = max(float(np.sqrt(weights @ weights)), _EPSILON)
+        return self._activate((encoded / length)[None], np.array([places.size]))[0]
+
+    def _activate(self, encoded: Floats, counts: Any) -> Floats:
+        """Return tanh of the encoder's output, the logarithm of the count beside it."""
+        units = np.tanh(encoded + self._encode_bias)
+        logs = np.log(np.maximum(counts, 1.0)) / LOG_COUNT_UNIT
+        return np.concatenate([units, logs[:, None]], axis=1, dtype=np.float32)
+
+    def _neighbour_weights(self, weights: Floats, stars: Floats) -> Floats:
+        scale = self._weight * weights.size**self._power
+        return as_float32(scale * weights * (stars / 5.0) ** self._star_power)
+
+    def _liking(self, weights: Floats, stars: Floats) -> Floats:
+        """Return how much each rating speaks for (positive) or against its genres, (k,)."""
+        return as_float32(weights * (stars - GENRE_NEUTRAL) / GENRE_UNIT)
+
+    def _liked(self, weights: Floats, stars: Floats, genres: Floats) -> Floats:
+        """Return the genres of the liked movies, less what people rate on average, (k, n)."""
+        likes = weights * (stars >= LIKES_GENRE)
+        return as_float32(likes[:, None] * (genres - self._mean_genres))
+
+    def _genre_points(self, liking: Floats, liked: Floats, total: Any) -> Floats:
+        """Return the points of each genre, (..., n_genres).
+
+        ``liking``, ``liked``: (..., n_genres), sums over the ratings. ``total``: (...), sum of
+        their weights.
+        """
+        ratings = np.asarray(total)[..., None] + CALM
+        averse = self._aversion * np.maximum(-liking / ratings, 0.0)
+        return as_float32(self._affinity * liked / ratings - averse)
+
+
+def _leave_one_out(values: Floats) -> Floats:
+    """Return the sum over the first axis, then the sum without each entry, (k + 1, ...)."""
+    total = values.sum(axis=0, keepdims=True)
+    return as_float32(np.concatenate([total, total - values]))

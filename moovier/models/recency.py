@@ -1,0 +1,74 @@
+"""How much an old rating still counts, by how long ago and how many visits ago it was given.
+
+NumPy only: training and serving use the same functions. The weights depend on timestamps alone,
+never on the order of the rows, and never on the order within one visit: MovieLens decides in
+which order people see movies to rate, so that order says nothing about taste.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from moovier.data.arrays import Floats, Histories, Ints
+
+#: A pause of this many seconds starts a new visit.
+VISIT_PAUSE_S = 86_400
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class Recency:
+    """Decay of a rating's weight.
+
+    A rating that is ``days`` days older than the person's newest one counts half. Of its weight,
+    the share ``floor`` (0 to 1) stays, and the rest halves with every ``ratings`` ratings that
+    the person gave in later visits.
+    """
+
+    days: float
+    ratings: float
+    floor: float
+
+    def weights(self, timestamps: Ints) -> Floats:
+        """Return the weight of each rating of one person, (k,), in (0, 1].
+
+        ``timestamps``: (k,) Unix seconds, in any order. Ratings of one visit that carry one
+        timestamp have one weight; the newest have weight 1.
+        """
+        order = np.argsort(timestamps, kind="stable")
+        weights = np.empty(timestamps.size, dtype=np.float32)
+        ordered = timestamps[order]
+        new_visit = np.diff(ordered, prepend=ordered[:1]) >= VISIT_PAUSE_S
+        weights[order] = self._decay(ordered[-1:] - ordered, _later(new_visit))
+        return weights
+
+    def all_weights(self, histories: Histories) -> Floats:
+        """Return :meth:`weights` of everybody, parallel to ``histories.movies``, (n_ratings,)."""
+        counts = histories.counts()
+        moments = histories.timestamps
+        if not moments.size:
+            return np.zeros(0, dtype=np.float32)
+        ends = np.repeat(histories.offsets[1:], counts)
+        starts = np.repeat(histories.offsets[:-1], counts)
+        places = np.arange(moments.size)
+        new_visit = np.zeros(moments.size, dtype=np.bool_)
+        new_visit[1:] = (np.diff(moments) >= VISIT_PAUSE_S) & (places[1:] > starts[1:])
+        # The end of a rating's visit is where the next visit or the next person starts.
+        boundary = new_visit | (places == starts)
+        visit = np.cumsum(boundary) - 1
+        visit_ends = np.append(np.flatnonzero(boundary)[1:], moments.size)
+        return self._decay(moments[ends - 1] - moments, ends - visit_ends[visit])
+
+    def _decay(self, age_s: Ints, later: Ints) -> Floats:
+        by_count = self.floor + (1.0 - self.floor) * np.exp2(-later / self.ratings)
+        return np.asarray(np.exp2(-age_s / (_DAY_S * self.days)) * by_count, dtype=np.float32)
+
+
+def _later(new_visit: np.ndarray) -> Ints:
+    """Return the number of ratings in later visits, (k,), from where visits start, oldest first."""
+    n = new_visit.size
+    starts = np.flatnonzero(new_visit)
+    ends = np.append(starts, n)
+    return n - ends[np.cumsum(new_visit)]
