@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from moovier.data.arrays import Floats, Histories, Ints
 
@@ -37,6 +38,9 @@ class Recency:
         ``timestamps``: (k,) Unix seconds, in any order. Ratings of one visit that carry one
         timestamp have one weight; the newest have weight 1.
         """
+        if not timestamps.size or timestamps.min() == timestamps.max():
+            # Somebody whose ratings came with one request: no rating is older than another.
+            return np.ones(timestamps.size, dtype=np.float32)
         order = np.argsort(timestamps, kind="stable")
         weights = np.empty(timestamps.size, dtype=np.float32)
         ordered = timestamps[order]
@@ -66,7 +70,7 @@ class Recency:
         return np.asarray(np.exp2(-age_s / (_DAY_S * self.days)) * by_count, dtype=np.float32)
 
 
-def _later(new_visit: np.ndarray) -> Ints:
+def _later(new_visit: NDArray[np.bool_]) -> Ints:
     """Return the number of ratings in later visits, (k,), from where visits start, oldest first."""
     n = new_visit.size
     starts = np.flatnonzero(new_visit)

@@ -1,0 +1,220 @@
+"""The denoising autoencoder: NumPy beside Keras, reasons, examples, fine-tuning, dislikes."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from moovier.data.arrays import History, Ratings
+from moovier.models.dae import DaeFamily
+from moovier.models.dae_scoring import DaeParams, DaeScorer
+from moovier.models.dae_training import LIKED, Examples
+from moovier.models.family import Fitted
+from moovier.models.recency import VISIT_PAUSE_S
+from tests.contracts import toy
+
+DAY = 86_400
+PARAMS = DaeParams(
+    size=6, least=1, dropout=0.2, lambda_=2.0, batch_size=16, learning_rate=0.02, epochs=6
+)
+
+
+@cache
+def fitted() -> Fitted:
+    return DaeFamily().fit(toy.ratings(), PARAMS, catalogue=toy.catalogue(), seed=1, epochs=6)
+
+
+def scorer() -> DaeScorer:
+    return DaeScorer(fitted().arrays)
+
+
+def history(movies: list[int], stars: list[float], moments: list[int] | None = None) -> History:
+    return History(
+        np.array(movies, dtype=np.int64),
+        np.array(stars, dtype=np.float32),
+        np.array(moments or [5] * len(movies), dtype=np.int64),
+    )
+
+
+HISTORIES = [
+    history([3], [0.5]),
+    history([0, 9, 4], [5.0, 1.0, 3.5]),
+    history([12, 1, 8, 2], [4.5, 2.0, 5.0, 3.0], [0, 60, 9 * DAY, 400 * DAY]),
+]
+
+
+@pytest.mark.parametrize("given", HISTORIES)
+def test_numpy_and_keras_give_the_same_scores(given: History) -> None:
+    covered = fitted().arrays["covered"]
+    stars, weights = np.zeros((2, 1, toy.N_MOVIES), dtype=np.float32)
+    stars[0, given.movies] = given.stars
+    weights[0, given.movies] = PARAMS.recency.weights(given.timestamps)
+    logits = fitted().keras_model.predict_on_batch([stars[:, covered], weights[:, covered]])
+    scores = scorer().fold_in(given)[covered]
+    np.testing.assert_allclose(scores, np.asarray(logits)[0], rtol=1e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("given", HISTORIES[1:])
+def test_reasons_are_leave_one_out_differences(given: History) -> None:
+    covered = fitted().arrays["covered"]
+    parts = scorer().because(given, covered)
+    whole = scorer().fold_in(given)[covered]
+    # Only ratings of the newest moment can be left out without changing the others' ages.
+    newest = np.flatnonzero(given.timestamps == given.timestamps.max())
+    for place in newest if newest.size > 1 else []:
+        rest = np.arange(len(given)) != place
+        without = History(given.movies[rest], given.stars[rest], given.timestamps[rest])
+        expected = whole - scorer().fold_in(without)[covered]
+        np.testing.assert_allclose(parts[:, place], expected, rtol=1e-3, atol=1e-3)
+    assert parts.shape == (covered.size, len(given))
+    assert np.isfinite(parts).all()
+    assert parts.any()
+
+
+def test_any_order_of_a_history_gives_the_same_bytes() -> None:
+    random = np.random.default_rng(0)
+    given = history([12, 1, 8, 2, 5], [4.5, 2.0, 5.0, 3.0, 4.0])
+    expected = scorer().fold_in(given).tobytes()
+    for _ in range(20):
+        order = random.permutation(len(given))
+        shuffled = History(given.movies[order], given.stars[order], given.timestamps[order])
+        assert scorer().fold_in(shuffled).tobytes() == expected
+
+
+def test_movies_that_are_not_covered_rank_behind_by_popularity() -> None:
+    params = PARAMS.model_copy(update={"least": 6})
+    arrays = (
+        DaeFamily().fit(toy.ratings(), params, catalogue=toy.catalogue(), seed=1, epochs=1).arrays
+    )
+    rest = np.setdiff1d(np.arange(toy.N_MOVIES), arrays["covered"])
+    assert rest.size > 1
+    scores = DaeScorer(arrays).fold_in(toy.history(0, 1))
+    assert scores[rest].max() < scores[arrays["covered"]].min()
+    by_count = rest[np.argsort(-arrays["counts"][rest], kind="stable")]
+    assert (np.diff(scores[by_count]) <= 0).all()
+
+
+def random_ratings(seed: int, n_users: int = 9, n_movies: int = 40) -> Ratings:
+    """Return users with 3 to 30 ratings in visits days apart."""
+    random = np.random.default_rng(seed)
+    rows: list[tuple[int, int, float, int]] = []
+    for user in range(n_users):
+        movies = random.permutation(n_movies)[: random.integers(3, 31)]
+        moments = np.cumsum(random.choice([60, 3600, 3 * DAY], movies.size, p=[0.5, 0.3, 0.2]))
+        stars = random.integers(1, 11, movies.size) / 2
+        rows += zip(
+            [user] * movies.size, movies.tolist(), stars.tolist(), moments.tolist(), strict=True
+        )
+    users, movies_, stars_, moments_ = (np.array(column) for column in zip(*rows, strict=True))
+    return Ratings(users, movies_, stars_.astype(np.float32), moments_, n_users, n_movies)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_examples_ask_for_the_rest_of_a_history(seed: int) -> None:
+    ratings = random_ratings(seed)
+    covered = np.arange(ratings.n_movies)
+    params = PARAMS.model_copy(update={"visit_share": 0.0, "unliked_weight": 0.5})
+    batch = Examples(ratings.histories, covered, params, seed).draw(64)
+    rated = {
+        frozenset(ratings.histories[user].movies.tolist()): ratings.histories[user]
+        for user in range(ratings.n_users)
+    }
+    for row in range(64):
+        given = set(batch.places[batch.rows == row].tolist())
+        wanted = set(np.flatnonzero(batch.targets[row]).tolist())
+        assert given
+        assert not given & wanted
+        one = rated[frozenset(given | wanted)]
+        stars = dict(zip(one.movies.tolist(), one.stars.tolist(), strict=True))
+        assert len(wanted) >= 5
+        gains = np.array([1.0 if stars[movie] >= LIKED else 0.5 for movie in sorted(wanted)])
+        np.testing.assert_allclose(
+            batch.targets[row][sorted(wanted)], gains / gains.sum(), rtol=1e-5
+        )
+    np.testing.assert_array_equal(batch.weights, 1.0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_visit_examples_are_cut_at_pauses(seed: int) -> None:
+    ratings = random_ratings(seed, n_users=30)
+    covered = np.arange(ratings.n_movies)
+    params = PARAMS.model_copy(update={"visit_share": 0.5})
+    batch = Examples(ratings.histories, covered, params, seed).draw(64)
+    histories = [ratings.histories[user] for user in range(30)]
+    for row in range(32, 64):
+        given = set(batch.places[batch.rows == row].tolist())
+        wanted = set(np.flatnonzero(batch.targets[row]).tolist())
+        one = next(h for h in histories if set(h.movies.tolist()) == given | wanted)
+        cut = len(given)
+        assert cut >= 10
+        assert set(one.movies[:cut].tolist()) == given
+        assert one.timestamps[cut] - one.timestamps[cut - 1] >= VISIT_PAUSE_S
+
+
+def test_a_batch_repeats_with_its_seed_and_differs_between_draws() -> None:
+    ratings = random_ratings(1)
+    covered = np.arange(ratings.n_movies)
+
+    def draws(seed: int) -> list[Any]:
+        examples = Examples(ratings.histories, covered, PARAMS, seed)
+        return [examples.draw(16).targets for _ in range(2)]
+
+    first, again, other = draws(1), draws(1), draws(2)
+    np.testing.assert_array_equal(first[0], again[0])
+    assert not np.array_equal(first[0], first[1])
+    assert not np.array_equal(first[0], other[0])
+
+
+def tuned(split: float, patience: int) -> Fitted:
+    import keras
+
+    parent = fitted()
+    model = keras.models.clone_model(parent.keras_model)
+    model.set_weights(parent.keras_model.get_weights())
+    rows = [(toy.N_USERS, movie, 5.0, 99_000 + movie) for movie in (8, 9, 10, 11, 12)]
+    known = toy.ratings()
+    old = np.column_stack([known.users, known.movies, known.stars, known.timestamps]).tolist()
+    return DaeFamily().fine_tune(
+        Fitted(parent.arrays, model),
+        PARAMS,
+        catalogue=toy.catalogue(),
+        old_n_users=toy.N_USERS,
+        batch=toy.ratings_of(rows, toy.N_USERS + 1),
+        merged=toy.ratings_of([*old, *rows], toy.N_USERS + 1),
+        validation_split=split,
+        patience=patience,
+        seed=0,
+    )
+
+
+def test_fine_tuning_stops_by_the_validation_loss() -> None:
+    result = tuned(0.4, 2)
+    losses = result.curves["val_loss"]
+    assert result.epochs == int(np.argmin(losses)) + 1
+    assert len(losses) <= result.epochs + 2
+
+
+def test_fine_tuning_without_validation_stops_by_the_training_loss() -> None:
+    result = tuned(0.0, 1)
+    assert "val_loss" not in result.curves
+    assert result.epochs == int(np.argmin(result.curves["loss"])) + 1
+
+
+def test_fine_tuning_moves_the_trained_weights_only() -> None:
+    parent, child = fitted().arrays, tuned(0.0, 3).arrays
+    for name in ("encode_rated", "decode", "decode_bias"):
+        assert not np.array_equal(parent[name], child[name]), name
+    for name in ("neighbours", "genres", "covered", "serving"):
+        np.testing.assert_array_equal(parent[name], child[name])
+
+
+def test_disliking_a_movie_lowers_what_is_like_it() -> None:
+    liked = scorer().fold_in(toy.history(0, 1, 2))
+    disliked = scorer().fold_in(history([0, 1, 2], [0.5, 0.5, 0.5]))
+    same, other = slice(3, 8), slice(8, 16)
+    assert (disliked[same].mean() - disliked[other].mean()) < (
+        liked[same].mean() - liked[other].mean()
+    )
