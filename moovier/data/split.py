@@ -1,8 +1,11 @@
 """Splits of ratings into training, validation and test parts.
 
-The ranking protocol splits each user's ratings by time, the rating protocol splits rows at
-random, and the protocol for new people sets whole users aside (docs/metrics.md). Every split
-conserves rows: each rating lands in exactly one part, over the same index.
+Two protocols decide (docs/metrics.md). *Visitor*: whole users are held out by seed. *Next visit*:
+everything after a user's last pause is held out. :func:`development_split` gives what tuning may
+see: the ratings without both tests, cut again in the same two ways. The older splits (last share
+by time, random rows, one moment for everybody) are reported.
+
+Every split conserves rows: each rating lands in exactly one part, over the same index.
 """
 
 from __future__ import annotations
@@ -14,6 +17,13 @@ from numpy.typing import NDArray
 
 from moovier.data.arrays import Ints, Ratings
 
+#: A visit ends where nothing is rated for this long, in seconds.
+PAUSE_S = 86_400
+#: Ratings that a user must have before the pause that starts the test.
+LEAST_BEFORE = 10
+#: Seed of every split whose test figures are published or compared.
+SPLIT_SEED = 0
+
 
 @dataclass(frozen=True)
 class Split:
@@ -22,6 +32,61 @@ class Split:
     train: Ratings
     validation: Ratings
     test: Ratings
+
+
+@dataclass(frozen=True)
+class Development:
+    """The ratings that tuning may see: no rating of a test user, and no test visit.
+
+    ``train``: what ranking models are fitted on. ``visitors``: all remaining ratings of the
+    validation visitors, who have no rating in ``train``. ``next_visit``: the last visit of users
+    in ``train``, as far as it has :data:`LEAST_BEFORE` ratings before it. ``stars_train`` and
+    ``stars_validation``: the same for rating models, random rows outside the test of the stars.
+    """
+
+    train: Ratings
+    visitors: Ratings
+    next_visit: Ratings
+    stars_train: Ratings
+    stars_validation: Ratings
+
+
+def development_split(ratings: Ratings, seed: int = SPLIT_SEED) -> Development:
+    """Cut the validation parts from what the tests of ``seed`` leave.
+
+    The test of visitors is ``hold_out_users(ratings, seed)``, the test of the next visit is
+    ``split_last_visit(ratings)``. With too few users the parts ``visitors`` and ``next_visit``
+    are empty.
+    """
+    kept, _ = hold_out_users_if_possible(ratings, seed)
+    before, _ = split_last_visit(kept)
+    others, visitors = hold_out_users_if_possible(before, seed + 1)
+    train, next_visit = split_last_visit(others)
+    rows, _ = random_split(ratings, seed)
+    return Development(train, visitors, next_visit, *random_split(rows, seed + 1))
+
+
+def split_last_visit(
+    ratings: Ratings, *, pause_s: int = PAUSE_S, least: int = LEAST_BEFORE
+) -> tuple[Ratings, Ratings]:
+    """Cut each user's ratings at the last pause: ``(before, after)``.
+
+    A pause is a gap of at least ``pause_s`` seconds between two ratings of one user, sorted by
+    time with ties in row order. It counts when at least ``least`` ratings come before it. Users
+    without such a pause are wholly in ``before``.
+    """
+    order = _time_order(ratings)
+    users, moments = ratings.users[order], ratings.timestamps[order]
+    position, _ = _positions(ratings)
+    ordered = position[order]
+    starts = np.zeros(len(ratings), dtype=np.bool_)
+    starts[1:] = (users[1:] == users[:-1]) & (np.diff(moments) >= pause_s)
+    starts &= ordered >= least
+    cut = np.zeros(ratings.n_users, dtype=np.int64)
+    np.maximum.at(cut, users[starts], ordered[starts])
+    cut_of = cut[ratings.users]
+    after: NDArray[np.bool_] = (cut_of > 0) & (position >= cut_of)
+    return ratings.take(~after), ratings.take(after)
 
 
 def by_time(ratings: Ratings, test_share: float = 0.2) -> tuple[Ratings, Ratings]:
@@ -41,23 +106,28 @@ def by_time(ratings: Ratings, test_share: float = 0.2) -> tuple[Ratings, Ratings
 
 
 def time_split(ratings: Ratings, test_share: float = 0.2) -> Split:
-    """The ranking protocol: the last share of each user is the test, the last share of what
-    precedes it the validation part."""
+    """Cut off each user's last share as the test, and the last share of the rest as validation.
+
+    This protocol was the first one here. It is reported for comparison with papers.
+    """
     rest, test = by_time(ratings, test_share)
     train, validation = by_time(rest, test_share)
     return Split(train, validation, test)
 
 
 def random_split(ratings: Ratings, seed: int, share: float = 0.1) -> tuple[Ratings, Ratings]:
-    """The rating protocol: ``(train, test)``, where the test part is the first
-    ``int(share * n)`` rows of ``numpy.random.default_rng(seed).permutation(n)``."""
+    """Draw rows for the rating protocol: ``(train, test)``.
+
+    The test part is the first ``int(share * n)`` rows of
+    ``numpy.random.default_rng(seed).permutation(n)``.
+    """
     order = np.random.default_rng(seed).permutation(len(ratings))
     n_test = int(share * len(ratings))
     return ratings.take(np.sort(order[n_test:])), ratings.take(np.sort(order[:n_test]))
 
 
 def hold_out_users(ratings: Ratings, seed: int, share: float = 0.2) -> tuple[Ratings, Ratings]:
-    """The protocol for new people: ``(kept, held_out)``, whole users drawn by ``seed``.
+    """Hold out whole users drawn by ``seed``: ``(kept, held_out)``.
 
     ``held_out`` has round(share * users with ratings) users, at least one and never all.
     """
@@ -70,18 +140,33 @@ def hold_out_users(ratings: Ratings, seed: int, share: float = 0.2) -> tuple[Rat
     return ratings.take(~held), ratings.take(held)
 
 
+def hold_out_users_if_possible(ratings: Ratings, seed: int) -> tuple[Ratings, Ratings]:
+    """Return :func:`hold_out_users`, or an empty second part where there are fewer than two."""
+    if np.unique(ratings.users).size < 2:
+        return ratings, ratings.take(np.empty(0, dtype=np.int64))
+    return hold_out_users(ratings, seed)
+
+
 def by_global_time(ratings: Ratings, quantile: float = 0.9) -> tuple[Ratings, Ratings]:
-    """``(until, after)`` the given quantile of all timestamps, the same moment for everybody."""
+    """Cut everybody at one moment, a quantile of all timestamps: ``(until, after)``."""
+    if not len(ratings):
+        return ratings, ratings
     moment = np.quantile(ratings.timestamps, quantile)
     after: NDArray[np.bool_] = ratings.timestamps > moment
     return ratings.take(~after), ratings.take(after)
 
 
 def _positions(ratings: Ratings) -> tuple[Ints, Ints]:
-    """Each rating's position in its user's history, (n,), and ratings per user, (n_users,)."""
-    order = np.lexsort((np.arange(len(ratings)), ratings.timestamps, ratings.users))
+    """Return each rating's position in its user's history, (n,), and the users' counts."""
+    order = _time_order(ratings)
     counts = np.bincount(ratings.users, minlength=ratings.n_users).astype(np.int64)
     starts = np.cumsum(counts) - counts
     position = np.empty(len(ratings), dtype=np.int64)
     position[order] = np.arange(len(ratings)) - np.repeat(starts, counts)
     return position, counts
+
+
+def _time_order(ratings: Ratings) -> Ints:
+    """Return the rows by user, oldest first, ties in row order, (n,)."""
+    order: Ints = np.lexsort((np.arange(len(ratings)), ratings.timestamps, ratings.users))
+    return order

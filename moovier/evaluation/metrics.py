@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from moovier.data.arrays import Ints
 
 Values = NDArray[np.float64]
+#: Resampled values that :func:`bootstrap` holds in memory at a time.
+_BOOTSTRAP_CELLS = 2_000_000
 
 
 def hits(top: Ints, relevant: Sequence[Ints]) -> NDArray[np.bool_]:
@@ -40,6 +42,25 @@ def ndcg_at_k(top: Ints, relevant: Sequence[Ints], k: int) -> Values:
     found = hits(top[:, :k], relevant)
     gains: Values = found @ discounts[: found.shape[1]] / best[sizes]
     return gains
+
+
+def debiased_ndcg_at_k(top: Ints, relevant: Sequence[Ints], counts: Ints, k: int) -> Values:
+    """Return NDCG with the gain of a hit lowered for popular movies, (n,) in 0..1.
+
+    The gain of movie j is ``1 / sqrt(counts[j])``, in the ideal list too. ``counts``: (n_movies,)
+    ratings of each movie in the training part, taken as at least 1.
+    """
+    gains = 1.0 / np.sqrt(np.maximum(counts, 1))
+    discounts = 1.0 / np.log2(np.arange(2, k + 2))
+    shown = top[:, :k]
+    found = hits(shown, relevant) * gains[np.maximum(shown, 0)]
+    ideal = np.full(len(relevant), np.nan)
+    for row, movies in enumerate(relevant):
+        if movies.size:
+            best = np.sort(gains[movies])[::-1][:k]
+            ideal[row] = best @ discounts[: best.size]
+    values: Values = found @ discounts[: shown.shape[1]] / ideal
+    return values
 
 
 def recall_at_k(top: Ints, relevant: Sequence[Ints], k: int) -> Values:
@@ -94,18 +115,55 @@ def mae(predicted: NDArray[np.floating], stars: NDArray[np.floating]) -> float:
 def bootstrap(
     values: Values, seed: int, *, draws: int = 2000, level: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval ``(low, high)`` of the mean over users.
+    """Return the percentile bootstrap interval ``(low, high)`` of the mean over users.
 
-    NaN values are left out. For a paired comparison, pass the difference per user. Source:
-    Efron & Tibshirani 1993, chapter 13.
+    ``values``: (n,) per user, or (n, m) with one column per setting, in which case the statistic
+    is the mean over columns of the mean over users. NaN values are left out. Users (rows) are
+    resampled. For a paired comparison, pass the difference per user. (nan, nan) where there is no
+    value. Source: Efron & Tibshirani 1993, chapter 13.
     """
-    known = values[~np.isnan(values)]
-    if known.size == 0:
+    table = values.reshape(values.shape[0], -1)
+    present = ~np.isnan(table)
+    known = present.any(axis=1)
+    if not known.any():
         return (float("nan"), float("nan"))
+    present = present[known].astype(np.float64)
+    filled = np.nan_to_num(table[known], nan=0.0)
+    n = filled.shape[0]
     generator = np.random.default_rng(seed)
-    means = [known[generator.integers(0, known.size, known.size)].mean() for _ in range(draws)]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    # In parts, so that memory stays bounded with very many users.
+    part = max(1, min(draws, _BOOTSTRAP_CELLS // n))
+    means = []
+    for start in range(0, draws, part):
+        rows = min(part, draws - start)
+        chosen = generator.integers(0, n, (rows, n)) + n * np.arange(rows)[:, None]
+        times = np.bincount(chosen.ravel(), minlength=rows * n).reshape(rows, n)
+        weights = times.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            columns = (weights @ filled) / (weights @ present)
+        means.append(_row_means(columns))
+    low, high = np.nanquantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def mean(values: Values) -> float:
+    """Return the mean over columns of the mean over users, NaN left out; NaN of nothing.
+
+    ``values``: (n,) or (n, m).
+    """
+    table = values.reshape(values.shape[0], -1)
+    present = ~np.isnan(table)
+    with np.errstate(invalid="ignore"):
+        columns = np.nansum(table, axis=0) / present.sum(axis=0)
+    return float(_row_means(columns[None, :])[0])
+
+
+def _row_means(table: Values) -> Values:
+    """Return the mean of each row without its NaN values, NaN where there is no other."""
+    present = ~np.isnan(table)
+    with np.errstate(invalid="ignore"):
+        means: Values = np.nansum(table, axis=1) / present.sum(axis=1)
+    return means
 
 
 def _sizes(relevant: Sequence[Ints]) -> NDArray[np.int64]:

@@ -23,15 +23,17 @@ SEGMENTS = {"0": (0, 0), "1-4": (1, 4), "5-19": (5, 19), "20+": (20, np.inf)}
 class RankingResult:
     """One model's lists and figures, per user with something in the test part.
 
-    ``users``: (n,) rows. ``top``: (n, k) movie rows, best first. ``ndcg``, ``recall``, ``hit``:
-    (n,) per user. ``coverage``: share of the catalogue in any list. ``popularity_bias``: mean
-    popularity percentile of what is shown. ``history``: (n,) ratings each user had.
+    ``users``: (n,) rows. ``top``: (n, k) movie rows, best first. Per user, (n,): ``ndcg``,
+    ``debiased`` (NDCG with lower gains for popular movies), ``recall``, ``hit``. ``coverage``:
+    share of the catalogue in any list. ``popularity_bias``: mean popularity percentile of what is
+    shown. ``history``: (n,) ratings each user had.
     """
 
     users: Ints
     top: Ints
     k: int
     ndcg: Values
+    debiased: Values
     recall: Values
     hit: Values
     history: Ints
@@ -39,10 +41,11 @@ class RankingResult:
     popularity_bias: float
 
     def metrics(self) -> dict[str, float]:
-        """The means under the names that runs and reports carry."""
+        """Return the means under the names that runs and reports carry."""
         k = self.k
         return {
             f"ndcg_at_{k}": _mean(self.ndcg),
+            f"debiased_ndcg_at_{k}": _mean(self.debiased),
             f"recall_at_{k}": _mean(self.recall),
             f"hit_at_{k}": _mean(self.hit),
             f"coverage_at_{k}": self.coverage,
@@ -70,7 +73,11 @@ def evaluate(
 ) -> RankingResult:
     """Rank the catalogue for every user of ``test``, all movies in ``known`` left out.
 
+    ``known``: the users' ratings in the training part, whose counts also define popularity.
     ``fold_in``: treat the users as people the model never saw and show it their history only.
+
+    Raises:
+        ValueError: ``test`` is empty.
     """
     wanted = test.histories
     users = np.flatnonzero(wanted.counts())
@@ -86,28 +93,38 @@ def evaluate(
         lists.append(_top(scores, part, known, k))
     top = np.concatenate(lists)
     relevant = [wanted[int(user)].movies for user in users]
+    counts = known.movie_counts()
     return RankingResult(
         users=users,
         top=top,
         k=k,
         ndcg=metrics.ndcg_at_k(top, relevant, k),
+        debiased=metrics.debiased_ndcg_at_k(top, relevant, counts, k),
         recall=metrics.recall_at_k(top, relevant, k),
         hit=metrics.hit_at_k(top, relevant, k),
         history=known.counts()[users],
         coverage=metrics.coverage_at_k(top, k, known.n_movies),
-        popularity_bias=metrics.popularity_bias(top, k, known.movie_counts()),
+        popularity_bias=metrics.popularity_bias(top, k, counts),
     )
 
 
 def _top(scores: Floats, users: Ints, known: Histories, k: int) -> Ints:
-    """The lists of a batch, (len(users), k), -1 where fewer movies are left."""
-    lists = np.full((users.size, k), -1, dtype=np.int64)
-    for row, user in enumerate(users):
-        unseen = np.array(scores[row], dtype=np.float32)
-        unseen[known[int(user)].movies] = -np.inf
-        best = top_rows(unseen, k)
-        lists[row, : best.size] = best
-    return lists
+    """Return the lists of a batch, (len(users), k), -1 where fewer movies are left."""
+    rows = [top_unseen(scores[row], known[int(user)].movies, k) for row, user in enumerate(users)]
+    return np.stack(rows)
+
+
+def top_unseen(scores: Floats, seen: Ints, k: int) -> Ints:
+    """Return the best k movie rows without ``seen``, (k,), -1 where fewer movies are left.
+
+    ``scores``: (n_movies,), not written to.
+    """
+    unseen = np.array(scores, dtype=np.float32)
+    unseen[seen] = -np.inf
+    best = top_rows(unseen, k)
+    padded = np.full(k, -1, dtype=np.int64)
+    padded[: best.size] = best
+    return padded
 
 
 def _mean(values: Values) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moovier.data.arrays import Index
-from moovier.data.split import by_time, time_split
+from moovier.data.split import by_time, development_split
 from moovier.errors import BadRequest, InvalidData, RegistryError
 from moovier.jobs.dataset import Dataset, read_dataset
 from moovier.jobs.plan import Plan, Recipe, read_json, write_json
@@ -28,15 +28,16 @@ from moovier.models.bundle import Bundle, Card, display_name
 from moovier.models.families import family
 from moovier.models.neumf import NAME as EMBEDDINGS
 from moovier.models.popular import NAME as POPULAR
+from moovier.models.popular import WINDOWS
 from moovier.registry.client import BUNDLE, Registry
 from moovier.registry.folders import replaced
-from moovier.registry.gate import Contender
+from moovier.registry.gate import HoldOutResult
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import Version
 from moovier.report.figures import Figures, examples
 from moovier.settings import Settings
 from moovier.training import fit
-from moovier.training.fit import Judged, Trained
+from moovier.training.fit import Evaluation, Trained
 
 OnProgress = Callable[[str], None]
 _MODEL = "model"
@@ -49,9 +50,9 @@ _SUMMARY = (_FACTS, EVALUATION, FIGURES)
 class Candidate(BaseModel):
     """A trained candidate: its card says how good it is, ``run_id`` where its training is.
 
-    ``validation_ndcg`` (NDCG@10, 0 to 1) is what candidates that rank are chosen by,
-    ``validation_mae`` (stars) what those that rate are: the hold-out is for the one comparison
-    with the champion.
+    Ranking candidates are chosen by ``validation_ndcg`` (the tuning objective, 0 to 1), rating
+    candidates by ``validation_mae`` (stars): the hold-out is for the one comparison with the
+    champion.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -169,7 +170,7 @@ def _train(
     run_id = tracking.start(
         f"{name} ({recipe.kind})", retraining=plan.key, part=recipe.id, parent=plan.run_id
     )
-    trained, judged = _fit(plan, recipe, data, settings)
+    trained, evaluation = _fit(plan, recipe, data, settings, on_progress)
     served = fit.refit(
         data.ratings,
         recipe.family,
@@ -185,7 +186,7 @@ def _train(
         params=recipe.params,
         epochs=trained.fitted.epochs,
         data=plan.data,
-        metrics=judged.metrics(),
+        metrics=evaluation.metrics(),
     )
     candidate = Candidate(
         recipe=recipe,
@@ -197,7 +198,8 @@ def _train(
     figures = Figures.of(
         name,
         recipe.kind,
-        judged,
+        evaluation,
+        params=recipe.params,
         fit_s=trained.fit_s,
         seed=plan.seed,
         curves={key: list(values) for key, values in trained.fitted.curves.items()},
@@ -214,6 +216,7 @@ def _train(
         params={"family": recipe.family, "recipe": recipe.kind, **recipe.params},
         metrics={
             **card.metrics,
+            **trained.validation,
             "validation_ndcg_at_10": trained.validation_ndcg,
             "epochs": float(card.epochs),
             "fit_s": trained.fit_s,
@@ -227,7 +230,7 @@ def _train(
         model = temporary / _MODEL
         whole = Bundle(card, data.index, data.ratings.histories, data.catalogue, served.arrays)
         write_model(model, whole, served.keras_model)
-        write_evaluation(model / EVALUATION, _contender(card.name, data.index, judged))
+        write_evaluation(model / EVALUATION, _result(card.name, data.index, evaluation))
         write_json(model / FIGURES, figures.model_dump(mode="json"))
         write_json(model / _FACTS, candidate.model_dump(mode="json"))
 
@@ -235,26 +238,52 @@ def _train(
 def evaluate_popularity(plan: Plan, data: Dataset, tracking: Tracking) -> None:
     """Evaluate recommending what is popular on the hold-out and keep it beside the plan.
 
+    Its window of days is the one that is best on the validation parts.
+
     Raises:
         InvalidData: nobody has enough ratings to hold some out.
     """
-    rest, test = by_time(data.ratings)
+    _, test = by_time(data.ratings)
     if not len(test):
         raise InvalidData(
-            f"{data.facts.name}: nobody has more than one rating, so none can be held out"
+            f"{data.facts.name}: no user has five ratings, so none can be held out for the test"
         )
-    kind = family(POPULAR)
-    params = kind.hyper_parameters(size=1)
-    fitted = kind.fit(rest, params, catalogue=data.catalogue, seed=plan.seed)
-    trained = Trained(POPULAR, params, plan.seed, 1, fitted, validation_ndcg=0.0, fit_s=0.0)
-    judged = fit.judge(trained, data.ratings, catalogue=data.catalogue)
-    write_evaluation(plan.popularity_file, _contender(POPULAR, data.index, judged))
-    figures = Figures.of("popularity", "baseline", judged, seed=plan.seed)
+    trained = train_popularity(data, plan.seed)
+    evaluation = fit.evaluate(trained, data.ratings, catalogue=data.catalogue)
+    write_evaluation(plan.popularity_file, _result(POPULAR, data.index, evaluation))
+    params = trained.params.model_dump(mode="json")
+    figures = Figures.of("popularity", "baseline", evaluation, seed=plan.seed, params=params)
     write_json(plan.popularity_figures_file, figures.model_dump(mode="json"))
     run_id = tracking.start("popularity", retraining=plan.key, part=POPULAR, parent=plan.run_id)
-    tracking.log(run_id, metrics=judged.metrics())
+    tracking.log(
+        run_id,
+        params=params,
+        metrics={
+            **evaluation.metrics(),
+            **trained.validation,
+            "validation_ndcg_at_10": trained.validation_ndcg,
+        },
+    )
     tracking.log_data(run_id, plan.data)
     tracking.finish(run_id)
+
+
+def train_popularity(data: Dataset, seed: int) -> Trained:
+    """Return popularity with the window of days that is best on the validation parts."""
+    split = development_split(data.ratings)
+    space = family(POPULAR).hyper_parameters
+    trained = [
+        fit.train(
+            split,
+            POPULAR,
+            space.model_validate({"days": days}),
+            catalogue=data.catalogue,
+            seed=seed,
+            threads=1,
+        )
+        for days in WINDOWS
+    ]
+    return max(trained, key=lambda one: one.validation_ndcg)
 
 
 def figures_of(plan: Plan, candidate: Candidate) -> Figures:
@@ -267,12 +296,12 @@ def figures_of_popularity(plan: Plan) -> Figures:
     return Figures.model_validate(read_json(plan.popularity_figures_file))
 
 
-def result_of_popularity(plan: Plan) -> Contender:
+def result_of_popularity(plan: Plan) -> HoldOutResult:
     """Popularity on the plan's hold-out."""
     return read_evaluation(plan.popularity_file, "popularity")
 
 
-def result_of(plan: Plan, candidate: Candidate, name: str | None = None) -> Contender:
+def result_of(plan: Plan, candidate: Candidate, name: str | None = None) -> HoldOutResult:
     """A kept candidate on the plan's hold-out, under its own name or ``name``."""
     file = model_folder(plan, candidate.recipe.id) / EVALUATION
     return read_evaluation(file, name or candidate.card.name)
@@ -280,7 +309,7 @@ def result_of(plan: Plan, candidate: Candidate, name: str | None = None) -> Cont
 
 def result_of_champion(
     plan: Plan, champion: Version, settings: Settings, on_progress: OnProgress
-) -> Contender | None:
+) -> HoldOutResult | None:
     """The champion on the plan's hold-out; where it has no result there, its recipe's.
 
     None where there is neither: its family or parameters are no longer known. See
@@ -300,8 +329,8 @@ def result_of_champion(
             return result_of(plan, candidate, name)
     on_progress(f"training {name}, to compare with")
     data = read_dataset(plan.data_folder)
-    _, judged = _fit(plan, recipe, data, settings)
-    return _contender(name, data.index, judged)
+    _, evaluation = _fit(plan, recipe, data, settings, on_progress)
+    return _result(name, data.index, evaluation)
 
 
 def recipe_of(champion: Version, hold_out: str) -> Recipe | None:
@@ -325,26 +354,35 @@ def _recipe(champion: Version) -> Recipe | None:
     )
 
 
-def _fit(plan: Plan, recipe: Recipe, data: Dataset, settings: Settings) -> tuple[Trained, Judged]:
-    """Fit on the training part, stop by the validation part, judge once on what was held out."""
+def _fit(
+    plan: Plan, recipe: Recipe, data: Dataset, settings: Settings, on_progress: OnProgress
+) -> tuple[Trained, Evaluation]:
+    """Fit on the development split, then evaluate the recipe once on what was held out."""
     params = family(recipe.family).hyper_parameters.model_validate(recipe.params)
     trained = fit.train(
-        time_split(data.ratings),
+        development_split(data.ratings),
         recipe.family,
         params,
         catalogue=data.catalogue,
         seed=plan.seed,
         threads=settings.threads,
     )
-    return trained, fit.judge(trained, data.ratings, catalogue=data.catalogue)
-
-
-def _contender(name: str, index: Index, judged: Judged) -> Contender:
-    """A result by MovieLens ids, as the gate compares it."""
-    known, new = judged.known, judged.new
-    return Contender(
-        name,
-        index.users[known.users],
-        known.ndcg,
-        *(() if new is None else (index.users[new.users], new.ndcg)),
+    evaluation = fit.evaluate(
+        trained,
+        data.ratings,
+        catalogue=data.catalogue,
+        on_progress=lambda part: on_progress(f"evaluating {recipe.id}: {part}"),
     )
+    return trained, evaluation
+
+
+def _result(name: str, index: Index, evaluation: Evaluation) -> HoldOutResult:
+    """Return a result by MovieLens ids, as the gate compares it."""
+    arrays: dict[str, Any] = {}
+    if (by_time := evaluation.by_time) is not None:
+        arrays |= {"users": index.users[by_time.users], "ndcg": by_time.ndcg}
+    if (visitor := evaluation.visitor) is not None:
+        arrays |= {"visitor_users": index.users[visitor.users], "visitor_ndcg": visitor.ndcg}
+    if (after := evaluation.next_visit) is not None:
+        arrays |= {"next_visit_users": index.users[after.users], "next_visit_ndcg": after.ndcg}
+    return HoldOutResult(name, **arrays)

@@ -29,15 +29,14 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 
 from moovier.errors import BadRequest
 from moovier.models.bundle import DataFacts
-from moovier.models.families import FAMILIES
+from moovier.models.families import FAMILIES, RETIRED
 from moovier.models.popular import NAME as POPULAR
 from moovier.settings import Settings
 
+#: The protocols of a hold-out (docs/metrics.md). Another number says that their cuts changed.
+PROTOCOLS = "visitor-next-visit-1"
 #: In a retraining's folder: what `prepare` made, what the gate said, that it is finished.
 PREPARED, DECISION, DONE = "prepared", "decision.json", "done.json"
-#: Families that the first retraining leaves to later ones, unless they are asked for: people wait
-#: for it.
-SLOW = ("vae",)
 
 
 class RetrainConfig(BaseModel):
@@ -54,8 +53,7 @@ class RetrainConfig(BaseModel):
     families: tuple[str, ...] | None = Field(
         None,
         min_length=1,
-        description="Families to tune and train; None: all that learn, in a first retraining "
-        "all but the slowest.",
+        description="Families to tune and train; None: all that learn.",
     )
     embedding_sizes: tuple[PositiveInt, ...] = Field(
         (50, 25, 10), description="Sizes of the `emb` models with default hyper-parameters."
@@ -96,7 +94,8 @@ class RetrainConfig(BaseModel):
                 f"unknown family {', '.join(unknown)}; there are {', '.join(there)} (popularity "
                 "is always compared with)"
             )
-        return tuple(dict.fromkeys(self.families or there))
+        current = tuple(name for name in there if name not in RETIRED)
+        return tuple(dict.fromkeys(self.families or current))
 
 
 class Recipe(BaseModel):
@@ -155,8 +154,6 @@ class Plan(BaseModel):
         ``first``: there is no champion yet. ``recipe``: the champion's, see ``champion``.
         """
         families = config.learning()
-        if first and config.families is None:
-            families = tuple(name for name in families if name not in SLOW)
         workers = config.workers or settings.tuning_workers
         return cls(
             key=folder.name,
@@ -211,8 +208,12 @@ class Plan(BaseModel):
 
 
 def hold_out(data: DataFacts) -> str:
-    """Identity of the hold-out: the data and how they are cut (``data.split.time_split``)."""
-    return f"{data.hash}/by-time-0.2"
+    """Return the hold-out's identity: the data, and the protocols that decide on them.
+
+    Results of versions that were evaluated under other protocols have another identity, so their
+    recipe is trained again for a comparison.
+    """
+    return f"{data.hash}/{PROTOCOLS}"
 
 
 def folder_of(settings: Settings, key: str) -> Path:

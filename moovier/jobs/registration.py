@@ -12,7 +12,7 @@ import numpy as np
 from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card
 from moovier.registry.client import BUNDLE, Registry
-from moovier.registry.gate import Contender
+from moovier.registry.gate import HoldOutResult
 from moovier.registry.saved import save_keras
 from moovier.registry.tracking import Tracking
 from moovier.settings import Settings
@@ -21,6 +21,16 @@ from moovier.settings import Settings
 EVALUATION = "evaluation.npz"
 #: Beside it: what the page of a retraining says of the model.
 FIGURES = "figures.json"
+
+#: Arrays of a stored result, as in :class:`moovier.registry.gate.HoldOutResult`.
+_RESULT_ARRAYS = (
+    "users",
+    "ndcg",
+    "visitor_users",
+    "visitor_ndcg",
+    "next_visit_users",
+    "next_visit_ndcg",
+)
 
 
 def connect(settings: Settings) -> Registry:
@@ -65,21 +75,18 @@ def tags_of(card: Card, extra: Mapping[str, str]) -> dict[str, str]:
     return tags
 
 
-def write_evaluation(file: Path, result: Contender) -> Path:
-    """Keep a result on the hold-out; returns ``file``."""
-    np.savez(
-        file,
-        allow_pickle=False,
-        users=result.users,
-        ndcg=result.ndcg,
-        new_users=result.new_users,
-        new_ndcg=result.new_ndcg,
-    )
+def write_evaluation(file: Path, result: HoldOutResult) -> Path:
+    """Write a result on the hold-out; return ``file``."""
+    arrays = {name: getattr(result, name) for name in _RESULT_ARRAYS}
+    np.savez(file, allow_pickle=False, **arrays)
     return file
 
 
-def read_evaluation(file: Path, name: str) -> Contender:
-    """What :func:`write_evaluation` kept, under ``name``."""
+def read_evaluation(file: Path, name: str) -> HoldOutResult:
+    """Read what :func:`write_evaluation` wrote, under ``name``.
+
+    A result that an earlier version stored holds the split by time only.
+    """
     with np.load(file, allow_pickle=False) as archive:
-        parts = ("users", "ndcg", "new_users", "new_ndcg")
-        return Contender(name, *(archive[part] for part in parts if part in archive.files))
+        arrays = {part: archive[part] for part in _RESULT_ARRAYS if part in archive.files}
+    return HoldOutResult(name, **arrays)

@@ -192,9 +192,9 @@ def gate(
 ) -> dict[str, Any]:
     """Compare the best of ``versions`` with the champion and with popularity, on one hold-out.
 
-    The ranking model that is best on the validation part becomes ``challenger``; the best rating
-    model is compared with the one that predicts stars now. Said once: run again, also after the
-    promotion, it gives the same answer.
+    The ranking model with the best validation objective becomes ``challenger``; the best rating
+    model is compared with the one that predicts stars now. The decision is stored: another call,
+    also after the promotion, returns the same.
     """
     settings = settings or load_settings()
     whole = Plan.at(plan, settings)
@@ -218,7 +218,7 @@ def gate(
     if champion is not None:
         rival = candidates.result_of_champion(whole, champion, settings, on_progress or _silent)
         if rival is None:
-            note = [f"{champion.name} cannot be trained any more, so it is not compared with"]
+            note = [f"{champion.name} can no longer be trained; comparison skipped"]
     decision = decide(
         challenger,
         rival,
@@ -230,7 +230,7 @@ def gate(
         reason = f"kept: {chosen.name} predicts stars; a champion is a model that ranks"
         decision = Decision(False, [*decision.reasons, reason])
     if not registry.challenge(chosen):
-        note = [*note, "the challenger stays who it is: an experiment runs on it"]
+        note = [*note, "challenger unchanged: an experiment runs on it"]
     raters = [version for version in registered if "rmse" in version.metrics]
     stars, stars_reason = _better_at_stars(whole, registry.alias(STARS), raters)
     said = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from moovier.data.split import time_split
+from moovier.data.split import development_split
 from moovier.jobs.dataset import read_dataset
 from moovier.jobs.plan import Plan
 from moovier.jobs.registration import track
@@ -25,7 +25,7 @@ def run_worker(plan: Plan, family: str, worker: int, settings: Settings) -> dict
     data = read_dataset(plan.data_folder)
     studies.run_worker(
         study,
-        time_split(data.ratings),
+        development_split(data.ratings),
         family,
         catalogue=data.catalogue,
         worker=worker,

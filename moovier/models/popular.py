@@ -1,14 +1,16 @@
-"""Most popular: the baseline that every model must beat, and what strangers are given.
+"""Most popular: the baseline that every model must beat, and what unknown users get.
 
-A movie's score is the number of people who rated it. Nothing is learnt, so there is no Keras
-model and nothing to fine-tune.
+A movie's score is the number of people who rated it, of all time or in the last days before the
+newest rating. Nothing is learnt, so there is no Keras model and nothing to fine-tune.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import NonNegativeInt
 
 from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.catalogue import Catalogue
@@ -25,18 +27,23 @@ from moovier.models.family import (
 )
 
 NAME = "popular"
+#: Windows that are tried, in days; 0 is all time.
+WINDOWS = (0, 365, 90, 30, 7)
+_DAY_S = 86_400
 
 
 class PopularParams(HyperParameters):
-    """``size`` has no meaning here; it is 1."""
+    """``size`` has no meaning here; it is 1. ``days``: ratings of this many days before the newest
+    one count, 0 for all."""
 
     size: int = 1
+    days: NonNegativeInt = 0
 
 
 class PopularScorer:
-    """The same order for everybody."""
+    """The same order for everybody. ``counts``: (n_movies,) ratings of each movie."""
 
-    def __init__(self, counts: Ints) -> None:
+    def __init__(self, counts: NDArray[Any]) -> None:
         self._counts = as_float32(counts)
         self.n_movies = int(self._counts.size)
 
@@ -58,7 +65,7 @@ class PopularFamily:
     hyper_parameters: type[HyperParameters] = PopularParams
 
     def search_space(self, trial: Trial) -> HyperParameters:
-        return PopularParams()
+        return PopularParams(days=trial.suggest_categorical("days", WINDOWS))
 
     def fit(
         self,
@@ -72,7 +79,7 @@ class PopularFamily:
         epochs: int | None = None,
         on_epoch: OnEpoch | None = None,
     ) -> Fitted:
-        return Fitted(arrays={"counts": np.bincount(train.movies, minlength=train.n_movies)})
+        return Fitted(arrays={"counts": counts_within(train, cast(PopularParams, params).days)})
 
     def fine_tune(
         self,
@@ -92,3 +99,17 @@ class PopularFamily:
 
     def scorer(self, arrays: Arrays) -> Scorer:
         return PopularScorer(arrays["counts"])
+
+
+def counts_within(ratings: Ratings, days: int) -> NDArray[Any]:
+    """Return the ratings of each movie in the last ``days`` before the newest, (n_movies,).
+
+    0 days mean all time. Movies with equal counts in the window are told apart by the counts of
+    all time, which add less than 1.
+    """
+    total = np.bincount(ratings.movies, minlength=ratings.n_movies)
+    if days == 0 or not len(ratings):
+        return total
+    recent = ratings.timestamps > ratings.timestamps.max() - days * _DAY_S
+    counts = np.bincount(ratings.movies[recent], minlength=ratings.n_movies)
+    return counts + total / (total.max() + 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +14,7 @@ from moovier.evaluation.metrics import bootstrap
 from moovier.evaluation.ranking import RankingResult
 from moovier.models.family import Scorer
 from moovier.models.top import top_rows
-from moovier.training.fit import Judged
+from moovier.training.fit import Evaluation
 
 #: Example people of a page, movies shown of each one's history, and movies recommended.
 EXAMPLES, SHOWN, GIVEN = 12, 6, 6
@@ -67,8 +68,12 @@ class Example(BaseModel):
 
 
 class Figures(BaseModel):
-    """One model on the page. ``curves``: per figure, one value an epoch. ``fit_s``: seconds.
-    ``gap``: the figure, fine-tuned and trained again (:class:`moovier.training.fit.Gap`)."""
+    """One model on the page.
+
+    ``curves``: per figure, one value an epoch. ``fit_s``: seconds. ``gap``: the figure, fine-tuned
+    and trained again (:class:`moovier.training.fit.Gap`). ``params``: hyper-parameters.
+    ``metrics``: all of :meth:`moovier.training.fit.Evaluation.metrics`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -79,6 +84,8 @@ class Figures(BaseModel):
     new: People | None
     stars: dict[str, float]
     gap: tuple[str, float, float] | None
+    params: dict[str, Any] = {}
+    metrics: dict[str, float] = {}
     curves: dict[str, list[float]] = {}
     examples: list[Example] = []
 
@@ -87,23 +94,29 @@ class Figures(BaseModel):
         cls,
         name: str,
         kind: str,
-        judged: Judged,
+        evaluation: Evaluation,
         *,
+        params: Mapping[str, Any] | None = None,
         fit_s: float = 0.0,
         seed: int = 0,
         curves: dict[str, list[float]] | None = None,
         examples: Sequence[Example] = (),
     ) -> Figures:
+        # Only a rating family has no result on the split by time, where its next visits suffice.
+        known = evaluation.by_time or evaluation.next_visit
+        assert known is not None
         return cls(
             name=name,
             kind=kind,
+            params=dict(params or {}),
+            metrics=evaluation.metrics(),
             fit_s=fit_s,
-            known=People.of(judged.known, seed),
-            new=None if judged.new is None else People.of(judged.new, seed),
-            stars={} if judged.stars is None else judged.stars.metrics(),
+            known=People.of(known, seed),
+            new=None,
+            stars={} if evaluation.stars is None else evaluation.stars.metrics(),
             gap=None
-            if judged.gap is None
-            else (judged.gap.figure, judged.gap.fine_tuned, judged.gap.retrained),
+            if evaluation.gap is None
+            else (evaluation.gap.figure, evaluation.gap.fine_tuned, evaluation.gap.retrained),
             curves=curves or {},
             examples=list(examples),
         )

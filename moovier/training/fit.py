@@ -1,34 +1,55 @@
-"""Train on one part, stop by the next, judge on the last.
+"""Train on the development split, then evaluate a finished recipe under every protocol.
 
-Tuning calls :func:`train` alone, which never looks at the test part. :func:`judge` is called once
-per finished recipe.
+Tuning calls :func:`train` alone, which never sees a test rating. :func:`evaluate` is called once
+per finished recipe and fits it anew for each protocol's training part.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from moovier.data.arrays import Ratings
+from moovier.data.arrays import Ints, Ratings
 from moovier.data.catalogue import Catalogue
-from moovier.data.split import Split, by_time, hold_out_users, random_split, time_split
-from moovier.evaluation import ranking, stars
+from moovier.data.split import (
+    SPLIT_SEED,
+    Development,
+    by_global_time,
+    by_time,
+    development_split,
+    hold_out_users_if_possible,
+    random_split,
+    split_last_visit,
+)
+from moovier.evaluation import next_visit, order_audit, ranking, stars, visitor
+from moovier.evaluation.order_audit import OrderAudit
 from moovier.evaluation.ranking import RankingResult
 from moovier.evaluation.stars import StarsResult
+from moovier.evaluation.visitor import VisitorResult
 from moovier.models.families import family
 from moovier.models.family import Fitted, HyperParameters, OnEpoch, Scorer
 
+OnProgress = Callable[[str], None]
+
 #: How a fine-tuning is measured: as ``/train`` does it when nothing else is asked.
 FINE_TUNING_SPLIT, FINE_TUNING_PATIENCE = 0.2, 10
+#: Draws per validation visitor: fewer than in the test, since they are ranked after each epoch.
+VALIDATION_DRAWS = 2
+#: A protocol with fewer people than this is reported and decides nothing.
+LEAST_PEOPLE = 20
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that saw the training part, and was stopped by the validation part.
+    """A model that was fitted on the development split and stopped by its validation parts.
 
-    ``validation_ndcg``: NDCG@10 there, 0 to 1. ``fit_s``: wall seconds.
+    ``validation_ndcg``: the tuning objective, 0 to 1: the geometric mean of the NDCG@10 of
+    validation visitors and of their next visits. ``validation``: both parts, as
+    ``val_visitor_ndcg_at_10`` and ``val_next_visit_ndcg_at_10``, as far as there are people for
+    them. ``fit_s``: wall seconds.
     """
 
     family: str
@@ -38,18 +59,28 @@ class Trained:
     fitted: Fitted
     validation_ndcg: float
     fit_s: float
+    validation: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def validation_mae(self) -> float | None:
-        """Mean absolute error there, in stars, of a family that rates."""
+        """Mean absolute error in stars on the validation rows, of a rating family."""
         curve = self.fitted.curves.get("val_loss")
         if family(self.family).learns != "rating" or not curve:
             return None
         return min(curve)
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What a training fits on, what it is stopped by, and its validation figures."""
+
+    train: Ratings
+    validation: Ratings
+    figures: Callable[[Scorer], dict[str, float]]
+
+
 def train(
-    split: Split,
+    split: Development,
     family_name: str,
     params: HyperParameters,
     *,
@@ -58,35 +89,90 @@ def train(
     threads: int,
     on_epoch: OnEpoch | None = None,
 ) -> Trained:
-    """Fit on ``split.train``, keep the epoch that is best on ``split.validation``.
+    """Fit on the training part of ``split`` and keep the epoch that validation finds best.
 
-    ``split.test`` is not looked at. ``on_epoch`` may raise to end the training.
+    Ranking families are validated by :attr:`Trained.validation_ndcg`, on the last share by time of
+    the training part where nobody can be validated otherwise. Rating families are fitted and
+    validated on random rows. ``on_epoch`` may raise to end the training.
     """
     kind = family(family_name)
-    known = split.train.histories
+    parts = _rating_parts(split) if kind.learns == "rating" else _ranking_parts(split)
+    watched: list[dict[str, float]] = []
 
     def validation_ndcg(scorer: Scorer) -> float:
-        return ranking.evaluate(scorer, known, split.validation).metrics()["ndcg_at_10"]
+        watched.append(parts.figures(scorer))
+        return _geometric_mean(watched[-1])
 
     limit_threads(threads)
     started = time.perf_counter()
     fitted = kind.fit(
-        split.train,
+        parts.train,
         params,
         catalogue=catalogue,
         seed=seed,
-        validation=split.validation,
+        validation=parts.validation,
         validation_ndcg=validation_ndcg,
         on_epoch=on_epoch,
     )
     fit_s = time.perf_counter() - started
-    # A family that ranks has ranked the validation part already, the epoch that it kept included.
-    judged = fitted.curves.get("val_ndcg_at_10", ())
-    if len(judged) >= fitted.epochs > 0:
-        ndcg = judged[fitted.epochs - 1]
+    # A ranking family has validated each epoch already, the one that it kept included.
+    curve = fitted.curves.get("val_ndcg_at_10", ())
+    if len(curve) == len(watched) >= fitted.epochs > 0:
+        found = watched[fitted.epochs - 1]
     else:
-        ndcg = validation_ndcg(kind.scorer(fitted.arrays))
-    return Trained(family_name, params, seed, threads, fitted, ndcg, fit_s)
+        found = parts.figures(kind.scorer(fitted.arrays))
+    ndcg = _geometric_mean(found)
+    return Trained(family_name, params, seed, threads, fitted, ndcg, fit_s, found)
+
+
+def _ranking_parts(split: Development) -> _Parts:
+    known, counts = split.train.histories, split.train.histories.movie_counts()
+    visitors = visitor.draw_visitors(
+        split.visitors, moment=_newest(split.train), draws=VALIDATION_DRAWS
+    )
+    if not visitors.users.size and not len(split.next_visit):
+        earlier, later = by_time(split.train)
+        return _by_time_parts(earlier, later)
+
+    def figures(scorer: Scorer) -> dict[str, float]:
+        found = {}
+        of_visitors = visitor.evaluate(scorer, visitors, counts)
+        if of_visitors is not None:
+            found["val_visitor_ndcg_at_10"] = of_visitors.metrics()["visitor_ndcg_at_10"]
+        of_next = next_visit.evaluate(scorer, known, split.next_visit)
+        if of_next is not None:
+            found["val_next_visit_ndcg_at_10"] = of_next.metrics()["ndcg_at_10"]
+        return found
+
+    return _Parts(split.train, split.next_visit, figures)
+
+
+def _rating_parts(split: Development) -> _Parts:
+    return _by_time_parts(split.stars_train, split.stars_validation)
+
+
+def _by_time_parts(known: Ratings, later: Ratings) -> _Parts:
+    histories = known.histories
+
+    def figures(scorer: Scorer) -> dict[str, float]:
+        if not len(later):
+            return {}
+        return {
+            "val_ndcg_at_10": ranking.evaluate(scorer, histories, later).metrics()["ndcg_at_10"]
+        }
+
+    return _Parts(known, later, figures)
+
+
+def _geometric_mean(figures: Mapping[str, float]) -> float:
+    """Return the geometric mean of values from 0 to 1; 0 of none."""
+    if not figures:
+        return 0.0
+    return float(np.prod(list(figures.values())) ** (1 / len(figures)))
+
+
+def _newest(ratings: Ratings) -> int:
+    return int(ratings.timestamps.max(initial=0))
 
 
 def refit(
@@ -116,9 +202,9 @@ def refit(
 class Gap:
     """How far fine-tuning is from training again on the same ratings.
 
-    A model of the training part is fine-tuned on the validation part, another is trained on both;
-    ``fine_tuned`` and ``retrained`` are their ``figure`` on the test part: ``ndcg_at_10`` of a
-    family that ranks, ``mae`` (stars) of one that rates.
+    ``fine_tuned`` is the development model, fine-tuned on its validation part; ``retrained`` is
+    the recipe fitted on all ratings before the test. Both are ``figure`` on the same people:
+    ``next_visit_ndcg_at_10`` of a ranking family, ``mae`` (stars) of a rating family.
     """
 
     figure: str
@@ -127,24 +213,39 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A recipe's results on what it was not chosen by.
+class Evaluation:
+    """A recipe's test figures under each protocol; None where nobody qualifies.
 
-    ``known``: users whose earlier ratings it was fitted on. ``new``: people it never saw, served by
-    fold-in; None where there are too few to hold some out. ``stars``: of a rating family alone.
-    ``gap``: None where nothing can be fine-tuned.
+    ``visitor`` and ``next_visit`` decide. ``order_audit``, ``by_time`` (the last 20 % of each
+    user's ratings) and ``global_time`` (everybody's ratings after one moment) are reported.
+    ``stars``: of rating families alone. ``gap``: None where nothing can be fine-tuned.
     """
 
-    known: RankingResult
-    new: RankingResult | None
-    stars: StarsResult | None
-    gap: Gap | None
+    visitor: VisitorResult | None = None
+    next_visit: RankingResult | None = None
+    order_audit: OrderAudit | None = None
+    by_time: RankingResult | None = None
+    global_time: RankingResult | None = None
+    stars: StarsResult | None = None
+    gap: Gap | None = None
 
     def metrics(self) -> dict[str, float]:
-        """All figures under the names that runs and reports carry."""
-        found = self.known.metrics()
-        if self.new is not None:
-            found |= {f"new_{name}": value for name, value in self.new.metrics().items()}
+        """Return all figures under the names that runs and reports carry.
+
+        The split by time has the names without a prefix, such as ``ndcg_at_10``.
+        """
+        found: dict[str, float] = {}
+        if self.visitor is not None:
+            found |= self.visitor.metrics()
+        if self.next_visit is not None:
+            found |= next_visit.named_metrics(self.next_visit)
+        if self.order_audit is not None:
+            found |= self.order_audit.metrics()
+        if self.by_time is not None:
+            found |= self.by_time.metrics()
+        if self.global_time is not None:
+            values = self.global_time.metrics()
+            found |= {f"global_time_{name}": value for name, value in values.items()}
         if self.stars is not None:
             found |= self.stars.metrics()
         if self.gap is not None:
@@ -153,101 +254,155 @@ class Judged:
         return found
 
 
-def judge(trained: Trained, ratings: Ratings, *, catalogue: Catalogue) -> Judged:
-    """The recipe under each protocol of docs/metrics.md, fitted anew for each.
+def evaluate(
+    trained: Trained,
+    ratings: Ratings,
+    *,
+    catalogue: Catalogue,
+    seed: int = SPLIT_SEED,
+    reported: bool = True,
+    on_progress: OnProgress | None = None,
+) -> Evaluation:
+    """Evaluate the recipe under each protocol, fitted anew for each (docs/metrics.md).
 
-    ``ratings`` are all there are; ``trained`` comes from their time split.
+    ``ratings`` are all there are; ``trained`` comes from ``development_split(ratings, seed)``.
+    ``reported``: include what decides nothing (order audit, global time, gap, and the split by
+    time unless too few people take part in the protocols that decide). ``on_progress`` gets the
+    name of each part as it starts.
     """
-    rates = family(trained.family).learns == "rating"
-    split = time_split(ratings)
-    rest = both(split.train, split.validation)
-    scorer = _refitted(trained, rest, catalogue)
-    known = ranking.evaluate(scorer, rest.histories, split.test)
-    if rates:
-        retrained = stars.evaluate(scorer, rest.histories, split.test).metrics()["mae"]
-    else:
-        retrained = known.metrics()["ndcg_at_10"]
-    return Judged(
-        known=known,
-        new=evaluate_new_people(trained, ratings, catalogue=catalogue),
-        stars=evaluate_stars(trained, ratings, catalogue=catalogue) if rates else None,
-        gap=_gap(trained, split, rest, retrained, catalogue),
-    )
+    say = on_progress or _silent
+    recipe = _Recipe(trained, catalogue, seed)
+    ranks = family(trained.family).learns == "ranking"
+    audit = reported and ranks
+    say("visitor")
+    of_visitors, of_audit = _visitors(recipe, ratings, audit=audit)
+    say("next visit")
+    scorer, before, after = recipe.next_visit(ratings)
+    of_next = next_visit.evaluate(scorer, before.histories, after) if scorer is not None else None
+    few = of_next is None or of_next.users.size < LEAST_PEOPLE
+    of_time = of_global = of_stars = gap = None
+    if audit or few:
+        say("split by time")
+        of_time = recipe.ranked(*by_time(ratings))
+    if audit:
+        say("global time")
+        of_global = recipe.ranked(*by_global_time(ratings))
+    if not ranks:
+        say("stars")
+        known, hidden = random_split(ratings, seed)
+        if len(hidden):
+            of_stars = stars.evaluate(recipe.fitted_on(known), known.histories, hidden)
+            if reported:
+                say("fine-tuning")
+                gap = _rating_gap(recipe, ratings, known, hidden, of_stars)
+    elif reported and scorer is not None and of_next is not None:
+        say("fine-tuning")
+        gap = _ranking_gap(recipe, ratings, after, of_next)
+    return Evaluation(of_visitors, of_next, of_audit, of_time, of_global, of_stars, gap)
 
 
-def _gap(
-    trained: Trained, split: Split, rest: Ratings, retrained: float, catalogue: Catalogue
+@dataclass(frozen=True)
+class _Recipe:
+    """A trained recipe that is fitted anew on other ratings."""
+
+    trained: Trained
+    catalogue: Catalogue
+    seed: int
+
+    def fitted_on(self, ratings: Ratings) -> Scorer:
+        trained = self.trained
+        fitted = refit(
+            ratings,
+            trained.family,
+            trained.params,
+            catalogue=self.catalogue,
+            epochs=trained.fitted.epochs,
+            seed=trained.seed,
+            threads=trained.threads,
+        )
+        return family(trained.family).scorer(fitted.arrays)
+
+    def ranked(self, known: Ratings, later: Ratings) -> RankingResult | None:
+        """Rank for the users of ``later`` who have known ratings; None where there are none."""
+        later = later.take(np.isin(later.users, known.users))
+        if not len(later):
+            return None
+        return ranking.evaluate(self.fitted_on(known), known.histories, later)
+
+    def next_visit(self, ratings: Ratings) -> tuple[Scorer | None, Ratings, Ratings]:
+        """Return the scorer (None where nobody has a next visit), and both parts."""
+        before, after = split_last_visit(ratings)
+        return (self.fitted_on(before) if len(after) else None), before, after
+
+    def fine_tuned(self, known: Ratings, batch: Ratings, merged: Ratings) -> Scorer | None:
+        """Fine-tune the development model, which was fitted on ``known``, on ``batch``."""
+        trained, kind = self.trained, family(self.trained.family)
+        if trained.fitted.keras_model is None or not len(batch):
+            return None
+        tuned = kind.fine_tune(
+            trained.fitted,
+            trained.params,
+            catalogue=self.catalogue,
+            old_n_users=known.n_users,
+            batch=batch,
+            merged=merged,
+            validation_split=FINE_TUNING_SPLIT,
+            patience=FINE_TUNING_PATIENCE,
+            seed=trained.seed,
+        )
+        return kind.scorer(tuned.arrays)
+
+
+def _visitors(
+    recipe: _Recipe, ratings: Ratings, *, audit: bool
+) -> tuple[VisitorResult | None, OrderAudit | None]:
+    kept, held_out = hold_out_users_if_possible(ratings, recipe.seed)
+    visitors = visitor.draw_visitors(held_out, moment=_newest(ratings), seed=recipe.seed)
+    if not len(held_out) or not (visitors.users.size or audit):
+        return None, None
+    scorer = recipe.fitted_on(kept)
+    result = visitor.evaluate(scorer, visitors, kept.histories.movie_counts())
+    return result, (order_audit.evaluate(scorer, held_out, seed=recipe.seed) if audit else None)
+
+
+def _ranking_gap(
+    recipe: _Recipe, ratings: Ratings, after: Ratings, retrained: RankingResult
 ) -> Gap | None:
-    kind = family(trained.family)
-    if trained.fitted.keras_model is None or not len(split.validation):
+    """Compare on the next visits of the people whom the development model knows."""
+    split = development_split(ratings, recipe.seed)
+    rows = after.take(np.isin(after.users, split.train.users))
+    if not len(rows):
         return None
-    tuned = kind.fine_tune(
-        trained.fitted,
-        trained.params,
-        catalogue=catalogue,
-        old_n_users=split.train.n_users,
-        batch=split.validation,
-        merged=rest,
-        validation_split=FINE_TUNING_SPLIT,
-        patience=FINE_TUNING_PATIENCE,
-        seed=trained.seed,
+    merged = both(split.train, split.next_visit)
+    scorer = recipe.fine_tuned(split.train, split.next_visit, merged)
+    if scorer is None:
+        return None
+    found = ranking.evaluate(scorer, merged.histories, rows)
+    same: Ints = np.flatnonzero(np.isin(retrained.users, found.users))
+    return Gap(
+        "next_visit_ndcg_at_10",
+        float(np.nanmean(found.ndcg)),
+        float(np.nanmean(retrained.ndcg[same])),
     )
-    scorer = kind.scorer(tuned.arrays)
-    if kind.learns == "rating":
-        found = stars.evaluate(scorer, rest.histories, split.test).metrics()["mae"]
-        return Gap("mae", found, retrained)
-    found = ranking.evaluate(scorer, rest.histories, split.test).metrics()["ndcg_at_10"]
-    return Gap("ndcg_at_10", found, retrained)
 
 
-def evaluate(trained: Trained, split: Split, *, catalogue: Catalogue) -> RankingResult:
-    """The recipe on the test part: fitted again on all that precedes it, then judged.
-
-    What a recommender knows on the day it is asked includes the latest ratings, so the validation
-    part must not be lost to it.
-    """
-    rest = both(split.train, split.validation)
-    return ranking.evaluate(_refitted(trained, rest, catalogue), rest.histories, split.test)
-
-
-def evaluate_new_people(
-    trained: Trained, ratings: Ratings, *, catalogue: Catalogue, seed: int = 0
-) -> RankingResult | None:
-    """The recipe on people it never saw: fitted on four fifths of the users, it is shown the first
-    80 % of each other user's ratings, and judged on the rest. None where nobody can be held out."""
-    if np.unique(ratings.users).size < 2:
+def _rating_gap(
+    recipe: _Recipe, ratings: Ratings, known: Ratings, hidden: Ratings, retrained: StarsResult
+) -> Gap | None:
+    split = development_split(ratings, recipe.seed)
+    scorer = recipe.fine_tuned(split.stars_train, split.stars_validation, known)
+    if scorer is None:
         return None
-    kept, held_out = hold_out_users(ratings, seed)
-    shown, test = by_time(held_out)
-    if not len(test):
-        return None
-    scorer = _refitted(trained, kept, catalogue)
-    return ranking.evaluate(scorer, shown.histories, test, fold_in=True)
+    found = stars.evaluate(scorer, known.histories, hidden)
+    return Gap("mae", found.metrics()["mae"], retrained.metrics()["mae"])
 
 
-def evaluate_stars(
-    trained: Trained, ratings: Ratings, *, catalogue: Catalogue, seed: int = 0
-) -> StarsResult:
-    """The recipe of a rating family on a tenth of the rows, drawn at random."""
-    train, test = random_split(ratings, seed)
-    return stars.evaluate(_refitted(trained, train, catalogue), train.histories, test)
-
-
-def _refitted(trained: Trained, ratings: Ratings, catalogue: Catalogue) -> Scorer:
-    fitted = refit(
-        ratings,
-        trained.family,
-        trained.params,
-        catalogue=catalogue,
-        epochs=trained.fitted.epochs,
-        seed=trained.seed,
-        threads=trained.threads,
-    )
-    return family(trained.family).scorer(fitted.arrays)
+def _silent(_text: str) -> None:
+    """Report no progress."""
 
 
 def both(first: Ratings, second: Ratings) -> Ratings:
-    """The rows of two parts of the same ratings, over the same index."""
+    """Join the rows of two parts of the same ratings, over the same index."""
     return Ratings(
         np.concatenate([first.users, second.users]),
         np.concatenate([first.movies, second.movies]),

@@ -5,8 +5,8 @@ starting one costs an import of TensorFlow. The trial that a killed worker left 
 and put back in the queue when a worker of that number starts again; in a database also by the
 other workers, when they have not heard of it for long (``moovier.tuning.storage``).
 
-Families that rank are judged by NDCG@10 on the validation part, rating families by their mean
-absolute error there.
+The objective of ranking families is :attr:`moovier.training.fit.Trained.validation_ndcg`, that of
+rating families their mean absolute error on validation rows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from moovier.data.catalogue import Catalogue
-from moovier.data.split import Split
+from moovier.data.split import Development
 from moovier.models.families import family
 from moovier.models.family import HyperParameters
 from moovier.training.fit import train
@@ -109,7 +109,7 @@ def open_study(
 
 def run_worker(
     study: Study,
-    split: Split,
+    split: Development,
     family_name: str,
     *,
     catalogue: Catalogue,
@@ -232,7 +232,7 @@ def _is_finished(study: Study, idle_s: float) -> bool:
 def _run_trial(
     study: Study,
     trial: optuna.Trial,
-    split: Split,
+    split: Development,
     family_name: str,
     catalogue: Catalogue,
     seed: int,
