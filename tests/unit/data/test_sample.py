@@ -21,6 +21,8 @@ OUR_IDS = 1_000_000
 #: Users in the examples of the documentation.
 EXAMPLE_USERS = (1, 263, 389, 456, 498, 203, 446, 610)
 DAY_S = 86_400
+#: The sample's ratings start in this year.
+FIRST_YEAR = 2012
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -143,13 +145,14 @@ def test_disliked_genres_stay_disliked_and_are_rated_less(sample_data: Path) -> 
 
 
 def test_popularity_changes_over_the_years(sample_data: Path) -> None:
-    ratings = read_movielens(sample_data).ratings
-    middle = ratings["timestamp"].median()
-    earlier, later = (
-        set(part["movieId"].value_counts().index[:50])
-        for part in (ratings[ratings["timestamp"] < middle], ratings[ratings["timestamp"] > middle])
-    )
-    assert 10 <= len(earlier & later) <= 45
+    """Movies that all users could rate differ more between two periods than by chance."""
+    data = read_movielens(sample_data)
+    old = data.movies.loc[data.movies["year"] < FIRST_YEAR, "movieId"]
+    ratings = data.ratings[data.ratings["movieId"].isin(old)]
+    later = (ratings["timestamp"] > ratings["timestamp"].median()).to_numpy()
+    by_chance = np.random.default_rng(0).permutation(later)
+    movies = ratings["movieId"].to_numpy()
+    assert _count_correlation(movies, later) < _count_correlation(movies, by_chance) - 0.05
 
 
 def test_ease_beats_popularity_for_visitors(sample_data: Path) -> None:
@@ -198,6 +201,13 @@ def test_ease_beats_popularity_on_the_next_visit(sample_data: Path) -> None:
         figures.append([_ndcg(s, seen, relevant) for s in (profiles[user] @ weights, popular)])
     personal, baseline = np.mean(figures, axis=0)
     assert personal > 1.15 * baseline
+
+
+def _count_correlation(movies: Ints, in_second: NDArray[np.bool_]) -> float:
+    """Correlate the movies' numbers of ratings in two parts of the ratings."""
+    _, rows = np.unique(movies, return_inverse=True)
+    parts = [np.bincount(rows[part], minlength=rows.max() + 1) for part in (~in_second, in_second)]
+    return float(np.corrcoef(*parts)[0, 1])
 
 
 def _histories(folder: Path) -> list[tuple[Ints, Ints, Floats]]:
