@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bentos.problems import answer
+from bentos.schemas import RATINGS_FORMS
 from moovier.errors import (
     BadRequest,
     BundleError,
@@ -85,7 +86,11 @@ def _reason(problem: Mapping[str, Any]) -> str:
     """``query.top_k: Input should be less than or equal to 1000``."""
     if problem["type"] == "json_invalid":
         return f"the body is not JSON: {problem['ctx']['error']} at character {problem['loc'][-1]}"
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    place = [str(part) for part in problem["loc"]]
+    # Pydantic adds which form of ratings it read; nobody wrote that name.
+    if place[1:2] == ["ratings"] and place[2:3] and place[2] in RATINGS_FORMS:
+        del place[2]
+    return f"{'.'.join(place)}: {problem['msg']}"
 
 
 class Nowhere(BaseRoute):

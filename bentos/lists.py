@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from moovier.tmdb.details import natural_title
 from moovier.tmdb.provider import Details
 
 _DAY_S = 86_400
+#: Movies whose JSON as a reason is kept, those used last.
+_KEPT_REASONS = 20_000
 
 
 @dataclass(frozen=True)
@@ -37,18 +40,32 @@ class Made:
 
 
 def person_of(people: People, asked: schemas.Asked, feedback: Mirror) -> Person:
-    """Who asks, over one model's movies: what the model knows, what was said since, and what
-    comes with the request."""
+    """Return who asks, over one model's movies.
+
+    What the model knows of the user counts, what was rated since, and the request's ratings.
+    """
     said = None if asked.user_id is None else feedback.of(asked.user_id)
-    given: list[Rated] = []
-    if asked.ratings:
-        # By day, so that the same request soon after is the same person.
-        today = int(time.time()) // _DAY_S * _DAY_S
-        newest = max(today, *(one.timestamp for one in now.rated(said)), 0)
-        given = [Rated(movie, stars, newest) for movie, stars in asked.ratings.items()]
+    given = _given(asked, now.rated(said)) if asked.ratings else []
     if asked.user_id is None:
         return people.stranger(given)
     return now.person(people, asked.user_id, said, given)
+
+
+def _given(asked: schemas.Asked, stored: Sequence[Rated]) -> list[Rated]:
+    """Return the request's ratings; one without a timestamp counts as given at this moment."""
+    ratings = asked.given
+    moment = time.time()
+    # The start of the day, so that the same request later today is the same person. Not before
+    # what was rated already: these ratings are newer.
+    present = int(moment) // _DAY_S * _DAY_S
+    present = max(present, *(one.timestamp for one in stored), 0)
+    for _, _, timestamp in ratings:
+        if timestamp is not None and present < timestamp <= moment:
+            present = timestamp
+    return [
+        Rated(movie_id, stars, present if timestamp is None else timestamp)
+        for movie_id, stars, timestamp in ratings
+    ]
 
 
 def recommended(
@@ -64,7 +81,7 @@ def recommended(
     if person.row is None and len(person.history):
         metrics.count_fold_in(model.name)
     metrics.count_answers(model.name, *((1, 0) if len(person.history) else (0, 1)))
-    stars = _stars(stars_model, asked, feedback, page) if len(person.history) else None
+    stars = _stars(stars_model, model, person, asked, feedback, page)
     nothing: tuple[float | None, ...] = (None,) * len(page.items)
     return Made(model, page, stars or nothing, _next(page, shown))
 
@@ -94,45 +111,60 @@ def _next(page: Page, shown: Ints) -> str | None:
 
 
 def _stars(
-    model: Loaded | None, asked: schemas.Asked, feedback: Mirror, page: Page
+    model: Loaded | None,
+    answering: Loaded,
+    person: Person,
+    asked: schemas.Asked,
+    feedback: Mirror,
+    page: Page,
 ) -> tuple[float | None, ...] | None:
-    """What the person would give each movie, by the model that predicts stars."""
-    if model is None:
+    """Return what the person would give each movie of the page; None where nobody can tell.
+
+    ``model``: predicts stars. ``answering``: made the page for ``person``.
+    """
+    if model is None or not len(person.history):
         return None
     people = model.recommender.people
-    person = person_of(people, asked, feedback)
-    if not len(person.history):
-        return None
-    scores = people.scores(person)
+    if asked.user_id is not None or not people.same_catalogue(answering.recommender.people):
+        person = person_of(people, asked, feedback)
+        if not len(person.history):
+            return None
     rows = model.recommender.bundle.index.movie_rows(page.ids)
-    found = np.clip(scores[rows].astype(np.float64), 0.5, 5.0).round(2).tolist()
+    scores = people.scores_of(person, rows)
+    found = np.clip(scores.astype(np.float64), 0.5, 5.0).round(2).tolist()
     return tuple(star if row >= 0 else None for star, row in zip(found, rows.tolist(), strict=True))
 
 
 async def body_of(made: Made, details: Details, request_id: str) -> bytes:
-    """The page as JSON, :class:`schemas.Recommendations`."""
-    objects = await details.objects([item.movie for item in made.page.items])
+    """Return the page as JSON, :class:`schemas.Recommendations`."""
+    page = made.page
+    objects = await details.objects([item.movie for item in page.items])
     items = [
-        b'{"movie_id":%d,"movie":%b,"score":%b,"stars":%b,"source":"%b","because":%b}'
+        b'{"movie_id":%d,"movie":%b,"score":%b,"stars":%b,"source":"%b","because":[%b]}'
         % (
             item.movie.id,
             shown,
             orjson.dumps(item.score),
             orjson.dumps(stars),
             item.source.encode(),
-            orjson.dumps(
-                [{"movie_id": m.id, "title": natural_title(m.title)} for m in item.because]
-            ),
+            b",".join([_reason(movie) for movie in item.because]),
         )
-        for item, shown, stars in zip(made.page.items, objects, made.stars, strict=True)
+        for item, shown, stars in zip(page.items, objects, made.stars, strict=True)
     ]
-    return b'{"request_id":"%b","model":%b,"model_version":%d,"items":[%b],"next":%b}' % (
+    return b'{"request_id":"%b","model":%b,"model_version":%d,"items":[%b],"next":%b,"days":%b}' % (
         request_id.encode(),
         orjson.dumps(made.model.name),
         made.model.number,
         b",".join(items),
         orjson.dumps(made.next),
+        orjson.dumps(page.days),
     )
+
+
+@lru_cache(maxsize=_KEPT_REASONS)
+def _reason(movie: Movie) -> bytes:
+    """Return a reason as JSON, :class:`schemas.Reason`."""
+    return orjson.dumps({"movie_id": movie.id, "title": natural_title(movie.title)})
 
 
 def headers_of(model: Loaded) -> dict[str, str]:

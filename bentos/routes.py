@@ -20,6 +20,7 @@ from moovier.feedback.mirror import Mirror
 from moovier.feedback.store import NewRating
 from moovier.recommending.bundles import Loaded
 from moovier.recommending.facets import Filter
+from moovier.recommending.popularity import LEAST_DAYS, MOST_DAYS
 from moovier.recommending.shelf import Shelf
 from moovier.registry.version import Version
 from moovier.tmdb.provider import Details
@@ -38,6 +39,14 @@ Genres = Annotated[
 YearFrom = Annotated[schemas.Year | None, Query(description="First year of release.")]
 YearTo = Annotated[schemas.Year | None, Query(description="Last year of release.")]
 Size = Annotated[schemas.PageSize, Query(description="Movies on a page.")]
+Days = Annotated[
+    Annotated[int, Field(ge=LEAST_DAYS, le=MOST_DAYS)] | None,
+    Query(
+        description="Rank by the ratings of so many days before the newest rating, then by those "
+        "of all time. Left out: the window that predicted best when the model was trained.",
+        examples=[30],
+    ),
+]
 Cursor = Annotated[
     Annotated[
         str,
@@ -82,14 +91,14 @@ async def recommend(request: Request, asked: schemas.Asked) -> Response:
 
 @router.get("/popular", summary="What most people rated", response_model=schemas.Recommendations)
 async def popular(
-    request: Request, wanted: Narrowed, top_k: Size = 10, cursor: Cursor = None
+    request: Request, wanted: Narrowed, top_k: Size = 10, cursor: Cursor = None, days: Days = None
 ) -> Response:
     state = request.app.state
     model = await answering(state.shelf, None)
     people = model.recommender.people
     made = await state.line.computed(
         lists.paged,
-        lambda shown: people.popular(wanted, exclude=shown, top_k=top_k),
+        lambda shown: people.popular(wanted, exclude=shown, top_k=top_k, days=days),
         model,
         cursor,
     )

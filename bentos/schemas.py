@@ -7,7 +7,18 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Body, Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictInt,
+    Tag,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
 from moovier.recommending.recommender import LEAST_TOP_K, MOST_TOP_K
 
@@ -122,6 +133,54 @@ UserQuery = Annotated[
 MovieQuery = Annotated[int, Query(ge=1, le=MOST_ID, description="MovieLens movie id.")]
 
 
+class VisitorRating(BaseModel):
+    """One rating of the person who asks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    movie_id: Id
+    stars: Stars
+    timestamp: Timestamp | None = Field(
+        None, description="Seconds since 1970; left out: the present moment."
+    )
+
+
+def _each_movie_once(ratings: list[VisitorRating]) -> list[VisitorRating]:
+    seen: set[int] = set()
+    for one in ratings:
+        if one.movie_id in seen:
+            raise PydanticCustomError(
+                "movie_twice",
+                "movie {movie_id} is in the list more than once; give one rating for each movie",
+                {"movie_id": one.movie_id},
+            )
+        seen.add(one.movie_id)
+    return ratings
+
+
+def _form_of(ratings: Any) -> str | None:
+    """Return which of ``RATINGS_FORMS`` the ratings have; None: neither."""
+    return {dict: "object", list: "list"}.get(type(ratings))
+
+
+#: The forms that ratings may have in a request; pydantic names them where it finds an error.
+RATINGS_FORMS = ("object", "list")
+VisitorRatings = Annotated[
+    Annotated[StarsByMovie, Tag("object")]
+    | Annotated[
+        Annotated[
+            list[VisitorRating], Field(max_length=MOST_GIVEN), AfterValidator(_each_movie_once)
+        ],
+        Tag("list"),
+    ],
+    Discriminator(
+        _form_of,
+        custom_error_type="ratings_form",
+        custom_error_message="give a list of {{movie_id, stars}} or an object of movie id to stars",
+    ),
+]
+
+
 class Asked(BaseModel):
     """Who asks, and for what. With neither ``user_id`` nor ``ratings``: what is popular."""
 
@@ -130,16 +189,25 @@ class Asked(BaseModel):
         json_schema_extra={
             "examples": [
                 {"ratings": {"1": 5, "260": 4.5, "1196": 5}, "top_k": 5, "genres": ["Sci-Fi"]},
+                {
+                    "ratings": [
+                        {"movie_id": 1, "stars": 5},
+                        {"movie_id": 260, "stars": 2, "timestamp": 1500000000},
+                    ],
+                    "top_k": 5,
+                },
                 {"user_id": 1, "top_k": 5, "year_from": 1990},
             ]
         },
     )
 
     user_id: Id | None = Field(None, description="MovieLens user id, known or not.")
-    ratings: StarsByMovie | None = Field(
+    ratings: VisitorRatings | None = Field(
         None,
-        description="Movie id to stars, oldest first; with `user_id` they count on top of what is "
-        "known of the user.",
+        description="Ratings of this person: a list of `{movie_id, stars, timestamp?}`, or an "
+        "object of movie id to stars. Their order means nothing. A rating without a timestamp "
+        "counts as given at the present moment. With `user_id` they count on top of what is "
+        "known of the user; the newest rating of a movie counts.",
     )
     top_k: GivenSize = Field(10, description="Movies on a page.")
     genres: list[Genre] = Field([], max_length=MOST_GENRES, description="Any of them.")
@@ -158,9 +226,16 @@ class Asked(BaseModel):
         """User ids that the list is for: one, or none."""
         return () if self.user_id is None else (self.user_id,)
 
+    @property
+    def given(self) -> list[tuple[int, float, int | None]]:
+        """Movie id, stars and timestamp of each rating, whichever form they came in."""
+        if isinstance(self.ratings, dict):
+            return [(movie_id, stars, None) for movie_id, stars in self.ratings.items()]
+        return [(one.movie_id, one.stars, one.timestamp) for one in self.ratings or []]
+
 
 class Reason(BaseModel):
-    """A movie that this person rated."""
+    """A movie that this person rated and liked."""
 
     movie_id: int
     title: str
@@ -175,17 +250,25 @@ class Recommended(BaseModel):
     score: float
     stars: float | None
     source: Literal["model", "similar", "popular"]
-    because: list[Reason]
+    because: list[Reason] = Field(
+        description="Up to three movies that this person liked, the most important first. A "
+        "movie's importance is how much the score falls without that rating."
+    )
 
 
 class Recommendations(BaseModel):
-    """A page. ``next``: the cursor of the one after it, None on the last."""
+    """A page of movies, best first."""
 
     request_id: str
     model: str = Field(description="Name of the model that answered.")
     model_version: int
     items: list[Recommended]
-    next: str | None
+    next: str | None = Field(description="Cursor of the page after this one; null on the last.")
+    days: int | None = Field(
+        description="Window of popular movies: they are ranked by the ratings of so many days "
+        "before the newest rating. Null: by the ratings of all time, or the movies are not "
+        "ranked by popularity."
+    )
 
 
 class MovieShown(BaseModel):

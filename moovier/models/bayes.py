@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,6 +222,17 @@ def fit(
     return arrays()
 
 
+class _Rated(NamedTuple):
+    """Statistics of the ``n`` ratings of one person, as of :class:`_People`."""
+
+    z: Floats  # (n, D)
+    cov: Floats  # (n, X (X + 1) / 2)
+    left: Floats  # (n,)
+    gram: Floats  # (D, D)
+    cross: Floats  # (D,)
+    square: float
+
+
 class Predictor:
     """Predicts stars with NumPy alone from the arrays that :func:`fit` returns."""
 
@@ -232,26 +243,52 @@ class Predictor:
         self._mu, self._noise = float(arrays["mu"]), float(arrays["noise"])
         self._prior_ratings, self._passes = float(arrays["prior_ratings"]), int(arrays["passes"])
         self._n_x = self._z.shape[1] - len(arrays["beta"])
-        self._level = self._z[:, -self._n_x]  # m_i
+        self._level = self._z[:, -self._n_x].copy()  # m_i
+        # Where the entries of a packed triangle stand in the square, (X, X).
+        self._packed = _unpack(np.arange(self._cov.shape[1]))
 
-    def _meet(self, movies: Ints, stars: NDArray[Any]) -> tuple[Floats, Floats]:
-        """Return ``w_u (D,)`` of somebody new and what each rating adds to it, ``(n, D)``."""
+    def _rated(self, movies: Ints, stars: NDArray[Any]) -> _Rated:
+        """Return the statistics of the ``n`` ratings of somebody new."""
         z, cov = self._z[movies].astype(float), self._cov[movies].astype(float)
         left = np.asarray(stars, dtype=float) - self._mu - self._level[movies]
-        ends = np.array([0, len(z)])
-        person = _People(z, _unpack(cov.sum(axis=0))[None], left, ends, self._n_x)
-        steady = np.array([1.0 / self._noise])
-        taste, unsure, errors = person.tastes(steady, self._prior)
-        for _ in range(self._passes - 1):
-            steady = person.steadiness(errors, self._noise, self._prior_ratings)
-            taste, unsure, errors = person.tastes(steady, self._prior)
-        told = z * left[:, None]
-        told[:, -self._n_x :] -= cov[:, : self._n_x]  # the packed first row: cov(m_i, .)
-        return taste[0], steady[0] * told @ unsure[0]
+        unknown, cov_sum = slice(-self._n_x, None), cov.sum(axis=0)[self._packed]
+        gram, cross = z.T @ z, z.T @ left
+        gram[unknown, unknown] += cov_sum
+        cross[unknown] -= cov_sum[0]
+        return _Rated(z, cov, left, gram, cross, float(left @ left + cov_sum[0, 0]))
 
-    def _stars(self, taste: Floats) -> NDArray[np.float32]:
-        """Return ``(M,)`` stars of a taste ``(D,)``."""
-        raw: NDArray[np.float32] = self._z @ taste.astype(np.float32) + self._level + self._mu
+    def _steady(self, rated: _Rated) -> float:
+        """Return the precision ``d_u`` of somebody new, after all rounds but the last."""
+        steady = 1.0 / self._noise
+        pseudo = self._prior_ratings
+        for _ in range(self._passes - 1):
+            unsure = np.linalg.inv(self._prior + steady * rated.gram)
+            taste = steady * (unsure @ rated.cross)
+            # Both are symmetric, so the sum of the products is the trace of the product.
+            fitted = np.vdot(rated.gram, unsure) + taste @ (rated.gram @ taste)
+            errors = rated.square + float(fitted) - 2.0 * float(rated.cross @ taste)
+            steady = (len(rated.z) + pseudo) / (errors + pseudo * self._noise)
+        return steady
+
+    def _taste_of(self, movies: Ints, stars: NDArray[Any]) -> Floats:
+        """Return ``w_u (D,)`` of somebody new."""
+        rated = self._rated(movies, stars)
+        steady = self._steady(rated)
+        return np.linalg.solve(self._prior + steady * rated.gram, steady * rated.cross)
+
+    def _shares(self, movies: Ints, stars: NDArray[Any]) -> Floats:
+        """Return what each rating adds to ``w_u`` of somebody new, ``(n, D)``."""
+        rated = self._rated(movies, stars)
+        steady = self._steady(rated)
+        told = rated.z * rated.left[:, None]
+        told[:, -self._n_x :] -= rated.cov[:, : self._n_x]  # the packed first row: cov(m_i, .)
+        unsure = np.linalg.inv(self._prior + steady * rated.gram)
+        return np.asarray(steady * told @ unsure)
+
+    def _stars(self, taste: Floats, movies: Ints | slice = slice(None)) -> NDArray[np.float32]:
+        """Return stars of a taste ``(D,)``, of all movies or of some rows."""
+        z, level = self._z[movies], self._level[movies]
+        raw: NDArray[np.float32] = z @ taste.astype(np.float32) + level + self._mu
         return raw.clip(LOWEST, HIGHEST)
 
     def known(self, user: int) -> NDArray[np.float32]:
@@ -264,10 +301,15 @@ class Predictor:
         found: NDArray[np.float32] = raw + self._level[movies] + self._mu
         return found.clip(LOWEST, HIGHEST)
 
-    def fold_in(self, movies: Ints, stars: NDArray[Any]) -> NDArray[np.float32]:
-        """Return ``(M,)`` predicted stars of somebody new, who gave ``stars`` to ``movies``."""
-        return self._stars(self._meet(movies, stars)[0])
+    def fold_in(
+        self, movies: Ints, stars: NDArray[Any], targets: Ints | slice = slice(None)
+    ) -> NDArray[np.float32]:
+        """Return predicted stars of somebody new, who gave ``stars`` to ``movies``.
+
+        Of the movie rows ``targets``, by default of all: ``(M,)``.
+        """
+        return self._stars(self._taste_of(movies, stars), targets)
 
     def because(self, movies: Ints, stars: NDArray[Any], targets: Ints) -> Floats:
         """Return what each rated movie adds to the targets' ``z . w_u``, ``(len(targets), n)``."""
-        return np.asarray(self._z[targets] @ self._meet(movies, stars)[1].T)
+        return np.asarray(self._z[targets] @ self._shares(movies, stars).T)

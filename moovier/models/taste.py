@@ -69,6 +69,10 @@ class TasteScorer:
     def fold_in(self, history: History) -> Floats:
         return as_float32(self._predictor.fold_in(history.movies, history.stars))
 
+    def fold_in_rows(self, history: History, movies: Ints) -> Floats:
+        """Return ``fold_in(history)[movies]`` without predicting all the other movies."""
+        return as_float32(self._predictor.fold_in(history.movies, history.stars, movies))
+
     def because(self, history: History, movies: Ints) -> Floats:
         """In stars: added to what everybody would be predicted, they give the prediction."""
         return as_float32(self._predictor.because(history.movies, history.stars, movies))

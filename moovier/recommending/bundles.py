@@ -8,6 +8,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from moovier.errors import BundleError, MoovierError
 from moovier.models import bundle, popular
 from moovier.recommending.recommender import Recommender
@@ -34,11 +36,14 @@ class Loaded:
         return {"number": self.number, "name": self.name, "folder": self.key}
 
     def popular(self) -> Loaded:
-        """The same people and catalogue, scored by how often a movie was rated."""
-        of = self.recommender.bundle
+        """Return the same people and catalogue, scored by how often a movie was rated of late."""
+        of, popularity = self.recommender.bundle, self.recommender.people.popularity
         card = of.card.model_copy(update={"family": popular.NAME})
-        counts = {"counts": of.histories.movie_counts()}
-        recommender = Recommender(replace(of, card=card, arrays=counts))
+        arrays = {
+            "counts": popularity.default(),
+            "popular_days": np.array(popularity.default_days or 0),
+        }
+        recommender = Recommender(replace(of, card=card, arrays=arrays))
         return replace(self, name=popular.NAME, recommender=recommender)
 
 

@@ -17,6 +17,7 @@ from moovier.models.bundle import Bundle
 from moovier.models.families import family
 from moovier.models.top import top_rows
 from moovier.recommending.people import People
+from moovier.recommending.popularity import popular_days
 
 #: Bounds of ``top_k``.
 LEAST_TOP_K, MOST_TOP_K = 1, 1000
@@ -70,7 +71,7 @@ class Recommender:
                 f"{bundle.card.name} scores {self._scorer.n_movies} movies, but its catalogue "
                 f"has {len(bundle.catalogue)}"
             )
-        self.people = People(self.bundle, self._scorer)
+        self.people = People(self.bundle, self._scorer, popular_days(bundle))
 
     @property
     def name(self) -> str:
@@ -148,8 +149,7 @@ class Recommender:
                 user_scores[histories[row].movies] = -np.inf
                 ranked[row] = _Ranked.of(user_scores, top_k)
         if len(known) < len(rows):
-            popularity = histories.movie_counts().astype(np.float32)
-            ranked[_STRANGER] = _Ranked.of(popularity, top_k)
+            ranked[_STRANGER] = _Ranked.of(self.people.popularity.default(), top_k)
         with self._lock:
             for row, best in ranked.items():
                 self._lists[row] = best.first(KEPT_TOP_K)

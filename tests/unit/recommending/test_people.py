@@ -258,8 +258,9 @@ def test_reasons_come_by_weight_and_the_weak_ones_are_left_out() -> None:
     assert reasons((2, 5.0), (3, 5.0), (4, 5.0)) == [2, 4]
     # What weighs nothing, or against, is no reason.
     assert reasons((0, 5.0), (6, 5.0)) == []
-    # Somebody who gives few stars likes what is above their average.
-    assert reasons((2, 1.0), (5, 2.0), (7, 2.5)) == [7, 5]
+    # Somebody who gives few stars likes what is above their average, but not what has few stars.
+    assert reasons((2, 1.0), (5, 2.5), (7, 3.0)) == [7]
+    assert reasons((2, 0.5)) == reasons((2, 0.5), (5, 1.0), (7, 2.0)) == []
 
 
 def test_a_known_user_is_scored_as_such_and_a_changed_one_is_folded_in(people: People) -> None:
@@ -312,9 +313,9 @@ def test_a_page_alters_no_scores_that_others_share(people: People) -> None:
             person, Filter(("Drama",)), exclude=np.array(MOVIES[:3], dtype=np.int64), top_k=3
         )
         assert np.array_equal(people.scores(person), before)
-    before = people.popularity.copy()
+    before = people.popularity.all_time.copy()
     people.popular(Filter(("Drama",)), exclude=np.array(MOVIES[:3], dtype=np.int64), top_k=3)
-    assert np.array_equal(people.popularity, before)
+    assert np.array_equal(people.popularity.all_time, before)
 
 
 def test_what_was_rated_since_is_added_and_a_new_rating_of_a_movie_replaces() -> None:
@@ -393,4 +394,50 @@ def test_what_people_gave_a_movie_on_average() -> None:
     people = People(toy.bundle_of(popular.NAME, params, arrays, known), kind.scorer(arrays))
     assert [people.mean_stars(row) for row in (0, 1, 3)] == [3.67, None, 0.5]
     assert people.counts[:4].tolist() == [3, 0, 0, 1]
-    assert people.popularity[[0, 1, 3]].tolist() == pytest.approx([1.0, 0.0, 1 / 3])
+    assert people.popularity.all_time[[0, 1, 3]].tolist() == pytest.approx([1.0, 0.0, 1 / 3])
+
+
+class ReadsOrder(Counting):
+    """A scorer whose scores depend on the order of the history, as a recurrent model's do."""
+
+    def fold_in(self, history: History) -> Floats:
+        scores = np.zeros(self.n_movies, np.float32)
+        for place, movie in enumerate(history.movies.tolist()):
+            scores[(movie * 7 + place * 3) % self.n_movies] += 1 + place
+        return scores
+
+
+def test_order_of_ratings_with_equal_timestamps_changes_nothing() -> None:
+    people = People(fitted("ease")._bundle, ReadsOrder(fitted("ease")._scorer))
+    rated = [Rated(MOVIES[row], 0.5 * (1 + row % 10), 5) for row in range(9)]
+    random = np.random.default_rng(0)
+    first = people.stranger(rated)
+    page = people.page(first, Filter(), exclude=NOTHING, top_k=5)
+    for _ in range(20):
+        shuffled = [rated[place] for place in random.permutation(len(rated))]
+        again = people.stranger(shuffled)
+        assert again.key == first.key
+        assert history_of(again) == history_of(first)
+        assert people.page(again, Filter(), exclude=NOTHING, top_k=5).items == page.items
+        known = people.user(USERS[0], shuffled)
+        assert known.key == people.user(USERS[0], rated).key
+
+
+def test_timestamps_order_a_history() -> None:
+    people = fitted("ease")
+    rated = [Rated(MOVIES[0], 4.0, 30), Rated(MOVIES[5], 3.0, 10), Rated(MOVIES[2], 5.0, 20)]
+    moments = [moment for _, _, moment in history_of(people.stranger(rated))]
+    assert moments == [10, 20, 30]
+    later = [rated[0]._replace(timestamp=5), *rated[1:]]
+    assert people.stranger(later).key != people.stranger(rated).key
+
+
+def test_scores_of_some_movies_are_those_of_the_whole_catalogue(people: People) -> None:
+    rows = np.array([3, 0, 12])
+    for person in (
+        people.stranger([Rated(MOVIES[1], 5.0, 1), Rated(MOVIES[9], 1.0, 1)]),
+        people.user(USERS[1]),
+        people.user(STRANGER),
+    ):
+        expected = people.scores(person)[rows]
+        assert people.scores_of(person, rows) == pytest.approx(expected, abs=1e-5)

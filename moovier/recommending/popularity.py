@@ -1,0 +1,88 @@
+"""How popular each movie is: of all time, or within the last days of the data."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import numpy as np
+
+from moovier.data.arrays import Floats, Histories, Ints
+from moovier.models import popular
+from moovier.models.bundle import Bundle
+
+#: Length of a window, in days.
+LEAST_DAYS, MOST_DAYS = 1, 36_500
+#: Windows kept in memory, the most recently used ones.
+_KEPT = 8
+_DAY_S = 86_400
+
+
+def popular_days(bundle: Bundle) -> int | None:
+    """Return the window that was best on validation, in days; None means all time.
+
+    It is the array ``popular_days`` of the bundle, or a hyper-parameter of its card:
+    ``popular_days``, or ``days`` of a popularity model. 0 or nothing means all time.
+    """
+    stored = bundle.arrays.get("popular_days")
+    params = bundle.card.params
+    if stored is not None:
+        days = int(np.asarray(stored).reshape(-1)[0])
+    elif bundle.card.family == popular.NAME:
+        days = int(params.get("days") or 0)
+    else:
+        days = int(params.get("popular_days") or 0)
+    return min(days, MOST_DAYS) if days >= LEAST_DAYS else None
+
+
+class Popularity:
+    """Popularity of a model's movies. Safe to share between threads.
+
+    ``default_days``: the window that is used where none is asked for; None means all time.
+    """
+
+    def __init__(self, histories: Histories, default_days: int | None = None) -> None:
+        self._histories = histories
+        self.default_days = default_days
+        #: Number of ratings of each movie, (n_movies,).
+        self.counts: Ints = histories.movie_counts()
+        most = max(int(self.counts.max(initial=1)), 1)
+        #: Ratings as a share of the most rated movie's, (n_movies,), 0 to 1.
+        self.all_time: Floats = (self.counts / most).astype(np.float32)
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[int, Floats] = OrderedDict()
+
+    def scores(self, days: int | None) -> Floats:
+        """Return the popularity of each movie, (n_movies,), 0 to 1; do not write to it.
+
+        ``days``: only ratings at most so many days older than the newest one count. Movies with
+        equal numbers of them, also those with none, follow by their ratings of all time. None
+        means all time.
+        """
+        if days is None:
+            return self.all_time
+        with self._lock:
+            kept = self._kept.get(days)
+            if kept is not None:
+                self._kept.move_to_end(days)
+                return kept
+        scores = self._windowed(days)
+        with self._lock:
+            self._kept[days] = scores
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return scores
+
+    def default(self) -> Floats:
+        """Return :meth:`scores` of the default window."""
+        return self.scores(self.default_days)
+
+    def _windowed(self, days: int) -> Floats:
+        moments = self._histories.timestamps
+        if not moments.size:
+            return self.all_time
+        recent = self._histories.movies[moments >= int(moments.max()) - days * _DAY_S]
+        counts = np.bincount(recent, minlength=self.counts.size)
+        # Half a rating at most, so that popularity of all time only breaks ties.
+        scores = (counts + self.all_time / 2) / (int(counts.max(initial=0)) + 0.5)
+        return scores.astype(np.float32)
