@@ -9,7 +9,7 @@ HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down reset test lint format web openapi screenshots env faults
-.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-tuning bench-monitor bench-page
+.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-monitor bench-page
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench-tuning: $(READY) ## Work one budget of trials off with one worker and with
 
 bench-quality: $(READY) ## Tune and measure our models beside rivals (DATA=folder, ARGS="--trials 5")
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+bench-ablation: $(READY) ## Measure what each part of `dae` adds, on validation figures
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.ablation $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 bench-monitor: $(READY) ## Count monitoring's false alarms, and its alarms by planted drifts
 	@$(BIN)/python -m benchmarks.monitor $(ARGS)

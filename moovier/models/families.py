@@ -28,6 +28,10 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
     }
 )
 
+#: Families of earlier releases: registered models are still served and compared, but a retraining
+#: trains them only when it is asked to by name. Why: docs/decisions/order-of-lists.md.
+RETIRED = frozenset({"timeline"})
+
 
 def family(name: str) -> Family:
     """The family called ``name``.

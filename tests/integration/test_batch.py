@@ -23,7 +23,7 @@ def test_lists_of_all_users_are_what_predict_gives(
     record_property: Callable[[str, object], None],
 ) -> None:
     settings = own_settings(mlflow, tmp_path / "home")
-    promote(settings, register_trained(settings, tmp_path, real_data, "timeline", 60))
+    promote(settings, register_trained(settings, tmp_path, real_data, "dae", 128))
     with running_service(settings) as service, service.client() as client:
         wait_for(lambda: client.get("/readyz").status_code == 200, 60)
         for user, movie in ((1, 2), (600, 318), (10**6, 1)):

@@ -1,5 +1,4 @@
-"""Every person of the real data, page after page to the end: never a movie they rated, never one
-twice, and nothing left out that passes the filter."""
+"""Pages of every user of the real data: no rated movie, no movie twice, none left out."""
 
 from __future__ import annotations
 
@@ -9,8 +8,9 @@ import numpy as np
 import pytest
 
 from moovier.data.movielens import indexed, read_movielens
-from moovier.models import timeline
 from moovier.models.bundle import Bundle, Card, DataFacts
+from moovier.models.dae import DaeFamily
+from moovier.models.dae_scoring import DaeParams
 from moovier.recommending import cursor
 from moovier.recommending.facets import Filter
 from moovier.recommending.people import People
@@ -23,11 +23,10 @@ PAGE = 1000
 @pytest.fixture(scope="module")
 def model(real_data: Path) -> Bundle:
     index, ratings, catalogue = indexed(read_movielens(real_data))
-    params = timeline.TimelineParams()
-    arrays = timeline.remembered(ratings, params, catalogue)
+    fitted = DaeFamily().fit(ratings, DaeParams(), catalogue=catalogue, seed=0, epochs=1)
     facts = DataFacts(name="real", hash="", synthetic=False, ratings=1, users=1, movies=1)
-    card = Card(name="moovier_timeline_60_trained_0", family="timeline", params={}, data=facts)
-    return Bundle(card, index, ratings.histories, catalogue, arrays)
+    card = Card(name="moovier_dae_128_trained_0", family="dae", params={}, data=facts)
+    return Bundle(card, index, ratings.histories, catalogue, fitted.arrays)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def trained(mlflow: Server, data: Path, tmp_path_factory: pytest.TempPathFactory
     """A champion that ranks, and a challenger that predicts stars."""
     folder = tmp_path_factory.mktemp("page")
     settings = own_settings(mlflow, folder / "home")
-    champion = register_trained(settings, folder, data, "timeline", 60)
+    champion = register_trained(settings, folder, data, "dae", 128)
     stars = register_trained(settings, folder, data, "taste", 8)
     registry = connect(settings)
     for version, ndcg in ((champion, 0.12), (stars, 0.08)):

@@ -21,14 +21,14 @@ def test_what_is_known_is_shown(browser: Browser, service: Service, trained: Set
         "reasons": ["genres have drifted"],
         "figures": {"psi_stars": 0.31},
         "data": "x.dir",
-        "champion": "moovier_timeline_60_trained_0",
+        "champion": "moovier_dae_128_trained_0",
     }
     connect(trained).set_model_tag("monitoring", json.dumps(said))
     with opened(browser, service.address) as page, service.client() as client:
         overview = client.get("/overview").json()
         page.goto("/behind")
         expect(page.locator(".panel").filter(has_text="Answering now")).to_contain_text(
-            "moovier_timeline_60_trained_0"
+            "moovier_dae_128_trained_0"
         )
         data = page.locator(".panel").filter(has_text="Version (DVC hash)")
         expect(data).to_contain_text(overview["data"]["hash"])
@@ -116,10 +116,10 @@ def test_fine_tune_from_the_page(browser: Browser, service: Service) -> None:
         expect(page.get_by_role("progressbar")).to_be_visible()
         expect(page.locator(".elapsed")).to_be_visible()
         expect(page.locator(".progress")).to_contain_text(
-            "The new model is called moovier_timeline_60_trained_1", timeout=120_000
+            "The new model is called moovier_dae_128_trained_1", timeout=120_000
         )
-        assert "moovier_timeline_60_trained_1" in client.get("/models").json()
-        expect(models_of(page)).to_contain_text("moovier_timeline_60_trained_1")
+        assert "moovier_dae_128_trained_1" in client.get("/models").json()
+        expect(models_of(page)).to_contain_text("moovier_dae_128_trained_1")
         # Not waited for any longer.
         page.route("**/train*", lambda route: None)
         page.get_by_role("button", name="Fine-tune").click()

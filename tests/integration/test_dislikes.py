@@ -1,0 +1,56 @@
+"""Stars count: what somebody dislikes lowers movies of the same kind, on the real data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from moovier.data.arrays import Floats, Histories, History, Ints
+from moovier.data.catalogue import Catalogue
+from moovier.data.movielens import indexed, read_movielens
+from moovier.models.dae import DaeFamily
+from moovier.models.dae_scoring import DaeParams
+from moovier.models.family import Scorer
+from moovier.models.top import top_rows
+
+pytestmark = [pytest.mark.slow, pytest.mark.real_data]
+SHOWN = 20
+#: Genres of which the popular movies hold at least one, and that most movies do not have.
+GENRES = ("Action", "Adventure", "Crime", "Sci-Fi", "Thriller", "War", "Children", "Fantasy")
+
+
+@pytest.fixture(scope="module")
+def trained(real_data: Path) -> tuple[Scorer, Catalogue, Histories]:
+    _, ratings, catalogue = indexed(read_movielens(real_data))
+    params = DaeParams()
+    fitted = DaeFamily().fit(ratings, params, catalogue=catalogue, seed=0, epochs=params.epochs)
+    return DaeFamily().scorer(fitted.arrays), catalogue, ratings.histories
+
+
+def shown(scores: Floats, rated: Ints) -> Ints:
+    unseen = np.array(scores, dtype=np.float32)
+    unseen[rated] = -np.inf
+    return top_rows(unseen, SHOWN)
+
+
+@pytest.mark.parametrize("genre", GENRES)
+@pytest.mark.parametrize("draw", range(3))
+def test_disliked_genre_is_shown_less_than_liked_and_less_than_without_ratings(
+    trained: tuple[Scorer, Catalogue, Histories], genre: str, draw: int
+) -> None:
+    scorer, catalogue, histories = trained
+    counts = histories.movie_counts()
+    of_genre = np.array([genre in movie.genres for movie in catalogue])
+    pool = np.flatnonzero(of_genre & (counts >= 30))
+    rated = np.random.default_rng(draw).choice(pool, 5, replace=False)
+
+    def count(stars: float) -> int:
+        given = np.full(5, stars, dtype=np.float32)
+        history = History(rated, given, np.full(5, 1_600_000_000))
+        return int(of_genre[shown(scorer.fold_in(history), rated)].sum())
+
+    popular = int(of_genre[shown(counts.astype(np.float32), rated)].sum())
+    assert count(0.5) < count(5.0)
+    assert count(0.5) < popular
