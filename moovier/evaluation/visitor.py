@@ -25,6 +25,8 @@ DRAWS = 3
 RELEVANT_STARS = 4.0
 #: A person needs k + this many ratings, and this many relevant movies.
 LEAST_OTHERS, LEAST_RELEVANT = 10, 5
+#: A protocol with fewer people than this is reported and decides nothing.
+LEAST_PEOPLE = 20
 _TOP = 10
 
 

@@ -16,11 +16,9 @@ import numpy as np
 from moovier.data.arrays import Ints
 from moovier.evaluation import metrics
 from moovier.evaluation.metrics import Values, bootstrap
-from moovier.evaluation.visitor import KS
+from moovier.evaluation.visitor import KS, LEAST_PEOPLE
 
 VISITOR, NEXT_VISIT, BY_TIME = "visitor", "next visit", "split by time"
-#: A protocol decides when this many people are common to both models.
-LEAST_PEOPLE = 20
 
 
 def _no_users() -> Ints:
@@ -110,8 +108,8 @@ def decide(
     then not losing is enough, since its users and movies are up to date. ``champion`` is None
     when there is none to compare with.
 
-    A protocol with fewer than 20 people decides nothing; where neither has enough, the old split
-    by time decides.
+    A protocol with fewer than ``LEAST_PEOPLE`` people decides nothing; where neither has enough,
+    the old split by time decides.
     """
     decisive, reasons = _compare(challenger, popularity, seed)
     against: list[_Comparison] = []
@@ -137,7 +135,7 @@ def _against_popularity(found: Sequence[_Comparison], name: str) -> tuple[bool, 
     for one in found:
         if one.lost_at:
             places = ", ".join(map(str, one.lost_at))
-            return False, f"kept: worse than {name} for visitors with {places} ratings"
+            return False, f"kept: worse than {name} for visitors with k = {places} ratings"
     return None
 
 
@@ -211,7 +209,8 @@ def _compare_on(
 def _lost_at(difference: Values, seed: int) -> dict[int, str]:
     """Return the numbers of ratings at which the difference is clearly below 0, with intervals.
 
-    ``difference``: (n, len(KS)). Columns with fewer than 20 people decide nothing.
+    ``difference``: (n, len(KS)). Columns with fewer than ``LEAST_PEOPLE``
+    people decide nothing.
     """
     found = {}
     for column, k in enumerate(KS):

@@ -31,15 +31,12 @@ from moovier.evaluation.stars import StarsResult
 from moovier.evaluation.visitor import VisitorResult
 from moovier.models.families import family
 from moovier.models.family import Fitted, HyperParameters, OnEpoch, Scorer
+from moovier.training.validation import geometric_mean, newest, ranking_parts, rating_parts
 
 OnProgress = Callable[[str], None]
 
 #: How a fine-tuning is measured: as ``/train`` does it when nothing else is asked.
 FINE_TUNING_SPLIT, FINE_TUNING_PATIENCE = 0.2, 10
-#: Draws per validation visitor: fewer than in the test, since they are ranked after each epoch.
-VALIDATION_DRAWS = 2
-#: A protocol with fewer people than this is reported and decides nothing.
-LEAST_PEOPLE = 20
 
 
 @dataclass(frozen=True)
@@ -70,15 +67,6 @@ class Trained:
         return min(curve)
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """What a training fits on, what it is stopped by, and its validation figures."""
-
-    train: Ratings
-    validation: Ratings
-    figures: Callable[[Scorer], dict[str, float]]
-
-
 def train(
     split: Development,
     family_name: str,
@@ -96,12 +84,12 @@ def train(
     validated on random rows. ``on_epoch`` may raise to end the training.
     """
     kind = family(family_name)
-    parts = _rating_parts(split) if kind.learns == "rating" else _ranking_parts(split)
+    parts = rating_parts(split) if kind.learns == "rating" else ranking_parts(split)
     watched: list[dict[str, float]] = []
 
     def validation_ndcg(scorer: Scorer) -> float:
         watched.append(parts.figures(scorer))
-        return _geometric_mean(watched[-1])
+        return geometric_mean(watched[-1])
 
     limit_threads(threads)
     started = time.perf_counter()
@@ -121,58 +109,8 @@ def train(
         found = watched[fitted.epochs - 1]
     else:
         found = parts.figures(kind.scorer(fitted.arrays))
-    ndcg = _geometric_mean(found)
+    ndcg = geometric_mean(found)
     return Trained(family_name, params, seed, threads, fitted, ndcg, fit_s, found)
-
-
-def _ranking_parts(split: Development) -> _Parts:
-    known, counts = split.train.histories, split.train.histories.movie_counts()
-    visitors = visitor.draw_visitors(
-        split.visitors, moment=_newest(split.train), draws=VALIDATION_DRAWS
-    )
-    if not visitors.users.size and not len(split.next_visit):
-        earlier, later = by_time(split.train)
-        return _by_time_parts(earlier, later)
-
-    def figures(scorer: Scorer) -> dict[str, float]:
-        found = {}
-        of_visitors = visitor.evaluate(scorer, visitors, counts)
-        if of_visitors is not None:
-            found["val_visitor_ndcg_at_10"] = of_visitors.metrics()["visitor_ndcg_at_10"]
-        of_next = next_visit.evaluate(scorer, known, split.next_visit)
-        if of_next is not None:
-            found["val_next_visit_ndcg_at_10"] = of_next.metrics()["ndcg_at_10"]
-        return found
-
-    return _Parts(split.train, split.next_visit, figures)
-
-
-def _rating_parts(split: Development) -> _Parts:
-    return _by_time_parts(split.stars_train, split.stars_validation)
-
-
-def _by_time_parts(known: Ratings, later: Ratings) -> _Parts:
-    histories = known.histories
-
-    def figures(scorer: Scorer) -> dict[str, float]:
-        if not len(later):
-            return {}
-        return {
-            "val_ndcg_at_10": ranking.evaluate(scorer, histories, later).metrics()["ndcg_at_10"]
-        }
-
-    return _Parts(known, later, figures)
-
-
-def _geometric_mean(figures: Mapping[str, float]) -> float:
-    """Return the geometric mean of values from 0 to 1; 0 of none."""
-    if not figures:
-        return 0.0
-    return float(np.prod(list(figures.values())) ** (1 / len(figures)))
-
-
-def _newest(ratings: Ratings) -> int:
-    return int(ratings.timestamps.max(initial=0))
 
 
 def refit(
@@ -279,7 +217,7 @@ def evaluate(
     say("next visit")
     scorer, before, after = recipe.next_visit(ratings)
     of_next = next_visit.evaluate(scorer, before.histories, after) if scorer is not None else None
-    few = of_next is None or of_next.users.size < LEAST_PEOPLE
+    few = of_next is None or of_next.users.size < visitor.LEAST_PEOPLE
     of_time = of_global = of_stars = gap = None
     if audit or few:
         say("split by time")
@@ -357,7 +295,7 @@ def _visitors(
     recipe: _Recipe, ratings: Ratings, *, audit: bool
 ) -> tuple[VisitorResult | None, OrderAudit | None]:
     kept, held_out = hold_out_users_if_possible(ratings, recipe.seed)
-    visitors = visitor.draw_visitors(held_out, moment=_newest(ratings), seed=recipe.seed)
+    visitors = visitor.draw_visitors(held_out, moment=newest(ratings), seed=recipe.seed)
     if not len(held_out) or not (visitors.users.size or audit):
         return None, None
     scorer = recipe.fitted_on(kept)

@@ -13,10 +13,15 @@ from hypothesis import strategies as st
 from moovier.data.arrays import Ratings
 from moovier.data.movielens import indexed, read_movielens
 from moovier.data.split import (
+    LEAST_BEFORE,
+    PAUSE_S,
     by_global_time,
     by_time,
+    development_split,
     hold_out_users,
+    hold_out_users_if_possible,
     random_split,
+    split_last_visit,
     time_split,
 )
 
@@ -40,6 +45,28 @@ def some_ratings(draw: st.DrawFn) -> Ratings:
     return Ratings(users, movies, stars, np.array(moments), n_users, n_movies)
 
 
+@st.composite
+def some_visits(draw: st.DrawFn) -> Ratings:
+    """Ratings of up to ten users in visits of up to fifteen ratings, rows in any order."""
+    n_users, n_movies = draw(st.integers(1, 10)), 60
+    users, movies, moments = [], [], []
+    for user in range(n_users):
+        moment = draw(st.integers(0, 1000))
+        order = iter(draw(st.permutations(range(n_movies))))
+        for size in draw(st.lists(st.integers(1, 15), max_size=4)):
+            moment += draw(st.sampled_from([0, PAUSE_S - 1, PAUSE_S, 10 * PAUSE_S]))
+            for _ in range(size):
+                users.append(user)
+                movies.append(next(order))
+                moments.append(moment)
+                moment += draw(st.sampled_from([0, 60]))
+    n = len(users)
+    order = np.random.default_rng(draw(st.integers(0, 9))).permutation(n)
+    stars = np.arange(n, dtype=np.float32)
+    columns = [np.array(values, dtype=np.int64)[order] for values in (users, movies, moments)]
+    return Ratings(columns[0], columns[1], stars, columns[2], n_users, n_movies)
+
+
 def rows(*parts: Ratings) -> list[int]:
     return sorted(int(star) for part in parts for star in part.stars)
 
@@ -49,6 +76,8 @@ SPLITS: dict[str, Callable[[Ratings], tuple[Ratings, ...]]] = {
     "time_split": lambda r: (time_split(r).train, time_split(r).validation, time_split(r).test),
     "random_split": lambda r: random_split(r, seed=3),
     "by_global_time": by_global_time,
+    "split_last_visit": lambda r: split_last_visit(r, pause_s=3, least=2),
+    "hold_out_users": lambda r: hold_out_users_if_possible(r, 3),
 }
 
 
@@ -153,3 +182,82 @@ def test_the_published_global_cut_leaves_few_people_on_both_sides(real_data: Pat
     _, ratings, _ = indexed(read_movielens(real_data))
     until, after = by_global_time(ratings, 0.9)
     assert np.intersect1d(until.users, after.users).size == 27
+
+
+def pauses(ratings: Ratings, user: int) -> list[int]:
+    """Positions of a user's history at which a visit starts after ten ratings or more."""
+    moments = ratings.histories[user].timestamps
+    return [
+        place
+        for place in range(LEAST_BEFORE, moments.size)
+        if moments[place] - moments[place - 1] >= PAUSE_S
+    ]
+
+
+@given(ratings=some_visits())
+def test_the_next_visit_starts_at_the_last_pause_after_ten_ratings(ratings: Ratings) -> None:
+    before, after = split_last_visit(ratings)
+    assert rows(before, after) == list(range(len(ratings)))
+    for user in range(ratings.n_users):
+        places = pauses(ratings, user)
+        history = before.histories[user]
+        assert len(history) == (places[-1] if places else len(ratings.histories[user]))
+        if places:
+            first = after.histories[user].timestamps[0]
+            assert first - history.timestamps[-1] >= PAUSE_S
+
+
+def test_a_pause_of_exactly_a_day_after_exactly_ten_ratings_is_one() -> None:
+    def cut(before: int, pause: int) -> int:
+        moments = np.concatenate([np.arange(before), [before - 1 + pause]])
+        n = moments.size
+        one = Ratings(np.zeros(n, int), np.arange(n), np.ones(n, np.float32), moments, 1, n)
+        return len(split_last_visit(one)[1])
+
+    assert cut(10, 86_400) == 1
+    assert cut(10, 86_399) == 0
+    assert cut(9, 86_400) == 0
+
+
+@given(ratings=some_visits(), seed=st.integers(0, 3))
+def test_tuning_sees_no_test_rating_and_no_held_out_person(ratings: Ratings, seed: int) -> None:
+    if not len(ratings):
+        return
+    split = development_split(ratings, seed)
+    _, held_out = hold_out_users_if_possible(ratings, seed)
+    _, after = split_last_visit(ratings)
+    parts = (split.train, split.visitors, split.next_visit)
+    seen = rows(*parts)
+    assert len(set(seen)) == len(seen)
+    assert not set(seen) & set(rows(after))
+    for part in parts:
+        assert not set(part.users) & set(held_out.users)
+    # All that the tests leave is used.
+    assert sorted([*seen, *(set(rows(held_out)) | set(rows(after)))]) == list(range(len(ratings)))
+
+
+@given(ratings=some_visits(), seed=st.integers(0, 3))
+def test_validation_is_cut_like_the_test(ratings: Ratings, seed: int) -> None:
+    if not len(ratings):
+        return
+    split = development_split(ratings, seed)
+    assert not set(split.visitors.users) & {*split.train.users, *split.next_visit.users}
+    for user in np.unique(split.next_visit.users):
+        history = split.train.histories[int(user)]
+        assert len(history) >= LEAST_BEFORE
+        first = split.next_visit.histories[int(user)].timestamps[0]
+        assert first - history.timestamps[-1] >= PAUSE_S
+
+
+@given(ratings=some_ratings())
+def test_rating_models_are_tuned_without_the_test_of_the_stars(ratings: Ratings) -> None:
+    split = development_split(ratings)
+    known, _ = random_split(ratings, 0)
+    assert rows(split.stars_train, split.stars_validation) == rows(known)
+
+
+@pytest.mark.real_data
+def test_the_real_data_have_the_published_next_visits(real_data: Path) -> None:
+    _, ratings, _ = indexed(read_movielens(real_data))
+    _, after = split_last_visit(ratings)
+    assert (np.unique(after.users).size, len(after)) == (235, 5142)

@@ -51,6 +51,35 @@ def test_what_stands_behind_place_k_does_not_count() -> None:
     assert metrics.hit_at_k(top, relevant, 3)[0] == 1
 
 
+def test_debiased_ndcg_by_hand() -> None:
+    counts = np.array([100, 4, 1, 0])
+    top, relevant = np.array([[0, 3, 1]]), [rows(0, 1, 2)]
+    hit = 0.1 / np.log2(2) + 0.5 / np.log2(4)
+    ideal = 1.0 / np.log2(2) + 0.5 / np.log2(3) + 0.1 / np.log2(4)
+    found = metrics.debiased_ndcg_at_k(top, relevant, counts, 3)
+    np.testing.assert_allclose(found, [hit / ideal])
+
+
+@given(
+    order=st.permutations(range(9)),
+    relevant=st.sets(st.integers(0, 8), min_size=1),
+    k=st.integers(1, 9),
+)
+def test_debiased_ndcg_of_equally_popular_movies_is_ndcg(
+    order: list[int], relevant: set[int], k: int
+) -> None:
+    top, wanted = np.array([order]), [rows(*relevant)]
+    found = metrics.debiased_ndcg_at_k(top, wanted, np.full(9, 7), k)
+    np.testing.assert_allclose(found, metrics.ndcg_at_k(top, wanted, k))
+
+
+def test_debiased_ndcg_is_nan_of_nobody_and_ignores_padding() -> None:
+    top = np.array([[5, -1], [1, 2]])
+    found = metrics.debiased_ndcg_at_k(top, [rows(5), NOBODY], np.arange(9), 2)
+    assert found[0] == pytest.approx(1)
+    assert np.isnan(found[1])
+
+
 def test_recall_can_be_1_with_more_relevant_movies_than_places() -> None:
     assert metrics.recall_at_k(np.array([[3, 4]]), [rows(1, 2, 3, 4, 5)], 2)[0] == 1
 
@@ -113,3 +142,25 @@ def test_the_bootstrap_repeats_itself_and_leaves_out_users_without_a_value() -> 
     narrow = metrics.bootstrap(values, 4, level=0.5)
     assert once[0] <= narrow[0] < narrow[1] <= once[1]
     assert np.isnan(metrics.bootstrap(np.array([np.nan]), 0)).all()
+
+
+def test_the_bootstrap_of_a_table_is_of_the_mean_over_its_columns() -> None:
+    random = np.random.default_rng(0)
+    table = random.normal(size=(80, 3))
+    np.testing.assert_allclose(
+        metrics.bootstrap(table, 1), metrics.bootstrap(table.mean(axis=1), 1)
+    )
+    table[40:, 2] = np.nan
+    low, high = metrics.bootstrap(table, 1)
+    expected = np.nanmean(table, axis=0).mean()
+    assert metrics.mean(table) == pytest.approx(expected)
+    assert low < expected < high
+    # Columns count alike, however many people each has.
+    assert expected != pytest.approx(np.nanmean(table))
+
+
+def test_the_bootstrap_of_many_people_is_made_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(size=50)
+    monkeypatch.setattr(metrics, "_BOOTSTRAP_CELLS", 120)
+    low, high = metrics.bootstrap(values, 0, draws=301)
+    assert low < values.mean() < high

@@ -23,7 +23,7 @@ def plan(champion: Recipe | None = None, sizes: tuple[int, ...] = (50, 25, 10)) 
         folder=Path("retrain/k"),
         run_id="r",
         data=FACTS,
-        hold_out="toy.dir/by-time-0.2",
+        hold_out="toy.dir/visitor-next-visit-1",
         champion=champion,
         trials=1,
         families=("emb", RANKING),

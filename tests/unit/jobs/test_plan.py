@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from moovier.errors import BadRequest
-from moovier.jobs.plan import DONE, SLOW, Plan, RetrainConfig, key_of, read_json, write_json
+from moovier.jobs.plan import DONE, Plan, RetrainConfig, key_of, read_json, write_json
 from moovier.models.bundle import DataFacts
+from moovier.models.families import RETIRED
 from moovier.settings import Settings
 from tests.toys import LEARNING
 
@@ -78,8 +79,8 @@ def test_json_is_whole_or_not_there(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["x.json"]
 
 
-def test_families_are_all_that_learn_unless_named() -> None:
-    assert RetrainConfig().learning() == LEARNING
+def test_families_are_all_that_learn_and_are_not_retired_unless_named() -> None:
+    assert RetrainConfig().learning() == tuple(name for name in LEARNING if name not in RETIRED)
     assert RetrainConfig(families=("emb", "emb")).learning() == ("emb",)
     for unknown in ("lightgcn", "popular"):
         with pytest.raises(BadRequest, match=f"unknown family {unknown}"):
@@ -103,7 +104,7 @@ def test_the_first_retraining_is_a_short_one(
         recipe=None,
     )
     assert (plan.key, plan.trials) == ("k", trials)
-    expected = tuple(name for name in LEARNING if not first or name not in SLOW)
+    expected = RetrainConfig().learning()
     assert plan.families == expected
     assert len(plan.work) == len(expected) * settings.tuning_workers
     assert Plan.at(plan.portable(), settings) == plan

@@ -1,8 +1,7 @@
-"""Who may see which part: tuning and stopping by the validation part, judging by the test part."""
+"""Who sees which ratings: tuning the development split, each protocol its own training part."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -11,25 +10,27 @@ import pytest
 
 from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.catalogue import Catalogue, Movie
-from moovier.data.split import Split, random_split, time_split
+from moovier.data.split import (
+    Development,
+    by_global_time,
+    by_time,
+    development_split,
+    hold_out_users,
+    random_split,
+    split_last_visit,
+)
 from moovier.models import families
 from moovier.models.family import Fitted
 from moovier.models.popular import PopularFamily, PopularParams
 from moovier.training import fit
 
-N_USERS, N_MOVIES, PARAMS = 5, 13, PopularParams()
+N_USERS, N_MOVIES, PARAMS = 30, 90, PopularParams()
 CATALOGUE = Catalogue.of(Movie(i, f"Movie {i}", 1995, (), None, None) for i in range(N_MOVIES))
-
-
-class Poison:
-    """Test rows that break whoever looks at them."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"the test part was looked at: {name}")
+DAY_S = 86_400
 
 
 class SpyScorer:
-    """Prefers high movie rows, and notes whose past it was shown."""
+    """Prefers low movie rows, and notes whose past it was shown."""
 
     def __init__(self, shown: list[Histories]) -> None:
         self.n_movies = N_MOVIES
@@ -37,10 +38,10 @@ class SpyScorer:
 
     def score(self, users: Ints, histories: Histories) -> Floats:
         self._shown.append(histories)
-        return np.tile(np.arange(N_MOVIES, dtype=np.float32), (len(users), 1))
+        return np.tile(-np.arange(N_MOVIES, dtype=np.float32), (len(users), 1))
 
     def fold_in(self, history: History) -> Floats:
-        return np.arange(N_MOVIES, dtype=np.float32)
+        return -np.arange(N_MOVIES, dtype=np.float32)
 
     def because(self, history: History, movies: Ints) -> Floats:
         return np.zeros((len(movies), len(history)), dtype=np.float32)
@@ -53,13 +54,19 @@ class SpyFamily(PopularFamily):
 
     def __init__(self) -> None:
         self.fits: list[dict[str, Any]] = []
+        self.tunings: list[dict[str, Any]] = []
         self.shown: list[Histories] = []
+        self.keras_model: Any = None
 
     def fit(self, train: Ratings, params: Any, **options: Any) -> Fitted:
         self.fits.append({"train": train, "params": params, **options})
         if options.get("on_epoch") is not None:
             options["on_epoch"](0, {"loss": 1.0})
-        return Fitted(arrays={}, epochs=3)
+        return Fitted(arrays={}, epochs=3, keras_model=self.keras_model)
+
+    def fine_tune(self, parent: Fitted, params: Any, **options: Any) -> Fitted:
+        self.tunings.append(options)
+        return parent
 
     def scorer(self, arrays: Any) -> Any:
         return SpyScorer(self.shown)
@@ -74,119 +81,212 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> SpyFamily:
 
 
 @pytest.fixture
-def split() -> Split:
-    """Ten of thirteen movies rated by each user: seven, one and two in the three parts."""
+def ratings() -> Ratings:
+    """Three visits of twelve ratings each per user, users starting two days apart."""
     random = np.random.default_rng(2)
-    users = np.repeat(np.arange(N_USERS), 10)
-    movies = np.concatenate([random.permutation(N_MOVIES)[:10] for _ in range(N_USERS)])
+    users = np.repeat(np.arange(N_USERS), 36)
+    movies = np.concatenate([random.permutation(N_MOVIES)[:36] for _ in range(N_USERS)])
+    place = np.tile(np.arange(36), N_USERS)
+    moments = users * 2 * DAY_S + place // 12 * 10 * DAY_S + place
     stars = random.integers(1, 11, users.size).astype(np.float32) / 2
-    moments = random.permutation(users.size)
-    return time_split(Ratings(users, movies, stars, moments, N_USERS, N_MOVIES))
+    shuffled = random.permutation(users.size)
+    return Ratings(users, movies, stars, moments, N_USERS, N_MOVIES).take(shuffled)
 
 
 def pairs(ratings: Ratings) -> set[tuple[int, int]]:
     return set(zip(ratings.users.tolist(), ratings.movies.tolist(), strict=True))
 
 
-def test_training_never_looks_at_the_test_part(spy: SpyFamily, split: Split) -> None:
-    poisoned = replace(split, test=Poison())
-    trained = fit.train(poisoned, "spy", PARAMS, catalogue=CATALOGUE, seed=7, threads=1)
+def trained_on(split: Development, **options: Any) -> fit.Trained:
+    return fit.train(split, "spy", PARAMS, catalogue=CATALOGUE, seed=7, threads=1, **options)
+
+
+def test_a_ranking_family_is_fitted_on_the_development_training_part(
+    spy: SpyFamily, ratings: Ratings
+) -> None:
+    split = development_split(ratings)
+    trained = trained_on(split)
     (call,) = spy.fits
     assert call["train"] is split.train
-    assert call["validation"] is split.validation
+    assert call["validation"] is split.next_visit
     assert call["seed"] == 7
     assert call.get("epochs") is None
     assert trained.fitted.epochs == 3
     assert trained.fit_s >= 0
 
 
-def test_the_validation_figure_ranks_what_training_does_not_hold(
-    spy: SpyFamily, split: Split
+def test_the_objective_is_the_geometric_mean_of_both_validation_figures(
+    spy: SpyFamily, ratings: Ratings
 ) -> None:
-    trained = fit.train(split, "spy", PARAMS, catalogue=CATALOGUE, seed=0, threads=1)
-    assert pairs(spy.shown[-1].ratings()) == pairs(split.train)
-    expected = []
-    for user in range(N_USERS):
-        seen = split.train.movies[split.train.users == user]
-        unseen = [movie for movie in reversed(range(N_MOVIES)) if movie not in seen][:10]
-        (wanted,) = split.validation.movies[split.validation.users == user]
-        expected.append(1 / np.log2(unseen.index(wanted) + 2))
-    assert trained.validation_ndcg == pytest.approx(np.mean(expected))
+    split = development_split(ratings)
+    trained = trained_on(split)
+    assert set(trained.validation) == {"val_visitor_ndcg_at_10", "val_next_visit_ndcg_at_10"}
+    expected = np.sqrt(np.prod(list(trained.validation.values())))
+    assert trained.validation_ndcg == pytest.approx(expected)
     assert spy.fits[0]["validation_ndcg"](spy.scorer({})) == trained.validation_ndcg
+    # By hand: user by user, the first ten unseen movies against the next visit.
+    figures = []
+    for user in np.unique(split.next_visit.users):
+        seen = split.train.movies[split.train.users == user]
+        wanted = split.next_visit.movies[split.next_visit.users == user]
+        top = [movie for movie in range(N_MOVIES) if movie not in seen][:10]
+        gains = 1 / np.log2(np.arange(2, 12))
+        figures.append(gains[np.isin(top, wanted)].sum() / gains[: wanted.size].sum())
+    assert trained.validation["val_next_visit_ndcg_at_10"] == pytest.approx(np.mean(figures))
 
 
-def test_progress_is_passed_on_and_may_end_the_training(spy: SpyFamily, split: Split) -> None:
-    told: list[tuple[int, Any]] = []
-    fit.train(
-        split,
-        "spy",
-        PARAMS,
-        catalogue=CATALOGUE,
-        seed=0,
-        threads=1,
-        on_epoch=lambda *epoch: told.append(epoch),
-    )
-    assert told == [(0, {"loss": 1.0})]
+def test_one_figure_is_the_objective_where_the_other_has_nobody(
+    spy: SpyFamily, ratings: Ratings
+) -> None:
+    split = development_split(ratings)
+    nobody = ratings.take(np.empty(0, dtype=np.int64))
+    for part, name in (
+        ("visitors", "val_next_visit_ndcg_at_10"),
+        ("next_visit", "val_visitor_ndcg_at_10"),
+    ):
+        alone = Development(**{**vars(split), part: nobody})
+        trained = trained_on(alone)
+        assert trained.validation == {name: trained.validation_ndcg}
+        assert trained.validation_ndcg > 0
+
+
+def test_the_last_share_by_time_validates_where_nobody_qualifies(
+    spy: SpyFamily, ratings: Ratings
+) -> None:
+    short = ratings.take(ratings.movies < 20)
+    first = short.take(short.timestamps < (short.users * 2 + 5) * DAY_S)
+    split = development_split(first)
+    trained = trained_on(split)
+    earlier, later = by_time(split.train)
+    assert pairs(spy.fits[0]["train"]) == pairs(earlier)
+    assert pairs(spy.fits[0]["validation"]) == pairs(later)
+    assert set(trained.validation) == {"val_ndcg_at_10"}
+
+
+def test_a_rating_family_is_fitted_on_random_rows(spy: SpyFamily, ratings: Ratings) -> None:
+    spy.learns = "rating"
+    split = development_split(ratings)
+    trained_on(split)
+    assert spy.fits[0]["train"] is split.stars_train
+    assert spy.fits[0]["validation"] is split.stars_validation
+
+
+def test_progress_is_passed_on_and_may_end_the_training(spy: SpyFamily, ratings: Ratings) -> None:
+    split = development_split(ratings)
+    epochs: list[tuple[int, Any]] = []
+    trained_on(split, on_epoch=lambda *epoch: epochs.append(epoch))
+    assert epochs == [(0, {"loss": 1.0})]
 
     def stop(epoch: int, figures: Any) -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        fit.train(split, "spy", PARAMS, catalogue=CATALOGUE, seed=0, threads=1, on_epoch=stop)
+        trained_on(split, on_epoch=stop)
 
 
-def test_the_test_part_is_judged_by_a_model_of_all_that_precedes_it(
-    spy: SpyFamily, split: Split
+def test_each_protocol_fits_its_own_training_part(spy: SpyFamily, ratings: Ratings) -> None:
+    trained = trained_on(development_split(ratings))
+    spy.fits.clear()
+    steps: list[str] = []
+    found = fit.evaluate(trained, ratings, catalogue=CATALOGUE, on_progress=steps.append)
+    assert steps == ["visitor", "next visit", "split by time", "global time", "fine-tuning"]
+    kept, held_out = hold_out_users(ratings, 0)
+    before, after = split_last_visit(ratings)
+    expected = [kept, before, by_time(ratings)[0], by_global_time(ratings)[0]]
+    assert [pairs(call["train"]) for call in spy.fits] == list(map(pairs, expected))
+    for call in spy.fits:
+        assert (call["epochs"], call["seed"], call.get("validation")) == (3, 7, None)
+    assert found.visitor is not None
+    assert set(found.visitor.users) <= set(held_out.users)
+    assert found.next_visit is not None
+    assert set(found.next_visit.users) == set(after.users)
+    assert found.order_audit is not None
+    assert found.by_time is not None
+    assert (found.stars, found.gap) == (None, None)
+    names = {
+        "visitor_ndcg_at_10",
+        "visitor_ndcg_at_10_k0",
+        "visitor_ndcg_at_10_k1",
+        "visitor_debiased_ndcg_at_10",
+        "next_visit_ndcg_at_10",
+        "next_visit_debiased_ndcg_at_10",
+        "order_audit_ndcg_at_10_as_rated",
+        "order_audit_overlap_within_sittings",
+        "ndcg_at_10",
+        "recall_at_10",
+    }
+    assert names <= set(found.metrics())
+
+
+def test_what_is_only_reported_can_be_left_out(spy: SpyFamily, ratings: Ratings) -> None:
+    trained = trained_on(development_split(ratings))
+    spy.fits.clear()
+    found = fit.evaluate(trained, ratings, catalogue=CATALOGUE, reported=False)
+    assert len(spy.fits) == 2
+    assert found.visitor is not None
+    assert found.next_visit is not None
+    assert found.by_time is found.global_time is found.order_audit is found.gap is None
+
+
+def test_the_split_by_time_is_kept_where_few_people_come_back(
+    spy: SpyFamily, ratings: Ratings
 ) -> None:
-    trained = fit.train(split, "spy", PARAMS, catalogue=CATALOGUE, seed=7, threads=1)
-    result = fit.evaluate(trained, split, catalogue=CATALOGUE)
-    again = spy.fits[-1]
-    assert pairs(again["train"]) == pairs(split.train) | pairs(split.validation)
-    assert (again["epochs"], again["seed"], again.get("validation")) == (3, 7, None)
-    assert pairs(spy.shown[-1].ratings()) == pairs(again["train"])
-    for user, top in zip(result.users, result.top, strict=True):
-        known = again["train"].movies[again["train"].users == user]
-        assert not set(known.tolist()) & set(top.tolist())
+    trained = trained_on(development_split(ratings))
+    few = ratings.take(ratings.users < 19)
+    assert fit.evaluate(trained, few, catalogue=CATALOGUE, reported=False).by_time is not None
 
 
-def test_new_people_are_in_no_training(spy: SpyFamily, split: Split) -> None:
-    ratings = fit.both(fit.both(split.train, split.validation), split.test)
-    trained = fit.train(split, "spy", PARAMS, catalogue=CATALOGUE, seed=0, threads=1)
-    result = fit.evaluate_new_people(trained, ratings, catalogue=CATALOGUE)
-    assert result is not None
-    trained_on = set(spy.fits[-1]["train"].users.tolist())
-    assert len(result.users) == 1
-    assert trained_on == set(range(N_USERS)) - set(result.users.tolist())
-    assert result.history.tolist() == [8]
+def test_the_gap_is_measured_on_people_whom_both_models_know(
+    spy: SpyFamily, ratings: Ratings
+) -> None:
+    spy.keras_model = object()
+    split = development_split(ratings)
+    trained = trained_on(split)
+    found = fit.evaluate(trained, ratings, catalogue=CATALOGUE)
+    (tuning,) = spy.tunings
+    assert pairs(tuning["batch"]) == pairs(split.next_visit)
+    assert pairs(tuning["merged"]) == pairs(split.train) | pairs(split.next_visit)
+    assert found.gap is not None
+    assert found.gap.figure == "next_visit_ndcg_at_10"
+    # The spy learns nothing, so that fine-tuning changes nothing.
+    assert found.gap.fine_tuned == pytest.approx(found.gap.retrained)
+    assert "fine_tuned_next_visit_ndcg_at_10" in found.metrics()
 
 
-def test_one_user_leaves_no_new_people(spy: SpyFamily, split: Split) -> None:
-    trained = fit.train(split, "spy", PARAMS, catalogue=CATALOGUE, seed=0, threads=1)
-    alone = split.train.take(split.train.users == 0)
-    assert fit.evaluate_new_people(trained, alone, catalogue=CATALOGUE) is None
-
-
-def test_only_a_family_that_rates_is_judged_by_stars(spy: SpyFamily, split: Split) -> None:
-    ratings = fit.both(fit.both(split.train, split.validation), split.test)
-    trained = fit.train(split, "spy", PARAMS, catalogue=CATALOGUE, seed=0, threads=1)
-    judged = fit.judge(trained, ratings, catalogue=CATALOGUE)
-    assert judged.stars is None
-    assert "new_ndcg_at_10" in judged.metrics()
+def test_a_rating_family_is_measured_in_stars(spy: SpyFamily, ratings: Ratings) -> None:
     spy.learns = "rating"
-    judged = fit.judge(trained, ratings, catalogue=CATALOGUE)
-    tenth, hidden = random_split(ratings, 0)
-    assert judged.metrics()["mae"] == pytest.approx(np.abs(hidden.movies - hidden.stars).mean())
-    assert pairs(spy.fits[-1]["train"]) == pairs(tenth)
+    spy.keras_model = object()
+    trained = trained_on(development_split(ratings))
+    found = fit.evaluate(trained, ratings, catalogue=CATALOGUE)
+    known, hidden = random_split(ratings, 0)
+    assert pairs(spy.fits[-1]["train"]) == pairs(known)
+    assert found.metrics()["mae"] == pytest.approx(np.abs(-hidden.movies - hidden.stars).mean())
+    assert found.visitor is not None
+    assert found.next_visit is not None
+    assert found.order_audit is found.by_time is found.global_time is None
+    assert found.gap is not None
+    assert (found.gap.figure, found.gap.fine_tuned) == ("mae", found.gap.retrained)
+    assert pairs(spy.tunings[0]["merged"]) == pairs(known)
 
 
-def test_a_refit_lasts_an_epoch_at_least(spy: SpyFamily, split: Split) -> None:
-    fit.refit(split.train, "spy", PARAMS, catalogue=CATALOGUE, epochs=0, seed=0, threads=1)
+def test_one_user_leaves_no_visitor(spy: SpyFamily, ratings: Ratings) -> None:
+    alone = ratings.take(ratings.users == 0)
+    trained = trained_on(development_split(alone))
+    found = fit.evaluate(trained, alone, catalogue=CATALOGUE)
+    assert found.visitor is None
+    assert found.order_audit is None
+    assert found.next_visit is not None
+
+
+def test_a_refit_lasts_an_epoch_at_least(spy: SpyFamily, ratings: Ratings) -> None:
+    fit.refit(ratings, "spy", PARAMS, catalogue=CATALOGUE, epochs=0, seed=0, threads=1)
     assert spy.fits[-1]["epochs"] == 1
 
 
-def test_two_parts_together_are_over_the_same_index(split: Split) -> None:
-    whole = fit.both(split.train, split.test)
-    assert len(whole) == len(split.train) + len(split.test)
+def test_two_parts_together_are_over_the_same_index(ratings: Ratings) -> None:
+    first, second = by_time(ratings)
+    whole = fit.both(first, second)
+    assert len(whole) == len(ratings)
     assert (whole.n_users, whole.n_movies) == (N_USERS, N_MOVIES)
-    assert whole.stars[-1] == split.test.stars[-1]
-    assert whole.timestamps[0] == split.train.timestamps[0]
+    assert whole.stars[-1] == second.stars[-1]
+    assert whole.timestamps[0] == first.timestamps[0]

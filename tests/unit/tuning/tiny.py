@@ -12,7 +12,7 @@ import numpy as np
 
 from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.catalogue import Catalogue, Movie
-from moovier.data.split import Split, time_split
+from moovier.data.split import Development, development_split
 from moovier.models.family import (
     Arrays,
     Fitted,
@@ -94,11 +94,9 @@ class TinyFamily:
 CATALOGUE = Catalogue.of(Movie(i, f"Movie {i}", 1995, (), None, None) for i in range(5))
 
 
-def split() -> Split:
+def split() -> Development:
     """Three users, five movies, ten ratings each at most."""
     users = np.repeat(np.arange(3), 5)
     movies = np.tile(np.arange(5), 3)
     n = users.size
-    return time_split(
-        Ratings(users, movies, np.full(n, 3, np.float32), np.arange(n), 3, 5), test_share=0.3
-    )
+    return development_split(Ratings(users, movies, np.full(n, 3, np.float32), np.arange(n), 3, 5))

@@ -1,0 +1,162 @@
+"""Visitors: who takes part, what they bring, and what is relevant for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
+from moovier.data.movielens import indexed, read_movielens
+from moovier.data.split import hold_out_users, split_last_visit
+from moovier.evaluation import next_visit, visitor
+from moovier.evaluation.visitor import KS, draw_visitors
+from moovier.models.popular import PopularScorer
+
+N_MOVIES, MOMENT = 50, 12_345
+
+
+class Recorder:
+    """Notes whom it serves; its list is the highest movie rows, or what ``best`` says."""
+
+    n_movies = N_MOVIES
+
+    def __init__(self, best: Ints | None = None) -> None:
+        self.served: list[History] = []
+        self._scores = np.arange(N_MOVIES, dtype=np.float32)
+        if best is not None:
+            self._scores[best] += 1000
+
+    def score(self, users: Ints, histories: Histories) -> Floats:
+        raise AssertionError("a visitor is known to no model")
+
+    def fold_in(self, history: History) -> Floats:
+        self.served.append(history)
+        return self._scores
+
+    def because(self, history: History, movies: Ints) -> Floats:
+        raise NotImplementedError
+
+
+def people(*sizes: int, liked: int | None = None) -> Ratings:
+    """One person per size; the first ``liked`` movies of each have 5 stars, the others 3."""
+    users = np.repeat(np.arange(len(sizes)), sizes)
+    movies = np.concatenate([np.arange(size) for size in sizes])
+    stars = np.where(movies < (N_MOVIES if liked is None else liked), 5, 3).astype(np.float32)
+    return Ratings(users, movies, stars, np.arange(users.size), len(sizes), N_MOVIES)
+
+
+def columns(held_out: Ratings) -> list[list[bool]]:
+    """Per person, whether there is a figure at each k."""
+    found = visitor.evaluate(
+        Recorder(), draw_visitors(held_out, moment=MOMENT), np.ones(N_MOVIES, int)
+    )
+    assert found is not None
+    return (~np.isnan(found.ndcg)).tolist()
+
+
+def test_a_person_takes_part_with_k_and_ten_more_ratings() -> None:
+    assert columns(people(11, 13, 19, 20, 30)) == [
+        [True, False, False, False, False],
+        [True, True, False, False, False],
+        [True, True, True, False, False],
+        [True, True, True, True, False],
+        [True, True, True, True, True],
+    ]
+    nobody = draw_visitors(people(10), moment=MOMENT)
+    assert visitor.evaluate(Recorder(), nobody, np.ones(N_MOVIES, int)) is None
+
+
+def test_a_person_takes_part_with_five_relevant_movies_left() -> None:
+    assert columns(people(40, liked=40)) == [[True] * 5]
+    nobody = draw_visitors(people(40, liked=4), moment=MOMENT)
+    assert nobody.users.size == 0
+
+
+def test_each_draw_is_uniform_ratings_of_one_moment_and_nested() -> None:
+    held_out = people(40, 45)
+    visitors = draw_visitors(held_out, moment=MOMENT, draws=4)
+    assert visitors.users.tolist() == [0, 1]
+    for row in (0, 1):
+        drawn = []
+        for draw in range(4):
+            visits = [v for v in visitors.visits if (v.row, v.draw) == (row, draw)]
+            assert [len(visit.history) for visit in visits] == list(KS)
+            longest = visits[-1].history
+            for visit in visits:
+                k = len(visit.history)
+                assert visit.history.movies.tolist() == longest.movies[:k].tolist()
+                assert set(visit.history.timestamps.tolist()) == {MOMENT}
+                assert not set(visit.history.movies.tolist()) & set(visit.relevant.tolist())
+                assert visit.relevant.size == (40, 45)[row] - k
+            drawn.append(longest.movies.tolist())
+            assert drawn[-1] != sorted(drawn[-1])
+        assert len(set(map(tuple, drawn))) == 4
+
+
+def test_draws_depend_on_seed_and_person_alone() -> None:
+    def histories(held_out: Ratings, seed: int) -> dict[tuple[int, int, int], list[int]]:
+        visitors = draw_visitors(held_out, moment=MOMENT, seed=seed)
+        return {
+            (int(visitors.users[v.row]), v.draw, v.column): v.history.movies.tolist()
+            for v in visitors.visits
+        }
+
+    held_out = people(40, 45, 33)
+    whole = histories(held_out, 0)
+    shuffled = held_out.take(np.random.default_rng(1).permutation(len(held_out)))
+    assert histories(shuffled, 0) == whole
+    alone = histories(held_out.take(held_out.users == 1), 0)
+    assert alone == {key: value for key, value in whole.items() if key[0] == 1}
+    assert histories(held_out, 1) != whole
+
+
+def test_figures_are_means_over_draws_and_the_movies_brought_are_not_ranked() -> None:
+    held_out = people(12)
+    visitors = draw_visitors(held_out, moment=MOMENT)
+    # All that the person likes comes first; the one that was brought is left out.
+    perfect = visitor.evaluate(Recorder(np.arange(12)), visitors, np.ones(N_MOVIES, int))
+    assert perfect is not None
+    np.testing.assert_allclose(perfect.ndcg[:, 0], 1)
+    np.testing.assert_allclose(perfect.ndcg_k0, 1)
+    assert perfect.metrics() == {
+        "visitor_ndcg_at_10": pytest.approx(1),
+        "visitor_ndcg_at_10_k0": pytest.approx(1),
+        "visitor_ndcg_at_10_k1": pytest.approx(1),
+        "visitor_debiased_ndcg_at_10": pytest.approx(1),
+    }
+    # Movie 0 first, then movies nobody likes: a hit unless movie 0 was brought.
+    scorer = Recorder(np.array([0]))
+    one = visitor.evaluate(scorer, visitors, np.ones(N_MOVIES, int))
+    assert one is not None
+    hits = [0 not in visit.history.movies for visit in visitors.visits if visit.column == 0]
+    ideal = (1 / np.log2(np.arange(2, 12))).sum()
+    np.testing.assert_allclose(one.ndcg[0, 0], np.mean(hits) / ideal)
+
+
+@pytest.mark.real_data
+def test_popularity_has_the_published_figures(real_data: Path) -> None:
+    """Calibration of the protocols: another draw of visitors moves a figure by 0.006."""
+    _, ratings, _ = indexed(read_movielens(real_data))
+    kept, held_out = hold_out_users(ratings, 0)
+    counts = kept.histories.movie_counts()
+    visitors = draw_visitors(held_out, moment=int(ratings.timestamps.max()))
+    found = visitor.evaluate(PopularScorer(counts), visitors, counts)
+    assert found is not None
+    figures = found.metrics()
+    for k, expected in zip(KS, (0.336, 0.334, 0.328, 0.317, 0.325), strict=True):
+        assert figures[f"visitor_ndcg_at_10_k{k}"] == pytest.approx(expected, abs=0.006)
+    assert figures["visitor_debiased_ndcg_at_10"] == pytest.approx(0.063, abs=0.002)
+
+    before, after = split_last_visit(ratings)
+    known = before.histories
+    result = next_visit.evaluate(PopularScorer(known.movie_counts()), known, after)
+    assert result is not None
+    named = next_visit.named_metrics(result)
+    assert named["next_visit_ndcg_at_10"] == pytest.approx(0.0767, abs=0.0005)
+    assert named["next_visit_debiased_ndcg_at_10"] == pytest.approx(0.0262, abs=0.0002)
+    liked = np.bincount(before.movies[before.stars >= 4], minlength=before.n_movies)
+    result = next_visit.evaluate(PopularScorer(liked), known, after)
+    assert result is not None
+    assert float(result.ndcg.mean()) == pytest.approx(0.0710, abs=0.0005)
