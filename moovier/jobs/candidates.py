@@ -34,7 +34,8 @@ from moovier.registry.folders import replaced
 from moovier.registry.gate import HoldOutResult
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import Version
-from moovier.report.figures import Figures, examples
+from moovier.report.examples import examples
+from moovier.report.model_report import BASELINE, POPULARITY, ModelReport
 from moovier.settings import Settings
 from moovier.training import fit
 from moovier.training.fit import Evaluation, Trained
@@ -195,7 +196,7 @@ def _train(
         validation_ndcg=trained.validation_ndcg,
         validation_mae=trained.validation_mae,
     )
-    figures = Figures.of(
+    figures = ModelReport.of(
         name,
         recipe.kind,
         evaluation,
@@ -252,7 +253,7 @@ def evaluate_popularity(plan: Plan, data: Dataset, tracking: Tracking) -> None:
     evaluation = fit.evaluate(trained, data.ratings, catalogue=data.catalogue)
     write_evaluation(plan.popularity_file, _result(POPULAR, data.index, evaluation))
     params = trained.params.model_dump(mode="json")
-    figures = Figures.of("popularity", "baseline", evaluation, seed=plan.seed, params=params)
+    figures = ModelReport.of(POPULARITY, BASELINE, evaluation, seed=plan.seed, params=params)
     write_json(plan.popularity_figures_file, figures.model_dump(mode="json"))
     run_id = tracking.start("popularity", retraining=plan.key, part=POPULAR, parent=plan.run_id)
     tracking.log(
@@ -286,14 +287,14 @@ def train_popularity(data: Dataset, seed: int) -> Trained:
     return max(trained, key=lambda one: one.validation_ndcg)
 
 
-def figures_of(plan: Plan, candidate: Candidate) -> Figures:
+def figures_of(plan: Plan, candidate: Candidate) -> ModelReport:
     """What the page says of a kept candidate."""
-    return Figures.model_validate(read_json(model_folder(plan, candidate.recipe.id) / FIGURES))
+    return ModelReport.model_validate(read_json(model_folder(plan, candidate.recipe.id) / FIGURES))
 
 
-def figures_of_popularity(plan: Plan) -> Figures:
+def figures_of_popularity(plan: Plan) -> ModelReport:
     """What the page says of recommending what is popular."""
-    return Figures.model_validate(read_json(plan.popularity_figures_file))
+    return ModelReport.model_validate(read_json(plan.popularity_figures_file))
 
 
 def result_of_popularity(plan: Plan) -> HoldOutResult:

@@ -1,4 +1,4 @@
-"""The page that a retraining leaves in MLflow: gathered from what its stages kept."""
+"""Write the report that a retraining leaves in MLflow, from what its stages kept."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from moovier.jobs import candidates, search
 from moovier.jobs.plan import Plan
 from moovier.jobs.registration import FIGURES, connect, track
 from moovier.registry.version import Version
 from moovier.report import page, pictures
-from moovier.report.figures import Figures
+from moovier.report.model_report import ModelReport, best_first
 from moovier.settings import Settings
 
 #: Folder of the parent run's artefacts.
@@ -22,7 +24,7 @@ ARTEFACTS = "report"
 def log_page(
     plan: Plan, decision: Mapping[str, Any], champion: Version | None, settings: Settings
 ) -> None:
-    """Write the page and its pictures and attach them to the parent run.
+    """Write the page and its plots and attach them to the parent run.
 
     ``champion``: the one that was compared with; where it was measured on the same hold-out it
     gets a row.
@@ -30,10 +32,10 @@ def log_page(
     models = [candidates.figures_of(plan, one) for one in candidates.kept(plan)]
     models.append(candidates.figures_of_popularity(plan))
     if champion is not None and champion.tags.get("hold_out") == plan.hold_out:
-        there = _figures_of(champion, settings)
-        if there is not None:
-            models.append(there)
-    models.sort(key=lambda model: model.known.metrics["ndcg_at_10"], reverse=True)
+        stored = _report_of(champion, settings)
+        if stored is not None:
+            models.append(stored)
+    models = best_first(models)
     with tempfile.TemporaryDirectory() as folder:
         written = page.write(
             Path(folder),
@@ -45,11 +47,7 @@ def log_page(
             reasons=decision["reasons"],
             promoted=decision["promote"],
             stars_reason=decision["stars_reason"],
-            pictures={
-                "quality": pictures.quality(models),
-                "segments": pictures.segments(models),
-                "coverage": pictures.coverage(models),
-            },
+            pictures=pictures.of_models(models),
             tuning={
                 family: pictures.tuning(search.study_of(plan, family, settings))
                 for family in plan.families
@@ -58,10 +56,14 @@ def log_page(
         track(settings).log_folder(plan.run_id, written.parent, ARTEFACTS)
 
 
-def _figures_of(champion: Version, settings: Settings) -> Figures | None:
+def _report_of(champion: Version, settings: Settings) -> ModelReport | None:
+    """Return the champion's stored figures; None where there are none that can be read."""
     with tempfile.TemporaryDirectory() as folder:
         file = connect(settings).download_file(champion, FIGURES, Path(folder) / FIGURES)
         if file is None:
             return None
-        found = Figures.model_validate_json(file.read_bytes())
-    return found.model_copy(update={"kind": f"champion until now, version {champion.number}"})
+        try:
+            stored = ModelReport.model_validate_json(file.read_bytes())
+        except ValidationError:
+            return None
+    return stored.model_copy(update={"kind": f"champion until now, version {champion.number}"})

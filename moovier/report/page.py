@@ -1,4 +1,4 @@
-"""One readable page of a retraining: self-contained, so that it opens from MLflow's artefacts."""
+"""Write the report of a retraining: one self-contained HTML page, readable from MLflow."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moovier.evaluation.visitor import KS
 from moovier.models.bundle import DataFacts
-from moovier.report.figures import Figures
+from moovier.report.model_report import ModelReport
 
 if TYPE_CHECKING:
     import jinja2
@@ -21,7 +22,7 @@ def write(
     *,
     key: str,
     data: DataFacts,
-    models: Sequence[Figures],
+    models: Sequence[ModelReport],
     chosen: str,
     kind: str,
     reasons: Sequence[str],
@@ -30,11 +31,11 @@ def write(
     pictures: Mapping[str, bytes],
     tuning: Mapping[str, Sequence[bytes]],
 ) -> Path:
-    """Write ``report.html`` and its pictures into ``folder``; returns the page's path.
+    """Write ``report.html`` and its plots into ``folder``; return the page's path.
 
-    ``models``: best first, popularity and champion among them. ``chosen``, ``kind``: which of them
+    ``models``: best first, popularity and champion included. ``chosen``, ``kind``: which of them
     is the challenger; two of a family may share a name.
-    ``pictures``: by name, PNG. ``tuning``: per family, its study's pictures.
+    ``pictures``: by name, PNG. ``tuning``: per family, the plots of its study.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
@@ -50,6 +51,8 @@ def write(
             key=key,
             data=data,
             models=models,
+            ks=(0, *KS),
+            people=_people(models),
             chosen=chosen,
             challenger=challenger,
             reasons=reasons,
@@ -66,7 +69,10 @@ def write(
 
 
 def environment() -> jinja2.Environment:
-    """Templates of this folder; the filter ``png`` puts a picture's bytes into the page."""
+    """Return the templates of this folder.
+
+    Filters: ``png`` embeds a picture; ``figure`` writes a number, or a dash for None.
+    """
     import jinja2
 
     made = jinja2.Environment(
@@ -77,11 +83,27 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters["png"] = _inline
+    made.filters["figure"] = _figure
     return made
 
 
-def _curves(models: Sequence[Figures]) -> list[tuple[str, bytes]]:
-    """Learning curves of those that learn epoch by epoch."""
+def _people(models: Sequence[ModelReport]) -> dict[str, int]:
+    """Return how many people took part in each protocol, 0 where it was not measured."""
+
+    def most(counts: Sequence[int]) -> int:
+        return max(counts, default=0)
+
+    return {
+        "visitor": most([m.visitor.ndcg.people for m in models if m.visitor]),
+        "next_visit": most([m.next_visit.ndcg.people for m in models if m.next_visit]),
+        "order_audit": most([m.order_audit.people for m in models if m.order_audit]),
+        "by_time": most([m.by_time.ndcg.people for m in models if m.by_time]),
+        "global_time": most([m.global_time.ndcg.people for m in models if m.global_time]),
+    }
+
+
+def _curves(models: Sequence[ModelReport]) -> list[tuple[str, bytes]]:
+    """Plot the learning curves of models that learn in epochs."""
     from moovier.report.pictures import curves
 
     return [
@@ -89,6 +111,10 @@ def _curves(models: Sequence[Figures]) -> list[tuple[str, bytes]]:
         for model in models
         if any(len(values) > 1 for values in model.curves.values())
     ]
+
+
+def _figure(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _inline(picture: bytes) -> Any:

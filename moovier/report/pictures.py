@@ -1,4 +1,7 @@
-"""The page's pictures, as PNG bytes. Matplotlib is imported inside the functions: it takes time."""
+"""Plots of the report, as PNG bytes.
+
+Matplotlib is imported inside the functions, because its import takes time.
+"""
 
 from __future__ import annotations
 
@@ -8,75 +11,145 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from moovier.evaluation.ranking import SEGMENTS
-from moovier.report.figures import Figures, People
+from moovier.evaluation.visitor import KS
+from moovier.report.model_report import BASELINE, Interval, ModelReport, OrderAuditReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: Told apart by anyone, also printed. Source: Okabe & Ito 2008, jfly.uni-koeln.de/color.
-THEN, NOW = _KNOWN, _NEW = "#0072B2", "#D55E00"
+THEN, NOW = _VISITOR, _NEXT_VISIT = "#0072B2", "#D55E00"
+#: Colours of the three orders of the order audit, from the same source.
+_ORDERS = {"as_rated": "#0072B2", "within_sittings": "#56B4E9", "shuffled": "#E69F00"}
 
 
-def quality(models: Sequence[Figures]) -> bytes:
-    """NDCG@10 with its interval, a row a model, known users beside new people."""
-    figure = canvas(8.0, 1.2 + 0.4 * len(models))
+def of_models(models: Sequence[ModelReport]) -> dict[str, bytes]:
+    """Return the plots that show all models, by name; those without any figure are left out."""
+    plots = {
+        "quality": quality(models),
+        "visitors": visitors(models),
+        "order_audit": order_audit(models),
+        "segments": segments(models),
+        "coverage": coverage(models),
+    }
+    return {name: plot for name, plot in plots.items() if plot is not None}
+
+
+def visitors(models: Sequence[ModelReport]) -> bytes:
+    """Plot NDCG@10 of visitors over their number of ratings, a curve per model."""
+    figure = canvas(9.0, 4.2)
     axes = figure.add_subplot()
-    for place, model in enumerate(models):
-        for people, shift, colour in ((model.known, -0.13, _KNOWN), (model.new, 0.13, _NEW)):
-            if people is not None:
-                _interval(axes, people, place + shift, colour)
-    axes.set_yticks(range(len(models)), [_label(model) for model in models])
-    axes.invert_yaxis()
-    axes.set_xlabel("NDCG@10, 95 % interval")
-    axes.plot([], [], "o", color=_KNOWN, label="known users")
-    axes.plot([], [], "o", color=_NEW, label="new people")
-    axes.legend()
-    axes.grid(axis="x", alpha=0.3)
+    for number, model in enumerate(models):
+        by_k = {} if model.visitor is None else model.visitor.by_k
+        # A logarithmic axis has no place for k = 0; the table has it.
+        places = [k for k in KS if k in by_k]
+        if not places:
+            continue
+        baseline = model.kind == BASELINE
+        axes.plot(
+            places,
+            [by_k[k].mean for k in places],
+            label=_label(model),
+            color="black" if baseline else _colour(number),
+            linestyle="--" if baseline else "-",
+            marker="o",
+            markersize=4,
+        )
+    axes.set_xscale("log")
+    axes.set_xticks(KS, [str(k) for k in KS])
+    axes.minorticks_off()
+    axes.set_xlabel("ratings that a visitor brings (logarithmic)")
+    axes.set_ylabel("NDCG@10")
+    axes.grid(alpha=0.3)
+    if axes.has_data():
+        _legend_beside(axes)
     return png(figure)
 
 
-def segments(models: Sequence[Figures]) -> bytes:
-    """NDCG@10 by how many ratings people had, a group of bars a segment."""
-    figure = canvas(9.0, 3.8)
+def quality(models: Sequence[ModelReport]) -> bytes:
+    """Plot both protocols that decide, a row per model, with intervals."""
+    figure = canvas(9.0, 1.4 + 0.32 * len(models))
+    panels = figure.subplots(1, 2, sharey=True)
+    of_visitors = [None if model.visitor is None else model.visitor.ndcg for model in models]
+    of_next = [None if model.next_visit is None else model.next_visit.ndcg for model in models]
+    _intervals(panels[0], of_visitors, _VISITOR, "visitors: mean NDCG@10, 95 % interval")
+    _intervals(panels[1], of_next, _NEXT_VISIT, "next visit: NDCG@10, 95 % interval")
+    panels[0].set_yticks(range(len(models)), [_label(model) for model in models])
+    panels[0].set_ylim(len(models) - 0.5, -0.5)
+    return png(figure)
+
+
+def order_audit(models: Sequence[ModelReport]) -> bytes | None:
+    """Plot NDCG@10 under three orders of the same history; None where nothing was measured."""
+    audited = [(model, model.order_audit) for model in models if model.order_audit is not None]
+    if not audited:
+        return None
+    figure = canvas(9.0, 1.6 + 0.5 * len(audited))
     axes = figure.add_subplot()
-    names = [name for name in SEGMENTS if any(name in model.known.segments for model in models)]
-    width = 0.8 / max(len(models), 1)
-    for number, model in enumerate(models):
-        shown = [model.known.segments.get(name, (0, 0.0)) for name in names]
-        places = [place + number * width for place in range(len(names))]
-        heights = [ndcg for _, ndcg in shown]
-        axes.bar(places, heights, width, label=_label(model), color=_colour(number))
-    first = models[0].known.segments if models else {}
-    labels = [f"{name}\n({first.get(name, (0, 0.0))[0]} users)" for name in names]
-    axes.set_xticks([place + 0.4 - width / 2 for place in range(len(names))], labels)
-    axes.set_xlabel("ratings known of a person")
-    axes.set_ylabel("NDCG@10")
+    for number, (order, colour) in enumerate(_ORDERS.items()):
+        axes.barh(
+            [row + (number - 1) * 0.26 for row in range(len(audited))],
+            [_of_order(audit, order) for _, audit in audited],
+            0.25,
+            color=colour,
+            label={"as_rated": "as rated", "within_sittings": "shuffled within sittings"}.get(
+                order, "shuffled"
+            ),
+        )
+    axes.set_yticks(range(len(audited)), [_label(model) for model, _ in audited])
+    axes.invert_yaxis()
+    axes.set_xlabel("NDCG@10 on the last fifth by time")
+    axes.grid(axis="x", alpha=0.3)
     _legend_beside(axes)
     return png(figure)
 
 
-def coverage(models: Sequence[Figures]) -> bytes:
-    """How much of the catalogue is shown to anybody, against how popular it is."""
+def segments(models: Sequence[ModelReport]) -> bytes:
+    """Plot NDCG@10 of the next visit by how many ratings people had, a group per segment."""
+    figure = canvas(9.0, 3.8)
+    axes = figure.add_subplot()
+    measured = [(model, model.next_visit.segments) for model in models if model.next_visit]
+    names = [name for name in SEGMENTS if any(name in found for _, found in measured)]
+    width = 0.8 / max(len(measured), 1)
+    people = {name: count for _, found in measured for name, (count, _) in found.items()}
+    for number, (model, found) in enumerate(measured):
+        places = [place + number * width for place in range(len(names))]
+        heights = [found.get(name, (0, 0.0))[1] for name in names]
+        axes.bar(places, heights, width, label=_label(model), color=_colour(number))
+    labels = [f"{name}\n({people[name]} people)" for name in names]
+    axes.set_xticks([place + 0.4 - width / 2 for place in range(len(names))], labels)
+    axes.set_xlabel("ratings before the visit")
+    axes.set_ylabel("NDCG@10")
+    if measured:
+        _legend_beside(axes)
+    return png(figure)
+
+
+def coverage(models: Sequence[ModelReport]) -> bytes:
+    """Plot how much of the catalogue is recommended at the next visit, against its popularity."""
     figure = canvas(9.0, 3.8)
     axes = figure.add_subplot()
     for number, model in enumerate(models):
-        shown = model.known.metrics
+        if model.next_visit is None:
+            continue
+        shown = model.next_visit.metrics
         axes.scatter(
             shown["popularity_bias_at_10"],
             shown["coverage_at_10"],
             color=_colour(number),
             label=_label(model),
         )
-    axes.set_xlabel("mean popularity percentile of what is shown (1: the most rated)")
-    axes.set_ylabel("share of the catalogue shown")
-    _legend_beside(axes)
+    axes.set_xlabel("mean popularity percentile of recommended movies (1: the most rated)")
+    axes.set_ylabel("share of the catalogue recommended")
+    if axes.has_data():
+        _legend_beside(axes)
     axes.grid(alpha=0.3)
     return png(figure)
 
 
 def curves(figures: Mapping[str, Sequence[float]]) -> bytes:
-    """Learning curves, a panel a figure, training and validation together."""
+    """Plot learning curves, a panel per metric, training and validation together."""
     from matplotlib.ticker import MaxNLocator
 
     panels = list(dict.fromkeys(name.removeprefix("val_") for name in figures))
@@ -95,7 +168,7 @@ def curves(figures: Mapping[str, Sequence[float]]) -> bytes:
 
 
 def tuning(study: Any) -> list[bytes]:
-    """Optuna's history of a study and, from four completed trials on, its importances."""
+    """Plot the history of a study and, from four completed trials on, importances."""
     import optuna
     from matplotlib import pyplot
     from optuna.visualization import matplotlib as plots
@@ -119,29 +192,40 @@ def tuning(study: Any) -> list[bytes]:
     return pictures
 
 
-def _label(model: Figures) -> str:
+def _label(model: ModelReport) -> str:
     return f"{model.name.removeprefix('moovier_')} ({model.kind})"
 
 
 def _colour(number: int) -> Any:
-    """Of a model by its place; there are twenty."""
+    """Return the colour of a model by its place; there are twenty."""
     from matplotlib import colormaps
 
     return colormaps["tab20"](number % 20)
 
 
 def _legend_beside(axes: Axes) -> None:
-    """Beside the picture, where it covers nothing."""
+    """Put the legend beside the plot, where it covers nothing."""
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def _interval(axes: Axes, people: People, place: float, colour: str) -> None:
-    axes.plot([people.low, people.high], [place, place], color=colour)
-    axes.plot([people.metrics["ndcg_at_10"]], [place], "o", color=colour)
+def _intervals(
+    axes: Axes, values: Sequence[Interval | None], colour: str, description: str
+) -> None:
+    """Draw a point and an interval per row; rows without a value stay empty."""
+    for place, value in enumerate(values):
+        if value is not None:
+            axes.plot([value.low, value.high], [place, place], color=colour)
+            axes.plot([value.mean], [place], "o", color=colour)
+    axes.set_xlabel(description)
+    axes.grid(axis="x", alpha=0.3)
+
+
+def _of_order(audit: OrderAuditReport, order: str) -> float:
+    return float(getattr(audit, order))
 
 
 def canvas(width: float, height: float) -> Figure:
-    """An empty picture of this size, in inches."""
+    """Return an empty figure of this size, in inches."""
     # A Figure without pyplot draws with Agg and keeps no global state.
     from matplotlib.figure import Figure
 
@@ -149,7 +233,7 @@ def canvas(width: float, height: float) -> Figure:
 
 
 def png(figure: Figure) -> bytes:
-    """The picture as a file's bytes."""
+    """Return the figure as a PNG file's bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

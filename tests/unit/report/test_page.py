@@ -4,62 +4,33 @@ import base64
 import re
 from pathlib import Path
 
-import numpy as np
 import optuna
 import pytest
 
-from moovier.data.split import time_split
 from moovier.models.bundle import DataFacts
-from moovier.models.families import family
 from moovier.report import page, pictures
-from moovier.report.figures import EXAMPLES, Figures, examples
-from moovier.training import fit
-from tests.contracts import toy
+from moovier.report.examples import EXAMPLES
+from moovier.report.model_report import ModelReport, best_first
 
 PNG = b"\x89PNG\r\n"
-CURVES = {"loss": [0.9, 0.8], "val_loss": [0.95, 0.9]}
-FACTS = DataFacts(name="toy", hash="toy.dir", synthetic=True, ratings=96, users=12, movies=17)
+FACTS = DataFacts(name="toy", hash="toy.dir", synthetic=True, ratings=1200, users=60, movies=40)
 
 
-@pytest.fixture(scope="module")
-def figures() -> Figures:
-    """EASE on the toy, judged for real."""
-    ratings, catalogue = toy.ratings(), toy.catalogue()
-    kind = family("ease")
-    params = kind.hyper_parameters.model_validate(toy.PARAMS["ease"])
-    trained = fit.train(time_split(ratings), "ease", params, catalogue=catalogue, seed=0, threads=1)
-    judged = fit.judge(trained, ratings, catalogue=catalogue)
-    return Figures.of(
-        "moovier_ease_1_trained_0",
-        "default",
-        judged,
-        curves=CURVES,
-        examples=examples(
-            kind.scorer(trained.fitted.arrays),
-            ratings.histories,
-            list(range(100, 112)),
-            catalogue,
-        ),
-    )
-
-
-def written(folder: Path, figures: Figures, facts: DataFacts = FACTS) -> str:
-    models = [figures]
+def written(
+    folder: Path, models: list[ModelReport], facts: DataFacts = FACTS, promoted: bool = True
+) -> str:
+    models = best_first(models)
     file = page.write(
         folder,
         key="by hand <1>",
         data=facts,
         models=models,
-        chosen=figures.name,
-        kind=figures.kind,
-        reasons=["known users: NDCG@10 1 & more"],
-        promoted=True,
+        chosen="moovier_ease_1_trained_0",
+        kind="default",
+        reasons=["visitor: NDCG@10 1 & more"],
+        promoted=promoted,
         stars_reason="no rating model was trained",
-        pictures={
-            "quality": pictures.quality(models),
-            "segments": pictures.segments(models),
-            "coverage": pictures.coverage(models),
-        },
+        pictures=pictures.of_models(models),
         tuning={"ease": pictures.tuning(study(5)), "emb": pictures.tuning(study(0))},
     )
     return file.read_text(encoding="utf-8")
@@ -74,53 +45,123 @@ def study(trials: int) -> optuna.Study:
     return found
 
 
-def test_the_page_stands_alone(figures: Figures, tmp_path: Path) -> None:
-    text = written(tmp_path, figures)
+def row_of(text: str, heading: str, name: str) -> list[str]:
+    """The cells of a model's row in the first table after a heading, tags left out."""
+    section = text[text.index(heading) :]
+    row = next(
+        part for part in re.findall(r"<tr[^>]*>(.*?)</tr>", section, re.DOTALL) if name in part
+    )
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
+    return [re.sub(r"<[^>]*>", "", cell).strip() for cell in cells]
+
+
+def test_the_page_is_self_contained(
+    ease: ModelReport, popularity: ModelReport, tmp_path: Path
+) -> None:
+    text = written(tmp_path, [ease, popularity])
     assert "<script" not in text
     assert not re.findall(r'(?:src|href)="(?!data:image/png;base64,)', text)
     embedded = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
-    # Three pictures of all models, one of learning curves, history and importances of a study.
-    assert len(embedded) == 6
+    # Five plots of all models, one of learning curves, history and importances of a study.
+    assert len(embedded) == 8
     assert all(base64.b64decode(one).startswith(PNG) for one in embedded)
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "coverage.png",
+        "order_audit.png",
         "quality.png",
         "report.html",
         "segments.png",
+        "visitors.png",
     ]
 
 
-def test_the_page_says_what_came_out(figures: Figures, tmp_path: Path) -> None:
-    text = written(tmp_path, figures)
+def test_the_models_table_has_both_protocols_with_intervals(
+    ease: ModelReport, popularity: ModelReport, tmp_path: Path
+) -> None:
+    assert ease.visitor is not None
+    assert ease.next_visit is not None
+    text = written(tmp_path, [popularity, ease])
+    cells = row_of(text, "<h2>Models", "moovier_ease_1_trained_0")
+    visitor, after = ease.visitor, ease.next_visit
+    assert cells[1:7] == [
+        f"{visitor.ndcg.mean:.4f}",
+        f"{visitor.ndcg.low:.3f}–{visitor.ndcg.high:.3f}",
+        f"{visitor.debiased:.4f}",
+        f"{after.ndcg.mean:.4f}",
+        f"{after.ndcg.low:.3f}–{after.ndcg.high:.3f}",
+        f"{after.metrics['debiased_ndcg_at_10']:.4f}",
+    ]
+    assert f"visitors</strong> ({visitor.ndcg.people} people)" in text
+    assert text.index("moovier_ease_1_trained_0 <small>") < text.index("popularity <small>")
+
+
+def test_the_page_has_visitors_by_k_order_audit_and_the_splits_of_papers(
+    ease: ModelReport, tmp_path: Path
+) -> None:
+    text = written(tmp_path, [ease])
+    assert ease.visitor is not None
+    by_k = row_of(text, "<h2>Visitors, by number", ease.name)
+    # The toy has 20 ratings per person, so nobody can bring 20 and keep ten more.
+    assert by_k[1:] == [*(f"{ease.visitor.by_k[k].mean:.4f}" for k in (0, 1, 3, 5, 10)), "–"]
+    assert ease.order_audit is not None
+    audit = row_of(text, "<h2>Order audit", ease.name)
+    assert audit[1] == f"{ease.order_audit.as_rated:.4f}"
+    assert audit[5] == f"{ease.order_audit.overlap_shuffled:.3f}"
+    assert ease.by_time is not None
+    assert ease.global_time is not None
+    papers = row_of(text, "<h2>For comparison with papers", ease.name)
+    assert papers[1] == f"{ease.by_time.ndcg.mean:.4f}"
+    assert papers[5] == f"{ease.global_time.ndcg.mean:.4f}"
+
+
+def test_text_from_outside_is_escaped_and_synthetic_data_are_named(
+    ease: ModelReport, tmp_path: Path
+) -> None:
+    text = written(tmp_path, [ease])
     assert "moovier_ease_1_trained_0 is the new champion" in text
-    assert f"{figures.known.metrics['ndcg_at_10']:.4f}" in text
     assert "by hand &lt;1&gt;" in text
     assert "1 &amp; more" in text
     assert "SYNTHETIC" in text
     real = FACTS.model_copy(update={"synthetic": False})
-    assert "SYNTHETIC" not in written(tmp_path, figures, real)
+    kept_back = written(tmp_path, [ease], real, promoted=False)
+    assert "SYNTHETIC" not in kept_back
+    assert "moovier_ease_1_trained_0 was kept back" in kept_back
 
 
-def test_a_dozen_people_with_what_they_get_and_why(figures: Figures, tmp_path: Path) -> None:
-    assert len(figures.examples) == EXAMPLES
-    first = next(one for one in figures.examples if one.user == 100)
-    rated = {title for title, _ in first.rated}
-    assert first.given[0].title == f"Movie {toy.MOVIE_IDS[toy.held_out(0)]} (1995)"
-    assert not rated & {one.title for one in first.given}
-    assert first.given[0].because is not None
-    assert written(tmp_path, figures).count("<section") == EXAMPLES
+def test_the_challengers_examples_are_on_the_page(ease: ModelReport, tmp_path: Path) -> None:
+    assert written(tmp_path, [ease]).count("<section") == EXAMPLES
 
 
-def test_figures_survive_json(figures: Figures) -> None:
-    assert Figures.model_validate_json(figures.model_dump_json()) == figures
+def test_a_model_without_any_protocol_has_dashes(ease: ModelReport, tmp_path: Path) -> None:
+    bare = ModelReport(name="bare", kind="default", fit_s=1.0)
+    text = written(tmp_path, [ease, bare])
+    assert row_of(text, "<h2>Models", "bare") == ["bare default", *["–"] * 8, "1.0"]
+    alone = written(tmp_path / "alone", [bare])
+    assert "Order audit" not in alone
+    assert "For comparison with papers" not in alone
+    assert "Coverage" not in alone
+    assert "Fine-tuning" not in alone
 
 
-def test_a_recipe_judged_on_nobody_new_has_no_such_row(tmp_path: Path, figures: Figures) -> None:
-    alone = figures.model_copy(update={"new": None, "gap": None})
-    assert "<td>–</td><td>–</td>" in written(tmp_path, alone)
+def test_a_rating_model_has_stars_and_no_order_audit(
+    ease: ModelReport, popularity: ModelReport, tmp_path: Path
+) -> None:
+    rating = popularity.model_copy(
+        update={
+            "name": "moovier_taste_8_trained_0",
+            "order_audit": None,
+            "by_time": None,
+            "global_time": None,
+            "stars": {"rmse": 0.79, "mae": 0.6},
+        }
+    )
+    text = written(tmp_path, [ease, rating])
+    assert row_of(text, "<h2>Models", rating.name)[7:9] == ["0.7900", "0.6000"]
+    papers = text[text.index("<h2>For comparison") : text.index("<h2>Next visit")]
+    assert rating.name not in papers
 
 
-def test_nobody_with_ratings_gives_no_example() -> None:
-    none = toy.ratings().take(np.zeros(0, dtype=np.int64))
-    scorer = family("popular").scorer({"counts": np.ones(toy.N_MOVIES)})
-    assert examples(scorer, none.histories, list(range(12)), toy.catalogue()) == []
+@pytest.mark.parametrize("plot", ["visitors", "quality", "segments", "coverage"])
+def test_plots_without_any_figure_are_drawn(plot: str) -> None:
+    bare = [ModelReport(name="bare", kind="default", fit_s=1.0)]
+    assert pictures.of_models(bare)[plot].startswith(PNG)
