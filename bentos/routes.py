@@ -89,7 +89,11 @@ async def recommend(request: Request, asked: schemas.Asked) -> Response:
     return answer
 
 
-@router.get("/popular", summary="What most people rated", response_model=schemas.Recommendations)
+@router.get(
+    "/popular",
+    summary="Movies with the most ratings of late or of all time",
+    response_model=schemas.Recommendations,
+)
 async def popular(
     request: Request, wanted: Narrowed, top_k: Size = 10, cursor: Cursor = None, days: Days = None
 ) -> Response:

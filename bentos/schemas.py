@@ -176,7 +176,8 @@ VisitorRatings = Annotated[
     Discriminator(
         _form_of,
         custom_error_type="ratings_form",
-        custom_error_message="give a list of {{movie_id, stars}} or an object of movie id to stars",
+        custom_error_message="give a list of objects with movie_id and stars, or an object of "
+        "movie id to stars",
     ),
 ]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from moovier.data.arrays import Floats
 from moovier.data.catalogue import NO_GENRE, Catalogue
 from moovier.errors import BadRequest
 
@@ -49,7 +50,7 @@ class Facets:
         known = self._years[self._years != _NO_YEAR]
         #: First and last year of release; None where no movie's is known.
         self.span = (int(known.min()), int(known.max())) if known.size else None
-        self._kept: OrderedDict[Filter, Mask] = OrderedDict()
+        self._kept: OrderedDict[Filter, tuple[Mask, Floats]] = OrderedDict()
 
     def mask(self, wanted: Filter) -> Mask:
         """The movies that pass, (n_movies,); not to be written to.
@@ -57,9 +58,24 @@ class Facets:
         Raises:
             BadRequest: a genre is unknown, or the years are the wrong way round.
         """
+        return self._both(wanted)[0]
+
+    def penalty(self, wanted: Filter) -> Floats:
+        """Return what to add to scores: 0 where a movie passes, else -inf, (n_movies,).
+
+        Adding takes a tenth of the time of writing by a mask. Do not write to it.
+
+        Raises:
+            BadRequest: as :meth:`mask`.
+        """
+        return self._both(wanted)[1]
+
+    def _both(self, wanted: Filter) -> tuple[Mask, Floats]:
         kept = self._kept.get(wanted)
         if kept is None:
-            kept = self._kept[wanted] = self._made(wanted)
+            mask = self._made(wanted)
+            penalty = np.where(mask, np.float32(0), np.float32(-np.inf))
+            kept = self._kept[wanted] = mask, penalty
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         else:

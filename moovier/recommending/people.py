@@ -247,10 +247,7 @@ class People:
 
         ``scores`` is not altered. ``rated``: movie rows, ``exclude``: MovieLens ids.
         """
-        if wanted.passes_all:
-            scores = scores.copy()
-        else:
-            scores = np.where(self.facets.mask(wanted), scores, np.float32(-np.inf))
+        scores = scores.copy() if wanted.passes_all else scores + self.facets.penalty(wanted)
         scores[rated] = -np.inf
         if exclude.size:
             scores[self._known_rows(exclude)] = -np.inf

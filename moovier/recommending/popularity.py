@@ -55,7 +55,7 @@ class Popularity:
     def scores(self, days: int | None) -> Floats:
         """Return the popularity of each movie, (n_movies,), 0 to 1; do not write to it.
 
-        ``days``: only ratings at most so many days older than the newest one count. Movies with
+        ``days``: only ratings less than so many days older than the newest one count. Movies with
         equal numbers of them, also those with none, follow by their ratings of all time. None
         means all time.
         """
@@ -81,7 +81,7 @@ class Popularity:
         moments = self._histories.timestamps
         if not moments.size:
             return self.all_time
-        recent = self._histories.movies[moments >= int(moments.max()) - days * _DAY_S]
+        recent = self._histories.movies[moments > int(moments.max()) - days * _DAY_S]
         counts = np.bincount(recent, minlength=self.counts.size)
         # Half a rating at most, so that popularity of all time only breaks ties.
         scores = (counts + self.all_time / 2) / (int(counts.max(initial=0)) + 0.5)

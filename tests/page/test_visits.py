@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from pathlib import Path
 
 import httpx
@@ -221,8 +222,7 @@ def test_tmdbs_images_cover_the_drawn_posters(browser: Browser, trained: Setting
         expect(visit.cards.first.locator("img")).to_have_count(0)
 
 
-def test_the_order_of_the_ratings_reaches_the_service(browser: Browser, service: Service) -> None:
-    """A JavaScript object would sort its numbers."""
+def test_ratings_reach_the_service_with_their_moments(browser: Browser, service: Service) -> None:
     with opened(browser, service.address) as page:
         visit = Visit(page)
         visit.arrive()
@@ -232,9 +232,20 @@ def test_the_order_of_the_ratings_reaches_the_service(browser: Browser, service:
             with page.expect_request("**/recommend") as asking:
                 visit.answer(4)
             shown = visit.changed(shown)
-        body = asking.value.post_data or ""
-        assert json.loads(body, object_pairs_hook=list)[-1] == ("ratings", [("2571", 4), ("1", 4)])
-        assert json.loads(body)["user_id"] == visit.kept()["anonymousId"]
+        body = json.loads(asking.value.post_data or "")
+        assert [(one["movie_id"], one["stars"]) for one in body["ratings"]] == [(2571, 4), (1, 4)]
+        moments = [one["timestamp"] for one in body["ratings"]]
+        assert all(abs(moment - time.time()) < 600 for moment in moments)
+        assert body["user_id"] == visit.kept()["anonymousId"]
+
+
+def test_popular_films_say_of_which_time(browser: Browser, service: Service) -> None:
+    with opened(browser, service.address) as page:
+        visit = Visit(page)
+        visit.arrive()
+        days = httpx.get(f"{service.address}/popular", trust_env=False).json()["days"]
+        text = "of all time" if days is None else f"in the last {days:,} day"
+        expect(page.get_by_text(f"Most rated {text}")).to_be_visible()
 
 
 def test_take_yourself_along(browser: Browser, service: Service, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ REASONS = re.compile(
     "the cursor is none of ours"
     "|unknown movie [0-9]"
     "|unknown genre '"
+    "|body.ratings: movie [0-9]+ is in the list more than once"
     "|year_from [0-9]+ is after year_to"
     "|users times top_k must be at most"
 )

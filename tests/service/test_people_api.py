@@ -19,7 +19,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 from starlette.types import Message, Receive, Scope, Send
 
-from bentos import schemas
+from bentos import lists, schemas
 from bentos.lane import FastLane
 from moovier.data.movielens import indexed, read_movielens
 from moovier.jobs.registration import connect
@@ -35,6 +35,7 @@ Model = TypeVar("Model", bound=BaseModel)
 #: Nobody that a model knows, and nobody twice.
 _strangers = itertools.count(1_000_000)
 UNKNOWN_MOVIE = 2
+JSON = {"Content-Type": "application/json"}
 
 
 @dataclass
@@ -321,7 +322,22 @@ def test_an_unknown_model_is_told_those_there_are(world: World) -> None:
         ({"ratings": {"1": None}}, "ratings.1"),
         ({"ratings": {"one": 5}}, "ratings"),
         ({"ratings": {"-1": 5}}, "ratings"),
-        ({"ratings": [1, 5]}, "ratings"),
+        ({"ratings": [1, 5]}, "body.ratings.0"),
+        ({"ratings": "5"}, "body.ratings: give a list of objects with movie_id and stars"),
+        ({"ratings": 5}, "body.ratings: give a list of objects with movie_id and stars"),
+        ({"ratings": [{"movie_id": 1}]}, "body.ratings.0.stars: Field required"),
+        ({"ratings": [{"stars": 5}]}, "body.ratings.0.movie_id: Field required"),
+        ({"ratings": [{"movie_id": "1", "stars": 5}]}, "body.ratings.0.movie_id"),
+        ({"ratings": [{"movie_id": 0, "stars": 5}]}, "body.ratings.0.movie_id"),
+        ({"ratings": [{"movie_id": 1, "stars": 5.5}]}, "body.ratings.0.stars"),
+        ({"ratings": [{"movie_id": 1, "stars": 5, "when": 1}]}, "body.ratings.0.when"),
+        ({"ratings": [{"movie_id": 1, "stars": 5, "timestamp": -1}]}, "ratings.0.timestamp"),
+        ({"ratings": [{"movie_id": 1, "stars": 5, "timestamp": 2**32}]}, "ratings.0.timestamp"),
+        (
+            {"ratings": [{"movie_id": 7, "stars": 5}, {"movie_id": 7, "stars": 4}]},
+            "body.ratings: movie 7 is in the list more than once",
+        ),
+        ({"ratings": [{"movie_id": i, "stars": 5} for i in range(1, 5002)]}, "ratings"),
         ({"ratings": {str(i): 5 for i in range(1, 5002)}}, "ratings"),
         ({"exclude": [0]}, "exclude.0"),
         ({"exclude": [None]}, "exclude.0"),
@@ -339,6 +355,69 @@ def test_an_unknown_model_is_told_those_there_are(world: World) -> None:
 def test_what_makes_no_sense_is_told_so(world: World, asked: dict[str, Any], says: str) -> None:
     answer = world.client.post("/recommend", json={"user_id": 1, **asked})
     assert says in refused(answer, 422)
+
+
+def test_list_and_object_of_ratings_mean_the_same_in_any_order(world: World) -> None:
+    given = dict(zip(IDS[:9], (5, 0.5, 4, 3, 4.5, 1, 2.5, 3.5, 5), strict=True))
+    random = np.random.default_rng(0)
+    for name in (world.champion.name, world.other.name, world.stars.name):
+        bodies = []
+        for _ in range(20):
+            order = random.permutation(list(given)).tolist()
+            rows = [{"movie_id": id_, "stars": given[id_]} for id_ in order]
+            for ratings in (rows, {str(id_): given[id_] for id_ in order}):
+                text = json.dumps({"ratings": ratings, "top_k": 15, "model_name": name})
+                answer = world.client.post("/recommend", content=text, headers=JSON)
+                assert answer.status_code == 200, answer.text
+                bodies.append(answer.content[answer.content.index(b'"items"') :])
+        assert len(set(bodies)) == 1
+
+
+def test_timestamps_of_ratings_are_used(world: World) -> None:
+    """Recent science fiction and old comedies are another person than the other way round."""
+    people = world.app.state.shelf.turn(None, ()).model.recommender.people
+    dated = [(7, 5, 10**9), (9, 5, 10**9 + 5), (1, 4, None)]
+    ratings = [
+        {"movie_id": movie, "stars": stars, **({} if at is None else {"timestamp": at})}
+        for movie, stars, at in dated
+    ]
+    asked = schemas.Asked.model_validate({"ratings": ratings})
+    history = lists.person_of(people, asked, world.app.state.feedback).history
+    assert people._bundle.index.movies[history.movies].tolist() == [7, 9, 1]
+    assert history.timestamps[:2].tolist() == [10**9, 10**9 + 5]
+    assert 0 <= time.time() - history.timestamps[2] < 2 * 86_400
+    told(world.client.post("/recommend", json={"ratings": ratings}), schemas.Recommendations)
+
+
+def test_ratings_without_timestamps_are_the_newest(world: World) -> None:
+    people = world.app.state.shelf.turn(None, ()).model.recommender.people
+    now = int(time.time())
+    ratings = [{"movie_id": 1, "stars": 5}, {"movie_id": 7, "stars": 4, "timestamp": now - 1}]
+    asked = schemas.Asked.model_validate({"ratings": ratings})
+    history = lists.person_of(people, asked, world.app.state.feedback).history
+    assert int(history.timestamps.min()) == now - 1
+    assert int(history.timestamps.max()) == now - 1
+
+
+@pytest.mark.parametrize("form", ["object", "list"])
+def test_single_disliked_movie_still_fills_the_page(world: World, form: str) -> None:
+    for movie in IDS[:6]:
+        ratings = {str(movie): 0.5} if form == "object" else [{"movie_id": movie, "stars": 0.5}]
+        page = world.recommend(ratings=ratings, top_k=10)
+        assert len(page.items) == 10
+        assert movie not in ids(page)
+        assert {item.source for item in page.items} <= {"model", "popular"}
+        # Nothing was liked, so nothing is a reason.
+        assert [item.because for item in page.items] == [[]] * 10
+
+
+def test_reasons_are_liked_movies(world: World) -> None:
+    disliked = {str(movie): 1.0 for movie in IDS[:4]}
+    liked = {str(movie): 5.0 for movie in IDS[4:8]}
+    for name in (world.champion.name, world.other.name, world.stars.name):
+        page = world.recommend(ratings={**disliked, **liked}, model_name=name)
+        reasons = {reason.movie_id for item in page.items for reason in item.because}
+        assert reasons <= set(IDS[4:8])
 
 
 # --- Movies
@@ -439,6 +518,33 @@ def test_popular_movies_by_ratings_with_the_same_filters(world: World) -> None:
     assert ids(popular(year_from=1995, year_to=1995, top_k=100)) == [
         id_ for id_ in by_count if "(1995)" in MOVIES[id_ // 2][0]
     ]
+
+
+def test_popular_movies_of_the_last_days_come_first(world: World) -> None:
+    index, ratings, _ = indexed(read_movielens(world.settings.home.parent / "data"))
+    moments, newest = ratings.timestamps, int(ratings.timestamps.max())
+    for days in (1, 3, 36_500):
+        recent = np.bincount(ratings.movies[moments > newest - days * 86_400], minlength=len(IDS))
+        expected = sorted(IDS, key=lambda id_: (-recent[IDS.index(id_)], -world.counts[id_], id_))
+        page = told(
+            world.client.get("/popular", params={"days": days, "top_k": 28}),
+            schemas.Recommendations,
+        )
+        assert (ids(page), page.days) == (expected, days)
+        first = told(
+            world.client.get("/popular", params={"days": days, "top_k": 10}),
+            schemas.Recommendations,
+        )
+        query = {"days": days, "top_k": 18, "cursor": first.next}
+        rest = told(world.client.get("/popular", params=query), schemas.Recommendations)
+        assert ids(first) + ids(rest) == expected
+    assert told(world.client.get("/popular"), schemas.Recommendations).days is None
+    assert index.movies.tolist() == list(IDS)
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "36501", "1.5", "", "week"])
+def test_a_window_out_of_bounds_is_refused(world: World, days: str) -> None:
+    assert "days" in refused(world.client.get(f"/popular?days={days}"), 422)
 
 
 @pytest.mark.parametrize("path", ["/movies", "/popular", "/movies/1/similar"])
@@ -788,6 +894,7 @@ def test_the_fast_lane_gives_the_same_pages(world: World, lane: Lane) -> None:
         {"user_id": 999_999},
         {"ratings": {"1": 5, "7": 4.5}, "exclude": [3], "year_from": 1990},
         {"user_id": 22, "ratings": {"1": 5}},
+        {"ratings": [{"movie_id": 1, "stars": 5}, {"movie_id": 7, "stars": 1, "timestamp": 9}]},
         {"user_id": 22, "model_name": f"{world.other.name}.h5"},
         {"user_id": 22, "genres": ["Musical"], "year_to": 1950},
     ):

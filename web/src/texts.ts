@@ -66,7 +66,11 @@ export const texts = {
   },
   wall: {
     popular: "Popular now",
-    popularLead: "What most people rated. Nothing here knows you yet.",
+    popularLead: (days: number | null | undefined) => {
+      if (days === undefined) return "Most rated films.";
+      if (days === null) return "Most rated of all time.";
+      return `Most rated in the last ${plural(days, "day", "days")} of the data.`;
+    },
     forYou: "For you",
     forYouLead: "Best first, without what you rated or have seen.",
     more: "Show more",

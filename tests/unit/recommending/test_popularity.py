@@ -63,8 +63,8 @@ def best(scores: np.ndarray, k: int = 5) -> list[int]:
         (60, [1, 3, 0, 2, 4]),
         (30, [1, 3, 2, 0, 4]),
         (7, [3, 2, 0, 1, 4]),
-        # A rating exactly at the edge counts.
-        (5, [3, 2, 0, 1, 4]),
+        # A rating exactly at the edge no longer counts.
+        (5, [3, 0, 1, 2, 4]),
         (1, [3, 0, 1, 2, 4]),
     ],
 )

@@ -33,9 +33,15 @@ async function recommendations(
   cursor: string | null,
   signal: AbortSignal,
 ): Promise<Page<Recommended>> {
-  const { ratings } = person.value;
+  const ratings = person.value.ratings.map(({ film, stars, at }) => ({
+    movie_id: film.id,
+    stars,
+    // 0 where nobody knows when it was given; an imported file may hold any number.
+    ...(at > 0 && at < 2 ** 32 ? { timestamp: at } : {}),
+  }));
   const body: Schemas["Asked"] = {
     ...(personal.value ? { user_id: idOf(person.value) } : {}),
+    ratings,
     top_k: PAGE_SIZE,
     genres: narrowed.genres,
     year_from: narrowed.yearFrom,
@@ -43,17 +49,7 @@ async function recommendations(
     exclude,
     cursor,
   };
-  const given = ratings.map(({ film, stars }) => `"${film.id}":${stars}`).join(",");
-  return shown(
-    await told(
-      api.POST("/recommend", {
-        body,
-        signal,
-        // JavaScript sorts an object's numbers; the ratings' order tells what somebody likes lately.
-        bodySerializer: (said) => `${JSON.stringify(said).slice(0, -1)},"ratings":{${given}}}`,
-      }),
-    ),
-  );
+  return shown(await told(api.POST("/recommend", { body, signal })));
 }
 
 async function popular(
@@ -77,7 +73,7 @@ export async function similar(
 
 function shown(answer: Schemas["Recommendations"]): Page<Recommended> {
   const items = answer.items.map((item) => recommended(item, answer.request_id));
-  return { items, next: answer.next };
+  return { items, next: answer.next, days: answer.days };
 }
 
 const inQuery = ({ genres, yearFrom, yearTo }: Narrowed) => ({

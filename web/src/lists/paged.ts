@@ -5,6 +5,8 @@ import { type Trouble, aborted, troubleOf } from "../api/client";
 export interface Page<Item> {
   items: Item[];
   next: string | null;
+  /** Window of popular movies in days; null: of all time, or not ranked by popularity. */
+  days?: number | null;
 }
 export type Load<Item> = (cursor: string | null, signal: AbortSignal) => Promise<Page<Item>>;
 
@@ -16,6 +18,8 @@ export class Paged<Item extends { id: number }> {
   readonly state: Signal<State> = signal("idle");
   readonly trouble: Signal<Trouble | null> = signal(null);
   readonly done = signal(false);
+  /** `days` of the page that came last; undefined before there is one. */
+  readonly days: Signal<number | null | undefined> = signal(undefined);
   #load: Load<Item> = () => Promise.resolve({ items: [], next: null });
   #next: string | null = null;
   #key: string | null = null;
@@ -72,6 +76,7 @@ export class Paged<Item extends { id: number }> {
       // At once, so that it is drawn once.
       batch(() => {
         this.done.value = page.next === null;
+        this.days.value = page.days ?? null;
         this.items.value = [...before, ...page.items];
         this.state.value = "idle";
       });

@@ -39,7 +39,7 @@ export function Discover() {
       <section class="discover" aria-labelledby="wall-heading" ref={wall}>
         <div class="section-head">
           <h2 id="wall-heading">{mine ? texts.wall.forYou : texts.wall.popular}</h2>
-          <p class="faint">{mine ? texts.wall.forYouLead : texts.wall.popularLead}</p>
+          <p class="faint">{mine ? texts.wall.forYouLead : texts.wall.popularLead(list.days.value)}</p>
           <YearFilter narrowed={narrowed} onChange={change} />
         </div>
         <GenreFilter narrowed={narrowed} onChange={change} />
