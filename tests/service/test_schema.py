@@ -78,6 +78,7 @@ def test_only_reasons_that_no_schema_states_excuse_a_refusal(service: Service) -
             client.get("/popular?genres=none"),
             client.get("/popular?year_from=2000&year_to=1999"),
             client.post("/predict?top_k=1000", json=list(range(1, 200))),
+            client.post("/recommend", json={"ratings": [{"movie_id": 1, "stars": 5}] * 2}),
         ]
     for refusal in refusals:
         assert refusal.status_code == 422
