@@ -160,7 +160,9 @@ def _each_movie_once(ratings: list[VisitorRating]) -> list[VisitorRating]:
 
 def _form_of(ratings: Any) -> str | None:
     """Return which of ``RATINGS_FORMS`` the ratings have; None: neither."""
-    return {dict: "object", list: "list"}.get(type(ratings))
+    if isinstance(ratings, dict):
+        return "object"
+    return "list" if isinstance(ratings, list) else None
 
 
 #: The forms that ratings may have in a request; pydantic names them where it finds an error.

@@ -245,7 +245,7 @@ class Predictor:
         self._n_x = self._z.shape[1] - len(arrays["beta"])
         self._level = self._z[:, -self._n_x].copy()  # m_i
         # Where the entries of a packed triangle stand in the square, (X, X).
-        self._packed = _unpack(np.arange(self._cov.shape[1]))
+        self._packed = _unpack(np.arange(self._cov.shape[1], dtype=float)).astype(np.int64)
 
     def _rated(self, movies: Ints, stars: NDArray[Any]) -> _Rated:
         """Return the statistics of the ``n`` ratings of somebody new."""
@@ -274,7 +274,8 @@ class Predictor:
         """Return ``w_u (D,)`` of somebody new."""
         rated = self._rated(movies, stars)
         steady = self._steady(rated)
-        return np.linalg.solve(self._prior + steady * rated.gram, steady * rated.cross)
+        taste = np.linalg.solve(self._prior + steady * rated.gram, steady * rated.cross)
+        return np.asarray(taste, dtype=np.float64)
 
     def _shares(self, movies: Ints, stars: NDArray[Any]) -> Floats:
         """Return what each rating adds to ``w_u`` of somebody new, ``(n, D)``."""

@@ -338,7 +338,7 @@ def _moment(rating: Rated) -> int:
 def _likes(stars: Floats) -> np.ndarray:
     """Return which ratings are a liking, (k,): many stars, or above a strict person's average."""
     above = (stars >= LIKED_BY_CRITICS) & (stars > stars.mean())
-    return (stars >= LIKED) | above
+    return np.asarray((stars >= LIKED) | above)
 
 
 def _take(history: History, rows: np.ndarray) -> History:
