@@ -11,6 +11,7 @@ import typer
 
 from moovier.cli.batch import batch
 from moovier.cli.data import data_app
+from moovier.cli.evaluate import evaluate
 from moovier.cli.experiment import experiment_app
 from moovier.cli.keys import keys_app
 from moovier.cli.models import promote, rollback, show
@@ -29,6 +30,7 @@ app.command()(recommend)
 app.command()(batch)
 app.command()(train)
 app.command()(tune)
+app.command()(evaluate)
 app.command("models")(show)
 app.command()(promote)
 app.command()(rollback)

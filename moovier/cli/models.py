@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -75,22 +76,40 @@ def _facts(version: Version) -> dict[str, object]:
 def _print(versions: list[Version]) -> None:
     # One space between columns: a name, an alias and a data set then fit 80 columns.
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for heading in ("model", "version", "alias", "NDCG@10", "data", "created"):
-        right = heading in ("version", "NDCG@10")
+    for heading, right in (
+        ("model", False),
+        ("#", True),
+        ("alias", False),
+        ("visitor", True),
+        ("next\nvisit", True),
+        ("data", False),
+        ("created", False),
+    ):
         table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for version in versions:
-        ndcg = version.metrics.get("ndcg_at_10")
         synthetic = version.tags.get("synthetic") == "true"
         table.add_row(
             version.name,
             str(version.number),
             ", ".join(version.aliases),
-            "" if ndcg is None else f"{ndcg:.4f}",
+            _figure(version, "visitor_ndcg_at_10"),
+            _figure(version, "next_visit_ndcg_at_10"),
             version.tags.get("data_name", "") + ("*" if synthetic else ""),
             f"{version.created_at:%Y-%m-%d}",
             style="bold" if "champion" in version.aliases else None,
         )
     console = Console(highlight=False)
     console.print(table)
+    console.print(
+        "visitor, next visit: NDCG@10 on the hold-out (docs/metrics.md); –: not measured, as in "
+        "models of earlier versions",
+        style="dim",
+    )
     if any(version.tags.get("synthetic") == "true" for version in versions):
         console.print("* SYNTHETIC ratings: generated, not real people's", style="yellow")
+
+
+def _figure(version: Version, name: str) -> str:
+    """Return a metric to three digits, a dash where the version has none."""
+    value = version.metrics.get(name)
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"

@@ -62,10 +62,23 @@ def show(running: Running, console: Console) -> None:
     )
 
 
+#: Metrics of a version that the summary shows, and what it calls them.
+_QUALITY = {
+    "visitor_ndcg_at_10": "visitor NDCG@10",
+    "next_visit_ndcg_at_10": "next visit NDCG@10",
+}
+
+
 def _champion(version: Version) -> str:
-    ndcg = version.metrics.get("ndcg_at_10")
-    figure = "" if ndcg is None else f", NDCG@10 {ndcg:.3f} on its hold-out"
-    return f"{version.name} (version {version.number}{figure})"
+    quality = "".join(
+        f", {name} {version.metrics[metric]:.3f}"
+        for metric, name in _QUALITY.items()
+        if metric in version.metrics
+    )
+    # A version of an earlier release has only the split by time.
+    if not quality and "ndcg_at_10" in version.metrics:
+        quality = f", NDCG@10 {version.metrics['ndcg_at_10']:.3f} on the split by time"
+    return f"{version.name} (version {version.number}{quality})"
 
 
 def _data(version: Version) -> str:

@@ -1,0 +1,244 @@
+"""`moovier evaluate`: how good a recipe is on a data set, under every protocol."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moovier.settings import load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from moovier.jobs.evaluate import EvaluationReport
+    from moovier.report.model_report import Interval, ModelReport, RankingReport
+
+#: Left out of the JSON: they belong to a retraining's report.
+_NOT_IN_JSON = {"models": {"__all__": {"curves", "examples"}}}
+_DASH = "–"
+
+
+def evaluate(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name, alias or version number of a registered model; without it, the default "
+            "recipes of the families that rank."
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="`ml-latest-small`, `sample`, or a folder in MovieLens layout; else the chosen "
+            "data set."
+        ),
+    ] = None,
+    family: Annotated[
+        list[str] | None,
+        typer.Option(help="Evaluate this family's default recipe; repeat for several."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the trainings.")] = None,
+    split_seed: Annotated[
+        int,
+        typer.Option(min=0, help="Seed of who is held out and which ratings visitors bring."),
+    ] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Evaluate a model's recipe on a data set, under every protocol.
+
+    A registered model was trained on everybody's ratings, so it cannot be measured on them. Its
+    recipe (family and hyper-parameters) is trained anew for each protocol, without the test.
+    Without MODEL no registry is needed. Nothing is registered. See docs/metrics.md.
+    """
+    from rich.console import Console
+
+    # Read when TensorFlow is imported: leave out what it says about the processor.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from moovier.jobs import evaluate as job
+
+    progress = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    found = job.evaluate(
+        model,
+        data=data,
+        families=family or (),
+        seed=seed,
+        split_seed=split_seed,
+        settings=load_settings(),
+        on_progress=progress.print,
+    )
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2, exclude=_NOT_IN_JSON))
+    else:
+        _print(found, Console(highlight=False))
+
+
+def _print(found: EvaluationReport, console: Console) -> None:
+    """Print a table per protocol, none wider than 80 columns."""
+    facts, models = found.data, found.models
+    console.print(
+        f"{facts.name}: {facts.ratings:,} ratings of {facts.users:,} people, {facts.movies:,} "
+        "movies",
+        markup=False,
+    )
+    if facts.synthetic:
+        console.print("SYNTHETIC ratings: generated, not real people's", style="yellow")
+    console.print(_about(found), markup=False)
+    _print_decisive(models, console)
+    _print_reported(models, console)
+
+
+def _about(found: EvaluationReport) -> str:
+    seeds = f"Seed {found.seed}, split seed {found.split_seed}."
+    if found.model is None:
+        return f"Default recipes, trained anew for each protocol. {seeds}"
+    return (
+        f"The recipe of {found.model} (version {found.version}), trained anew for each protocol "
+        f"without the people and ratings of its test. {seeds}"
+    )
+
+
+def _print_decisive(models: Sequence[ModelReport], console: Console) -> None:
+    """Print the two protocols that decide about promotion."""
+    from moovier.evaluation.visitor import KS
+
+    _table(
+        console,
+        _heading("Visitors: NDCG@10", [m.visitor.ndcg for m in models if m.visitor], decides=True),
+        ("mean", "95 %", *(f"k={k}" for k in (0, *KS))),
+        [
+            (
+                model.name,
+                *_interval(model.visitor.ndcg),
+                *(_of(model.visitor.by_k.get(k)) for k in (0, *KS)),
+            )
+            for model in models
+            if model.visitor
+        ],
+    )
+    _table(
+        console,
+        _heading("Next visit", [m.next_visit.ndcg for m in models if m.next_visit], decides=True),
+        ("NDCG@10", "95 %", "recall", "hit", "coverage"),
+        [
+            (
+                model.name,
+                *_interval(model.next_visit.ndcg),
+                *(
+                    _number(model.next_visit.metrics.get(f"{name}_at_10"))
+                    for name in ("recall", "hit", "coverage")
+                ),
+            )
+            for model in models
+            if model.next_visit
+        ],
+    )
+
+
+def _print_reported(models: Sequence[ModelReport], console: Console) -> None:
+    """Print what is reported and decides nothing."""
+    _table(
+        console,
+        "Without popularity's help: NDCG@10; reported",
+        ("visitors", "next visit"),
+        [
+            (
+                model.name,
+                _number(model.visitor.debiased if model.visitor else None),
+                _number(_metric(model.next_visit, "debiased_ndcg_at_10")),
+            )
+            for model in models
+            if model.visitor or model.next_visit
+        ],
+    )
+    audited = [model.order_audit.people for model in models if model.order_audit]
+    _table(
+        console,
+        f"Order audit: NDCG@10 and overlap with the list as rated; {max(audited, default=0)} "
+        "people; reported",
+        ("as rated", "in sittings", "shuffled", "overlap", "overlap"),
+        [
+            (
+                model.name,
+                _number(model.order_audit.as_rated),
+                _number(model.order_audit.within_sittings),
+                _number(model.order_audit.shuffled),
+                _number(model.order_audit.overlap_within_sittings),
+                _number(model.order_audit.overlap_shuffled),
+            )
+            for model in models
+            if model.order_audit
+        ],
+        note="in sittings: shuffled within each; the overlaps are of the two shuffled orders",
+    )
+    parts: list[tuple[str, Callable[[ModelReport], RankingReport | None]]] = [
+        ("Last fifth of each person's ratings", lambda model: model.by_time),
+        ("One moment for everybody", lambda model: model.global_time),
+    ]
+    for name, part in parts:
+        measured = [(model.name, found.ndcg) for model in models if (found := part(model))]
+        _table(
+            console,
+            _heading(name, [ndcg for _, ndcg in measured], decides=False),
+            ("NDCG@10", "95 %"),
+            [(model, *_interval(ndcg)) for model, ndcg in measured],
+        )
+    _table(
+        console,
+        "Stars: a tenth of the ratings; reported",
+        ("RMSE", "MAE"),
+        [
+            (model.name, _number(model.stars.get("rmse")), _number(model.stars.get("mae")))
+            for model in models
+            if model.stars
+        ],
+    )
+
+
+def _table(
+    console: Console,
+    heading: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    note: str = "",
+) -> None:
+    """Print one table under a heading; nothing where it has no row."""
+    from rich.table import Table
+
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("model", overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console.print()
+    console.print(heading, style="bold", markup=False)
+    console.print(table)
+    if note:
+        console.print(note, style="dim", markup=False)
+
+
+def _heading(name: str, intervals: Sequence[Interval], *, decides: bool) -> str:
+    people = max((interval.people for interval in intervals), default=0)
+    return f"{name}; {people} people; {'decides' if decides else 'reported'}"
+
+
+def _interval(value: Interval) -> tuple[str, str]:
+    return f"{value.mean:.3f}", f"{value.low:.3f}{_DASH}{value.high:.3f}"
+
+
+def _of(value: Interval | None) -> str:
+    return _number(None if value is None else value.mean)
+
+
+def _metric(report: RankingReport | None, name: str) -> float | None:
+    return None if report is None else report.metrics.get(name)
+
+
+def _number(value: float | None) -> str:
+    return _DASH if value is None else f"{value:.3f}"

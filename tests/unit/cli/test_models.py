@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from moovier.cli import models
+from moovier.registry.version import Version
+
+
+def version(number: int, *aliases: str, **metrics: float) -> Version:
+    return Version(
+        number=number,
+        name=f"moovier_dae_128_trained_{number}",
+        family="dae",
+        run_id="r",
+        aliases=aliases,
+        tags={"data_name": "ml-latest-small"},
+        created_at=datetime(2026, 1, 2, tzinfo=UTC),
+        parent=None,
+        metrics=metrics,
+        status="READY",
+    )
+
+
+def test_models_show_both_protocols_in_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    versions = [
+        version(
+            2,
+            "challenger",
+            visitor_ndcg_at_10=0.4312,
+            next_visit_ndcg_at_10=0.1229,
+            ndcg_at_10=0.15,
+        ),
+        version(1, "champion", ndcg_at_10=0.195),
+    ]
+    registry = type("Registry", (), {"versions": lambda _self: versions})
+    monkeypatch.setattr(models, "_registry", registry)
+    monkeypatch.setenv("COLUMNS", "80")
+    models.show()
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line.startswith("moovier_")}
+    assert rows["moovier_dae_128_trained_2"] == [
+        "2",
+        "challenger",
+        "0.431",
+        "0.123",
+        "ml-latest-small",
+        "2026-01-02",
+    ]
+    # A model of an earlier version was not measured on them.
+    assert rows["moovier_dae_128_trained_1"][2:4] == ["–", "–"]
