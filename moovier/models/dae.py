@@ -56,7 +56,7 @@ class DaeFamily:
             lambda_=trial.suggest_float("lambda_", 50.0, 400.0, log=True),
             star_power=trial.suggest_float("star_power", 1.0, 3.0),
             neighbours=trial.suggest_float("neighbours", 5.0, 60.0, log=True),
-            affinity=trial.suggest_float("affinity", 0.0, 8.0),
+            affinity=trial.suggest_float("affinity", 2.0, 12.0),
             neighbours_power=trial.suggest_float("neighbours_power", 0.0, 0.6),
             age_days=trial.suggest_float("age_days", 100.0, 3000.0, log=True),
             age_ratings=trial.suggest_float("age_ratings", 15.0, 300.0, log=True),

@@ -21,7 +21,7 @@ GENRE_NEUTRAL, GENRE_UNIT = 3.0, 2.0
 #: Stars from which on a rating speaks for the movie's genres.
 LIKES_GENRE = 3.5
 #: Ratings that say nothing, added to everybody's: one rating is no taste for a whole genre.
-CALM = 5.0
+CALM = 8.0
 #: Unit of the logarithm of the number of ratings.
 LOG_COUNT_UNIT = 3.0
 _EPSILON = 1e-6
@@ -51,12 +51,12 @@ class DaeParams(HyperParameters):
     least: PositiveInt = 3
     lambda_: PositiveFloat = 200.0
     star_power: NonNegativeFloat = 2.0
-    neighbours: NonNegativeFloat = 20.0
+    neighbours: NonNegativeFloat = 25.0
     neighbours_power: NonNegativeFloat = 0.3
-    affinity: NonNegativeFloat = 4.0
-    aversion: NonNegativeFloat = 8.0
-    age_days: PositiveFloat = 720.0
-    age_ratings: PositiveFloat = 60.0
+    affinity: NonNegativeFloat = 8.0
+    aversion: NonNegativeFloat = 11.0
+    age_days: PositiveFloat = 400.0
+    age_ratings: PositiveFloat = 100.0
     age_floor: float = Field(0.1, ge=0, le=1)
 
     @property
