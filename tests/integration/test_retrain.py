@@ -201,18 +201,24 @@ def test_a_training_killed_again_and_again_is_finished_by_running_it_again(stage
 def test_new_ratings_bring_the_champions_recipe_into_the_comparison(stage: Stage) -> None:
     registry = connect(stage.settings)
 
+    decisions: list[dict[str, Any]] = []
+
     def retrained(family: str, seed: int) -> Version:
         config = {"data": str(stage.data), "families": [family], "trials": 1, "seed": seed}
         config |= {"embedding_sizes": [3], "workers": 1}
         said = retrain_all(config, lambda _text: None, settings=stage.settings)
+        decisions.append(said)
         return registry.resolve(str(said["version"]))
 
     first = retrained(RANKING, 1)
     assert (first.aliases, first.tags["gate"]) == (("champion",), "promoted")
     toy_movielens(stage.data, seed=1)
     loser = retrained("emb", 1)
-    assert (loser.aliases, loser.tags["gate"]) == (("challenger",), "kept")
-    assert f"of {first.name} trained on the same data" in loser.tags["gate_reasons"]
+    # It may be the best at stars at the same time, so the decision says more than its tags.
+    assert "challenger" in loser.aliases
+    assert not decisions[-1]["promote"]
+    reasons = "\n".join(decisions[-1]["reasons"])
+    assert f"of {first.name} trained on the same data" in reasons
     assert registry.resolve("champion").number == first.number
 
     winner = retrained(RANKING, 2)
