@@ -1,12 +1,12 @@
-"""The strongest simple rivals, each behind the same two calls: fit on ratings, score everybody.
+"""The strongest simple baselines behind the same two calls: fit on ratings, score people.
 
-They answer through :class:`moovier.models.family.Scorer`, so that one evaluation measures them
-and ours alike. Each states its search space, because a rival that was not tuned proves nothing.
+Baselines that rank are :class:`moovier.models.family.Scorer` objects, so that one evaluation
+measures them and our families alike. All of them can score people whom they never saw. Each
+states its search space: a baseline that was not tuned proves nothing.
 
 Sources: item-kNN on TF-IDF weighted cosine (Deshpande & Karypis 2004); EASE (Steck 2019,
-https://arxiv.org/abs/1905.03375); iALS (Hu, Koren & Volinsky 2008) and BPR (Rendle et al. 2009)
-as the library `implicit` has them; SVD++ (Koren 2008), KNNBaseline and the bias baseline as
-`scikit-surprise` has them.
+https://arxiv.org/abs/1905.03375); iALS (Hu, Koren & Volinsky 2008) from the library `implicit`;
+SVD++ (Koren 2008), KNNBaseline and the bias baseline from `scikit-surprise`.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
+from moovier.evaluation.visitor import RELEVANT_STARS
 from moovier.models.family import Scorer, Trial
+from moovier.models.popular import counts_within
 
 Params = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Ranker:
-    """A rival that orders movies. ``folds_in`` is False where it cannot serve new people.
-    ``library``: the optional package that it is made of."""
+    """A baseline that ranks movies. ``library``: the optional package that it needs."""
 
     name: str
     search_space: Callable[[Trial], Params]
     fit: Callable[[Ratings, Params, int], Scorer]
-    folds_in: bool = True
     library: str | None = None
 
 
 class Predictor(Protocol):
-    """Stars for pairs of known users and movies."""
+    """Predicts stars for pairs of known users and movies."""
 
     def predict(self, users: Ints, movies: Ints) -> Floats:
-        """Predicted stars, 0.5 to 5, (n,)."""
+        """Return predicted stars, 0.5 to 5, (n,)."""
 
 
 @dataclass(frozen=True)
 class Regressor:
-    """A rival that predicts stars. ``library``: the optional package that it is made of."""
+    """A baseline that predicts stars. ``library``: the optional package that it needs."""
 
     name: str
     search_space: Callable[[Trial], Params]
@@ -55,7 +55,7 @@ class Regressor:
 
 
 def user_movie_matrix(ratings: Ratings) -> sp.csr_matrix:
-    """Users times movies, 1 where rated, float32."""
+    """Return 1 where a user rated a movie, (n_users, n_movies), float32."""
     ones = np.ones(len(ratings), dtype=np.float32)
     return sp.csr_matrix(
         (ones, (ratings.users, ratings.movies)), shape=(ratings.n_users, ratings.n_movies)
@@ -77,6 +77,8 @@ class _HistoryScorer:
 
 
 class _Popularity:
+    """Scores everybody alike. ``counts``: (n_movies,) float32."""
+
     def __init__(self, counts: Floats) -> None:
         self.n_movies = counts.size
         self._counts = counts
@@ -88,13 +90,23 @@ class _Popularity:
         return self._counts.copy()
 
 
-def _fit_popularity(ratings: Ratings, params: Params, seed: int) -> Scorer:
-    counts = np.bincount(ratings.movies, minlength=ratings.n_movies)
+def _popularity(days: int) -> Callable[[Ratings, Params, int], Scorer]:
+    """Return a fit that counts the ratings of the last ``days`` before the newest; 0 is all."""
+
+    def fitted(ratings: Ratings, params: Params, seed: int) -> Scorer:
+        return _Popularity(counts_within(ratings, days).astype(np.float32))
+
+    return fitted
+
+
+def _fit_most_liked(ratings: Ratings, params: Params, seed: int) -> Scorer:
+    liked = ratings.movies[ratings.stars >= RELEVANT_STARS]
+    counts = np.bincount(liked, minlength=ratings.n_movies)
     return _Popularity(counts.astype(np.float32))
 
 
 def _fit_item_knn(ratings: Ratings, params: Params, seed: int) -> Scorer:
-    """Cosine between TF-IDF weighted item columns, the ``k`` nearest kept for each item."""
+    """Keep the ``k`` nearest of each movie by the cosine of TF-IDF weighted columns."""
     matrix = user_movie_matrix(ratings)
     idf = np.log(ratings.n_users / np.maximum(matrix.getnnz(axis=0), 1)) + 1.0
     weighted = matrix @ sp.diags(idf)
@@ -110,7 +122,7 @@ def _fit_item_knn(ratings: Ratings, params: Params, seed: int) -> Scorer:
 
 
 def _keep_largest(matrix: sp.csr_matrix, k: int) -> sp.csr_matrix:
-    """The ``k`` largest values of each column (an item's nearest neighbours)."""
+    """Keep the ``k`` largest values of each column (a movie's nearest neighbours)."""
     columns = matrix.tocsc()
     kept = []
     for start, end in zip(columns.indptr[:-1], columns.indptr[1:], strict=True):
@@ -125,13 +137,11 @@ def _keep_largest(matrix: sp.csr_matrix, k: int) -> sp.csr_matrix:
 
 
 def _fit_ease(ratings: Ratings, params: Params, seed: int) -> Scorer:
-    """EASE, eq. 8: with P the inverse of (X'X + lambda I), B = I - P / diag(P)."""
+    """Solve EASE, eq. 8: with P the inverse of (X'X + lambda I), B = I - P / diag(P)."""
     matrix = user_movie_matrix(ratings)
     seen = np.flatnonzero(matrix.getnnz(axis=0))
-    gram = (matrix[:, seen].T @ matrix[:, seen]).toarray().astype(np.float32)
-    gram[np.diag_indices_from(gram)] += params["lambda_"]
-    inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False)
-    weights = -inverse / np.diag(inverse)
+    weights = _inverse(matrix[:, seen].tocsr(), params["lambda_"])
+    weights /= -np.diag(weights).copy()
     np.fill_diagonal(weights, 0.0)
     position = np.full(ratings.n_movies, -1, dtype=np.int64)
     position[seen] = np.arange(seen.size)
@@ -146,8 +156,28 @@ def _fit_ease(ratings: Ratings, params: Params, seed: int) -> Scorer:
     return _HistoryScorer(ratings.n_movies, rows)
 
 
+def _inverse(matrix: sp.csr_matrix, lambda_: float) -> Floats:
+    """Return (X'X + lambda I)^-1 up to a factor, (n_movies, n_movies), float32.
+
+    With fewer people than movies the smaller of the two systems is solved (Woodbury):
+    lambda P = I - X' (X X' + lambda I)^-1 X.
+    """
+    people = matrix[np.flatnonzero(matrix.getnnz(axis=1))].astype(np.float64)
+    n_people, n_movies = people.shape
+    if n_people >= n_movies:
+        gram = (people.T @ people).toarray()
+        gram[np.diag_indices(n_movies)] += lambda_
+        return scipy.linalg.inv(gram, overwrite_a=True, check_finite=False).astype(np.float32)
+    between = (people @ people.T).toarray() + lambda_ * np.eye(n_people)
+    solved = scipy.linalg.solve(between, people.toarray(), assume_a="pos").astype(np.float32)
+    inverse = people.T.astype(np.float32) @ solved
+    np.negative(inverse, out=inverse)
+    inverse[np.diag_indices(n_movies)] += 1.0
+    return np.asarray(inverse, dtype=np.float32)
+
+
 class _Factors:
-    """`implicit`'s models: learnt factors for known users, one solve for new people."""
+    """A model of `implicit`: learnt factors for known users, one solve for new people."""
 
     def __init__(self, model: Any, n_movies: int, alpha: float) -> None:
         self.n_movies = n_movies
@@ -184,23 +214,12 @@ def _fit_ials(ratings: Ratings, params: Params, seed: int) -> Scorer:
     return _Factors(model, ratings.n_movies, params["alpha"])
 
 
-def _fit_bpr(ratings: Ratings, params: Params, seed: int) -> Scorer:
-    from implicit.cpu.bpr import BayesianPersonalizedRanking
-
-    model = BayesianPersonalizedRanking(
-        factors=params["factors"],
-        regularization=params["regularization"],
-        learning_rate=params["learning_rate"],
-        iterations=params["iterations"],
-        random_state=seed,
-        num_threads=1,  # more threads race, and the same seed would give another model
-    )
-    model.fit(user_movie_matrix(ratings), show_progress=False)
-    return _Factors(model, ratings.n_movies, 1.0)
-
-
 RANKERS: tuple[Ranker, ...] = (
-    Ranker("most popular", lambda trial: {}, _fit_popularity),
+    Ranker("most popular", lambda trial: {}, _popularity(0)),
+    Ranker("most popular, 365 days", lambda trial: {}, _popularity(365)),
+    Ranker("most popular, 30 days", lambda trial: {}, _popularity(30)),
+    Ranker("most popular, 7 days", lambda trial: {}, _popularity(7)),
+    Ranker("most liked", lambda trial: {}, _fit_most_liked),
     Ranker(
         "item-kNN (TF-IDF)",
         lambda trial: {
@@ -223,18 +242,6 @@ RANKERS: tuple[Ranker, ...] = (
             "iterations": trial.suggest_int("iterations", 5, 30),
         },
         _fit_ials,
-        library="implicit",
-    ),
-    Ranker(
-        "BPR (implicit)",
-        lambda trial: {
-            "factors": trial.suggest_int("factors", 16, 128, log=True),
-            "regularization": trial.suggest_float("regularization", 1e-4, 0.1, log=True),
-            "learning_rate": trial.suggest_float("learning_rate", 0.005, 0.2, log=True),
-            "iterations": trial.suggest_int("iterations", 30, 300, log=True),
-        },
-        _fit_bpr,
-        folds_in=False,
         library="implicit",
     ),
 )

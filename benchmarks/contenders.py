@@ -1,65 +1,84 @@
-"""Our families and the rivals of :mod:`benchmarks.baselines` behind the same few calls."""
+"""Our families and the baselines of :mod:`benchmarks.baselines` behind the same few calls."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from benchmarks.baselines import RANKERS, REGRESSORS, Predictor, Ranker, Regressor
 from moovier.data.arrays import Histories, Ratings
 from moovier.data.catalogue import Catalogue
-from moovier.data.split import Split
-from moovier.evaluation import ranking, stars
+from moovier.data.split import Development
+from moovier.evaluation import stars
 from moovier.evaluation.stars import StarsResult
 from moovier.models.families import FAMILIES
 from moovier.models.family import Scorer, Trial
 from moovier.training import fit
+from moovier.training.validation import geometric_mean, ranking_parts
 
-#: Every model is tuned, fitted and asked on one thread, so that seconds compare.
+#: Every model is tuned, fitted and measured on one thread, so that seconds compare.
 THREADS = 1
-#: All trials train with this one, so that they differ by their parameters alone.
+#: All trials train with this seed, so that they differ by their parameters alone.
 TUNING_SEED = 0
+#: The family that the others are compared with.
+CHAMPION = "dae"
+#: Families whose weights are trained by gradient.
+BY_GRADIENT = frozenset({"dae", "emb"})
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One trial's figure on the validation parts.
+
+    ``figure``: RMSE in stars of a model that rates; else the geometric mean of ``parts``, the
+    NDCG@10 of validation visitors and of validation next visits. ``epochs``: the training kept.
+    """
+
+    figure: float
+    epochs: int = 1
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 class Contender(Protocol):
-    """A model that can be tuned and fitted.
+    """A model that can be tuned, fitted and measured.
 
-    ``ranks``: it orders movies. ``rates``: it predicts stars, and is tuned by them. ``folds_in``:
-    it can be asked about new people. ``library``: the optional package that it cannot do without.
+    ``ranks``: its ranking is measured. ``rates``: it predicts stars, and is tuned by them.
+    ``keras``: trained by gradient. ``library``: the optional package that it needs.
     """
 
     name: str
     ours: bool
+    keras: bool
     ranks: bool
     rates: bool
-    folds_in: bool
     library: str | None
 
     def default(self) -> Any:
-        """What it is without tuning: our defaults, the middle of a rival's search space."""
+        """Return untuned parameters: a family's defaults, the middle of a baseline's space."""
 
     def search_space(self, trial: Trial) -> Any:
-        """Parameters drawn from its search space."""
+        """Return parameters drawn from the search space."""
 
-    def attempt(self, split: Split, params: Any) -> tuple[float, int]:
-        """Fit on ``split.train``; the figure on ``split.validation`` and the epochs it took.
+    def first_trial(self) -> dict[str, Any]:
+        """Return the first trial's values by name; empty where there is nothing to tune."""
 
-        The figure is the RMSE (stars) of a contender that rates, else NDCG@10.
-        """
+    def validate(self, split: Development, params: Any) -> Validation:
+        """Fit on the training part of ``split`` and measure on its validation parts."""
 
     def fit(self, ratings: Ratings, params: Any, *, epochs: int, seed: int) -> Any:
-        """The model: a :class:`Scorer`, or a :class:`Predictor` where it does not rank."""
+        """Return a :class:`Scorer`, or a :class:`Predictor` where the model does not rank."""
 
     def stars(self, model: Any, known: Histories, test: Ratings) -> StarsResult:
-        """What a contender that rates predicts for the rows of ``test``."""
+        """Predict the rows of ``test`` with a model that rates."""
 
-    def shown(self, params: Any) -> dict[str, Any]:
-        """The tuned ones among the parameters, by name."""
+    def tuned(self, params: Any) -> dict[str, Any]:
+        """Return those of the parameters that are tuned, by name."""
 
 
 class Middle:
-    """A trial that answers the middle of each range, and remembers it in ``values``."""
+    """A trial that answers the middle of each range, and keeps the answers in ``values``."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -83,25 +102,28 @@ class Middle:
 
 
 def middle(search_space: Callable[[Trial], Any]) -> dict[str, Any]:
-    """The middle of a search space by name; empty where there is nothing to tune."""
+    """Return the middle of a search space by name; empty where there is nothing to tune."""
     trial = Middle()
     search_space(trial)
     return trial.values
 
 
 class Ours:
-    """A family of the product, trained as the product trains it."""
+    """A family of the product, trained as the product trains it.
+
+    ``rank_raters``: measure the ranking of a family that predicts stars too.
+    """
 
     ours = True
-    ranks = True
     library = None
 
-    def __init__(self, name: str, catalogue: Catalogue) -> None:
+    def __init__(self, name: str, catalogue: Catalogue, *, rank_raters: bool = False) -> None:
         self.name = name
+        self.keras = name in BY_GRADIENT
         self._family = FAMILIES[name]
         self._catalogue = catalogue
         self.rates = self._family.learns == "rating"
-        self.folds_in = not self.rates
+        self.ranks = rank_raters or not self.rates
 
     def default(self) -> Any:
         return self._family.hyper_parameters.model_validate({})
@@ -109,7 +131,20 @@ class Ours:
     def search_space(self, trial: Trial) -> Any:
         return self._family.search_space(trial)
 
-    def attempt(self, split: Split, params: Any) -> tuple[float, int]:
+    def first_trial(self) -> dict[str, Any]:
+        """Return the defaults of the champion, and the middle of the space of the others.
+
+        The champion's defaults were chosen on folds of the same development part, never on a test.
+        """
+        start = middle(self.search_space)
+        if self.name != CHAMPION:
+            return start
+        defaults = self.default().model_dump()
+        return {name: defaults[name] for name in start}
+
+    def validate(self, split: Development, params: Any) -> Validation:
+        if self.rates:
+            return self._validate_stars(split, params)
         trained = fit.train(
             split,
             self.name,
@@ -118,11 +153,19 @@ class Ours:
             seed=TUNING_SEED,
             threads=THREADS,
         )
-        if not self.rates:
-            return trained.validation_ndcg, trained.fitted.epochs
-        scorer = self._family.scorer(trained.fitted.arrays)
-        found = self.stars(scorer, split.train.histories, split.validation)
-        return found.metrics()["rmse"], trained.fitted.epochs
+        return Validation(trained.validation_ndcg, trained.fitted.epochs, trained.validation)
+
+    def _validate_stars(self, split: Development, params: Any) -> Validation:
+        # Not by fit.train, which ranks for everybody too.
+        fit.limit_threads(THREADS)
+        fitted = self._family.fit(
+            split.stars_train,
+            params,
+            catalogue=self._catalogue,
+            seed=TUNING_SEED,
+            validation=split.stars_validation,
+        )
+        return Validation(_rmse(self, self._family.scorer(fitted.arrays), split), fitted.epochs)
 
     def fit(self, ratings: Ratings, params: Any, *, epochs: int, seed: int) -> Scorer:
         fitted = fit.refit(
@@ -139,75 +182,84 @@ class Ours:
     def stars(self, model: Scorer, known: Histories, test: Ratings) -> StarsResult:
         return stars.evaluate(model, known, test)
 
-    def shown(self, params: Any) -> dict[str, Any]:
+    def tuned(self, params: Any) -> dict[str, Any]:
         values = params.model_dump(mode="json")
         return {name: values[name] for name in middle(self.search_space) if name in values}
 
 
-class _Rival:
+class _Baseline:
     ours = False
-    #: Only our families have epochs to choose beside their parameters.
-    _EPOCHS = 1
+    keras = False
 
-    def __init__(self, rival: Ranker | Regressor) -> None:
-        self.name = rival.name
-        self.library = rival.library
-        self._rival = rival
+    def __init__(self, baseline: Ranker | Regressor) -> None:
+        self.name = baseline.name
+        self.library = baseline.library
+        self._baseline = baseline
 
     def default(self) -> Any:
-        return self._rival.search_space(Middle())
+        return self._baseline.search_space(Middle())
 
     def search_space(self, trial: Trial) -> Any:
-        return self._rival.search_space(trial)
+        return self._baseline.search_space(trial)
+
+    def first_trial(self) -> dict[str, Any]:
+        return middle(self.search_space)
 
     def fit(self, ratings: Ratings, params: Any, *, epochs: int, seed: int) -> Any:
-        return self._rival.fit(ratings, params, seed)
+        return self._baseline.fit(ratings, params, seed)
 
-    def shown(self, params: Any) -> dict[str, Any]:
+    def tuned(self, params: Any) -> dict[str, Any]:
         return dict(params)
 
 
-class RivalRanker(_Rival):
-    """A rival that orders movies."""
+class RankingBaseline(_Baseline):
+    """A baseline that ranks movies."""
 
     ranks = True
     rates = False
 
-    def __init__(self, rival: Ranker) -> None:
-        super().__init__(rival)
-        self.folds_in = rival.folds_in
-
-    def attempt(self, split: Split, params: Any) -> tuple[float, int]:
-        scorer = self.fit(split.train, params, epochs=self._EPOCHS, seed=TUNING_SEED)
-        found = ranking.evaluate(scorer, split.train.histories, split.validation)
-        return found.metrics()["ndcg_at_10"], self._EPOCHS
+    def validate(self, split: Development, params: Any) -> Validation:
+        parts = ranking_parts(split)
+        scorer = self.fit(parts.train, params, epochs=1, seed=TUNING_SEED)
+        found = parts.figures(scorer)
+        return Validation(geometric_mean(found), parts=found)
 
     def stars(self, model: Scorer, known: Histories, test: Ratings) -> StarsResult:
         raise TypeError(f"{self.name} predicts no stars")
 
 
-class RivalRegressor(_Rival):
-    """A rival that predicts stars for pairs of users and movies, and nothing else."""
+class RatingBaseline(_Baseline):
+    """A baseline that predicts stars for pairs of users and movies, and nothing else."""
 
     ranks = False
     rates = True
-    folds_in = False
 
-    def attempt(self, split: Split, params: Any) -> tuple[float, int]:
-        model = self.fit(split.train, params, epochs=self._EPOCHS, seed=TUNING_SEED)
-        found = self.stars(model, split.train.histories, split.validation)
-        return found.metrics()["rmse"], self._EPOCHS
+    def validate(self, split: Development, params: Any) -> Validation:
+        model = self.fit(split.stars_train, params, epochs=1, seed=TUNING_SEED)
+        return Validation(_rmse(self, model, split))
 
     def stars(self, model: Predictor, known: Histories, test: Ratings) -> StarsResult:
         return StarsResult(model.predict(test.users, test.movies), test.stars.astype("float32"))
 
 
-def contenders(catalogue: Catalogue, only: Iterable[str] = ()) -> list[Contender]:
-    """Ours, then the rivals; with ``only``, those whose name contains any of its parts."""
+def _rmse(contender: Contender, model: Any, split: Development) -> float:
+    """Return the RMSE, in stars, on the validation rows of a model that rates."""
+    found = contender.stars(model, split.stars_train.histories, split.stars_validation)
+    return found.metrics()["rmse"]
+
+
+def contenders(
+    catalogue: Catalogue, only: Iterable[str] = (), *, rank_raters: bool = False
+) -> list[Contender]:
+    """Return our families, the champion first, then the baselines.
+
+    ``only``: keep those whose name contains any of its parts. ``rank_raters``: see :class:`Ours`.
+    """
+    families = sorted(FAMILIES, key=lambda name: name != CHAMPION)
     every: list[Contender] = [
-        *(Ours(name, catalogue) for name in FAMILIES),
-        *map(RivalRanker, RANKERS),
-        *map(RivalRegressor, REGRESSORS),
+        *(Ours(name, catalogue, rank_raters=rank_raters) for name in families),
+        *map(RankingBaseline, RANKERS),
+        *map(RatingBaseline, REGRESSORS),
     ]
     parts = [part.lower() for part in only]
     return [one for one in every if not parts or any(part in one.name.lower() for part in parts)]

@@ -1,4 +1,4 @@
-"""The protocol of `make bench-quality`: tune a model, fit it again, judge it once."""
+"""The protocol of `make bench-quality`: tune a model, fit it again, measure it once."""
 
 from __future__ import annotations
 
@@ -10,136 +10,151 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from benchmarks.contenders import TUNING_SEED, Contender, middle
-from moovier.data.arrays import Floats, Histories, History, Ratings
-from moovier.data.split import Split, by_time, hold_out_users, random_split, time_split
-from moovier.evaluation import ranking
-from moovier.evaluation.metrics import bootstrap
+from benchmarks.contenders import TUNING_SEED, Contender, Validation
+from moovier.data.arrays import Ratings
+from moovier.data.split import (
+    SPLIT_SEED,
+    Development,
+    by_global_time,
+    by_time,
+    development_split,
+    hold_out_users,
+    random_split,
+    split_last_visit,
+)
+from moovier.evaluation import metrics, next_visit, order_audit, visitor
+from moovier.evaluation.order_audit import OrderAudit
 from moovier.evaluation.ranking import RankingResult
-from moovier.evaluation.stars import StarsResult
-from moovier.training.fit import both
+from moovier.evaluation.visitor import KS, Visitors
+from moovier.training.validation import newest
 
-#: Seeds of the held-out users and of the stars' test (docs/metrics.md), of the raters' validation
-#: rows, and of the bootstrap.
-SPLIT_SEED, INNER_SEED, INTERVAL_SEED = 0, 1, 0
-#: People that are asked for one at a time, for the milliseconds.
-TIMED_USERS = 100
-#: How many of their newest ratings new people are also judged by.
-SHOWN = (0, 1, 4, 19)
+#: Seed of the bootstrap.
+INTERVAL_SEED = 0
+#: Visits that are scored one at a time for the milliseconds.
+TIMED_VISITS = 100
 #: Random trials before Optuna's sampler learns from them, as in moovier/tuning/study.py.
 STARTUP_TRIALS = 8
 
 Entry = Mapping[str, Any]
 Say = Callable[[str], None]
-Result = TypeVar("Result", RankingResult, StarsResult)
+Record = TypeVar("Record")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Data:
-    """The splits that everybody meets.
+    """The splits that every model is measured on.
 
-    ``ranking``: by time. ``kept``, ``shown``, ``later``: the users who are trained on, and what is
-    shown and asked of the others. ``rows``, ``rows_test``: nine tenths and a tenth, at random;
-    ``inner``: the former split once more, for tuning.
+    ``development``: what tuning sees. ``kept``, ``held_out``, ``visitors``: people who are
+    trained on, the others, and their draws. ``before``, ``after``: the last visit. ``earlier``,
+    ``later``: the last 20 % of each person. ``until``, ``since``: one moment for everybody, known
+    people alone. ``rows``, ``rows_test``: nine tenths of the ratings and a tenth, at random.
     """
 
-    ranking: Split
+    development: Development
     kept: Ratings
-    shown: Ratings
+    held_out: Ratings
+    visitors: Visitors
+    before: Ratings
+    after: Ratings
+    earlier: Ratings
     later: Ratings
+    until: Ratings
+    since: Ratings
     rows: Ratings
     rows_test: Ratings
-    inner: Split
 
     @classmethod
     def of(cls, ratings: Ratings) -> Data:
+        """Split ``ratings``, with the same seeds each time."""
         kept, held_out = hold_out_users(ratings, SPLIT_SEED)
-        shown, later = by_time(held_out)
-        rows, rows_test = random_split(ratings, SPLIT_SEED)
-        inner = Split(*random_split(rows, INNER_SEED), rows_test)
-        return cls(time_split(ratings), kept, shown, later, rows, rows_test, inner)
+        until, since = by_global_time(ratings)
+        return cls(
+            development_split(ratings, SPLIT_SEED),
+            kept,
+            held_out,
+            visitor.draw_visitors(held_out, moment=newest(ratings), seed=SPLIT_SEED),
+            *split_last_visit(ratings),
+            *by_time(ratings),
+            until,
+            since.take(np.isin(since.users, until.users)),
+            *random_split(ratings, SPLIT_SEED),
+        )
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What tuning chose. ``figure``: on the validation part. ``trial``: of ``trials``, counted from
-    1; 0 where nothing was tuned."""
+    """What tuning chose.
+
+    ``trial``: the best of ``trials``, counted from 1; 0 where nothing was tuned. ``seconds``: of
+    all trials.
+    """
 
     params: Any
-    epochs: int
-    figure: float
+    validation: Validation
     trial: int
     trials: int
     seconds: float
 
 
 def measure(contender: Contender, data: Data, *, trials: int, seeds: int, say: Say) -> Entry:
-    """Tune one model, fit it again and judge it: everything there is to tell of it.
+    """Tune one model, fit it again for each protocol, and measure it.
 
-    ``known`` and ``new`` are None where it ranks nobody of that kind, ``stars`` where it does not
-    rate.
+    A protocol's part is None where the model does not take part or nobody qualifies. ``visitor``
+    and ``next_visit`` also hold the figures of each person, for paired comparisons.
     """
-    split = data.inner if contender.rates else data.ranking
-    recipe = tune(contender, split, trials=trials, say=say)
-    known = new = stars = None
-    if contender.ranks:
-        before = both(data.ranking.train, data.ranking.validation)
-        known = _ranked(contender, recipe, before, data.ranking.test, before, seeds=seeds, say=say)
-        if contender.folds_in and len(data.later):
-            # Where two seeds gave the same lists, they will again.
-            again = seeds if known["fits"] > 1 else 1
-            new = _ranked(
-                contender,
-                recipe,
-                data.kept,
-                data.later,
-                data.shown,
-                seeds=again,
-                say=say,
-                fold_in=True,
-            )
-    if contender.rates:
-        stars = _rated(contender, recipe, data, seeds=seeds, say=say)
-    return {
+    recipe = tune(contender, data.development, trials=trials, say=say)
+    entry: dict[str, Any] = {
         "model": contender.name,
         "ours": contender.ours,
+        "keras": contender.keras,
         "tuning": {
-            "figure": "rmse" if contender.rates else "ndcg_at_10",
-            "value": recipe.figure,
+            "figure": "rmse" if contender.rates else "objective",
+            "value": recipe.validation.figure,
+            "parts": dict(recipe.validation.parts),
             "trials": recipe.trials,
             "best_trial": recipe.trial,
             "seconds": recipe.seconds,
-            "epochs": recipe.epochs if contender.ours else None,
-            "chosen": contender.shown(recipe.params),
+            "epochs": recipe.validation.epochs,
+            "chosen": contender.tuned(recipe.params),
         },
-        "known": known,
-        "new": new,
-        "stars": stars,
+        **dict.fromkeys(("visitor", "order_audit", "next_visit", "by_time", "global_time")),
+        "stars": None,
     }
+    runner = _Runner(contender, recipe, data, seeds, say)
+    if contender.ranks:
+        entry |= runner.visitors()
+        entry["next_visit"] = runner.ranked("next visit", data.before, data.after)
+        entry["by_time"] = runner.ranked("last 20 %", data.earlier, data.later)
+        entry["global_time"] = runner.ranked("global time", data.until, data.since)
+    if contender.rates:
+        entry["stars"] = runner.stars()
+    return entry
 
 
-def tune(contender: Contender, split: Split, *, trials: int, say: Say = lambda _: None) -> Recipe:
-    """The best of ``trials``, all of them on ``split.train`` and ``split.validation``.
+def tune(
+    contender: Contender, split: Development, *, trials: int, say: Say = lambda _: None
+) -> Recipe:
+    """Return the best of ``trials`` on the development split, one fit each.
 
-    The first is the middle of the search space, ours too: our defaults have seen more tuning than
-    any rival here gets. With 0 trials those defaults are taken as they are, and the middle for
-    rivals.
+    The first trial is the contender's own, the others are drawn by Optuna. With 0 trials the
+    contender's defaults are taken as they are.
     """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     started = time.perf_counter()
-    tried: list[tuple[float, int, Any]] = []
+    tried: list[tuple[Validation, Any]] = []
+    start = contender.first_trial()
+    n_trials = trials if start else min(trials, 1)
 
     def attempt(params: Any) -> float:
-        figure, epochs = contender.attempt(split, params)
-        tried.append((figure, epochs, params))
+        found = contender.validate(split, params)
+        tried.append((found, params))
         if len(tried) == 1 < n_trials:
             say(f"the first of {n_trials} trials took {time.perf_counter() - started:.1f} s")
-        return figure
+        return found.figure
 
-    start = middle(contender.search_space)
-    n_trials = trials if start else min(trials, 1)
     if n_trials:
         study = optuna.create_study(
             direction="minimize" if contender.rates else "maximize",
@@ -149,167 +164,171 @@ def tune(contender: Contender, split: Split, *, trials: int, say: Say = lambda _
         study.optimize(lambda trial: attempt(contender.search_space(trial)), n_trials=n_trials)
     else:
         attempt(contender.default())
-    figures = [figure for figure, _, _ in tried]
+    figures = [found.figure for found, _ in tried]
     best = int(np.argmin(figures) if contender.rates else np.argmax(figures))
-    figure, epochs, params = tried[best]
+    validation, params = tried[best]
     seconds = time.perf_counter() - started
-    name = "RMSE" if contender.rates else "NDCG@10"
+    name = "RMSE" if contender.rates else "objective"
     chosen = f"trial {best + 1} of {n_trials}" if n_trials else "the defaults"
-    say(f"validation {name} {figure:.4f} with {chosen}, {seconds:.1f} s in all")
-    return Recipe(params, epochs, figure, best + 1 if n_trials else 0, n_trials, seconds)
-
-
-def _ranked(
-    contender: Contender,
-    recipe: Recipe,
-    train: Ratings,
-    test: Ratings,
-    known: Ratings,
-    *,
-    seeds: int,
-    say: Say,
-    fold_in: bool = False,
-) -> dict[str, Any]:
-    """Ranking figures on ``test`` for people of whom ``known`` is known."""
-    started = time.perf_counter()
-    histories = known.histories
-    by_shown: list[list[float]] = []
-    ms: list[float] = []
-
-    def judged(scorer: Any) -> RankingResult:
-        result = ranking.evaluate(scorer, histories, test, fold_in=fold_in)
-        ms.append(_ms_per_user(scorer, histories, result, fold_in=fold_in))
-        if fold_in:
-            by_shown.append([_shown_only(scorer, histories, test, newest) for newest in SHOWN])
-        return result
-
-    results, fit_s = _repeated(
-        contender,
-        recipe,
-        train,
-        judged,
-        seeds=seeds,
-        same=lambda a, b: np.array_equal(a.top, b.top),
-    )
-    result = averaged(results)
-    low, high = bootstrap(result.ndcg, INTERVAL_SEED)
-    who, seconds = "new people" if fold_in else "known users", time.perf_counter() - started
+    parts = ", ".join(f"{part} {value:.4f}" for part, value in validation.parts.items())
     say(
-        f"{who} NDCG@10 {result.metrics()['ndcg_at_10']:.4f}, fit in {fit_s:.1f} s "
-        f"({len(results)} counted), {seconds:.1f} s in all"
+        f"validation {name} {validation.figure:.4f} with {chosen}"
+        f"{f' ({parts})' if parts else ''}, {seconds:.1f} s in all"
     )
-    found = {
-        "users": int(result.users.size),
-        **result.metrics(),
-        "ndcg_at_10_low": low,
-        "ndcg_at_10_high": high,
-        "segments": result.segments(),
-        "fits": len(results),
-        "fit_s": fit_s,
-        "ms_per_user": float(np.median(ms)),
-    }
-    if fold_in:
-        means = np.mean(by_shown, axis=0).tolist()
-        found["by_shown"] = dict(zip(map(str, SHOWN), means, strict=True))
-    return found
+    return Recipe(params, validation, best + 1 if n_trials else 0, n_trials, seconds)
 
 
-def _rated(
-    contender: Contender, recipe: Recipe, data: Data, *, seeds: int, say: Say
-) -> dict[str, Any]:
-    """Star figures on the random tenth."""
-    started = time.perf_counter()
-    known = data.rows.histories
-    results, fit_s = _repeated(
-        contender,
-        recipe,
-        data.rows,
-        lambda model: contender.stars(model, known, data.rows_test),
-        seeds=seeds,
-        same=lambda a, b: np.array_equal(a.predicted, b.predicted),
-    )
-    figures = [result.metrics() for result in results]
-    found = {name: float(np.mean([one[name] for one in figures])) for name in figures[0]}
-    seconds = time.perf_counter() - started
-    say(
-        f"RMSE {found['rmse']:.4f}, fit in {fit_s:.1f} s ({len(results)} counted), "
-        f"{seconds:.1f} s in all"
-    )
-    return {**found, "fits": len(results), "fit_s": fit_s}
+@dataclass
+class _Runner:
+    """Fits one finished recipe for each protocol and measures it on the test part.
 
+    ``seeds``: fits per protocol; 1 from the moment when a second seed changed nothing.
+    """
 
-def _repeated(
-    contender: Contender,
-    recipe: Recipe,
-    train: Ratings,
-    judged: Callable[[Any], Result],
-    *,
-    seeds: int,
-    same: Callable[[Result, Result], bool],
-) -> tuple[list[Result], float]:
-    """One result a seed, a single one where the second seed changes nothing; median fit seconds."""
-    results: list[Result] = []
-    seconds: list[float] = []
-    for seed in range(max(seeds, 1)):
-        started = time.perf_counter()
-        model = contender.fit(train, recipe.params, epochs=recipe.epochs, seed=seed)
-        seconds.append(time.perf_counter() - started)
-        result = judged(model)
-        if results and same(results[0], result):
-            break
-        results.append(result)
-    return results, float(np.median(seconds))
+    contender: Contender
+    recipe: Recipe
+    data: Data
+    seeds: int
+    say: Say
 
+    def visitors(self) -> dict[str, Any]:
+        """Measure visitors and the order audit with one fit a seed."""
+        data, ms = self.data, []
+        counts = data.kept.histories.movie_counts()
 
-def averaged(results: Sequence[RankingResult]) -> RankingResult:
-    """Each user's figures as means over several fits; the lists are the first fit's."""
+        def evaluated(scorer: Any) -> tuple[Any, OrderAudit | None]:
+            found = visitor.evaluate(scorer, data.visitors, counts)
+            ms.append(_ms_per_user(scorer, data.visitors))
+            return found, order_audit.evaluate(scorer, data.held_out, seed=SPLIT_SEED)
 
-    def mean(name: str) -> Any:
-        return np.mean([getattr(result, name) for result in results], axis=0)
+        results, fit_s = self._repeated(data.kept, evaluated, _same_visitors)
+        audits = [audit for _, audit in results if audit is not None]
+        audit = averaged(audits).metrics() if audits else None
+        found = None
+        if results[0][0] is not None:
+            mean = averaged([result for result, _ in results])
+            found = {
+                **_summary(mean),
+                "debiased": metrics.mean(mean.debiased),
+                "k0": metrics.mean(mean.ndcg_k0),
+                "by_k": {str(k): metrics.mean(mean.ndcg[:, column]) for column, k in enumerate(KS)},
+                "fits": len(results),
+                "fit_s": fit_s,
+                "ms_per_user": float(np.median(ms)),
+            }
+            self.say(f"visitor NDCG@10 {found['mean']:.4f}, a fit took {fit_s:.1f} s")
+        return {"visitor": found, "order_audit": audit and _short_names(audit)}
 
-    return dataclasses.replace(
-        results[0],
-        ndcg=mean("ndcg"),
-        recall=mean("recall"),
-        hit=mean("hit"),
-        coverage=float(mean("coverage")),
-        popularity_bias=float(mean("popularity_bias")),
-    )
-
-
-class _Forgetful:
-    """Somebody's model that is told their newest ratings only."""
-
-    def __init__(self, scorer: Any, newest: int) -> None:
-        self.n_movies = scorer.n_movies
-        self._scorer = scorer
-        self._newest = newest
-
-    def fold_in(self, history: History) -> Floats:
-        told = slice(max(len(history) - self._newest, 0), len(history))
-        return self._scorer.fold_in(
-            History(history.movies[told], history.stars[told], history.timestamps[told])
+    def ranked(self, name: str, known: Ratings, later: Ratings) -> dict[str, Any] | None:
+        """Measure the lists of the people of ``later``, of whom ``known`` is known."""
+        if not len(later):
+            return None
+        histories = known.histories
+        results, fit_s = self._repeated(
+            known,
+            lambda scorer: next_visit.evaluate(scorer, histories, later),
+            lambda a, b: np.array_equal(a.top, b.top),
         )
+        mean = averaged(results)
+        found = {
+            **_summary(mean),
+            **mean.metrics(),
+            "debiased": metrics.mean(mean.debiased),
+            "segments": mean.segments(),
+            "fits": len(results),
+            "fit_s": fit_s,
+        }
+        self.say(f"{name} NDCG@10 {found['mean']:.4f}, a fit took {fit_s:.1f} s")
+        return found
+
+    def stars(self) -> dict[str, Any]:
+        """Measure predicted stars on the random tenth."""
+        known = self.data.rows.histories
+        results, fit_s = self._repeated(
+            self.data.rows,
+            lambda model: self.contender.stars(model, known, self.data.rows_test),
+            lambda a, b: np.array_equal(a.predicted, b.predicted),
+        )
+        each = [result.metrics() for result in results]
+        found = {name: float(np.mean([one[name] for one in each])) for name in each[0]}
+        self.say(f"RMSE {found['rmse']:.4f}, a fit took {fit_s:.1f} s")
+        return {**found, "fits": len(results), "fit_s": fit_s}
+
+    def _repeated(
+        self,
+        train: Ratings,
+        evaluated: Callable[[Any], Result],
+        same: Callable[[Result, Result], bool],
+    ) -> tuple[list[Result], float]:
+        """Return one result a seed, and the median seconds of a fit.
+
+        A single result where the second seed changes nothing.
+        """
+        results: list[Result] = []
+        seconds: list[float] = []
+        for seed in range(max(self.seeds, 1)):
+            started = time.perf_counter()
+            model = self.contender.fit(
+                train, self.recipe.params, epochs=self.recipe.validation.epochs, seed=seed
+            )
+            seconds.append(time.perf_counter() - started)
+            result = evaluated(model)
+            if results and same(results[0], result):
+                self.seeds = 1
+                break
+            results.append(result)
+        return results, float(np.median(seconds))
 
 
-def _shown_only(scorer: Any, histories: Histories, test: Ratings, newest: int) -> float:
-    """NDCG@10 where each person showed ``newest`` ratings. All they rated stays out of the lists,
-    so that the figures differ by what the model knows, not by what it may recommend."""
-    result = ranking.evaluate(_Forgetful(scorer, newest), histories, test, fold_in=True)
-    return result.metrics()["ndcg_at_10"]
+def averaged(results: Sequence[Record]) -> Record:
+    """Return the first record with its figures replaced by their means over all of them.
+
+    Figures are floats and float64 arrays, such as each person's NDCG. Everything else (users,
+    lists) is the first record's.
+    """
+    changed = {}
+    for field in dataclasses.fields(results[0]):  # type: ignore[arg-type]
+        values = [getattr(result, field.name) for result in results]
+        if isinstance(values[0], float):
+            changed[field.name] = float(np.mean(values))
+        elif isinstance(values[0], np.ndarray) and values[0].dtype == np.float64:
+            changed[field.name] = np.mean(values, axis=0)
+    return dataclasses.replace(results[0], **changed)  # type: ignore[type-var]
 
 
-def _ms_per_user(
-    scorer: Any, histories: Histories, result: RankingResult, *, fold_in: bool
-) -> float:
-    """Mean wall time of scoring the catalogue for one person."""
-    users = result.users[:TIMED_USERS]
-    alone = [np.array([user], dtype=np.int64) for user in users]
-    pasts = [histories[int(user)] for user in users]
+def _summary(result: visitor.VisitorResult | RankingResult) -> dict[str, Any]:
+    """Return mean and interval of the NDCG, and the values of each person."""
+    low, high = metrics.bootstrap(result.ndcg, INTERVAL_SEED)
+    return {
+        "mean": metrics.mean(result.ndcg),
+        "low": low,
+        "high": high,
+        "users": result.users.tolist(),
+        "ndcg": result.ndcg.tolist(),
+    }
+
+
+def _short_names(audit: Mapping[str, float]) -> dict[str, float]:
+    """Return the audit's figures without the prefix of their names."""
+    return {
+        name.removeprefix("order_audit_").removeprefix("ndcg_at_10_"): value
+        for name, value in audit.items()
+    }
+
+
+def _same_visitors(first: Any, second: Any) -> bool:
+    """Whether two fits gave each visitor the same figures."""
+    one, other = first[0], second[0]
+    return one is not None and bool(np.array_equal(one.ndcg, other.ndcg, equal_nan=True))
+
+
+def _ms_per_user(scorer: Any, visitors: Visitors) -> float:
+    """Return the mean wall time of scoring the catalogue for somebody new, in milliseconds.
+
+    Of the visits with the most ratings (20 where there are such).
+    """
+    visits = sorted(visitors.visits, key=lambda visit: -len(visit.history))[:TIMED_VISITS]
     started = time.perf_counter()
-    for user, past in zip(alone, pasts, strict=True):
-        if fold_in:
-            scorer.fold_in(past)
-        else:
-            scorer.score(user, histories)
-    return 1000 * (time.perf_counter() - started) / len(users)
+    for visit in visits:
+        scorer.fold_in(visit.history)
+    return 1000 * (time.perf_counter() - started) / max(len(visits), 1)

@@ -1,4 +1,4 @@
-"""The pictures of the quality page, as PNG bytes."""
+"""The plots of the quality page, as PNG bytes."""
 
 from __future__ import annotations
 
@@ -6,129 +6,191 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from moovier.evaluation.ranking import SEGMENTS
+from benchmarks.contenders import CHAMPION
+from benchmarks.quality_rows import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: One model as :func:`benchmarks.quality_measure.measure` tells of it.
+#: One model as :func:`benchmarks.quality_measure.measure` returns it.
 Entry = Mapping[str, Any]
 
-#: Told apart by anyone, also printed. Source: Okabe & Ito 2008, jfly.uni-koeln.de/color.
-_KNOWN, _NEW = "#0072B2", "#D55E00"
-_OURS, _RIVALS = "#0072B2", "#9A9A9A"
+#: Distinct for anyone, also in print. Source: Okabe & Ito 2008, jfly.uni-koeln.de/color.
+_BLUE, _ORANGE, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+_GREY = "#9A9A9A"
+_OURS_COLOURS = {CHAMPION: _BLUE, "ease": _GREEN, "timeline": _PURPLE, "popular": _ORANGE}
+#: Baselines are grey and told apart by dashes and markers.
+_DASHES = ("--", ":", "-.")
+_MARKERS = ("s", "^", "v", "D", "P", "X", "*", "<", ">")
 #: Sharp on screens with twice the pixels.
 _DPI = 150
 
 
-def label(one: Mapping[str, Any]) -> str:
-    """The model's name, ours with the product's before it."""
-    return f"Moovier {one['model']}" if one["ours"] else str(one["model"])
+def label(row: Mapping[str, Any]) -> str:
+    """Return the model's name, ours with the product's before it."""
+    return f"Moovier {row['model']}" if row["ours"] else str(row["model"])
 
 
-def quality(models: Sequence[Entry]) -> bytes:
-    """NDCG@10 with its interval, a line a model, known users beside new people."""
-    figure = _figure(8.5, 1.3 + 0.42 * len(models))
+def curves(rows: Sequence[Row]) -> bytes:
+    """Plot the visitors' NDCG@10 over the number of ratings, a line a model."""
+    figure = _figure(10.0, 5.4)
     axes = figure.add_subplot()
-    for users, shift, colour, marker in (("known", -0.14, _KNOWN, "o"), ("new", 0.14, _NEW, "D")):
-        for place, model in enumerate(models):
-            people = model[users]
-            if people is not None:
-                ends = [people["ndcg_at_10_low"], people["ndcg_at_10_high"]]
-                axes.plot(ends, [place + shift] * 2, color=colour, alpha=0.6)
-                axes.plot(people["ndcg_at_10"], place + shift, marker, color=colour)
-        axes.plot([], [], marker, color=colour, label=f"{users} people")
-    _names(axes, models)
-    axes.set_xlim(left=0)
-    axes.set_xlabel("NDCG@10 and its 95 % interval")
-    axes.legend(loc="lower right")
+    # Equal steps: on a scale of numbers the few-rating end would be crowded.
+    ks = list(rows[0]["visitor"])
+    places = [*range(len(ks) + 1)]
+    baselines = 0
+    for row in rows:
+        values = [row["visitor_k0"], *(row["visitor"][k] for k in ks)]
+        axes.plot(places, _numbers(values), **_style(row, baselines))
+        baselines += not row["ours"]
+    axes.set_xticks(places, ["0", *ks])
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("ratings that the visitor gave (0 is not in the mean)")
+    axes.set_ylabel("NDCG@10")
+    axes.grid(axis="y", alpha=0.3)
+    figure.legend(loc="outside right center", fontsize="small")
+    return _png(figure)
+
+
+def intervals(rows: Sequence[Row]) -> bytes:
+    """Plot both deciding figures with their intervals, a line a model."""
+    figure = _figure(9.5, 1.4 + 0.34 * len(rows))
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, start, title in zip(
+        panels, ("visitor", "next_visit"), ("visitor, mean over k", "next visit"), strict=True
+    ):
+        for place, row in enumerate(rows):
+            value = row[f"{start}_ndcg_at_10"]
+            if value is not None:
+                colour = _colour(row)
+                axes.plot([row[f"{start}_low"], row[f"{start}_high"]], [place] * 2, color=colour)
+                axes.plot(value, place, "o", color=colour)
+        axes.set_title(title, fontsize="medium")
+        axes.set_xlim(left=0)
+        axes.set_xlabel("NDCG@10 and its 95 % interval")
+        axes.grid(axis="x", alpha=0.3)
+    _names(panels[0], rows)
+    return _png(figure)
+
+
+def differences(rows: Sequence[Row]) -> bytes:
+    """Plot model minus champion with the paired intervals; left of 0 the champion is better."""
+    figure = _figure(9.5, 1.4 + 0.34 * len(rows))
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, name, title in zip(
+        panels,
+        ("visitor_minus_champion", "next_visit_minus_champion"),
+        ("visitor, mean over k", "next visit"),
+        strict=True,
+    ):
+        for place, row in enumerate(rows):
+            found = row[name]
+            if found is not None:
+                colour = _colour(row)
+                axes.plot([found["low"], found["high"]], [place] * 2, color=colour)
+                axes.plot(found["mean"], place, "o", color=colour)
+        axes.axvline(0, color="black", linewidth=1)
+        axes.set_title(title, fontsize="medium")
+        axes.set_xlabel(f"NDCG@10 minus that of Moovier {CHAMPION}")
+        axes.grid(axis="x", alpha=0.3)
+    _names(panels[0], rows)
+    return _png(figure)
+
+
+def order_audit(rows: Sequence[Row]) -> bytes:
+    """Plot NDCG@10 with the history as rated, shuffled within sittings, and shuffled whole."""
+    figure = _figure(9.5, 1.4 + 0.55 * len(rows))
+    axes = figure.add_subplot()
+    kinds = (
+        ("as_rated", "as rated", _BLUE),
+        ("within_sittings", "shuffled within each sitting", _ORANGE),
+        ("shuffled", "shuffled whole", _GREY),
+    )
+    for number, (name, title, colour) in enumerate(kinds):
+        places = [place + 0.27 * (number - 1) for place in range(len(rows))]
+        values = [row["order_audit"][name] for row in rows]
+        bars = axes.barh(places, values, 0.25, color=colour, label=title)
+        axes.bar_label(bars, [f"{value:.3f}" for value in values], padding=3, fontsize=7)
+    _names(axes, rows)
+    axes.margins(x=0.12)
+    axes.set_xlabel("NDCG@10 of held-out people, last 20 % by time")
     axes.grid(axis="x", alpha=0.3)
+    figure.legend(loc="outside upper center", ncols=3, fontsize="small")
     return _png(figure)
 
 
-def histories(known: Sequence[Entry], new: Sequence[Entry]) -> bytes:
-    """NDCG@10 by what is known of people: known users by the length of their history, new people
-    by how many of their newest ratings they showed."""
-    figure = _figure(10.5, 4.6)
-    left, right = figure.subplots(1, 2, sharey=True)
-    lengths = [name for name in SEGMENTS if any(name in one["known"]["segments"] for one in known)]
-    for number, model in enumerate(known):
-        segments = model["known"]["segments"]
-        found = [segments[name][1] if name in segments else float("nan") for name in lengths]
-        left.plot(lengths, found, **_style(number, model))
-    counts = known[0]["known"]["segments"]
-    left.set_xticks(range(len(lengths)), [f"{name}\n{counts[name][0]} users" for name in lengths])
-    left.set_xlim(-0.5, len(lengths) - 0.5)
-    left.set_title("known users", fontsize="medium")
-    left.set_xlabel("length of the history")
-    left.set_ylabel("NDCG@10")
-    numbers = {model["model"]: number for number, model in enumerate(known)}
-    for model in new:
-        people = model["new"]
-        steps = [*people["by_shown"], "all"]
-        found = [*people["by_shown"].values(), people["ndcg_at_10"]]
-        right.plot(steps, found, **_style(numbers[model["model"]], model))
-    right.set_title("new people", fontsize="medium")
-    right.set_xlabel("newest ratings that they showed")
-    for axes in (left, right):
-        axes.set_ylim(bottom=0)
-        axes.grid(axis="y", alpha=0.3)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside right center", fontsize="small")
-    return _png(figure)
-
-
-def coverage(models: Sequence[Entry]) -> bytes:
-    """How much of the catalogue is shown to anybody, against how popular it is."""
-    figure = _figure(8.5, 4.2)
+def coverage(rows: Sequence[Row]) -> bytes:
+    """Plot how much of the catalogue is shown to anybody, against how popular it is."""
+    figure = _figure(10.0, 4.6)
     axes = figure.add_subplot()
-    for number, model in enumerate(models):
-        people = model["known"]
-        style = _style(number, model) | {"linestyle": "none", "markersize": 8}
-        axes.plot(people["popularity_bias_at_10"], people["coverage_at_10"], **style)
-    axes.set_xlabel("mean popularity percentile of what is shown (1: the most rated movie)")
-    axes.set_ylabel("share of the catalogue shown to anybody")
+    baselines = 0
+    for row in rows:
+        style = _style(row, baselines) | {"linestyle": "none", "markersize": 8}
+        axes.plot(*_numbers([row["popularity_bias"], row["coverage"]]), **style)
+        baselines += not row["ours"]
+    axes.set_xlabel("mean popularity percentile of the lists (1: the most rated movie)")
+    axes.set_ylabel("share of the catalogue in any list")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right center", fontsize="small")
     return _png(figure)
 
 
-def stars(models: Sequence[Entry]) -> bytes:
-    """RMSE and MAE, a pair of bars a model."""
-    figure = _figure(8.5, 1.2 + 0.6 * len(models))
+def stars(rows: Sequence[Row]) -> bytes:
+    """Plot RMSE and MAE, a pair of bars a model."""
+    figure = _figure(8.5, 1.2 + 0.6 * len(rows))
     axes = figure.add_subplot()
     for name, shift, opacity in (("rmse", -0.19, 1.0), ("mae", 0.19, 0.45)):
-        values = [model["stars"][name] for model in models]
-        colours = [_OURS if model["ours"] else _RIVALS for model in models]
-        places = [place + shift for place in range(len(models))]
+        values = [row[name] for row in rows]
+        colours = [_BLUE if row["ours"] else _GREY for row in rows]
+        places = [place + shift for place in range(len(rows))]
         bars = axes.barh(places, values, 0.36, color=colours, alpha=opacity)
         axes.bar_label(bars, [f"{name.upper()} {value:.4f}" for value in values], padding=4)
-    _names(axes, models)
-    axes.set_xlim(0, 1.25 * max(model["stars"]["rmse"] for model in models))
+    _names(axes, rows)
+    axes.set_xlim(0, 1.25 * max(row["rmse"] for row in rows))
     axes.set_xlabel("stars; less is better")
     return _png(figure)
 
 
-def _names(axes: Axes, models: Sequence[Entry]) -> None:
-    """A line a model, the first on top, ours bold."""
-    axes.set_yticks(range(len(models)), [label(model) for model in models])
-    for text, model in zip(axes.get_yticklabels(), models, strict=True):
-        text.set_fontweight("bold" if model["ours"] else "normal")
-    axes.set_ylim(len(models) - 0.5, -0.5)
+def _names(axes: Axes, rows: Sequence[Row]) -> None:
+    """Name a line per model, the first on top, ours bold."""
+    axes.set_yticks(range(len(rows)), [label(row) for row in rows])
+    for text, row in zip(axes.get_yticklabels(), rows, strict=True):
+        text.set_fontweight("bold" if row["ours"] else "normal")
+    axes.set_ylim(len(rows) - 0.5, -0.5)
 
 
-def _style(number: int, model: Entry) -> dict[str, Any]:
-    """Ours are full lines with discs, rivals dashed ones with squares: colours alone run out."""
-    from matplotlib import colormaps
+def _colour(row: Row) -> str:
+    return _OURS_COLOURS.get(row["model"], _BLUE) if row["ours"] else _GREY
 
-    ours = model["ours"]
+
+def _style(row: Row, baselines: int) -> dict[str, Any]:
+    """Return the style of a model's line: ours full and coloured, baselines grey and dashed.
+
+    ``baselines``: number of baselines before this one.
+    """
+    if row["ours"]:
+        return {
+            "label": label(row),
+            "color": _colour(row),
+            "marker": "o",
+            "linewidth": 2.6 if row["model"] == CHAMPION else 1.8,
+            "zorder": 3,
+        }
     return {
-        "label": label(model),
-        "color": colormaps["tab20"](number % 20),
-        "marker": "o" if ours else "s",
-        "linestyle": "-" if ours else "--",
+        "label": label(row),
+        "color": ("#555555", _GREY)[baselines % 2],
+        "marker": _MARKERS[baselines % len(_MARKERS)],
+        "linestyle": _DASHES[baselines % len(_DASHES)],
+        "linewidth": 1.2,
+        "markersize": 5,
     }
+
+
+def _numbers(values: Sequence[float | None]) -> list[float]:
+    """Replace missing values by NaN, which is not drawn."""
+    return [float("nan") if value is None else value for value in values]
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -1,4 +1,4 @@
-"""What `make bench-quality` shows: the table of the terminal, and a page with pictures.
+"""What `make bench-quality` shows: the table of the terminal, and a page with plots.
 
 The page is one file without scripts or outside resources, so that it can be sent around.
 """
@@ -17,81 +17,92 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks import quality_pictures
+from benchmarks.contenders import CHAMPION
 from benchmarks.quality_pictures import Entry, label
-from moovier.evaluation.ranking import SEGMENTS
+from benchmarks.quality_rows import Row
 
 _TEMPLATE = "quality.html.j2"
 _NOTHING = "–"
+#: Visitors' numbers of ratings that the terminal's table has room for.
+_SHOWN_KS = ("1", "5", "20")
 
-#: A row of ``quality.json``.
-Row = Mapping[str, Any]
 
+def best_first(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows by visitor NDCG@10, then those that only rate by RMSE."""
 
-def best_first(rows: Sequence[Row], users: str) -> list[Row]:
-    """The rows of one kind of people by NDCG@10; behind them by RMSE those that only rate."""
+    def place(row: Row) -> tuple[int, float]:
+        if row["visitor_ndcg_at_10"] is not None:
+            return (0, -row["visitor_ndcg_at_10"])
+        if row["next_visit_ndcg_at_10"] is not None:
+            return (1, -row["next_visit_ndcg_at_10"])
+        return (2, row["rmse"] if row["rmse"] is not None else 0.0)
 
-    def place(row: Row) -> tuple[bool, float]:
-        ranks = row["ndcg_at_10"] is not None
-        return (False, -row["ndcg_at_10"]) if ranks else (True, row["rmse"])
-
-    return sorted((row for row in rows if row["users"] == users), key=place)
+    return sorted(rows, key=place)
 
 
 def table(rows: Sequence[Row], data: Mapping[str, Any]) -> Table:
-    """All rows, known users first; ours are bold and named Moovier."""
+    """Return one line a model, best first; ours are bold and named Moovier."""
     mark = " (SYNTHETIC ratings)" if data["synthetic"] else ""
     shown = Table(
-        title=f"{data['name']}{mark}: all movies ranked, 95 % intervals over users",
+        title=f"{data['name']}{mark}: NDCG@10 with 95 % intervals over people, whole catalogue",
         box=box.SIMPLE_HEAD,
-        padding=0,  # the box has a space between columns, and 80 characters are few
+        padding=0,  # the box has a space between columns, and 100 characters are few
         show_edge=False,
     )
     shown.add_column("model", min_width=12)
-    shown.add_column("users", no_wrap=True)
     for heading in (
-        *("NDCG\n@10", "95 %\ninterval", "Recall\n@10", "hit\nrate", "cover\nage"),
-        *("RMSE", "MAE", "fit\ns", "ms a\nuser"),
+        *("visitor\nmean", "95 %\ninterval", *(f"\nk={k}" for k in _SHOWN_KS), "de-\nbiased"),
+        *("next\nvisit", "95 %\ninterval", "de-\nbiased", "stars\nRMSE"),
     ):
         shown.add_column(heading, justify="right", no_wrap=True)
-    for users in ("known", "new"):
-        for row in best_first(rows, users):
-            name = Text(label(row), style="bold green" if row["ours"] else "")
-            shown.add_row(name, users, *cells(row))
-        shown.add_section()
+    for row in best_first(rows):
+        name = Text(label(row), style="bold green" if row["ours"] else "")
+        shown.add_row(name, *cells(row))
     return shown
 
 
 def cells(row: Row) -> list[str]:
-    """The figures of a row as text, in the table's order."""
-    low, high = row["ndcg_at_10_low"], row["ndcg_at_10_high"]
+    """Return the figures of a row as text, in the order of the terminal's table."""
+    by_k = row["visitor"] or {}
     return [
-        _share(row["ndcg_at_10"], 4),
-        _NOTHING if low is None else f"{_share(low)}-{_share(high)}",
-        *(_share(row[name]) for name in ("recall_at_10", "hit_at_10", "coverage")),
-        *(_share(row[name], 4) for name in ("rmse", "mae")),
-        *(_short(row[name]) for name in ("fit_s", "ms_per_user")),
+        _share(row["visitor_ndcg_at_10"]),
+        _interval(row["visitor_low"], row["visitor_high"]),
+        *(_share(by_k.get(k)) for k in _SHOWN_KS),
+        _share(row["visitor_debiased"]),
+        _share(row["next_visit_ndcg_at_10"]),
+        _interval(row["next_visit_low"], row["next_visit_high"]),
+        _share(row["next_visit_debiased"]),
+        _share(row["rmse"], 4),
     ]
 
 
+def _interval(low: float | None, high: float | None) -> str:
+    return _NOTHING if low is None or high is None else f"{_share(low)}-{_share(high)}"
+
+
 def _share(value: float | None, digits: int = 3) -> str:
-    """Without the leading zero, which the table has no room for."""
-    return _number(value, f".{digits}f").removeprefix("0")
+    """Format without the leading zero, which the table has no room for."""
+    return _NOTHING if value is None else f"{value:.{digits}f}".removeprefix("0")
+
+
+def _difference(found: Mapping[str, float] | None) -> str:
+    """Format a difference from the champion with its interval."""
+    if found is None:
+        return _NOTHING
+    return f"{found['mean']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
 
 
 def _short(value: float | None) -> str:
-    """At most four characters below 10,000."""
-    digits = 0 if value is None or value >= 99.5 else 1 if value >= 9.95 else 2
-    return _number(value, f".{digits}f")
-
-
-def _number(value: float | None, form: str) -> str:
-    return _NOTHING if value is None else format(value, form)
+    """Format with three digits at least, as 0.21, 9.31 or 124."""
+    if value is None:
+        return _NOTHING
+    return f"{value:.{0 if value >= 99.5 else 1 if value >= 9.95 else 2}f}"
 
 
 def write_page(
     folder: Path, about: Mapping[str, Any], entries: Sequence[Entry], rows: Sequence[Row]
 ) -> Path:
-    """Write ``quality.html`` into ``folder``, whole or not at all; its path."""
+    """Write ``quality.html`` into ``folder``, whole or not at all; return its path."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -101,26 +112,40 @@ def write_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"label": label, "cells": cells}
-    environment.filters |= {"value": _value, "png": _inline}
-    known, new = by_ndcg(entries, "known"), by_ndcg(entries, "new")
-    rating = sorted(
-        (one for one in entries if one["stars"] is not None), key=lambda one: one["stars"]["rmse"]
-    )
+    environment.globals |= {"label": label, "champion": CHAMPION}
+    environment.filters |= {
+        "value": _value,
+        "png": _inline,
+        "share": _share,
+        "short": _short,
+        "difference": _difference,
+    }
+    ordered = best_first(rows)
+    by_name = {entry["model"]: entry for entry in entries}
+    ranking = [row for row in ordered if row["visitor"] or row["next_visit_ndcg_at_10"] is not None]
+    visitors = [row for row in ranking if row["visitor"]]
+    audited = [row for row in ranking if row["order_audit"]]
+    compared = [row for row in ranking if row["visitor_minus_champion"]]
+    rating = sorted((row for row in rows if row["rmse"] is not None), key=lambda row: row["rmse"])
+    plots = {
+        "curves": quality_pictures.curves(visitors) if visitors else None,
+        "intervals": quality_pictures.intervals(ranking) if ranking else None,
+        "differences": quality_pictures.differences(compared) if compared else None,
+        "audit": quality_pictures.order_audit(audited) if audited else None,
+        "coverage": quality_pictures.coverage(ranking) if ranking else None,
+        "stars": quality_pictures.stars(rating) if rating else None,
+    }
     page = environment.get_template(_TEMPLATE).render(
         about=about,
         at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        blocks=[(users, best_first(rows, users)) for users in ("known", "new")],
-        known=known,
-        new=new,
-        segments=[
-            name for name in SEGMENTS if any(name in one["known"]["segments"] for one in known)
-        ],
-        tuned=[*known, *(one for one in rating if one["known"] is None)],
-        quality=quality_pictures.quality(known) if known else None,
-        histories=quality_pictures.histories(known, new) if known else None,
-        coverage=quality_pictures.coverage(known) if known else None,
-        stars=quality_pictures.stars(rating) if rating else None,
+        ranking=ranking,
+        visitors=visitors,
+        audited=audited,
+        compared=compared,
+        rating=rating,
+        tuned=[by_name[row["model"]] for row in ordered],
+        seeds={row["model"]: row["seeds"] for row in rows},
+        plots=plots,
     )
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "quality.html"
@@ -130,14 +155,8 @@ def write_page(
     return file
 
 
-def by_ndcg(entries: Sequence[Entry], users: str) -> list[Entry]:
-    """Those that rank such people, best first."""
-    ranking = [entry for entry in entries if entry[users] is not None]
-    return sorted(ranking, key=lambda entry: -entry[users]["ndcg_at_10"])
-
-
 def _value(value: Any) -> str:
-    """A hyper-parameter as a person writes it."""
+    """Format a hyper-parameter."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
