@@ -223,10 +223,10 @@ def test_new_ratings_bring_the_champions_recipe_into_the_comparison(stage: Stage
 
     winner = retrained(RANKING, 2)
     assert (winner.aliases, winner.tags["gate"]) == (("champion",), "promoted")
-    candidates = [
-        version.tags["candidate"] for version in registry.find(data_hash=winner.tags["data_hash"])
-    ]
-    assert f"{RANKING}-champion-{first.number}" in candidates
+    # The recipe of the champion is a candidate, under its own id unless it is the default one.
+    trained = registry.find(data_hash=winner.tags["data_hash"])
+    assert first.tags["params"] in {version.tags["params"] for version in trained}
+    assert any(f"of {first.name} trained on the same" in line for line in decisions[-1]["reasons"])
     assert registry.rollback("to see").number == first.number
 
 
