@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moovier.evaluation.visitor import KS
+from moovier.evaluation.visitor import KS, LEAST_PEOPLE
 from moovier.models.bundle import DataFacts
 from moovier.report.model_report import ModelReport
 
@@ -53,6 +53,7 @@ def write(
             models=models,
             ks=(0, *KS),
             people=_people(models),
+            least_people=LEAST_PEOPLE,
             chosen=chosen,
             challenger=challenger,
             reasons=reasons,

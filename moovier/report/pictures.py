@@ -51,7 +51,7 @@ def visitors(models: Sequence[ModelReport]) -> bytes:
             places,
             [by_k[k].mean for k in places],
             label=_label(model),
-            color="black" if baseline else _colour(number),
+            color=_colour(model, number),
             linestyle="--" if baseline else "-",
             marker="o",
             markersize=4,
@@ -116,7 +116,7 @@ def segments(models: Sequence[ModelReport]) -> bytes:
     for number, (model, found) in enumerate(measured):
         places = [place + number * width for place in range(len(names))]
         heights = [found.get(name, (0, 0.0))[1] for name in names]
-        axes.bar(places, heights, width, label=_label(model), color=_colour(number))
+        axes.bar(places, heights, width, label=_label(model), color=_colour(model, number))
     labels = [f"{name}\n({people[name]} people)" for name in names]
     axes.set_xticks([place + 0.4 - width / 2 for place in range(len(names))], labels)
     axes.set_xlabel("ratings before the visit")
@@ -137,7 +137,7 @@ def coverage(models: Sequence[ModelReport]) -> bytes:
         axes.scatter(
             shown["popularity_bias_at_10"],
             shown["coverage_at_10"],
-            color=_colour(number),
+            color=_colour(model, number),
             label=_label(model),
         )
     axes.set_xlabel("mean popularity percentile of recommended movies (1: the most rated)")
@@ -196,11 +196,13 @@ def _label(model: ModelReport) -> str:
     return f"{model.name.removeprefix('moovier_')} ({model.kind})"
 
 
-def _colour(number: int) -> Any:
-    """Return the colour of a model by its place; there are twenty."""
+def _colour(model: ModelReport, number: int) -> Any:
+    """Return the colour of a model by its place, of twenty; the baseline is black."""
     from matplotlib import colormaps
 
-    return colormaps["tab20"](number % 20)
+    # The ten strong colours first, then their ten pale partners.
+    pale, place = divmod(number % 20, 10)
+    return "black" if model.kind == BASELINE else colormaps["tab20"](2 * place + pale)
 
 
 def _legend_beside(axes: Axes) -> None:

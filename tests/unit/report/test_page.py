@@ -135,8 +135,10 @@ def test_the_challengers_examples_are_on_the_page(ease: ModelReport, tmp_path: P
 def test_a_model_without_any_protocol_has_dashes(ease: ModelReport, tmp_path: Path) -> None:
     bare = ModelReport(name="bare", kind="default", fit_s=1.0)
     text = written(tmp_path, [ease, bare])
+    assert "fewer than 20 people" not in text
     assert row_of(text, "<h2>Models", "bare") == ["bare default", *["–"] * 8, "1.0"]
     alone = written(tmp_path / "alone", [bare])
+    assert "fewer than 20 people decides nothing" in alone
     assert "Order audit" not in alone
     assert "For comparison with papers" not in alone
     assert "Coverage" not in alone
