@@ -1,7 +1,7 @@
 /** Champion against challenger, as bars and as a table of the same numbers. */
 import type { Schemas } from "../api/client";
 import { texts } from "../texts";
-import { IN_STARS, figureName, shownFigure, sorted } from "./figures";
+import { IN_STARS, MAIN, figureName, isNamed, shownFigure, sorted } from "./figures";
 import { Name } from "./Name";
 
 const words = texts.behind;
@@ -16,6 +16,21 @@ interface Props {
   models: Schemas["ModelFacts"][];
 }
 
+/** A figure of both models; undefined where one was not measured. */
+interface Row {
+  name: string;
+  champion: number | undefined;
+  rival: number | undefined;
+}
+
+interface Whole {
+  name: string;
+  champion: number;
+  rival: number;
+}
+
+const isWhole = (row: Row): row is Row & Whole => row.champion !== undefined && row.rival !== undefined;
+
 export function ComparisonPanel({ comparison, models }: Props) {
   const previous = comparison?.role === "previous";
   return (
@@ -27,13 +42,19 @@ export function ComparisonPanel({ comparison, models }: Props) {
 }
 
 function Compared({ comparison, models }: { comparison: Schemas["Comparison"]; models: Props["models"] }) {
-  const nameOf = (version: number): string => models.find((model) => model.version === version)?.name ?? `#${version}`;
+  const of = (version: number) => models.find((model) => model.version === version);
+  const nameOf = (version: number): string => of(version)?.name ?? `#${version}`;
   const rivalRole = words.rival[comparison.role] ?? comparison.role;
-  const rows = sorted(Object.keys(comparison.figures)).map((name) => ({
+  const common = sorted(Object.keys(comparison.figures).filter(isNamed));
+  // The main figures stand in the table also where only one of the two was measured on them.
+  const main = MAIN.filter((name) => [comparison.champion, comparison.rival].some((version) => name in (of(version)?.metrics ?? {})));
+  const rows: Row[] = sorted([...new Set([...main, ...common])]).map((name) => ({
     name,
-    ...comparison.figures[name]!,
+    champion: comparison.figures[name]?.champion ?? of(comparison.champion)?.metrics[name],
+    rival: comparison.figures[name]?.rival ?? of(comparison.rival)?.metrics[name],
   }));
-  const shares = rows.filter(({ name }) => !IN_STARS.has(name) && !name.startsWith("fine_tuned") && !name.startsWith("retrained"));
+  const shares = rows.filter(isWhole).filter(({ name }) => !IN_STARS.has(name));
+  const inChart = shares.filter(({ name }) => MAIN.includes(name));
   return (
     <>
       {!comparison.comparable && <p class="warning">{words.notComparable}</p>}
@@ -42,7 +63,7 @@ function Compared({ comparison, models }: { comparison: Schemas["Comparison"]; m
         <li><span class="key key-rival" />{rivalRole}: <Name>{nameOf(comparison.rival)}</Name></li>
       </ul>
       <div class="compared">
-        <Chart rows={shares} />
+        {shares.length > 0 && <Chart rows={inChart.length ? inChart : shares} />}
         <div class="table-frame" tabIndex={0} role="group" aria-label={words.asTable}>
           <table>
             <thead>
@@ -59,7 +80,7 @@ function Compared({ comparison, models }: { comparison: Schemas["Comparison"]; m
                   <th scope="row">{figureName(name)}</th>
                   <td>{shownFigure(champion)}</td>
                   <td>{shownFigure(rival)}</td>
-                  <td>{rival > champion ? "+" : ""}{shownFigure(rival - champion)}</td>
+                  <td>{shownDifference(champion, rival)}</td>
                 </tr>
               ))}
             </tbody>
@@ -70,7 +91,12 @@ function Compared({ comparison, models }: { comparison: Schemas["Comparison"]; m
   );
 }
 
-function Chart({ rows }: { rows: { name: string; champion: number; rival: number }[] }) {
+function shownDifference(champion: number | undefined, rival: number | undefined): string {
+  if (champion === undefined || rival === undefined) return shownFigure(undefined);
+  return `${rival > champion ? "+" : ""}${shownFigure(rival - champion)}`;
+}
+
+function Chart({ rows }: { rows: Whole[] }) {
   const most = Math.max(...rows.flatMap(({ champion, rival }) => [champion, rival]), 0.001);
   const across = (value: number): number => (Math.max(value, 0) / most) * (WIDTH - LEFT - RIGHT);
   return (

@@ -1,31 +1,29 @@
 /** Every registered version, newest first. */
 import type { Schemas } from "../api/client";
 import { texts } from "../texts";
-import { figureName, shownFigure, sorted } from "./figures";
+import { MAIN, figureName, shownFigure } from "./figures";
 import { Name } from "./Name";
 
 const words = texts.behind;
-/** Figures with a column of their own; the rest stands in MLflow. */
-const COLUMNS = ["ndcg_at_10", "recall_at_10", "hit_at_10", "coverage_at_10", "rmse"];
 
 export function Models({ models, leftOut }: { models: Schemas["ModelFacts"][]; leftOut: number }) {
-  const there = sorted(COLUMNS.filter((name) => models.some((model) => name in model.metrics)));
   return (
     <section class="panel wide" aria-labelledby="models-heading">
       <h2 id="models-heading">{words.models}</h2>
+      {models.length > 0 && <p class="faint">{words.figuresLead}</p>}
       {models.length ? (
         <div class="table-frame" tabIndex={0} role="group" aria-label={words.modelsTable}>
           <table class="models">
             <thead>
               <tr>
                 <th scope="col">{words.model}</th>
-                {there.map((name) => <th scope="col" key={name} class="number">{figureName(name)}</th>)}
+                {MAIN.map((name) => <th scope="col" key={name} class="number">{figureName(name)}</th>)}
                 <th scope="col">{words.gate}</th>
                 <th scope="col">{words.trainedOn}</th>
                 <th scope="col">{words.registered}</th>
               </tr>
             </thead>
-            <tbody>{models.map((model) => <Row key={model.version} model={model} figures={there} />)}</tbody>
+            <tbody>{models.map((model) => <Row key={model.version} model={model} />)}</tbody>
           </table>
         </div>
       ) : (
@@ -36,7 +34,7 @@ export function Models({ models, leftOut }: { models: Schemas["ModelFacts"][]; l
   );
 }
 
-function Row({ model, figures }: { model: Schemas["ModelFacts"]; figures: string[] }) {
+function Row({ model }: { model: Schemas["ModelFacts"] }) {
   return (
     <tr>
       <th scope="row">
@@ -48,9 +46,7 @@ function Row({ model, figures }: { model: Schemas["ModelFacts"]; figures: string
         </span>
         {model.parent && <span class="under">{words.parent} <Name>{model.parent}</Name></span>}
       </th>
-      {figures.map((name) => (
-        <td key={name} class="number">{name in model.metrics ? shownFigure(model.metrics[name]!) : "–"}</td>
-      ))}
+      {MAIN.map((name) => <td key={name} class="number">{shownFigure(model.metrics[name])}</td>)}
       <td class="gate">
         {model.gate ?? "–"}
         {model.gate_reasons && (

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import type { Schemas } from "../api/client";
 import { texts } from "../texts";
 import type { Health } from "./health";
-import { shownFigure } from "./figures";
+import { figureName, shownFigure } from "./figures";
 import { Name } from "./Name";
 
 const words = texts.behind;
@@ -32,14 +32,15 @@ function Facts({ rows }: { rows: [name: string, value: ComponentChildren][] }) {
 
 export function ServingPanel({ overview }: { overview: Schemas["Overview"] }) {
   const { serving, serving_version, models } = overview;
-  const ndcg = models.find((model) => model.version === serving_version)?.metrics["ndcg_at_10"];
+  const metrics = models.find((model) => model.version === serving_version)?.metrics ?? {};
+  const quality = ["visitor_ndcg_at_10", "next_visit_ndcg_at_10"].filter((name) => name in metrics);
   return (
     <Panel heading={words.serving}>
       <p class="big"><Name>{serving ?? words.nobody}</Name></p>
       <p class="faint">
         {[
           serving_version && words.version(serving_version),
-          ndcg !== undefined && `${texts.figures["ndcg_at_10"]} ${shownFigure(ndcg)}`,
+          ...quality.map((name) => `${figureName(name)} ${shownFigure(metrics[name])}`),
         ]
           .filter(Boolean)
           .join(" · ")}
