@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moovier.data.arrays import Index
@@ -28,7 +29,7 @@ from moovier.models.bundle import Bundle, Card, display_name
 from moovier.models.families import family
 from moovier.models.neumf import NAME as EMBEDDINGS
 from moovier.models.popular import NAME as POPULAR
-from moovier.models.popular import WINDOWS
+from moovier.models.popular import POPULAR_DAYS, WINDOWS
 from moovier.registry.client import BUNDLE, Registry
 from moovier.registry.folders import replaced
 from moovier.registry.gate import HoldOutResult
@@ -229,7 +230,10 @@ def _train(
     tracking.finish(run_id)
     with replaced(folder) as temporary:
         model = temporary / _MODEL
-        whole = Bundle(card, data.index, data.ratings.histories, data.catalogue, served.arrays)
+        # The service answers people whom nobody knows with the window of days chosen in this run.
+        days = figures_of_popularity(plan).params.get("days", 0)
+        arrays = {**served.arrays, POPULAR_DAYS: np.array([days])}
+        whole = Bundle(card, data.index, data.ratings.histories, data.catalogue, arrays)
         write_model(model, whole, served.keras_model)
         write_evaluation(model / EVALUATION, _result(card.name, data.index, evaluation))
         write_json(model / FIGURES, figures.model_dump(mode="json"))

@@ -20,6 +20,7 @@ from moovier.jobs.registration import connect, tags_of, track, write_model
 from moovier.models.bundle import Bundle, Card, display_name, load
 from moovier.models.families import family
 from moovier.models.family import Fitted
+from moovier.models.popular import POPULAR_DAYS
 from moovier.registry.client import Registry
 from moovier.registry.folders import replaced
 from moovier.registry.version import Version
@@ -95,7 +96,7 @@ def fine_tune(
         index=index,
         histories=merged.histories,
         catalogue=parent.catalogue,
-        arrays=fitted.arrays,
+        arrays={**_kept_arrays(parent), **fitted.arrays},
     )
     said = {"new_ratings": len(batch), "validation_split": validation_split, "patience": patience}
     number = _register(settings, version, child, fitted, said)
@@ -199,6 +200,11 @@ def _last_of_pairs(ratings: Ratings) -> Ints:
     pairs = ratings.users * ratings.n_movies + ratings.movies
     _, first_from_the_end = np.unique(pairs[::-1], return_index=True)
     return np.sort(len(ratings) - 1 - first_from_the_end)
+
+
+def _kept_arrays(parent: Bundle) -> dict[str, Any]:
+    """Return what a bundle holds beside its family's arrays."""
+    return {name: parent.arrays[name] for name in (POPULAR_DAYS,) if name in parent.arrays}
 
 
 def _card(parent: Card, epochs: int, merged: Ratings) -> Card:

@@ -29,6 +29,8 @@ from moovier.models.family import (
 NAME = "popular"
 #: Windows that are tried, in days; 0 is all time.
 WINDOWS = (0, 365, 90, 30, 7)
+#: Array of any family's bundle: the window, in days, that was best on validation; 0 is all time.
+POPULAR_DAYS = "popular_days"
 _DAY_S = 86_400
 
 

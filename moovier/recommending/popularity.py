@@ -21,17 +21,16 @@ _DAY_S = 86_400
 def popular_days(bundle: Bundle) -> int | None:
     """Return the window that was best on validation, in days; None means all time.
 
-    It is the array ``popular_days`` of the bundle, or a hyper-parameter of its card:
-    ``popular_days``, or ``days`` of a popularity model. 0 or nothing means all time.
+    It is the bundle's array ``popular_days``, or the hyper-parameter ``days`` of a popularity
+    model. Models of earlier versions have neither: all time.
     """
-    stored = bundle.arrays.get("popular_days")
-    params = bundle.card.params
+    stored = bundle.arrays.get(popular.POPULAR_DAYS)
     if stored is not None:
         days = int(np.asarray(stored).reshape(-1)[0])
     elif bundle.card.family == popular.NAME:
-        days = int(params.get("days") or 0)
+        days = int(bundle.card.params.get("days") or 0)
     else:
-        days = int(params.get("popular_days") or 0)
+        days = 0
     return min(days, MOST_DAYS) if days >= LEAST_DAYS else None
 
 
