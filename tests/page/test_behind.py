@@ -25,11 +25,11 @@ def test_what_is_known_is_shown(browser: Browser, service: Service, trained: Set
     }
     connect(trained).set_model_tag("monitoring", json.dumps(said))
     with opened(browser, service.address) as page, service.client() as client:
-        overview = client.get("/overview").json()
         page.goto("/behind")
         expect(page.locator(".panel").filter(has_text="Answering now")).to_contain_text(
             "moovier_dae_128_trained_0"
         )
+        overview = client.get("/overview").json()
         data = page.locator(".panel").filter(has_text="Version (DVC hash)")
         expect(data).to_contain_text(overview["data"]["hash"])
         expect(page.get_by_text("Synthetic data.")).to_have_count(
@@ -41,9 +41,15 @@ def test_what_is_known_is_shown(browser: Browser, service: Service, trained: Set
         expect(watched).to_contain_text("genres have drifted")
         expect(watched).to_contain_text("0.310")
         compared = page.get_by_role("group", name="As a table").get_by_role("row")
-        expect(compared.filter(has_text="NDCG@10")).to_contain_text("0.120")
-        expect(compared.filter(has_text="NDCG@10")).to_contain_text("-0.040")
+        expect(compared.nth(1)).to_have_text("Visitor NDCG@100.4310.391-0.040")
+        expect(compared.nth(2)).to_have_text("Next-visit NDCG@100.1200.080-0.040")
+        # Only one of them predicts stars.
+        expect(compared.nth(3)).to_have_text("RMSE (stars)–0.790–")
+        expect(compared).to_have_count(4)
         expect(page.get_by_role("img", name="Figures of both models")).to_be_visible()
+        expect(page.locator(".panel").filter(has_text="Answering now")).to_contain_text(
+            "Visitor NDCG@10 0.431 · Next-visit NDCG@10 0.120"
+        )
         models = models_of(page).get_by_role("row")
         expect(models.filter(has_text="moovier_taste_8_trained_0")).to_contain_text("challenger")
         link = page.get_by_role("link", name="MLflow", exact=True)
@@ -51,6 +57,20 @@ def test_what_is_known_is_shown(browser: Browser, service: Service, trained: Set
         expect(page.get_by_role("link", name="Airflow", exact=True)).to_have_attribute(
             "href", "http://127.0.0.1:8080"
         )
+
+
+def test_models_of_earlier_versions_have_dashes(browser: Browser, service: Service) -> None:
+    with opened(browser, service.address) as page, service.client() as client:
+        overview = client.get("/overview").json()
+        model = overview["models"][0]
+        model["metrics"] = {"ndcg_at_10": 0.195, "hit_at_10": 0.5, "rmse": 0.8}
+        overview["models"] = [model]
+        overview["serving_version"] = model["version"]
+        page.route("**/overview", lambda route: route.fulfill(json=overview))
+        page.goto("/behind")
+        rows = models_of(page).get_by_role("row")
+        expect(rows.nth(0)).to_contain_text("Visitor NDCG@10")
+        expect(rows.nth(1).locator("td.number")).to_have_text(["–", "–", "–", "0.800"])
 
 
 def test_says_when_the_data_is_synthetic_and_what_is_degraded(

@@ -216,6 +216,7 @@ export const texts = {
     rival: { challenger: "Challenger", previous: "Previous champion" } as Record<string, string>,
     chartLabel: "Figures of both models as bars; the table has the same numbers.",
     asTable: "As a table",
+    moreFigures: "More figures",
     difference: "Difference",
     models: "Models",
     modelsTable: "Registered models, newest first",

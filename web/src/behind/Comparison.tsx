@@ -55,6 +55,10 @@ function Compared({ comparison, models }: { comparison: Schemas["Comparison"]; m
   }));
   const shares = rows.filter(isWhole).filter(({ name }) => !IN_STARS.has(name));
   const inChart = shares.filter(({ name }) => MAIN.includes(name));
+  // Versions from before these protocols have other figures in common.
+  const charted = inChart.length ? inChart : shares;
+  const first = rows.filter((row) => MAIN.includes(row.name) || charted.some(({ name }) => name === row.name));
+  const rest = rows.filter((row) => !first.includes(row));
   return (
     <>
       {!comparison.comparable && <p class="warning">{words.notComparable}</p>}
@@ -63,31 +67,43 @@ function Compared({ comparison, models }: { comparison: Schemas["Comparison"]; m
         <li><span class="key key-rival" />{rivalRole}: <Name>{nameOf(comparison.rival)}</Name></li>
       </ul>
       <div class="compared">
-        {shares.length > 0 && <Chart rows={inChart.length ? inChart : shares} />}
-        <div class="table-frame" tabIndex={0} role="group" aria-label={words.asTable}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{words.figure}</th>
-                <th scope="col">{words.champion}</th>
-                <th scope="col">{rivalRole}</th>
-                <th scope="col">{words.difference}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map(({ name, champion, rival }) => (
-                <tr key={name}>
-                  <th scope="row">{figureName(name)}</th>
-                  <td>{shownFigure(champion)}</td>
-                  <td>{shownFigure(rival)}</td>
-                  <td>{shownDifference(champion, rival)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        {charted.length > 0 && <Chart rows={charted} />}
+        <Table label={words.asTable} rows={first} rivalRole={rivalRole} />
       </div>
+      {rest.length > 0 && (
+        <details class="more-figures">
+          <summary>{words.moreFigures}</summary>
+          <Table label={words.moreFigures} rows={rest} rivalRole={rivalRole} />
+        </details>
+      )}
     </>
+  );
+}
+
+function Table({ label, rows, rivalRole }: { label: string; rows: Row[]; rivalRole: string }) {
+  return (
+    <div class="table-frame" tabIndex={0} role="group" aria-label={label}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{words.figure}</th>
+            <th scope="col">{words.champion}</th>
+            <th scope="col">{rivalRole}</th>
+            <th scope="col">{words.difference}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(({ name, champion, rival }) => (
+            <tr key={name}>
+              <th scope="row">{figureName(name)}</th>
+              <td>{shownFigure(champion)}</td>
+              <td>{shownFigure(rival)}</td>
+              <td>{shownDifference(champion, rival)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 
