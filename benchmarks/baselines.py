@@ -301,6 +301,16 @@ REGRESSORS: tuple[Regressor, ...] = (
         library="surprise",
     ),
     Regressor(
+        "KNNBaseline (Surprise)",
+        lambda trial: {
+            "k": trial.suggest_int("k", 20, 80),
+            "shrinkage": trial.suggest_int("shrinkage", 20, 300, log=True),
+        },
+        _fit_knn_baseline,
+        library="surprise",
+    ),
+    # Last, since its fits take longest.
+    Regressor(
         "SVD++ (Surprise)",
         lambda trial: {
             "n_factors": trial.suggest_int("n_factors", 10, 40),
@@ -309,15 +319,6 @@ REGRESSORS: tuple[Regressor, ...] = (
             "reg_all": trial.suggest_float("reg_all", 0.01, 0.1, log=True),
         },
         _fit_svdpp,
-        library="surprise",
-    ),
-    Regressor(
-        "KNNBaseline (Surprise)",
-        lambda trial: {
-            "k": trial.suggest_int("k", 20, 80),
-            "shrinkage": trial.suggest_int("shrinkage", 20, 300, log=True),
-        },
-        _fit_knn_baseline,
         library="surprise",
     ),
 )

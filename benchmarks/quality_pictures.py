@@ -114,6 +114,7 @@ def order_audit(rows: Sequence[Row]) -> bytes:
         axes.bar_label(bars, [f"{value:.3f}" for value in values], padding=3, fontsize=7)
     _names(axes, rows)
     axes.margins(x=0.12)
+    axes.set_axisbelow(True)
     axes.set_xlabel("NDCG@10 of held-out people, last 20 % by time")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside upper center", ncols=3, fontsize="small")

@@ -49,7 +49,7 @@ def table(rows: Sequence[Row], data: Mapping[str, Any]) -> Table:
         padding=0,  # the box has a space between columns, and 100 characters are few
         show_edge=False,
     )
-    shown.add_column("model", min_width=12)
+    shown.add_column("model", min_width=10)
     for heading in (
         *("visitor\nmean", "95 %\ninterval", *(f"\nk={k}" for k in _SHOWN_KS), "de-\nbiased"),
         *("next\nvisit", "95 %\ninterval", "de-\nbiased", "stars\nRMSE"),
