@@ -148,7 +148,7 @@ class DaeScorer:
         encoded = weights[:, None] * self._encode_rated[places]
         encoded += centred[:, None] * self._encode_stars[places]
         lengths = np.sqrt(np.maximum(_leave_one_out(weights**2), _EPSILON**2))
-        hidden = self._activate(_leave_one_out(encoded) / lengths[:, None], counts)
+        hidden = self._activate(as_float32(_leave_one_out(encoded) / lengths[:, None]), counts)
         scores = hidden @ self._decode[:, targets] + self._decode_bias[targets]
         each = weights[:, None] * (stars[:, None] / 5.0) ** self._star_power
         shares = each * self._neighbours[np.ix_(places, targets)]
@@ -186,13 +186,13 @@ class DaeScorer:
         centred = weights * (stars - NEUTRAL) / STAR_UNIT
         encoded = weights @ self._encode_rated[places] + centred @ self._encode_stars[places]
         length = max(float(np.sqrt(weights @ weights)), _EPSILON)
-        return self._activate((encoded / length)[None], np.array([places.size]))[0]
+        return as_float32(self._activate(as_float32(encoded / length)[None], places.size)[0])
 
     def _activate(self, encoded: Floats, counts: Any) -> Floats:
         """Return tanh of the encoder's output, the logarithm of the count beside it."""
         units = np.tanh(encoded + self._encode_bias)
         logs = np.log(np.maximum(counts, 1.0)) / LOG_COUNT_UNIT
-        return np.concatenate([units, logs[:, None]], axis=1, dtype=np.float32)
+        return as_float32(np.concatenate([units, np.reshape(logs, (-1, 1))], axis=1))
 
     def _neighbour_weights(self, weights: Floats, stars: Floats) -> Floats:
         scale = self._weight * weights.size**self._power

@@ -200,22 +200,17 @@ class Examples:
     def draw(self, n: int) -> Batch:
         """Return ``n`` examples."""
         n_visits = round(n * self._params.visit_share) if len(self._visits) else 0
-        parts = self._draw_parts(n - n_visits)
-        visits = self._draw_visits(n_visits)
-        given = [np.concatenate(columns) for columns in zip(parts[0], visits[0], strict=True)]
-        rows, ratings, weights = given
-        rows[parts[0][0].size :] += n - n_visits
-        wanted_rows, wanted, gains = (
-            np.concatenate(columns) for columns in zip(parts[1], visits[1], strict=True)
-        )
-        wanted_rows[parts[1][0].size :] += n - n_visits
+        n_parts = n - n_visits
+        given, wanted = self._draw_parts(n_parts)
+        before, after = self._draw_visits(n_visits, first_row=n_parts)
+        rows, ratings, weights = _joined([given, before])
         inside = self._places[ratings] >= 0
         return Batch(
             rows[inside],
             self._places[ratings[inside]],
-            weights[inside].astype(np.float32),
+            weights[inside],
             self._stars[ratings[inside]],
-            self._targets(wanted_rows, self._places[wanted], gains, n),
+            self._targets(_joined([wanted, after]), n),
         )
 
     def _draw_parts(self, n: int) -> _Drawn:
@@ -233,16 +228,16 @@ class Examples:
         given = order[rank < np.repeat(sizes, counts)]
         wanted = order[rank >= np.repeat(sizes, counts)]
         liked = self._stars[ratings[wanted]] >= LIKED
-        gains = np.where(liked, 1.0, self._params.unliked_weight)
+        gains = np.where(liked, 1.0, self._params.unliked_weight).astype(np.float32)
         ones = np.ones(given.size, dtype=np.float32)
         return (rows[given], ratings[given], ones), (rows[wanted], ratings[wanted], gains)
 
-    def _draw_visits(self, n: int) -> _Drawn:
-        """Return the ratings before and from ``n`` random visits on."""
+    def _draw_visits(self, n: int, *, first_row: int) -> _Drawn:
+        """Return the ratings before and from ``n`` random visits on, rows from ``first_row``."""
         chosen = self._random.choice(len(self._visits), n) if n else np.zeros(0, dtype=np.int64)
         before: list[tuple[Ints, Ints, Floats]] = []
         after: list[tuple[Ints, Ints, Floats]] = []
-        for row, visit in enumerate(chosen.tolist()):
+        for row, visit in enumerate(chosen.tolist(), start=first_row):
             start, cut, end = self._visits[visit].tolist()
             past, future = np.arange(start, cut), np.arange(cut, end)
             weights = self._params.recency.weights(self._timestamps[past])
@@ -250,16 +245,20 @@ class Examples:
             after.append((np.full(future.size, row), future, np.ones(future.size, np.float32)))
         return _joined(before), _joined(after)
 
-    def _targets(self, rows: Ints, places: Ints, gains: Floats, n: int) -> Floats:
+    def _targets(self, wanted: _Columns, n: int) -> Floats:
         """Return the wanted movies as rows that sum to 1, or to 0 where nothing is wanted."""
-        targets = np.zeros((n, self._n_covered), dtype=np.float32)
+        rows, ratings, gains = wanted
+        places = self._places[ratings]
         inside = places >= 0
+        targets = np.zeros((n, self._n_covered), dtype=np.float32)
         targets[rows[inside], places[inside]] = gains[inside]
         sums = targets.sum(axis=1, keepdims=True)
-        return np.divide(targets, sums, out=targets, where=sums > 0)
+        return as_float32(np.divide(targets, sums, out=targets, where=sums > 0))
 
 
+#: Rows of examples, ratings, and their weights or gains.
 _Columns = tuple[Ints, Ints, Floats]
+#: What is given and what is asked for.
 _Drawn = tuple[_Columns, _Columns]
 
 

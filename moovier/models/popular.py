@@ -114,4 +114,5 @@ def counts_within(ratings: Ratings, days: int) -> NDArray[Any]:
         return total
     recent = ratings.timestamps > ratings.timestamps.max() - days * _DAY_S
     counts = np.bincount(ratings.movies[recent], minlength=ratings.n_movies)
-    return counts + total / (total.max() + 1)
+    found: NDArray[Any] = counts + total / (total.max() + 1)
+    return found
