@@ -212,25 +212,15 @@ def gate(
 
     ranking = [version for version in registered if of(version).ranks]
     chosen = max(ranking or registered, key=lambda version: of(version).validation_ndcg)
-    challenger = candidates.result_of(whole, of(chosen))
     champion = registry.alias(CHAMPION)
-    rival, note = None, []
-    if champion is not None:
-        rival = candidates.result_of_champion(whole, champion, settings, on_progress or _silent)
-        if rival is None:
-            note = [f"{champion.name} can no longer be trained; comparison skipped"]
-    decision = decide(
-        challenger,
-        rival,
-        candidates.result_of_popularity(whole),
-        knows_more=champion is not None and champion.tags.get("data_hash") != whole.data.hash,
-        seed=whole.seed,
-    )
-    if not ranking:
+    if ranking:
+        decision = _compare(whole, of(chosen), champion, settings, on_progress or _silent)
+    else:
         reason = f"kept: {chosen.name} predicts stars; a champion is a model that ranks"
-        decision = Decision(False, [*decision.reasons, reason])
+        decision = Decision(False, [reason])
+    note = []
     if not registry.challenge(chosen):
-        note = [*note, "challenger unchanged: an experiment runs on it"]
+        note = ["challenger unchanged: an experiment runs on it"]
     raters = [version for version in registered if "rmse" in version.metrics]
     stars, stars_reason = _better_at_stars(whole, registry.alias(STARS), raters)
     said = {
@@ -246,6 +236,29 @@ def gate(
     }
     handover.decide(said)
     return said
+
+
+def _compare(
+    plan: Plan,
+    candidate: Candidate,
+    champion: Version | None,
+    settings: Settings,
+    on_progress: OnProgress,
+) -> Decision:
+    """Compare a ranking candidate with popularity and with the champion's recipe."""
+    rival, note = None, []
+    if champion is not None:
+        rival = candidates.result_of_champion(plan, champion, settings, on_progress)
+        if rival is None:
+            note = [f"{champion.name} can no longer be trained; comparison skipped"]
+    decision = decide(
+        candidates.result_of(plan, candidate),
+        rival,
+        candidates.result_of_popularity(plan),
+        knows_more=champion is not None and champion.tags.get("data_hash") != plan.data.hash,
+        seed=plan.seed,
+    )
+    return Decision(decision.promote, [*note, *decision.reasons])
 
 
 def _better_at_stars(

@@ -204,39 +204,48 @@ def evaluate(
     """Evaluate the recipe under each protocol, fitted anew for each (docs/metrics.md).
 
     ``ratings`` are all there are; ``trained`` comes from ``development_split(ratings, seed)``.
+    Ranking families have every part but ``stars``; rating families have ``stars`` and ``gap``.
     ``reported``: include what decides nothing (order audit, global time, gap, and the split by
     time unless too few people take part in the protocols that decide). ``on_progress`` gets the
     name of each part as it starts.
     """
     say = on_progress or _silent
     recipe = _Recipe(trained, catalogue, seed)
-    ranks = family(trained.family).learns == "ranking"
-    audit = reported and ranks
+    if family(trained.family).learns == "rating":
+        return _evaluate_stars(recipe, ratings, say, reported=reported)
     say("visitor")
-    of_visitors, of_audit = _visitors(recipe, ratings, audit=audit)
+    of_visitors, of_audit = _visitors(recipe, ratings, audit=reported)
     say("next visit")
     scorer, before, after = recipe.next_visit(ratings)
     of_next = next_visit.evaluate(scorer, before.histories, after) if scorer is not None else None
     few = of_next is None or of_next.users.size < visitor.LEAST_PEOPLE
-    of_time = of_global = of_stars = gap = None
-    if audit or few:
+    of_time = of_global = gap = None
+    if reported or few:
         say("split by time")
         of_time = recipe.ranked(*by_time(ratings))
-    if audit:
+    if reported:
         say("global time")
         of_global = recipe.ranked(*by_global_time(ratings))
-    if not ranks:
-        say("stars")
-        known, hidden = random_split(ratings, seed)
-        if len(hidden):
-            of_stars = stars.evaluate(recipe.fitted_on(known), known.histories, hidden)
-            if reported:
-                say("fine-tuning")
-                gap = _rating_gap(recipe, ratings, known, hidden, of_stars)
-    elif reported and scorer is not None and of_next is not None:
+        if scorer is not None and of_next is not None:
+            say("fine-tuning")
+            gap = _ranking_gap(recipe, ratings, after, of_next)
+    return Evaluation(of_visitors, of_next, of_audit, of_time, of_global, None, gap)
+
+
+def _evaluate_stars(
+    recipe: _Recipe, ratings: Ratings, say: OnProgress, *, reported: bool
+) -> Evaluation:
+    """Evaluate a rating family: its lists are never shown, so only its stars count."""
+    say("stars")
+    known, hidden = random_split(ratings, recipe.seed)
+    if not len(hidden):
+        return Evaluation()
+    result = stars.evaluate(recipe.fitted_on(known), known.histories, hidden)
+    gap = None
+    if reported:
         say("fine-tuning")
-        gap = _ranking_gap(recipe, ratings, after, of_next)
-    return Evaluation(of_visitors, of_next, of_audit, of_time, of_global, of_stars, gap)
+        gap = _rating_gap(recipe, ratings, known, hidden, result)
+    return Evaluation(stars=result, gap=gap)
 
 
 @dataclass(frozen=True)
