@@ -91,10 +91,10 @@ PARAMS = {
     Runs when `moovier_ingest` brings in other ratings than the champion was trained on, every
     Sunday at 03:00 UTC, and by hand, with the parameters of the trigger form.
 
-    `prepare` splits the ratings by time, `tune` searches hyper-parameters (every mapped task is
-    one worker of a shared Optuna study), `train` fits the candidates, `register` makes versions
-    of the registered model, `gate` compares them with the champion and with popularity on one
-    hold-out, and `promote` moves the alias `champion` when one of them won. The service follows
+    `prepare` checks the data, `tune` searches hyper-parameters (every mapped task is one worker of
+    a shared Optuna study), `train` fits the candidates, `register` makes versions of the
+    registered model, `gate` compares the best one with the champion and with popularity on
+    visitors and next visits, and `promote` moves the alias `champion` when it won. The service follows
     the alias by itself. Every run, trial and figure is in MLflow.
 
     Each task can be run again at any time: what is finished is found and kept.
@@ -153,7 +153,7 @@ def moovier_retrain() -> None:
 
         return retrain.register(plan, [one for family in candidates for one in family])
 
-    @task(doc_md="Compares candidates, champion and popularity on one hold-out by NDCG@10.")
+    @task(doc_md="Compares the best candidate with champion and popularity on two protocols.")
     def gate(plan: dict[str, Any], versions: list[int]) -> dict[str, Any]:
         from moovier.jobs import retrain
 

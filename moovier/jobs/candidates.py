@@ -108,35 +108,38 @@ def _bring_summary(folder: Path, download: Callable[[str, Path], Path | None]) -
 
 
 def recipes(plan: Plan, family_name: str, tuned: Mapping[str, Any] | None) -> list[Recipe]:
-    """What the family has to train: its defaults, the tuned ones, the champion's recipe.
+    """Return what the family has to train: the tuned recipe and the champion's, each once.
 
-    ``tuned`` are the best hyper-parameters found, None where no trial ended well. A recipe that
-    comes twice is trained once.
+    ``tuned`` are the best hyper-parameters found, None where no trial completed: then the defaults
+    are trained. The defaults are a trial too, so they need no candidate beside the tuned one,
+    except for ``emb``, whose default sizes are promised by name.
     """
-    space = family(family_name).hyper_parameters
+    wanted: list[Recipe] = []
     if family_name == EMBEDDINGS:
-        defaults = {f"{family_name}-{size}": {"size": size} for size in plan.embedding_sizes}
-    else:
-        defaults = {f"{family_name}-default": {}}
-    wanted = [
-        Recipe(
-            id=name,
-            kind="default",
-            family=family_name,
-            params=space.model_validate(changed).model_dump(mode="json"),
-        )
-        for name, changed in defaults.items()
-    ]
+        wanted += [_default(family_name, f"{size}", size=size) for size in plan.embedding_sizes]
+    elif tuned is None:
+        wanted.append(_default(family_name, "default"))
     if tuned is not None:
         name = f"{family_name}-tuned"
         wanted.append(Recipe(id=name, kind="tuned", family=family_name, params=dict(tuned)))
     if plan.champion is not None and plan.champion.family == family_name:
         wanted.append(plan.champion)
-    there: list[Recipe] = []
+    found: list[Recipe] = []
     for recipe in wanted:
-        if all(recipe.params != other.params for other in there):
-            there.append(recipe)
-    return there
+        if all(recipe.params != other.params for other in found):
+            found.append(recipe)
+    return found
+
+
+def _default(family_name: str, end: str, **changed: Any) -> Recipe:
+    """Return a recipe with default hyper-parameters but for ``changed``."""
+    params = family(family_name).hyper_parameters.model_validate(changed)
+    return Recipe(
+        id=f"{family_name}-{end}",
+        kind="default",
+        family=family_name,
+        params=params.model_dump(mode="json"),
+    )
 
 
 def make(plan: Plan, recipe: Recipe, settings: Settings, on_progress: OnProgress) -> Candidate:

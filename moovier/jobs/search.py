@@ -68,7 +68,7 @@ def lay_out(plan: Plan, settings: Settings) -> None:
         # That this folder is here says that the studies are this machine's.
         plan.studies_folder.mkdir(parents=True, exist_ok=True)
     for family in plan.families:
-        _open(plan, family, 0, settings)
+        studies.enqueue_defaults(_open(plan, family, 0, settings), family)
 
 
 def _open(plan: Plan, family: str, worker: int, settings: Settings) -> Any:

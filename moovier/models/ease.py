@@ -35,8 +35,8 @@ from moovier.models.family import (
 NAME = "ease"
 #: Movies that B covers at most: it has that many columns and rows, in memory and in the file.
 MOST_MOVIES = 6000
-#: What no half-life means.
-FOR_EVER = 1e9
+#: Longest half-life, in ratings: hardly any history is as long.
+LONGEST_HALF_LIFE = 10_000.0
 _LAYER = "weights"
 
 
@@ -46,11 +46,11 @@ class EaseParams(HyperParameters):
     :func:`inputs.weights`, first for learning, then for asking."""
 
     size: PositiveInt = 3
-    lambda_: PositiveFloat = 100.0
+    lambda_: PositiveFloat = 200.0
     star_power: NonNegativeFloat = 2.0
-    half_life: PositiveFloat = Field(FOR_EVER, description="In ratings.")
-    asking_star_power: NonNegativeFloat = 1.0
-    asking_half_life: PositiveFloat = Field(100.0, description="In ratings.")
+    half_life: PositiveFloat = Field(LONGEST_HALF_LIFE, description="In ratings.")
+    asking_star_power: NonNegativeFloat = 2.0
+    asking_half_life: PositiveFloat = Field(30.0, description="In ratings.")
 
 
 class EaseScorer:
@@ -116,7 +116,7 @@ class EaseFamily:
             size=trial.suggest_int("size", 2, 5),
             lambda_=trial.suggest_float("lambda_", 20.0, 1000.0, log=True),
             star_power=trial.suggest_float("star_power", 0.0, 3.0),
-            half_life=trial.suggest_float("half_life", 30.0, 10_000.0, log=True),
+            half_life=trial.suggest_float("half_life", 30.0, LONGEST_HALF_LIFE, log=True),
             asking_star_power=trial.suggest_float("asking_star_power", 0.0, 3.0),
             asking_half_life=trial.suggest_float("asking_half_life", 3.0, 1000.0, log=True),
         )

@@ -14,14 +14,15 @@ from moovier.models.popular import PopularFamily
 from moovier.models.taste import TasteFamily
 from moovier.models.timeline import TimelineFamily
 
+#: In the order in which a retraining works on them: those that take longest first.
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         family.name: family
         for family in (
-            NeuMFFamily(),
-            TasteFamily(),
-            EaseFamily(),
             DaeFamily(),
+            TasteFamily(),
+            NeuMFFamily(),
+            EaseFamily(),
             TimelineFamily(),
             PopularFamily(),
         )

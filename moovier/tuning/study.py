@@ -45,7 +45,9 @@ __all__ = [
     "StudyError",
     "TrialReport",
     "best",
+    "default_values",
     "ended",
+    "enqueue_defaults",
     "open_study",
     "run_worker",
     "storage_of",
@@ -163,6 +165,63 @@ def run_worker(
             ) from error
         if report is not None and on_trial is not None:
             on_trial(report)
+
+
+def enqueue_defaults(study: Study, family_name: str) -> None:
+    """Let the family's defaults be the first trial of a study without trials.
+
+    Tuning then never ends below the defaults on the validation part.
+    """
+    values = default_values(family_name)
+    if values is not None and not study.get_trials(deepcopy=False):
+        study.enqueue_trial(values)
+
+
+def default_values(family_name: str) -> dict[str, Any] | None:
+    """Return the family's defaults as values of a trial; None where they are no such values."""
+    kind = family(family_name)
+    trial = _DefaultTrial(_defaults(kind.hyper_parameters))
+    try:
+        kind.search_space(trial)
+    except LookupError:
+        return None
+    return trial.suggested
+
+
+def _defaults(space: type[HyperParameters]) -> dict[str, Any]:
+    fields = space.model_fields.items()
+    return {name: field.default for name, field in fields if not field.is_required()}
+
+
+class _DefaultTrial:
+    """A trial that suggests default values, and keeps them in ``suggested``.
+
+    Raises LookupError for a parameter without a default in the search space.
+    """
+
+    def __init__(self, defaults: Mapping[str, Any]) -> None:
+        self._defaults = defaults
+        self.suggested: dict[str, Any] = {}
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        return float(self._suggest(name, low <= self._defaults[name] <= high))
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        value = self._defaults[name]
+        return int(self._suggest(name, low <= value <= high and (value - low) % step == 0))
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        return self._suggest(name, self._defaults[name] in choices)
+
+    def _suggest(self, name: str, inside: bool) -> Any:
+        if not inside:
+            raise LookupError(f"the default of {name} is outside the search space")
+        self.suggested[name] = self._defaults[name]
+        return self._defaults[name]
 
 
 def best(study: Study, family_name: str) -> HyperParameters | None:

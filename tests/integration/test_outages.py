@@ -90,7 +90,7 @@ def test_a_retraining_ends_well_whatever_goes_away_meanwhile(unlucky: Unlucky) -
         unlucky.run("second", "tune", {**plan, "trials": 4}, RANKING, 0)
     with unlucky.without("studies", lambda: True):
         unlucky.run("third", "tune", {**plan, "trials": 8}, RANKING, 1)
-    with unlucky.without("mlflow", lambda: f"{RANKING}-default" in parts()):
+    with unlucky.without("mlflow", lambda: f"{RANKING}-tuned" in parts()):
         trained = unlucky.run("second", "train", plan, RANKING)
     with unlucky.without("mlflow", lambda: True):
         versions = unlucky.run("third", "register", plan, trained)

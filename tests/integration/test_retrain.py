@@ -25,7 +25,7 @@ from moovier.settings import Settings
 from tests.servers import Server, end_group, free_port
 from tests.toys import RANKING, toy_movielens
 
-RANKED = {f"{RANKING}-default", f"{RANKING}-tuned"}
+RANKED = {f"{RANKING}-tuned"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -151,7 +151,7 @@ def test_train_ends_with_a_champion_and_its_names(stage: Stage) -> None:
     trained = stage.run(*stage.train("--embedding-size", "4", "--trials", "2", *families))
     assert trained.returncode == 0, trained.stderr
     assert f"champion: moovier_{RANKING}" in trained.stdout
-    rating = {"emb-3", "emb-4", "emb-tuned", "taste-default", "taste-tuned"}
+    rating = {"emb-3", "emb-4", "emb-tuned", "taste-tuned"}
     assert_whole(stage, rating | RANKED)
     stars = connect(stage.settings).resolve("stars")
     assert stars.tags["candidate"] in rating

@@ -72,9 +72,7 @@ def test_a_champion_of_other_data_is_a_candidate_of_its_own_family() -> None:
     recipe = candidates.recipe_of(champion("older.dir/by-time-0.2"), plan().hold_out)
     assert recipe is not None
     recipes = candidates.recipes(plan(recipe), RANKING, params(RANKING, size=64))
-    assert [one.id for one in recipes] == [
-        f"{RANKING}-{end}" for end in ("default", "tuned", "champion-3")
-    ]
+    assert [one.id for one in recipes] == [f"{RANKING}-{end}" for end in ("tuned", "champion-3")]
     assert recipe not in candidates.recipes(plan(recipe), "emb", None)
 
 

@@ -289,3 +289,31 @@ def test_a_trial_that_kills_its_workers_is_tried_again_once(
     assert report.params["lean"] != first.params["lean"]
     states = [trial.state for trial in opened(storage).get_trials()]
     assert states == [TrialState.FAIL, TrialState.FAIL, TrialState.COMPLETE]
+
+
+@pytest.mark.parametrize("name", ["dae", "ease", "taste"])
+def test_defaults_are_the_first_trial_of_a_study(name: str, storage: BaseStorage) -> None:
+    study = open_study(storage, "s", name, seed=0, worker=0)
+    for _ in range(2):
+        tuning.enqueue_defaults(study, name)
+    (waiting,) = study.get_trials(deepcopy=False)
+    assert waiting.state is TrialState.WAITING
+    kind = families.family(name)
+    trial = study.ask()
+    assert kind.search_space(trial) == kind.hyper_parameters()
+    study.tell(trial, 0.1)
+    assert tuning.best(study, name) == kind.hyper_parameters()
+
+
+def test_defaults_outside_the_search_space_are_no_trial(storage: BaseStorage) -> None:
+    assert tuning.default_values("emb") is None
+    study = open_study(storage, "s", "emb", seed=0, worker=0)
+    tuning.enqueue_defaults(study, "emb")
+    assert not study.get_trials(deepcopy=False)
+
+
+def test_a_study_with_trials_gets_no_defaults(storage: BaseStorage) -> None:
+    study = open_study(storage, "s", "ease", seed=0, worker=0)
+    study.tell(study.ask(), 0.2)
+    tuning.enqueue_defaults(study, "ease")
+    assert len(study.get_trials(deepcopy=False)) == 1
