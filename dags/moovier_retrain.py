@@ -94,8 +94,8 @@ PARAMS = {
     `prepare` checks the data, `tune` searches hyper-parameters (every mapped task is one worker of
     a shared Optuna study), `train` fits the candidates, `register` makes versions of the
     registered model, `gate` compares the best one with the champion and with popularity on
-    visitors and next visits, and `promote` moves the alias `champion` when it won. The service follows
-    the alias by itself. Every run, trial and figure is in MLflow.
+    visitors and next visits, and `promote` moves the alias `champion` when it won. The service
+    follows the alias by itself. Every run, trial and metric is in MLflow.
 
     Each task can be run again at any time: what is finished is found and kept.
     """,
