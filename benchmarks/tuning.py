@@ -32,7 +32,7 @@ from rich.table import Table
 from benchmarks import report
 from moovier.data import store
 from moovier.data.movielens import indexed, read_movielens
-from moovier.data.split import Split, time_split
+from moovier.data.split import Development, development_split
 from moovier.models.families import family
 from moovier.settings import load_settings
 from moovier.tuning import study as studies
@@ -188,7 +188,7 @@ def measure(name: str, queue: Sequence[dict[str, Any]], workers: int, place: str
 def work(place: str, study_name: str, name: str, worker: int, trials: int, data: str) -> None:
     """A worker's process: gets ready, waits for the word, works, says that it is done."""
     _, ratings, catalogue = indexed(read_movielens(Path(data)))
-    split = time_split(ratings)
+    split = development_split(ratings)
     study = studies.open_study(
         studies.storage_of(place), study_name, name, seed=_SEED, worker=worker
     )
@@ -208,7 +208,7 @@ def work(place: str, study_name: str, name: str, worker: int, trials: int, data:
     print("done", flush=True)
 
 
-def _warm_up(name: str, split: Split, catalogue: Any) -> None:
+def _warm_up(name: str, split: Development, catalogue: Any) -> None:
     """What a process does once: one trial in a study of its own, in memory."""
     alone = optuna.create_study(direction="maximize")
     alone.enqueue_trial(drawn(name, 1)[0])
