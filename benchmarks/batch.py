@@ -34,7 +34,7 @@ from tests.registered import register_trained
 from tests.servers import mlflow_server
 
 TOP_K, SHARDS, ROUNDS = 100, 2, 3
-MODEL = ("timeline", 60)
+MODEL = ("dae", 128)
 BAR_S = 10.0
 
 

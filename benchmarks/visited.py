@@ -31,7 +31,7 @@ def page_of(data: str | None) -> Iterator[tuple[Browser, str, store.DataRef]]:
             settings = Settings(home=folder / "home", mlflow_tracking_uri=mlflow.address)
             registry = connect(settings)
             registry.promote(
-                register_trained(settings, folder, reference.folder, "timeline", 60), "to be shown"
+                register_trained(settings, folder, reference.folder, "dae", 128), "to be shown"
             )
             registry.predict_stars(
                 register_trained(settings, folder, reference.folder, "taste", 10)
