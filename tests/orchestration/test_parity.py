@@ -28,7 +28,7 @@ from tests.stack_processes.processes import ABSENT, has_loopback_network, proces
 
 WORKERS = 2
 FAMILY = "ease"
-UP_S, RUN_S, DATA_S = 400.0, 400.0, 120.0
+UP_S, RUN_S, DATA_S = 400.0, 800.0, 120.0
 DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
 RULES = ROOT / "deploy" / "prometheus" / "rules"
 #: Figures that the workflow of this name makes: without it nobody can ask for them.
