@@ -64,7 +64,7 @@ def test_every_stage_killed_on_one_machine_and_done_on_another(
     assert max(found["trials"] for found in workers) == CONFIG["trials"]
     retraining.killed("unlucky", "train", plan, RANKING, changed=MODEL_SENT)
     trained = retraining.run("fourth", "train", plan, RANKING)
-    assert [one["recipe"]["kind"] for one in trained] == ["default", "tuned"]
+    assert [one["recipe"]["kind"] for one in trained] == ["tuned"]
     # Tried again elsewhere, it trains nothing: the same runs, the same figures.
     assert retraining.run("fifth", "train", plan, RANKING) == trained
     assert set(retraining.fetched["train", "fifth"]) >= {"candidate.json"}
