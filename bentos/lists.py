@@ -40,7 +40,7 @@ class Made:
 
 
 def person_of(people: People, asked: schemas.Asked, feedback: Mirror) -> Person:
-    """Return who asks, over one model's movies.
+    """Return the person whom a request is about, over one model's movies.
 
     What the model knows of the user counts, what was rated since, and the request's ratings.
     """

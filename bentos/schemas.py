@@ -134,7 +134,7 @@ MovieQuery = Annotated[int, Query(ge=1, le=MOST_ID, description="MovieLens movie
 
 
 class VisitorRating(BaseModel):
-    """One rating of the person who asks."""
+    """One rating that comes with a request."""
 
     model_config = ConfigDict(extra="forbid")
 

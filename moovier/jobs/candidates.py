@@ -29,7 +29,7 @@ from moovier.models.bundle import Bundle, Card, display_name
 from moovier.models.families import family
 from moovier.models.neumf import NAME as EMBEDDINGS
 from moovier.models.popular import NAME as POPULAR
-from moovier.models.popular import POPULAR_DAYS, WINDOWS
+from moovier.models.popular import POPULAR_DAYS
 from moovier.registry.client import BUNDLE, Registry
 from moovier.registry.folders import replaced
 from moovier.registry.gate import HoldOutResult
@@ -256,7 +256,8 @@ def evaluate_popularity(plan: Plan, data: Dataset, tracking: Tracking) -> None:
         raise InvalidData(
             f"{data.facts.name}: no user has five ratings, so none can be held out for the test"
         )
-    trained = train_popularity(data, plan.seed)
+    split = development_split(data.ratings)
+    trained = fit.train_popularity(split, catalogue=data.catalogue, seed=plan.seed, threads=1)
     evaluation = fit.evaluate(trained, data.ratings, catalogue=data.catalogue)
     write_evaluation(plan.popularity_file, _result(POPULAR, data.index, evaluation))
     params = trained.params.model_dump(mode="json")
@@ -274,24 +275,6 @@ def evaluate_popularity(plan: Plan, data: Dataset, tracking: Tracking) -> None:
     )
     tracking.log_data(run_id, plan.data)
     tracking.finish(run_id)
-
-
-def train_popularity(data: Dataset, seed: int) -> Trained:
-    """Return popularity with the window of days that is best on the validation parts."""
-    split = development_split(data.ratings)
-    space = family(POPULAR).hyper_parameters
-    trained = [
-        fit.train(
-            split,
-            POPULAR,
-            space.model_validate({"days": days}),
-            catalogue=data.catalogue,
-            seed=seed,
-            threads=1,
-        )
-        for days in WINDOWS
-    ]
-    return max(trained, key=lambda one: one.validation_ndcg)
 
 
 def figures_of(plan: Plan, candidate: Candidate) -> ModelReport:

@@ -23,7 +23,6 @@ from moovier.jobs.registration import connect
 from moovier.models.bundle import DataFacts
 from moovier.models.families import FAMILIES, RETIRED, family
 from moovier.models.popular import NAME as POPULAR
-from moovier.models.popular import WINDOWS
 from moovier.registry.version import Version
 from moovier.report.model_report import BASELINE, POPULARITY, ModelReport, best_first
 from moovier.settings import Settings, load_settings
@@ -186,24 +185,20 @@ def _evaluate(
     recipe: _Recipe, data: _Data, seed: int, split_seed: int, threads: int, say: OnProgress
 ) -> ModelReport:
     say(f"{recipe.name}: training for validation")
-    space = family(recipe.family).hyper_parameters
-    # Popularity learns nothing: its window is chosen on the validation parts instead.
-    popular = recipe.family == POPULAR and not recipe.params
-    variants = [{"days": days} for days in WINDOWS] if popular else [recipe.params]
-    trained = max(
-        (
-            fit.train(
-                data.development,
-                recipe.family,
-                space.model_validate(params),
-                catalogue=data.catalogue,
-                seed=seed,
-                threads=threads,
-            )
-            for params in variants
-        ),
-        key=lambda one: one.validation_ndcg,
-    )
+    if recipe.family == POPULAR and not recipe.params:
+        trained = fit.train_popularity(
+            data.development, catalogue=data.catalogue, seed=seed, threads=threads
+        )
+    else:
+        params = family(recipe.family).hyper_parameters.model_validate(recipe.params)
+        trained = fit.train(
+            data.development,
+            recipe.family,
+            params,
+            catalogue=data.catalogue,
+            seed=seed,
+            threads=threads,
+        )
     evaluation = fit.evaluate(
         trained,
         data.ratings,

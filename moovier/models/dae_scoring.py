@@ -71,10 +71,9 @@ class DaeScorer:
     ``encode_bias``: (size,). ``decode``: (size + 1, n_covered), the last row for the logarithm of
     the number of ratings. ``decode_bias``: (n_covered,). ``neighbours``: (n_covered, n_covered)
     float16. ``genres``: (n_covered, n_genres), unit rows. ``covered``: (n_covered,) movie rows.
-    ``mean_genres``: (n_genres,), mean row of
-    ``genres`` over all ratings. ``counts``: (n_movies,) ratings, to rank what is not covered.
-    ``serving``: star power, weight and power of the neighbours, affinity, aversion, and the
-    parameters of :class:`Recency`.
+    ``mean_genres``: (n_genres,), mean row of ``genres`` over all ratings. ``counts``: (n_movies,)
+    ratings, to rank what is not covered. ``serving``: star power, weight and power of the
+    neighbours, affinity, aversion, and the parameters of :class:`Recency`.
     """
 
     def __init__(self, arrays: Arrays) -> None:
@@ -126,7 +125,10 @@ class DaeScorer:
         return as_float32(scores)
 
     def because(self, history: History, movies: Ints) -> Floats:
-        """Return how much each score falls without each rating: leave-one-out differences."""
+        """Return how much each score falls without each rating: leave-one-out differences.
+
+        The ages of the other ratings stay as they are.
+        """
         parts = np.zeros((len(movies), len(history)), dtype=np.float32)
         targets = self._position[movies]
         reached = targets >= 0

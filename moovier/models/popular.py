@@ -103,16 +103,16 @@ class PopularFamily:
         return PopularScorer(arrays["counts"])
 
 
-def counts_within(ratings: Ratings, days: int) -> NDArray[Any]:
+def counts_within(rated: Ratings | Histories, days: int) -> NDArray[Any]:
     """Return the ratings of each movie in the last ``days`` before the newest, (n_movies,).
 
     0 days mean all time. Movies with equal counts in the window are told apart by the counts of
     all time, which add less than 1.
     """
-    total = np.bincount(ratings.movies, minlength=ratings.n_movies)
-    if days == 0 or not len(ratings):
+    total = np.bincount(rated.movies, minlength=rated.n_movies)
+    if days == 0 or not rated.movies.size:
         return total
-    recent = ratings.timestamps > ratings.timestamps.max() - days * _DAY_S
-    counts = np.bincount(ratings.movies[recent], minlength=ratings.n_movies)
+    recent = rated.timestamps > rated.timestamps.max() - days * _DAY_S
+    counts = np.bincount(rated.movies[recent], minlength=rated.n_movies)
     found: NDArray[Any] = counts + total / (total.max() + 1)
     return found

@@ -41,7 +41,7 @@ class Loaded:
         card = of.card.model_copy(update={"family": popular.NAME})
         arrays = {
             "counts": popularity.default(),
-            "popular_days": np.array(popularity.default_days or 0),
+            popular.POPULAR_DAYS: np.array(popularity.default_days or 0),
         }
         recommender = Recommender(replace(of, card=card, arrays=arrays))
         return replace(self, name=popular.NAME, recommender=recommender)

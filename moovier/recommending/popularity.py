@@ -15,7 +15,6 @@ from moovier.models.bundle import Bundle
 LEAST_DAYS, MOST_DAYS = 1, 36_500
 #: Windows kept in memory, the most recently used ones.
 _KEPT = 8
-_DAY_S = 86_400
 
 
 def popular_days(bundle: Bundle) -> int | None:
@@ -77,11 +76,5 @@ class Popularity:
         return self.scores(self.default_days)
 
     def _windowed(self, days: int) -> Floats:
-        moments = self._histories.timestamps
-        if not moments.size:
-            return self.all_time
-        recent = self._histories.movies[moments > int(moments.max()) - days * _DAY_S]
-        counts = np.bincount(recent, minlength=self.counts.size)
-        # Half a rating at most, so that popularity of all time only breaks ties.
-        scores = (counts + self.all_time / 2) / (int(counts.max(initial=0)) + 0.5)
-        return scores.astype(np.float32)
+        counts = popular.counts_within(self._histories, days)
+        return (counts / max(float(counts.max(initial=0)), 1.0)).astype(np.float32)

@@ -31,6 +31,8 @@ from moovier.evaluation.stars import StarsResult
 from moovier.evaluation.visitor import VisitorResult
 from moovier.models.families import family
 from moovier.models.family import Fitted, HyperParameters, OnEpoch, Scorer
+from moovier.models.popular import NAME as POPULAR
+from moovier.models.popular import WINDOWS
 from moovier.training.validation import geometric_mean, newest, ranking_parts, rating_parts
 
 OnProgress = Callable[[str], None]
@@ -111,6 +113,25 @@ def train(
         found = parts.figures(kind.scorer(fitted.arrays))
     ndcg = geometric_mean(found)
     return Trained(family_name, params, seed, threads, fitted, ndcg, fit_s, found)
+
+
+def train_popularity(
+    split: Development, *, catalogue: Catalogue, seed: int, threads: int
+) -> Trained:
+    """Return popularity with the window of days that is best on the validation parts."""
+    space = family(POPULAR).hyper_parameters
+    trained = [
+        train(
+            split,
+            POPULAR,
+            space.model_validate({"days": days}),
+            catalogue=catalogue,
+            seed=seed,
+            threads=threads,
+        )
+        for days in WINDOWS
+    ]
+    return max(trained, key=lambda one: one.validation_ndcg)
 
 
 def refit(
