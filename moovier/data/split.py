@@ -26,15 +26,6 @@ SPLIT_SEED = 0
 
 
 @dataclass(frozen=True)
-class Split:
-    """Three parts of the same ratings; per user, train is before validation is before test."""
-
-    train: Ratings
-    validation: Ratings
-    test: Ratings
-
-
-@dataclass(frozen=True)
 class Development:
     """The ratings that tuning may see: no rating of a test user, and no test visit.
 
@@ -92,7 +83,8 @@ def split_last_visit(
 def by_time(ratings: Ratings, test_share: float = 0.2) -> tuple[Ratings, Ratings]:
     """Cut each user's ratings in time: ``(earlier, later)``.
 
-    Of a user's n ratings, sorted by timestamp with ties in row order, those from position
+    This protocol was the first one here. It is reported for comparison with papers. Of a user's n
+    ratings, sorted by timestamp with ties in row order, those from position
     ceil((1 - test_share) * n) on are the later part, so nobody's earlier part is empty: a single
     rating stays in it. ``test_share`` is from 0 up to, not including, 1.
     """
@@ -103,16 +95,6 @@ def by_time(ratings: Ratings, test_share: float = 0.2) -> tuple[Ratings, Ratings
     cut = np.ceil(np.round((1 - test_share) * count, 9)).astype(np.int64)
     later = position >= np.maximum(cut, 1)[ratings.users]
     return ratings.take(~later), ratings.take(later)
-
-
-def time_split(ratings: Ratings, test_share: float = 0.2) -> Split:
-    """Cut off each user's last share as the test, and the last share of the rest as validation.
-
-    This protocol was the first one here. It is reported for comparison with papers.
-    """
-    rest, test = by_time(ratings, test_share)
-    train, validation = by_time(rest, test_share)
-    return Split(train, validation, test)
 
 
 def random_split(ratings: Ratings, seed: int, share: float = 0.1) -> tuple[Ratings, Ratings]:

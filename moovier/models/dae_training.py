@@ -13,6 +13,7 @@ import numpy as np
 
 from moovier.data.arrays import Floats, Histories, Ints, Ratings
 from moovier.data.catalogue import Catalogue
+from moovier.data.split import LEAST_BEFORE, PAUSE_S
 from moovier.models import content, ease, keras_fit
 from moovier.models.dae_scoring import (
     CALM,
@@ -26,7 +27,6 @@ from moovier.models.dae_scoring import (
     DaeScorer,
 )
 from moovier.models.family import Fitted, OnEpoch, ValidationNdcg, as_float32
-from moovier.models.recency import VISIT_PAUSE_S
 
 #: Epochs without improvement after which a training ends.
 PATIENCE = 4
@@ -36,8 +36,8 @@ STEPS_PER_EPOCH = 20
 LEAST_TARGETS = 5
 #: Largest part of a history that is drawn as input.
 LARGEST_PART = 0.8
-#: Next visits per person that serve as examples, the latest ones; ratings before them, at least.
-MOST_VISITS, LEAST_BEFORE = 5, 10
+#: Next visits per person that serve as examples, the latest ones.
+MOST_VISITS = 5
 #: Stars from which on a rating is a target of full weight.
 LIKED = 4.0
 #: Epochs of a fine-tuning at most, and its learning rate as a share of training's.
@@ -276,7 +276,7 @@ def _visits(histories: Histories) -> Ints:
     The latest ``MOST_VISITS`` of each person that have ``LEAST_BEFORE`` ratings before them.
     """
     moments, offsets = histories.timestamps, histories.offsets
-    pauses = np.flatnonzero(np.diff(moments) >= VISIT_PAUSE_S) + 1
+    pauses = np.flatnonzero(np.diff(moments) >= PAUSE_S) + 1
     users = np.searchsorted(offsets, pauses, side="right") - 1
     within = pauses - offsets[users] >= LEAST_BEFORE
     pauses, users = pauses[within], users[within]

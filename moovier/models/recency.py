@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moovier.data.arrays import Floats, Histories, Ints
+from moovier.data.split import PAUSE_S
 
-#: A pause of this many seconds starts a new visit.
-VISIT_PAUSE_S = 86_400
 _DAY_S = 86_400.0
 
 
@@ -44,7 +43,7 @@ class Recency:
         order = np.argsort(timestamps, kind="stable")
         weights = np.empty(timestamps.size, dtype=np.float32)
         ordered = timestamps[order]
-        new_visit = np.diff(ordered, prepend=ordered[:1]) >= VISIT_PAUSE_S
+        new_visit = np.diff(ordered, prepend=ordered[:1]) >= PAUSE_S
         weights[order] = self._decay(ordered[-1:] - ordered, _later(new_visit))
         return weights
 
@@ -58,7 +57,7 @@ class Recency:
         starts = np.repeat(histories.offsets[:-1], counts)
         places = np.arange(moments.size)
         new_visit = np.zeros(moments.size, dtype=np.bool_)
-        new_visit[1:] = (np.diff(moments) >= VISIT_PAUSE_S) & (places[1:] > starts[1:])
+        new_visit[1:] = (np.diff(moments) >= PAUSE_S) & (places[1:] > starts[1:])
         # The end of a rating's visit is where the next visit or the next person starts.
         boundary = new_visit | (places == starts)
         visit = np.cumsum(boundary) - 1

@@ -22,7 +22,6 @@ from moovier.data.split import (
     hold_out_users_if_possible,
     random_split,
     split_last_visit,
-    time_split,
 )
 
 
@@ -73,7 +72,6 @@ def rows(*parts: Ratings) -> list[int]:
 
 SPLITS: dict[str, Callable[[Ratings], tuple[Ratings, ...]]] = {
     "by_time": by_time,
-    "time_split": lambda r: (time_split(r).train, time_split(r).validation, time_split(r).test),
     "random_split": lambda r: random_split(r, seed=3),
     "by_global_time": by_global_time,
     "split_last_visit": lambda r: split_last_visit(r, pause_s=3, least=2),
@@ -93,12 +91,11 @@ def test_nothing_is_lost_and_nothing_is_in_two_parts(name: str, ratings: Ratings
 
 @given(ratings=some_ratings())
 def test_each_user_trains_on_the_past_only(ratings: Ratings) -> None:
-    split = time_split(ratings)
-    for earlier, later in ((split.train, split.validation), (split.validation, split.test)):
-        for user in np.intersect1d(earlier.users, later.users):
-            before = earlier.timestamps[earlier.users == user]
-            after = later.timestamps[later.users == user]
-            assert before.max() <= after.min()
+    earlier, later = by_time(ratings)
+    for user in np.intersect1d(earlier.users, later.users):
+        before = earlier.timestamps[earlier.users == user]
+        after = later.timestamps[later.users == user]
+        assert before.max() <= after.min()
 
 
 @given(ratings=some_ratings())
@@ -118,7 +115,6 @@ def test_ties_are_cut_in_row_order(ratings: Ratings) -> None:
 def test_nobody_with_ratings_is_left_without_training(ratings: Ratings, share: float) -> None:
     earlier, _ = by_time(ratings, share)
     assert set(earlier.users) == set(ratings.users)
-    assert set(time_split(ratings).train.users) == set(ratings.users)
 
 
 def test_the_cut_is_the_one_of_the_protocol() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.movielens import indexed, read_movielens
-from moovier.data.split import Split, time_split
+from moovier.data.split import by_time
 from moovier.evaluation import ranking
 from moovier.models.popular import PopularScorer
 
@@ -119,18 +119,11 @@ def test_nobody_to_judge_by_is_an_error() -> None:
         ranking.evaluate(by_number(), KNOWN.histories, TEST.take(np.array([], dtype=int)))
 
 
-@pytest.fixture(scope="module")
-def real_split(real_data: Path) -> Split:
-    return time_split(indexed(read_movielens(real_data))[1])
-
-
 @pytest.mark.real_data
-def test_popularity_has_the_known_figure_on_the_real_data(real_split: Split) -> None:
-    from moovier.training.fit import both
-
-    known = both(real_split.train, real_split.validation).histories
-    scorer = PopularScorer(known.movie_counts())
-    result = ranking.evaluate(scorer, known, real_split.test)
+def test_popularity_has_the_known_figure_on_the_real_data(real_data: Path) -> None:
+    earlier, later = by_time(indexed(read_movielens(real_data))[1])
+    known = earlier.histories
+    result = ranking.evaluate(PopularScorer(known.movie_counts()), known, later)
     figures = result.metrics()
     assert result.users.size == 610
     assert figures["ndcg_at_10"] == pytest.approx(0.087, abs=0.002)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from moovier.data.arrays import History, Ratings
+from moovier.data.split import PAUSE_S
 from moovier.models.dae import DaeFamily
 from moovier.models.dae_scoring import DaeParams, DaeScorer
 from moovier.models.dae_training import LIKED, Examples
 from moovier.models.family import Fitted
-from moovier.models.recency import VISIT_PAUSE_S
 from tests.contracts import toy
 
 DAY = 86_400
@@ -151,7 +151,7 @@ def test_visit_examples_are_cut_at_pauses(seed: int) -> None:
         cut = len(given)
         assert cut >= 10
         assert set(one.movies[:cut].tolist()) == given
-        assert one.timestamps[cut] - one.timestamps[cut - 1] >= VISIT_PAUSE_S
+        assert one.timestamps[cut] - one.timestamps[cut - 1] >= PAUSE_S
 
 
 def test_a_batch_repeats_with_its_seed_and_differs_between_draws() -> None:

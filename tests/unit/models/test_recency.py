@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moovier.data.arrays import Ratings
-from moovier.models.recency import VISIT_PAUSE_S, Recency
+from moovier.data.split import PAUSE_S
+from moovier.models.recency import Recency
 
 DAY = 86_400
 RECENCY = Recency(days=30.0, ratings=4.0, floor=0.25)
@@ -21,7 +22,7 @@ def naive_weights(timestamps: list[int]) -> list[float]:
     visit_of = {}
     visit = 0
     for before, moment in zip([ordered[0], *ordered], ordered, strict=False):
-        visit += moment - before >= VISIT_PAUSE_S
+        visit += moment - before >= PAUSE_S
         visit_of[moment] = visit
     weights = []
     for moment in timestamps:
