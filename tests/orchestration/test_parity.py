@@ -27,7 +27,7 @@ from tests.stack_processes.place import ROOT
 from tests.stack_processes.processes import ABSENT, has_loopback_network, process_stack
 
 WORKERS = 2
-FAMILY = "ease"
+FAMILY = "dae"
 UP_S, RUN_S, DATA_S = 400.0, 800.0, 120.0
 DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
 RULES = ROOT / "deploy" / "prometheus" / "rules"

@@ -24,7 +24,7 @@ from tests.stack_processes.people import INGEST, RETRAIN, Operator, Registry, Vi
 from tests.stack_processes.processes import process_stack
 
 WORKERS = 2
-CONF = {"families": ["ease"], "trials": 2, "workers": WORKERS}
+CONF = {"families": ["dae"], "trials": 2, "workers": WORKERS}
 UP_S, RUN_S = 600.0, 1200.0
 POLL_S = 0.2
 
