@@ -24,10 +24,15 @@ def hits(top: Ints, relevant: Sequence[Ints]) -> NDArray[np.bool_]:
     """Which of the recommended movies are relevant, same shape as ``top``."""
     if len(top) != len(relevant):
         raise ValueError(f"{len(top)} lists for {len(relevant)} users")
-    rows = [np.isin(best, wanted) for best, wanted in zip(top, relevant, strict=True)]
-    found = np.array(rows, dtype=bool).reshape(top.shape)
-    valid: NDArray[np.bool_] = found & (top >= 0)
-    return valid
+    sizes = _sizes(relevant)
+    if not sizes.sum():
+        return np.zeros(top.shape, dtype=bool)
+    wanted = np.concatenate(relevant).astype(np.int64)
+    # One number per person and movie, so that all people are looked up at once.
+    width = int(max(wanted.max(), top.max(initial=0))) + 1
+    pairs = np.repeat(np.arange(len(relevant)), sizes) * width + wanted
+    asked = np.arange(len(top))[:, None] * width + top
+    return np.isin(asked, pairs) & (top >= 0)
 
 
 def ndcg_at_k(top: Ints, relevant: Sequence[Ints], k: int) -> Values:
