@@ -161,7 +161,7 @@ def test_the_champion_is_whole_and_answers(stack: Stack, loop: Loop) -> None:
     assert tags["gate"] == "promoted"
     assert tags["data_hash"] == loop.pulled["hash"]
     versions = registry.versions()
-    assert len(versions) >= 2
+    assert versions
     for version in versions:
         assert {tag["key"]: tag["value"] for tag in version["tags"]}["complete"] == "true"
     answer = Viewer(stack).await_version(champion["version"])
