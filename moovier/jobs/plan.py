@@ -35,6 +35,8 @@ from moovier.settings import Settings
 
 #: The protocols of a hold-out (docs/metrics.md). Another number says that their cuts changed.
 PROTOCOLS = "visitor-next-visit-1"
+#: Trials that are worth a tuning worker: starting one takes as long as a quick trial.
+LEAST_TRIALS_PER_WORKER = 2
 #: In a retraining's folder: what `prepare` made, what the gate said, that it is finished.
 PREPARED, DECISION, DONE = "prepared", "decision.json", "done.json"
 
@@ -59,7 +61,10 @@ class RetrainConfig(BaseModel):
         (50, 25, 10), description="Sizes of the `emb` models with default hyper-parameters."
     )
     seed: NonNegativeInt | None = None
-    workers: PositiveInt | None = Field(None, description="Tuning workers per family.")
+    workers: PositiveInt | None = Field(
+        None,
+        description="Tuning workers per family; None: `tuning_workers`, fewer for a few trials.",
+    )
     force: bool = Field(False, description="Train also when the champion knows these data.")
     reason: str | None = Field(
         None, max_length=4000, description="Why it was asked for; kept on the run."
@@ -154,7 +159,9 @@ class Plan(BaseModel):
         ``first``: there is no champion yet. ``recipe``: the champion's, see ``champion``.
         """
         families = config.learning()
-        workers = config.workers or settings.tuning_workers
+        trials = config.trials or (settings.first_run_trials if first else settings.trials)
+        worth_starting = max(trials // LEAST_TRIALS_PER_WORKER, 1)
+        workers = config.workers or min(settings.tuning_workers, worth_starting)
         return cls(
             key=folder.name,
             folder=folder,
@@ -162,7 +169,7 @@ class Plan(BaseModel):
             data=data,
             hold_out=hold_out(data),
             champion=recipe,
-            trials=config.trials or (settings.first_run_trials if first else settings.trials),
+            trials=trials,
             families=families,
             embedding_sizes=config.embedding_sizes,
             seed=settings.seed if config.seed is None else config.seed,

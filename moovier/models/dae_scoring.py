@@ -43,7 +43,7 @@ class DaeParams(HyperParameters):
     size: PositiveInt = 128
     dropout: float = Field(0.5, ge=0, lt=1)
     learning_rate: PositiveFloat = 0.005
-    batch_size: PositiveInt = 128
+    batch_size: PositiveInt = 64
     epochs: PositiveInt = 12
     l2: NonNegativeFloat = 1e-5
     unliked_weight: float = Field(0.2, ge=0, le=1)

@@ -87,7 +87,7 @@ def fit(
         early_stop=keras_fit.EarlyStop("val_ndcg_at_10", "max", PATIENCE) if watched else None,
         on_epoch=on_epoch,
     )
-    return Fitted(arrays_of(model, params, fixed), model, run.best_epoch, run.curves)
+    return Fitted(stored_arrays(model, params, fixed), model, run.best_epoch, run.curves)
 
 
 def fine_tune(
@@ -107,7 +107,7 @@ def fine_tune(
     fixed = Fixed(
         covered=parent.arrays["covered"],
         counts=merged.histories.movie_counts(),
-        neighbours=parent.arrays["neighbours"],
+        neighbours=as_float32(parent.arrays["neighbours"]),
         genres=parent.arrays["genres"],
         mean_genres=parent.arrays["mean_genres"],
     )
@@ -131,7 +131,7 @@ def fine_tune(
         early_stop=keras_fit.EarlyStop(monitor, "min", patience),
         on_epoch=on_epoch,
     )
-    return Fitted(arrays_of(model, params, fixed), model, run.best_epoch, run.curves)
+    return Fitted(stored_arrays(model, params, fixed), model, run.best_epoch, run.curves)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Fixed:
 
     covered: Ints
     counts: Ints
-    neighbours: Any
+    neighbours: Floats
     genres: Floats
     mean_genres: Floats
 
@@ -223,7 +223,7 @@ class Examples:
         starts = np.cumsum(counts) - counts
         ratings = np.arange(rows.size) - np.repeat(starts - self._offsets[users], counts)
         # A random order within each row: the first ``sizes`` of it are given.
-        order = np.lexsort((self._random.random(rows.size), rows))
+        order = np.argsort(rows + self._random.random(rows.size))
         rank = np.arange(rows.size) - np.repeat(starts, counts)
         given = order[rank < np.repeat(sizes, counts)]
         wanted = order[rank >= np.repeat(sizes, counts)]
@@ -322,7 +322,7 @@ def build(fixed: Fixed, params: DaeParams) -> Any:
     points = affinity - params.aversion * ops.relu(-averse)
     logits += layers.Dense(n, use_bias=False, trainable=False, name="genre_movies")(points)
     model = keras.Model([stars, weights], logits, name="dae")
-    model.get_layer("neighbours").set_weights([fixed.neighbours.astype(np.float32)])
+    model.get_layer("neighbours").set_weights([fixed.neighbours])
     model.get_layer("genres").set_weights([fixed.genres])
     model.get_layer("genre_movies").set_weights([fixed.genres.T])
     return model
@@ -358,12 +358,18 @@ def arrays_of(model: Any, params: DaeParams, fixed: Fixed) -> dict[str, Any]:
     }
 
 
-def _neighbours(histories: Histories, covered: Ints, params: DaeParams) -> Any:
-    """Return EASE's weights, (n_covered, n_covered) float16."""
+def stored_arrays(model: Any, params: DaeParams, fixed: Fixed) -> dict[str, Any]:
+    """Return :func:`arrays_of` as a bundle keeps them, the neighbours in half precision."""
+    arrays = arrays_of(model, params, fixed)
+    return {**arrays, "neighbours": fixed.neighbours.astype(np.float16)}
+
+
+def _neighbours(histories: Histories, covered: Ints, params: DaeParams) -> Floats:
+    """Return EASE's weights as they will be stored, (n_covered, n_covered)."""
     recipe = ease.EaseParams(
         size=params.least, lambda_=params.lambda_, star_power=params.star_power
     )
-    return ease.solve(histories, covered, recipe).astype(np.float16)
+    return as_float32(ease.solve(histories, covered, recipe).astype(np.float16))
 
 
 def _train(
