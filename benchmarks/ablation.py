@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
-from moovier.data import store
+from moovier.data import sources
 from moovier.data.movielens import indexed, read_movielens
 from moovier.data.split import development_split
 from moovier.models.families import family
@@ -46,7 +46,7 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=3, help="trainings of each row (3)")
     options = arguments.parse_args()
     settings = load_settings(**({} if options.data is None else {"data": options.data}))
-    reference = store.fetch(settings)
+    reference = sources.fetch(settings)
     _, ratings, catalogue = indexed(read_movielens(reference.folder))
     split = development_split(ratings)
     console, rows = Console(), []

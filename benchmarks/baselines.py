@@ -19,7 +19,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
+from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.evaluation.visitor import RELEVANT_STARS
 from moovier.models.family import Scorer, Trial
 from moovier.models.popular import counts_within

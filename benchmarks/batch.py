@@ -23,14 +23,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
-from moovier.data import store
+from moovier.data import sources
 from moovier.jobs import batch
 from moovier.jobs.registration import connect
 from moovier.models import bundle
 from moovier.models.bundle import Bundle
 from moovier.models.families import family
 from moovier.settings import Settings, load_settings
-from tests.registered import register_trained
+from tests.registry_fixtures import register_trained
 from tests.servers import mlflow_server
 
 TOP_K, SHARDS, ROUNDS = 100, 2, 3
@@ -47,7 +47,7 @@ def main() -> None:
     options = arguments.parse_args()
     console = Console()
     given = {} if options.data is None else {"data": options.data}
-    reference = store.fetch(load_settings(**given))
+    reference = sources.fetch(load_settings(**given))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         with mlflow_server(folder) as mlflow:

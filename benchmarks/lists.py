@@ -27,13 +27,13 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import report
 from bentos import lists, schemas
-from moovier.data import store
+from moovier.data import sources
 from moovier.data.movielens import indexed, read_movielens
 from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
 from moovier.models.families import family
-from moovier.recommending import bundles
-from moovier.recommending.bundles import Loaded
+from moovier.serving import bundle_loader
+from moovier.serving.bundle_loader import Loaded
 from moovier.settings import load_settings
 
 TOP_K, GIVEN, EXCLUDED, GENRE = 10, 20, 30, "Comedy"
@@ -57,7 +57,7 @@ def main() -> None:
     arguments.add_argument("--fit", nargs=2, metavar=("FAMILY", "FOLDER"), help=argparse.SUPPRESS)
     options = arguments.parse_args()
     given = {} if options.data is None else {"data": options.data}
-    reference = store.fetch(load_settings(**given))
+    reference = sources.fetch(load_settings(**given))
     if options.fit is not None:
         fit(options.fit[0], Path(options.fit[1]), reference.folder)
         return
@@ -68,7 +68,9 @@ def main() -> None:
             data = [] if options.data is None else ["--data", options.data]
             subprocess.run([*command, *data], check=True)
         threadpool_limits(1)
-        stars, *models = [bundles.load(Path(temporary, name), 1, name) for name in (STARS, *MODELS)]
+        stars, *models = [
+            bundle_loader.load(Path(temporary, name), 1, name) for name in (STARS, *MODELS)
+        ]
         rows = [measured(model, stars) for model in models]
     assert "tensorflow" not in sys.modules
     console = Console()

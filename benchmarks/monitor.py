@@ -25,13 +25,13 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks import report
-from moovier.data import store
-from moovier.data.arrays import Index, Ratings
+from moovier.data import sources
 from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import indexed, read_movielens
+from moovier.data.ratings import Index, Ratings
 from moovier.data.split import by_time
-from moovier.monitoring import drift, verdict
-from moovier.monitoring.changes import Change, Known
+from moovier.monitoring import alarm_policy, drift
+from moovier.monitoring.dataset_diff import Change, Known
 from moovier.monitoring.drift import KINDS, Limits
 from moovier.settings import load_settings
 
@@ -354,7 +354,7 @@ def kinds(world: World, case: Case, seed: int, n: int = drift.DRAWS) -> set[str]
     reference, current = case(world, np.random.default_rng(seed))
     change = Change.between(reference, current)
     found = [part(change, Limits(), seed=seed, n=n) for part in (drift.came, drift.went)]
-    assert bool(verdict.of_drift(*found)) == any(one.drifted for one in found)
+    assert bool(alarm_policy.of_drift(*found)) == any(one.drifted for one in found)
     return {figure.name for one in found for figure in one.drifted}
 
 
@@ -388,7 +388,7 @@ def main() -> None:
     options = arguments.parse_args()
     console = Console()
     given = {} if options.data is None else {"data": options.data}
-    reference = store.fetch(load_settings(**given))
+    reference = sources.fetch(load_settings(**given))
     started = time.monotonic()
     cases: list[tuple[str, str | None]] = [(name, None) for name in WITHOUT]
     cases += [(name, size) for name, sizes in WITH.items() for size in sizes]

@@ -27,10 +27,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
-from benchmarks.visited import RATED, page_of
+from benchmarks.browser import RATED, page_of
+from tests.dvc_checkout import ROOT
 from tests.page.browser import CHROMIUM, opened
 from tests.page.visit import Visit
-from tests.projects import ROOT
 
 BAR_MS, MOST_KB, MOST_SHIFT, LEAST_SCORE = 1000.0, 150.0, 0.1, 0.95
 LIGHTHOUSE, RUNS = "lighthouse@12", 3

@@ -32,15 +32,15 @@ import orjson
 from rich.console import Console
 
 from benchmarks import quality_report, report
-from benchmarks.contenders import THREADS, TUNING_SEED, Contender, contenders
+from benchmarks.adapters import THREADS, TUNING_SEED, Contender, contenders
 from benchmarks.quality_measure import INTERVAL_SEED, Data, Entry, measure
 from benchmarks.quality_rows import rows_of
-from moovier.data import store
-from moovier.data.arrays import Ratings
+from moovier.data import sources
 from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import indexed, read_movielens
+from moovier.data.ratings import Ratings
+from moovier.data.sources import DataRef
 from moovier.data.split import SPLIT_SEED
-from moovier.data.store import DataRef
 from moovier.errors import MoovierError
 from moovier.settings import load_settings
 from moovier.training.fit import limit_threads
@@ -57,7 +57,7 @@ def main() -> None:
     options, console = _options(), Console()
     given = {} if options.data is None else {"data": options.data}
     try:
-        reference = store.fetch(load_settings(**given))
+        reference = sources.fetch(load_settings(**given))
         _, ratings, catalogue = indexed(read_movielens(reference.folder))
     except MoovierError as error:
         sys.exit(str(error))

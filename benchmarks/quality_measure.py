@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from benchmarks.contenders import TUNING_SEED, Contender, Validation
-from moovier.data.arrays import Ratings
+from benchmarks.adapters import TUNING_SEED, Contender, Validation
+from moovier.data.ratings import Ratings
 from moovier.data.split import (
     SPLIT_SEED,
     Development,

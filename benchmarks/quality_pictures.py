@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.contenders import CHAMPION
+from benchmarks.adapters import CHAMPION
 from benchmarks.quality_rows import Row
 
 if TYPE_CHECKING:

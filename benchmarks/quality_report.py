@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks import quality_pictures
-from benchmarks.contenders import CHAMPION
+from benchmarks.adapters import CHAMPION
 from benchmarks.quality_pictures import Entry, label
 from benchmarks.quality_rows import Row
 

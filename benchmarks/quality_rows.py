@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders import CHAMPION
+from benchmarks.adapters import CHAMPION
 from benchmarks.quality_measure import INTERVAL_SEED, Entry
 from moovier.evaluation import metrics
 

@@ -6,10 +6,10 @@ import argparse
 
 from playwright.sync_api import Page
 
-from benchmarks.visited import RATED, page_of
+from benchmarks.browser import RATED, page_of
+from tests.dvc_checkout import ROOT
 from tests.page.browser import NARROW, WIDE, opened
 from tests.page.visit import Visit
-from tests.projects import ROOT
 
 IMAGES = ROOT / "docs" / "images"
 

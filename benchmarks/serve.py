@@ -34,16 +34,16 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import load, report
+from benchmarks import load_generator, report
 from benchmarks.bare import ANSWERS
-from moovier.data import store
-from moovier.data.arrays import Ratings
+from moovier.data import sources
 from moovier.data.movielens import indexed, read_movielens
+from moovier.data.ratings import Ratings
 from moovier.jobs.registration import connect
 from moovier.settings import Settings, load_settings
-from moovier.stack.parts import program, service_command
-from tests.projects import ROOT
-from tests.registered import register_trained
+from moovier.stack.services import program, service_command
+from tests.dvc_checkout import ROOT
+from tests.registry_fixtures import register_trained
 from tests.servers import end_group, free_port, mlflow_server, worker_of
 
 HOST = "127.0.0.1"
@@ -69,7 +69,7 @@ def main() -> None:
     options = arguments.parse_args()
     console = Console()
     given = {} if options.data is None else {"data": options.data}
-    reference = store.fetch(load_settings(**given))
+    reference = sources.fetch(load_settings(**given))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         with mlflow_server(folder) as mlflow:
@@ -249,11 +249,11 @@ def _beside_fine_tuning(
 def _loaded(
     port: int, path: str, bodies: Sequence[bytes], options: argparse.Namespace
 ) -> dict[str, float]:
-    requests = [load.post(HOST, port, path, body) for body in bodies]
-    result = load.run(
+    requests = [load_generator.post(HOST, port, path, body) for body in bodies]
+    result = load_generator.run(
         HOST, port, requests, connections=options.connections, seconds=options.seconds
     )
-    return {**load.shown(result), "requests": float(result.latencies_s.size)}
+    return {**load_generator.shown(result), "requests": float(result.latencies_s.size)}
 
 
 def _counted(console: Console, rounds: int) -> Iterator[int]:

@@ -28,10 +28,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
-from moovier.data import store
-from moovier.data.arrays import Ratings
+from moovier.data import sources
 from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import indexed, read_movielens
+from moovier.data.ratings import Ratings
 from moovier.data.split import random_split
 from moovier.models.neumf import NeuMFFamily, NeuMFParams, build
 from moovier.settings import load_settings
@@ -60,7 +60,7 @@ def main() -> None:
     options = arguments.parse_args()
     console = Console()
     given = {} if options.data is None else {"data": options.data}
-    reference = store.fetch(load_settings(**given))
+    reference = sources.fetch(load_settings(**given))
     _, ratings, catalogue = indexed(read_movielens(reference.folder))
     train, validation = random_split(ratings, seed=0)
     limit_threads(options.threads)

@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
-from moovier.data import store
+from moovier.data import sources
 from moovier.data.movielens import indexed, read_movielens
 from moovier.data.split import Development, development_split
 from moovier.models.families import family
@@ -71,7 +71,7 @@ def main() -> None:
     console = Console()
     given = {} if options.data is None else {"data": options.data}
     settings = load_settings(**given)
-    reference = store.fetch(settings)
+    reference = sources.fetch(settings)
     before = os.getloadavg()
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:

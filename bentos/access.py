@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos.problems import answer
-from moovier.feedback.keys import KeyStore
+from moovier.feedback.api_keys import KeyStore
 from moovier.settings import Settings
 
 WRITE, TRAIN = "write", "train"

@@ -28,15 +28,15 @@ from bentos.routes import KEYS, router
 from bentos.schemas import ModelName, NewRatings, Patience, TopK, Users, ValidationSplit
 from bentos.served import Served
 from moovier import __version__
-from moovier.data.arrays import check_parallel
+from moovier.data.ratings import check_parallel
 from moovier.errors import BadRequest
-from moovier.feedback.mirror import Mirror
-from moovier.recommending.shelf import Shelf
+from moovier.feedback.cache import Mirror
 from moovier.registry.client import Registry
-from moovier.registry.summary import Summary
+from moovier.registry.monitoring_summary import Summary
 from moovier.registry.version import CHAMPION, MONITORING
+from moovier.serving.model_store import Shelf
 from moovier.settings import Settings, load_settings
-from moovier.tmdb.provider import Details
+from moovier.tmdb.movie_details import Details
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos.schemas import ChampionShown, Health
-from moovier.feedback.mirror import Mirror
-from moovier.recommending.bundles import Refused
-from moovier.recommending.shelf import Shelf
-from moovier.tmdb.provider import Details
+from moovier.feedback.cache import Mirror
+from moovier.serving.bundle_loader import Refused
+from moovier.serving.model_store import Shelf
+from moovier.tmdb.movie_details import Details
 
 PROBES = ("/livez", "/readyz")
 _ADDRESS_OR_PATH = re.compile(r"[\w+.-]+://\S+|(?<![\w/])/[\w.~%-][^\s'\",;)]*")

@@ -25,9 +25,9 @@ from bentos import lists, metrics, predicting, schemas
 from bentos.access import Limit
 from bentos.models import plain
 from moovier.errors import MoovierError
-from moovier.recommending.bundles import Loaded
-from moovier.recommending.shelf import Shelf
-from moovier.recommending.trial import Turn
+from moovier.serving.bundle_loader import Loaded
+from moovier.serving.experiment_routing import Turn
+from moovier.serving.model_store import Shelf
 
 logger = logging.getLogger(__name__)
 

@@ -12,17 +12,17 @@ import numpy as np
 import orjson
 
 from bentos import metrics, schemas
-from moovier.data.arrays import Ints
 from moovier.data.catalogue import Movie
+from moovier.data.ratings import Ints
 from moovier.errors import BadRequest, UnknownMovie
-from moovier.feedback.mirror import Mirror
-from moovier.recommending import cursor, now
-from moovier.recommending.bundles import Loaded
-from moovier.recommending.facets import Filter
-from moovier.recommending.people import Page, People, Person, Rated
-from moovier.recommending.recommender import Recommender
+from moovier.feedback.cache import Mirror
+from moovier.serving import cursor, live_users
+from moovier.serving.bundle_loader import Loaded
+from moovier.serving.filters import Filter
+from moovier.serving.recommender import Recommender
+from moovier.serving.user_recommender import Page, People, Person, Rated
 from moovier.tmdb.details import natural_title
-from moovier.tmdb.provider import Details
+from moovier.tmdb.movie_details import Details
 
 _DAY_S = 86_400
 #: Movies whose JSON as a reason is kept, those used last.
@@ -45,10 +45,10 @@ def person_of(people: People, asked: schemas.Asked, feedback: Mirror) -> Person:
     What the model knows of the user counts, what was rated since, and the request's ratings.
     """
     said = None if asked.user_id is None else feedback.of(asked.user_id)
-    given = _given(asked, now.rated(said)) if asked.ratings else []
+    given = _given(asked, live_users.rated(said)) if asked.ratings else []
     if asked.user_id is None:
         return people.stranger(given)
-    return now.person(people, asked.user_id, said, given)
+    return live_users.person(people, asked.user_id, said, given)
 
 
 def _given(asked: schemas.Asked, stored: Sequence[Rated]) -> list[Rated]:

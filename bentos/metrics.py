@@ -13,7 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bentos import logs, tracing
-from moovier.registry.summary import Summary
+from moovier.registry.monitoring_summary import Summary
 
 _seconds = Histogram(
     "moovier_request_seconds",

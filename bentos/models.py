@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from starlette.concurrency import run_in_threadpool
 
-from moovier.feedback.lists import OTHER_ARM
-from moovier.recommending.bundles import Loaded
-from moovier.recommending.shelf import Shelf
-from moovier.recommending.trial import Turn
+from moovier.feedback.served_lists import OTHER_ARM
+from moovier.serving.bundle_loader import Loaded
+from moovier.serving.experiment_routing import Turn
+from moovier.serving.model_store import Shelf
 
 
 async def answering(shelf: Shelf, name: str | None) -> Loaded:

@@ -17,9 +17,9 @@ from starlette.concurrency import run_in_threadpool
 from bentos.health import told
 from bentos.models import answering
 from moovier.models.bundle import DataFacts
-from moovier.recommending.bundles import Loaded
-from moovier.recommending.shelf import Shelf
 from moovier.registry.version import CHALLENGER, CHAMPION, MONITORING, PREVIOUS, Version
+from moovier.serving.bundle_loader import Loaded
+from moovier.serving.model_store import Shelf
 from moovier.settings import Settings
 
 router = APIRouter()

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import orjson
 
 from bentos import lists, metrics
-from moovier.feedback.mirror import Mirror
-from moovier.recommending import now
-from moovier.recommending.bundles import Loaded
-from moovier.recommending.recommender import Answer
-from moovier.tmdb.provider import Details
+from moovier.feedback.cache import Mirror
+from moovier.serving import live_users
+from moovier.serving.bundle_loader import Loaded
+from moovier.serving.recommender import Answer
+from moovier.tmdb.movie_details import Details
 
 
 def predicted(model: Loaded, users: Sequence[int], top_k: int, feedback: Mirror) -> list[Answer]:
     """Lists of all users, those who rated since the model was trained by what they are now."""
-    answers = now.recommend(model.recommender, users, top_k, feedback.of)
+    answers = live_users.recommend(model.recommender, users, top_k, feedback.of)
     for user in dict.fromkeys(users):
         if feedback.of(user) is not None:
             metrics.count_fold_in(model.name)

@@ -16,14 +16,14 @@ from bentos import errors, lists, logs, metrics, schemas
 from bentos.access import WRITE, may
 from bentos.lane import page_for
 from bentos.models import answering, turn_of
-from moovier.feedback.mirror import Mirror
+from moovier.feedback.cache import Mirror
 from moovier.feedback.store import NewRating
-from moovier.recommending.bundles import Loaded
-from moovier.recommending.facets import Filter
-from moovier.recommending.popularity import LEAST_DAYS, MOST_DAYS
-from moovier.recommending.shelf import Shelf
 from moovier.registry.version import Version
-from moovier.tmdb.provider import Details
+from moovier.serving.bundle_loader import Loaded
+from moovier.serving.filters import Filter
+from moovier.serving.model_store import Shelf
+from moovier.serving.popularity import LEAST_DAYS, MOST_DAYS
+from moovier.tmdb.movie_details import Details
 
 router = APIRouter()
 Responses = dict[int | str, dict[str, Any]]

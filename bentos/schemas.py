@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from moovier.recommending.recommender import LEAST_TOP_K, MOST_TOP_K
+from moovier.serving.recommender import LEAST_TOP_K, MOST_TOP_K
 
 
 def _whole(value: Any) -> Any:

@@ -10,14 +10,14 @@ import threading
 import time
 
 from bentos import lists, metrics, schemas
+from moovier.experiments.experiment import SHADOW
 from moovier.experiments.outcomes import overlap
-from moovier.experiments.plan import SHADOW
-from moovier.feedback.lists import SHADOW_ARM, ServedList
-from moovier.feedback.mirror import Mirror
-from moovier.feedback.recorder import Recorder
-from moovier.recommending.people import Page
-from moovier.recommending.shelf import Shelf
-from moovier.recommending.trial import Trial, Turn
+from moovier.feedback.cache import Mirror
+from moovier.feedback.list_recorder import Recorder
+from moovier.feedback.served_lists import SHADOW_ARM, ServedList
+from moovier.serving.experiment_routing import Trial, Turn
+from moovier.serving.model_store import Shelf
+from moovier.serving.user_recommender import Page
 from moovier.settings import Settings
 
 logger = logging.getLogger(__name__)

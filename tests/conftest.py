@@ -11,10 +11,10 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from moovier.data.arrays import Ratings
-from tests.machines import Machines, machines
-from tests.projects import REMOTE_BESIDE, new_project, real_remote
+from moovier.data.ratings import Ratings
+from tests.dvc_checkout import REMOTE_BESIDE, new_project, real_remote
 from tests.servers import Server, mlflow_server
+from tests.worker_processes import Machines, machines
 
 #: Rooms whose tests run one after the other, on one of the cores: whole stacks would take each
 #: other's time, and what a visit to the page needs is made once. Any other file is a group.
@@ -63,7 +63,7 @@ def started() -> Iterator[Machines]:
 @pytest.fixture(scope="session")
 def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the real ml-latest-small, pulled through DVC once per session. Do not write."""
-    from moovier.data import remote, store
+    from moovier.data import dvc_remote, sources
     from moovier.errors import DataUnavailable
     from moovier.settings import Settings
 
@@ -72,9 +72,9 @@ def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("no DVC remote with the real data: set MOOVIER_DVC_REMOTE")
     project = new_project(tmp_path_factory.mktemp("real") / "project")
     settings = Settings(project=project, home=project / ".moovier", dvc_remote=address)
-    pointer = remote.read_pointer(project, store.REAL)
+    pointer = dvc_remote.read_pointer(project, sources.REAL)
     try:
-        remote.pull(pointer, settings)
+        dvc_remote.pull(pointer, settings)
     except DataUnavailable as error:
         if os.environ.get("CI") == "true" and REMOTE_BESIDE.is_dir():
             pytest.fail(f"the real data set must be there in CI: {error}")
@@ -85,7 +85,7 @@ def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the generated sample. Do not write to it."""
-    from moovier.data.sample import write_sample
+    from moovier.data.synthetic import write_sample
 
     return write_sample(tmp_path_factory.mktemp("sample") / "sample")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from moovier.data.arrays import Histories, Index
 from moovier.data.catalogue import Catalogue, Movie
+from moovier.data.ratings import Histories, Index
 from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card, DataFacts
 from moovier.models.families import FAMILIES

@@ -12,7 +12,7 @@ from moovier.settings import load_settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from moovier.data.store import DataRef
+    from moovier.data.sources import DataRef
     from moovier.data.summary import Summary
 
 _BAR_WIDTH = 50
@@ -28,7 +28,7 @@ def pull() -> None:
     """Bring the chosen data set here: DVC remote, else GroupLens, else (auto) the sample."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    from moovier.data.store import fetch
+    from moovier.data.sources import fetch
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, transient=True) as bar:
@@ -44,7 +44,7 @@ def pull() -> None:
 @data_app.command()
 def status() -> None:
     """Show which data set is chosen, where it comes from, and what is in it."""
-    from moovier.data.store import status as look
+    from moovier.data.sources import status as look
 
     console, found = _console(), look(load_settings())
     if found.ref is None or found.summary is None:
@@ -62,7 +62,7 @@ def validate(
 ) -> None:
     """Check every row; each problem is named by file, row (1 is the header) and reason."""
     from moovier.data.movielens import read_movielens
-    from moovier.data.store import fetch
+    from moovier.data.sources import fetch
 
     settings, console = load_settings(), _console()
     folder = folder or fetch(settings).folder
@@ -84,8 +84,8 @@ def use(
     ],
 ) -> None:
     """Choose the data set for every later run; a folder is checked first."""
-    from moovier.data.store import AUTO
-    from moovier.data.store import use as record
+    from moovier.data.sources import AUTO
+    from moovier.data.sources import use as record
 
     settings, console = load_settings(), _console()
     chosen = record(settings, choice)

@@ -12,7 +12,7 @@ import typer
 from moovier.settings import load_settings
 
 if TYPE_CHECKING:
-    from moovier.feedback.keys import KeyStore
+    from moovier.feedback.api_keys import KeyStore
 
 keys_app = typer.Typer(help="API keys: who may give ratings and fine-tune.", no_args_is_help=True)
 
@@ -20,7 +20,7 @@ Name = Annotated[str, typer.Argument(help="Whose key it is.")]
 
 
 class Scope(StrEnum):
-    """A test compares it with `moovier.feedback.keys.SCOPES`, which takes longer to import."""
+    """A test compares it with `moovier.feedback.api_keys.SCOPES`, which takes longer to import."""
 
     WRITE = "write"
     TRAIN = "train"
@@ -74,7 +74,7 @@ def revoke(name: Name) -> None:
 
 @contextlib.contextmanager
 def _keys() -> Iterator[KeyStore]:
-    from moovier.feedback.keys import KeyStore
+    from moovier.feedback.api_keys import KeyStore
 
     with contextlib.closing(KeyStore.open(load_settings().database)) as keys:
         yield keys

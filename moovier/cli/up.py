@@ -14,7 +14,7 @@ from rich.console import Console
 
 from moovier.errors import StackError
 from moovier.settings import Settings, load_settings
-from moovier.stack.report import Report
+from moovier.stack.console import Report
 
 _WATCH_S = 2.0
 
@@ -33,7 +33,7 @@ def up(
     with --detach, it returns when all is ready; `moovier down` stops everything.
     """
     from moovier.stack import lifecycle
-    from moovier.stack.summary import show
+    from moovier.stack.startup_summary import show
 
     if detach and foreground:
         raise typer.BadParameter("--detach and --foreground exclude each other")
@@ -69,7 +69,7 @@ def down() -> None:
 def serve() -> None:
     """Run the service alone, in the foreground; it needs a registry that answers or a model in
     its cache."""
-    from moovier.stack.parts import service_command
+    from moovier.stack.services import service_command
 
     settings = load_settings()
     command = service_command(settings)

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 
 import httpx
 
-from moovier.data.hashing import directory_hash
-from moovier.data.remote import Pointer
+from moovier.data.dvc_hash import directory_hash
+from moovier.data.dvc_remote import Pointer
 from moovier.errors import DataUnavailable, HashMismatch
 
 #: Called with the bytes that arrived so far and the total, None where the server does not say.

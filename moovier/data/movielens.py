@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from moovier.data import schema
-from moovier.data.arrays import Index, Ratings
 from moovier.data.catalogue import Catalogue, Movie, split_title
-from moovier.data.hashing import directory_hash
-from moovier.data.tables import Tables
+from moovier.data.csv_tables import Tables
+from moovier.data.dvc_hash import directory_hash
+from moovier.data.ratings import Index, Ratings
 from moovier.errors import InvalidData
 
 #: A folder with this file holds generated ratings.

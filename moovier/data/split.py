@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from moovier.data.arrays import Ints, Ratings
+from moovier.data.ratings import Ints, Ratings
 
 #: A visit ends where nothing is rated for this long, in seconds.
 PAUSE_S = 86_400

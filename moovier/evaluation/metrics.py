@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from moovier.data.arrays import Ints
+from moovier.data.ratings import Ints
 
 Values = NDArray[np.float64]
 #: Resampled values that :func:`bootstrap` holds in memory at a time.

@@ -6,7 +6,7 @@ Every movie rated there is relevant, whatever its stars.
 
 from __future__ import annotations
 
-from moovier.data.arrays import Histories, Ratings
+from moovier.data.ratings import Histories, Ratings
 from moovier.evaluation import ranking
 from moovier.evaluation.ranking import RankingResult
 from moovier.models.family import Scorer

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from moovier.data.arrays import Histories, History, Ints, Ratings
+from moovier.data.ratings import Histories, History, Ints, Ratings
 from moovier.data.split import PAUSE_S, by_time
 from moovier.evaluation import metrics
 from moovier.evaluation.metrics import Values

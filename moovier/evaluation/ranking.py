@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from moovier.data.arrays import Floats, Histories, Ints, Ratings
+from moovier.data.ratings import Floats, Histories, Ints, Ratings
 from moovier.evaluation import metrics
 from moovier.evaluation.metrics import Values
 from moovier.models.family import Scorer
-from moovier.models.top import top_rows
+from moovier.models.top_k import top_rows
 
 #: Bounds of the history-length segments: none, 1 to 4, 5 to 19, 20 and more known ratings.
 SEGMENTS = {"0": (0, 0), "1-4": (1, 4), "5-19": (5, 19), "20+": (20, np.inf)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from moovier.data.arrays import History, Ints, Ratings
+from moovier.data.ratings import History, Ints, Ratings
 from moovier.evaluation import metrics
 from moovier.evaluation.metrics import Values
 from moovier.evaluation.ranking import top_unseen

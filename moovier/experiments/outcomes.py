@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from moovier.feedback.lists import CHALLENGER_ARM, CHAMPION_ARM, SHADOW_ARM, ServedList
+from moovier.feedback.served_lists import CHALLENGER_ARM, CHAMPION_ARM, SHADOW_ARM, ServedList
 from moovier.feedback.store import Given
 
 #: Stars from which on a rating is a liking.

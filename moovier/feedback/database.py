@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, create_engine, event, inspect, make_url,
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from moovier.errors import SettingsError
-from moovier.feedback.changes import Journal
+from moovier.feedback.change_notification import Journal
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.schema import HEAD, VERSION_TABLE
 

@@ -67,7 +67,7 @@ answers = Table(
 )
 
 #: Lists as they were served to people, for as long as settings say. ``arm``: see
-#: `moovier.feedback.lists`; ``movie_ids``: MovieLens ids, best first, with a space between;
+#: `moovier.feedback.served_lists`; ``movie_ids``: MovieLens ids, best first, with a space between;
 #: ``experiment``: what drew the arm, null where none ran.
 lists = Table(
     "feedback_lists",

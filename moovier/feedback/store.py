@@ -18,10 +18,10 @@ from sqlalchemy import Connection, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from moovier.errors import BadRequest
-from moovier.feedback import lists, schema
+from moovier.feedback import schema, served_lists
 from moovier.feedback.database import READ_ALL_TIMEOUT_S, Database
 from moovier.feedback.errors import FeedbackUnavailable, IdempotencyConflict
-from moovier.feedback.lists import ServedList
+from moovier.feedback.served_lists import ServedList
 
 #: How long an idempotency key is known, at the least.
 KEY_LIFETIME_S = 48 * 3600
@@ -253,7 +253,7 @@ class FeedbackStore:
                         tombstones.c.deleted_at <= row["deleted_at"],
                     )
                 )
-                lists.forget_user(connection, user_id)
+                served_lists.forget_user(connection, user_id)
                 gone = connection.execute(delete(table).where(table.c.user_id == user_id))
             else:
                 _bury(connection, schema.deleted_ratings, {**row, "movie_id": movie_id})
@@ -282,7 +282,7 @@ class FeedbackStore:
         """
         users = {one.user_id for one in served if one.user_id is not None}
         with self._database.writing(beside=users) as connection:
-            return lists.insert(connection, served)
+            return served_lists.insert(connection, served)
 
     def lists(self, since: int, until: int) -> Iterator[ServedList]:
         """Lists served from ``since`` to before ``until`` (seconds since 1970), oldest first.
@@ -292,9 +292,9 @@ class FeedbackStore:
         last: ServedList | None = None
         while True:
             with self._database.reading(timeout_s=READ_ALL_TIMEOUT_S) as connection:
-                page = lists.read(connection, since, until, after=last)
+                page = served_lists.read(connection, since, until, after=last)
             yield from page
-            if len(page) < lists.PAGE:
+            if len(page) < served_lists.PAGE:
                 return
             last = page[-1]
 
@@ -304,9 +304,9 @@ class FeedbackStore:
         while True:
             # Few at a time, so that nobody who gives a rating waits for it.
             with self._database.writing() as connection:
-                some = lists.forget_some(connection, before)
+                some = served_lists.forget_some(connection, before)
             gone += some
-            if some < lists.PAGE:
+            if some < served_lists.PAGE:
                 return gone
 
     @property

@@ -22,16 +22,16 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from threadpoolctl import threadpool_limits
 
-from moovier.data.arrays import Ints
+from moovier.data.ratings import Ints
 from moovier.errors import BadRequest, ListsError
 from moovier.feedback import database
 from moovier.feedback.store import FeedbackStore, UserFeedback
-from moovier.jobs.list_store import SCHEMA, ListStore, new_key, part_name
+from moovier.jobs.batch_store import SCHEMA, ListStore, new_key, part_name
 from moovier.models import bundle
-from moovier.recommending import now
-from moovier.recommending.recommender import LEAST_TOP_K, MOST_TOP_K, Answer, Recommender
 from moovier.registry.client import Registry
 from moovier.registry.version import CHAMPION, Version
+from moovier.serving import live_users
+from moovier.serving.recommender import LEAST_TOP_K, MOST_TOP_K, Answer, Recommender
 from moovier.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
@@ -137,7 +137,9 @@ def _write(
     ):
         for start in range(0, len(users), _AT_ONCE):
             part = users[start : start + _AT_ONCE]
-            table = _table(now.recommend(recommender, part, found.top_k, said.get), found.version)
+            table = _table(
+                live_users.recommend(recommender, part, found.top_k, said.get), found.version
+            )
             writer.write_table(table)
             rows += table.num_rows
             done = start + len(part)

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from moovier.data.arrays import Index
+from moovier.data.ratings import Index
 from moovier.data.split import by_time, development_split
 from moovier.errors import BadRequest, InvalidData, RegistryError
 from moovier.jobs.dataset import Dataset, read_dataset
-from moovier.jobs.plan import Plan, Recipe, read_json, write_json
 from moovier.jobs.registration import (
     EVALUATION,
     FIGURES,
@@ -25,13 +24,14 @@ from moovier.jobs.registration import (
     write_evaluation,
     write_model,
 )
+from moovier.jobs.retrain_plan import Plan, Recipe, read_json, write_json
 from moovier.models.bundle import Bundle, Card, display_name
 from moovier.models.families import family
 from moovier.models.neumf import NAME as EMBEDDINGS
 from moovier.models.popular import NAME as POPULAR
 from moovier.models.popular import POPULAR_DAYS
+from moovier.registry.atomic_folder import replaced
 from moovier.registry.client import BUNDLE, Registry
-from moovier.registry.folders import replaced
 from moovier.registry.gate import HoldOutResult
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import Version

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from moovier.data.arrays import Index, Ratings
 from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import indexed, read_movielens
+from moovier.data.ratings import Index, Ratings
 from moovier.errors import BundleError
 from moovier.jobs.ingest import Pulled
 from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
-from moovier.registry.folders import replaced
+from moovier.registry.atomic_folder import replaced
 from moovier.settings import Settings
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from moovier.data.arrays import Ratings
 from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import indexed, read_movielens
+from moovier.data.ratings import Ratings
 from moovier.data.split import SPLIT_SEED, Development, development_split
 from moovier.errors import BadRequest, InvalidData, RegistryError
 from moovier.jobs import ingest

@@ -1,7 +1,8 @@
 """`moovier experiment`: a challenger on a share of the traffic, compared by what people say.
 
-The experiment itself is a tag on the challenger (`moovier.experiments.plan`), which the service
-follows. Nothing is kept here: every figure is made anew from the lists and ratings in the database.
+The experiment itself is a tag on the challenger (`moovier.experiments.experiment`), which the
+service follows. Nothing is kept here: every figure is made anew from the lists and ratings in
+the database.
 How an experiment ended is written down first and done afterwards, so that any of these functions
 can be killed and run again.
 """
@@ -17,11 +18,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from moovier.errors import BadRequest, RegistryError
-from moovier.experiments import standing
+from moovier.experiments.experiment import CANARY, RESULT_TAG, SHADOW, TAG, Experiment
 from moovier.experiments.outcomes import outcomes_of, shadows_of
-from moovier.experiments.plan import CANARY, RESULT_TAG, SHADOW, TAG, Experiment
+from moovier.experiments.status import of_canary, of_shadow
 from moovier.feedback import database
-from moovier.feedback.lists import ServedList
+from moovier.feedback.served_lists import ServedList
 from moovier.feedback.store import FeedbackStore, Given
 from moovier.jobs.registration import connect
 from moovier.registry.client import Registry
@@ -132,10 +133,10 @@ def status(*, settings: Settings | None = None, now: float | None = None) -> dic
     key = plan.key(champion.number, holder.number)
     served, ratings = _told(settings, plan)
     if plan.mode == SHADOW:
-        return said | standing.of_shadow(shadows_of(served, ratings, experiment=key))
+        return said | of_shadow(shadows_of(served, ratings, experiment=key))
     moment = int(time.time() if now is None else now)
     people = outcomes_of(served, ratings, experiment=key, window_s=plan.window_s, now=moment)
-    return said | standing.of_canary(people, plan)
+    return said | of_canary(people, plan)
 
 
 def decide(*, settings: Settings | None = None, now: float | None = None) -> dict[str, Any]:

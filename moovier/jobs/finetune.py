@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from moovier.data.arrays import Index, Ints, Ratings, check_parallel
+from moovier.data.ratings import Index, Ints, Ratings, check_parallel
 from moovier.errors import BadRequest, BundleError
 from moovier.jobs.registration import connect, tags_of, track, write_model
 from moovier.models.bundle import Bundle, Card, display_name, load
 from moovier.models.families import family
 from moovier.models.family import Fitted
 from moovier.models.popular import POPULAR_DAYS
+from moovier.registry.atomic_folder import replaced
 from moovier.registry.client import Registry
-from moovier.registry.folders import replaced
 from moovier.registry.version import Version
 from moovier.settings import Settings
 

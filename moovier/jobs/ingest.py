@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from moovier.data.hashing import directory_hash
+from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens
-from moovier.data.store import REAL, SAMPLE, fetch
+from moovier.data.sources import REAL, SAMPLE, fetch
 from moovier.errors import DataUnavailable, InvalidData, MoovierError
-from moovier.jobs.merging import SUFFIX, merged_elsewhere, with_feedback
-from moovier.jobs.plan import write_json
+from moovier.jobs.feedback_merge import SUFFIX, merged_elsewhere, with_feedback
+from moovier.jobs.retrain_plan import write_json
 from moovier.settings import Settings, load_settings
 
 
@@ -20,7 +20,7 @@ class Pulled(TypedDict):
     """Where the data set lies and what it is; ``hash`` is its DVC directory hash.
 
     ``feedback``: where there was any to merge, how many ratings were added, replaced, deleted,
-    and left out (unknown, outdated): see :class:`moovier.jobs.merging.Merge`.
+    and left out (unknown, outdated): see :class:`moovier.jobs.feedback_merge.Merge`.
     """
 
     name: str

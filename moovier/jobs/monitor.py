@@ -17,14 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 
 from moovier.data.movielens import indexed, read_movielens
 from moovier.errors import BadRequest
-from moovier.jobs import ingest, sights
+from moovier.jobs import ingest, monitoring_metrics
 from moovier.jobs.registration import connect
 from moovier.models import bundle
 from moovier.models.bundle import Bundle, DataFacts
-from moovier.monitoring import drift, verdict
-from moovier.monitoring.changes import Change, Known
+from moovier.monitoring import alarm_policy, drift
+from moovier.monitoring.alarm_policy import Trigger
+from moovier.monitoring.dataset_diff import Change, Known
 from moovier.monitoring.drift import Drift, Limits
-from moovier.monitoring.verdict import Trigger
 from moovier.registry.client import Registry
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import (
@@ -128,31 +128,31 @@ def look(
     previous = registry.alias(PREVIOUS)
     before = None if previous is None else load(registry, previous, settings)
     say("comparing lists, feedback and ages")
-    lists = sights.of_lists(model, before, seed=settings.seed)
-    lived = sights.live_quality(settings)
-    ages = sights.ages(registry, champion, current.ratings, settings)
-    service, notes = sights.of_service(settings)
+    lists = monitoring_metrics.of_lists(model, before, seed=settings.seed)
+    lived = monitoring_metrics.live_quality(settings)
+    ages = monitoring_metrics.ages(registry, champion, current.ratings, settings)
+    service, notes = monitoring_metrics.of_service(settings)
 
     reasons = [
-        *verdict.of_drift(came, went),
-        *verdict.of_live(lived, config.quality or 0.0),
-        *verdict.of_age(
+        *alarm_policy.of_drift(came, went),
+        *alarm_policy.of_live(lived, config.quality or 0.0),
+        *alarm_policy.of_age(
             ages["since_retraining_days"],
             config.age_days or 0.0,
             other_data=data.hash != model.card.data.hash,
         ),
     ]
-    figures = sights.finite(
-        sights.of_change(change)
-        | sights.of_drift(came, "drift")
-        | sights.of_drift(went, "deleted_drift")
+    figures = monitoring_metrics.finite(
+        monitoring_metrics.of_change(change)
+        | monitoring_metrics.of_drift(came, "drift")
+        | monitoring_metrics.of_drift(went, "deleted_drift")
         | lists
-        | sights.of_live(lived)
+        | monitoring_metrics.of_live(lived)
         | ages
         | service
     )
-    notes = [*sights.notes(change, came, lived, before is not None), *notes]
-    asks, why = verdict.asks(
+    notes = [*monitoring_metrics.notes(change, came, lived, before is not None), *notes]
+    asks, why = alarm_policy.asks(
         reasons, _last_trigger(registry), data_hash=data.hash, champion=champion.number
     )
     if asks and not config.act:
@@ -177,7 +177,7 @@ def look(
             "reason": "monitoring: " + "; ".join(said["reasons"]),
             **({} if config.data is None else {"data": config.data}),
         },
-        "excess": verdict.excess(reasons),
+        "excess": alarm_policy.excess(reasons),
         "trigger_key": f"monitoring-{data.hash.removesuffix('.dir')}",
     }
 
@@ -187,7 +187,7 @@ def triggered(looked: Mapping[str, Any], *, settings: Settings | None = None) ->
     not ask for it again."""
     settings = settings or load_settings()
     registry = connect(settings)
-    trigger = verdict.noted(
+    trigger = alarm_policy.noted(
         looked["excess"],
         _last_trigger(registry),
         at=looked["at"],

@@ -11,10 +11,10 @@ from moovier.feedback import database
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.store import FeedbackStore, UserFeedback
 from moovier.models import bundle
-from moovier.recommending import now
-from moovier.recommending.recommender import Recommender
 from moovier.registry.client import Registry
 from moovier.registry.version import CHAMPION
+from moovier.serving import live_users
+from moovier.serving.recommender import Recommender
 from moovier.settings import Settings, load_settings
 
 
@@ -59,7 +59,7 @@ def recommend(
                 "source": answer.source,
                 "items": [{**asdict(item.movie), "score": item.score} for item in answer.items],
             }
-            for answer in now.recommend(Recommender(loaded), users, top_k, said.get)
+            for answer in live_users.recommend(Recommender(loaded), users, top_k, said.get)
         ],
     }
 

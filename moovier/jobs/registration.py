@@ -13,7 +13,7 @@ from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card
 from moovier.registry.client import BUNDLE, Registry
 from moovier.registry.gate import HoldOutResult
-from moovier.registry.saved import save_keras
+from moovier.registry.keras_export import save_keras
 from moovier.registry.tracking import Tracking
 from moovier.settings import Settings
 

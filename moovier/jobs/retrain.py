@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from moovier.errors import RegistryError
-from moovier.jobs import candidates, ingest, search
+from moovier.jobs import candidates, ingest, tuning
+from moovier.jobs.artifact_exchange import Handover, finished
 from moovier.jobs.candidates import Candidate
 from moovier.jobs.dataset import keep_dataset
-from moovier.jobs.handover import Handover, finished
-from moovier.jobs.page import log_page
-from moovier.jobs.plan import (
+from moovier.jobs.registration import connect, tags_of, track
+from moovier.jobs.retrain_plan import (
     Plan,
     RetrainConfig,
     data_folder,
@@ -25,7 +25,7 @@ from moovier.jobs.plan import (
     read_json,
     write_json,
 )
-from moovier.jobs.registration import connect, tags_of, track
+from moovier.jobs.retraining_report import log_page
 from moovier.registry.gate import Decision, decide
 from moovier.registry.version import CHAMPION, STARS, Version
 from moovier.settings import Settings, load_settings
@@ -106,7 +106,7 @@ def prepare(
             tags={"reason": config.reason} if config.reason else None,
         )
         tracking.log_data(run_id, data.facts)
-        search.lay_out(plan, settings)
+        tuning.lay_out(plan, settings)
         write_json(plan_file(folder), plan.portable())
     Handover.of(plan, settings).hand_on_prepared()
     return plan.portable()
@@ -125,7 +125,7 @@ def tune(
     if handover.done() is not None:
         return {"family": family, "trials": whole.trials, "best": None}
     _bring_prepared(handover)
-    return search.run_worker(whole, family, worker, settings)
+    return tuning.run_worker(whole, family, worker, settings)
 
 
 def train(
@@ -144,7 +144,7 @@ def train(
     _bring_prepared(handover)
     return [
         candidates.make(whole, recipe, settings, on_progress or _silent).model_dump(mode="json")
-        for recipe in candidates.recipes(whole, family, search.best_params(whole, family, settings))
+        for recipe in candidates.recipes(whole, family, tuning.best_params(whole, family, settings))
     ]
 
 

@@ -25,8 +25,8 @@ import orjson
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from moovier.data.arrays import Histories, Index
 from moovier.data.catalogue import Catalogue, Movie
+from moovier.data.ratings import Histories, Index
 from moovier.errors import BundleError
 from moovier.models.family import Arrays
 

@@ -22,8 +22,8 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-from moovier.data.arrays import Ratings
 from moovier.data.catalogue import Catalogue
+from moovier.data.ratings import Ratings
 from moovier.models import dae_training
 from moovier.models.dae_scoring import DaeParams, DaeScorer
 from moovier.models.family import (

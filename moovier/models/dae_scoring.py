@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from moovier.data.arrays import Floats, Histories, History, Ints
+from moovier.data.ratings import Floats, Histories, History, Ints
 from moovier.models.family import Arrays, HyperParameters, as_float32
 from moovier.models.recency import Recency
 

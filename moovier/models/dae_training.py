@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from moovier.data.arrays import Floats, Histories, Ints, Ratings
 from moovier.data.catalogue import Catalogue
+from moovier.data.ratings import Floats, Histories, Ints, Ratings
 from moovier.data.split import LEAST_BEFORE, PAUSE_S
-from moovier.models import content, ease, keras_fit
+from moovier.models import content_features, ease, training_loop
 from moovier.models.dae_scoring import (
     CALM,
     GENRE_NEUTRAL,
@@ -55,11 +55,11 @@ def fit(
     on_epoch: OnEpoch | None,
 ) -> Fitted:
     """Train on ``train``; see :meth:`moovier.models.family.Family.fit`."""
-    keras_fit.seeded(seed)
+    training_loop.seeded(seed)
     histories = train.histories
     counts = histories.movie_counts()
     covered = ease.covered(counts, params.least)
-    genres = content.genres(catalogue, 1.0).rows()[covered]
+    genres = content_features.genres(catalogue, 1.0).rows()[covered]
     fixed = Fixed(
         covered=covered,
         counts=counts,
@@ -84,7 +84,7 @@ def fit(
         steps=params.epochs * STEPS_PER_EPOCH,
         epochs=epochs or params.epochs,
         validate=validate if watched else None,
-        early_stop=keras_fit.EarlyStop("val_ndcg_at_10", "max", PATIENCE) if watched else None,
+        early_stop=training_loop.EarlyStop("val_ndcg_at_10", "max", PATIENCE) if watched else None,
         on_epoch=on_epoch,
     )
     return Fitted(stored_arrays(model, params, fixed), model, run.best_epoch, run.curves)
@@ -102,7 +102,7 @@ def fine_tune(
     on_epoch: OnEpoch | None,
 ) -> Fitted:
     """Train further on the people of the batch; see :meth:`DaeFamily.fine_tune`."""
-    keras_fit.seeded(seed)
+    training_loop.seeded(seed)
     model = parent.keras_model
     fixed = Fixed(
         covered=parent.arrays["covered"],
@@ -128,7 +128,7 @@ def fine_tune(
         steps=FINE_TUNING_EPOCHS * STEPS_PER_EPOCH,
         epochs=FINE_TUNING_EPOCHS,
         validate=validate if n_held else None,
-        early_stop=keras_fit.EarlyStop(monitor, "min", patience),
+        early_stop=training_loop.EarlyStop(monitor, "min", patience),
         on_epoch=on_epoch,
     )
     return Fitted(stored_arrays(model, params, fixed), model, run.best_epoch, run.curves)
@@ -380,9 +380,9 @@ def _train(
     steps: int,
     epochs: int,
     validate: Callable[[Any], dict[str, float]] | None,
-    early_stop: keras_fit.EarlyStop | None,
+    early_stop: training_loop.EarlyStop | None,
     on_epoch: OnEpoch | None,
-) -> keras_fit.Run:
+) -> training_loop.Run:
     """Train the autoencoder on drawn examples; the best epoch's weights are in ``model`` then.
 
     The neighbours and the genres take no part: in training they would have seen the very
@@ -390,14 +390,14 @@ def _train(
     """
     if not examples:
         # Nobody has enough ratings to ask for some of them: popularity and neighbours remain.
-        return keras_fit.Run(best_epoch=1, curves={"loss": [0.0]})
+        return training_loop.Run(best_epoch=1, curves={"loss": [0.0]})
     step = _step(model, params, steps)
 
     def run_epoch() -> float:
         losses = [step(examples.draw(params.batch_size)) for _ in range(STEPS_PER_EPOCH)]
         return float(np.mean([float(loss) for loss in losses]))
 
-    return keras_fit.run(
+    return training_loop.run(
         model,
         run_epoch,
         epochs=epochs,
@@ -417,7 +417,7 @@ def _step(model: Any, params: DaeParams, steps: int) -> Callable[[Batch], Any]:
     names = ("encode_rated", "encode_stars", "decode")
     weights = [v.value for name in names for v in model.get_layer(name).trainable_variables]
     rated_kernel, bias, stars_kernel, decode_kernel, decode_bias = weights
-    adam = keras_fit.adam(weights, keras_fit.one_cycle(params.learning_rate, steps))
+    adam = training_loop.adam(weights, training_loop.one_cycle(params.learning_rate, steps))
     kept = 1.0 - params.dropout
     n_covered = int(rated_kernel.shape[0])
 

@@ -6,8 +6,8 @@ itself: with P = (X'X + lambda I)^-1, B = -P / diag(P) off the diagonal. Source:
 "Embarrassingly Shallow Autoencoders for Sparse Data", https://arxiv.org/abs/1905.03375, eq. 8.
 
 How much a rating and its age count is chosen apart for X, from which B is learnt, and for the x
-that asks (:mod:`moovier.models.inputs`). Nothing belongs to a user: a person the model never saw
-is served as well as a known one.
+that asks (:mod:`moovier.models.rating_weights`). Nothing belongs to a user: a person the model
+never saw is served as well as a known one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.catalogue import Catalogue
-from moovier.models import inputs
+from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
+from moovier.models import rating_weights
 from moovier.models.family import (
     Arrays,
     Fitted,
@@ -100,7 +100,7 @@ class EaseScorer:
     def _input(self, history: History) -> tuple[Floats, Ints]:
         """Each rated movie's weight, and its place in B, -1 where B does not cover it."""
         star_power, half_life = self._asking
-        weights = inputs.weights(history, star_power=star_power, half_life=half_life)
+        weights = rating_weights.weights(history, star_power=star_power, half_life=half_life)
         return weights, self._position[history.movies]
 
 
@@ -184,7 +184,7 @@ def solve(histories: Histories, within: Ints, params: EaseParams) -> NDArray[np.
 
     position = np.full(histories.n_movies, -1, dtype=np.int64)
     position[within] = np.arange(within.size)
-    weights = inputs.all_weights(
+    weights = rating_weights.all_weights(
         histories, star_power=params.star_power, half_life=params.half_life
     )
     users = np.repeat(np.arange(histories.n_users), histories.counts())

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from moovier.errors import BadRequest
+from moovier.models.bayesian_mf import TasteFamily
 from moovier.models.dae import DaeFamily
 from moovier.models.ease import EaseFamily
 from moovier.models.family import Family
 from moovier.models.neumf import NeuMFFamily
 from moovier.models.popular import PopularFamily
-from moovier.models.taste import TasteFamily
 from moovier.models.timeline import TimelineFamily
 
 #: In the order in which a retraining works on them: those that take longest first.

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.catalogue import Catalogue
+from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 
 Arrays = Mapping[str, NDArray[Any]]
 

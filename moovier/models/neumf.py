@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.catalogue import Catalogue
-from moovier.models import keras_fit
+from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
+from moovier.models import training_loop
 from moovier.models.family import (
     Arrays,
     Fitted,
@@ -164,7 +164,7 @@ class NeuMFFamily:
         on_epoch: OnEpoch | None = None,
     ) -> Fitted:
         params = cast(NeuMFParams, params)
-        keras_fit.seeded(seed)
+        training_loop.seeded(seed)
         model = build(train.n_users, train.n_movies, params, float(train.stars.mean()))
         n_batches = -(-len(train) // params.batch_size)
         watched = validation is not None and epochs is None
@@ -173,9 +173,9 @@ class NeuMFFamily:
             params,
             train,
             validation,
-            learning_rates=keras_fit.one_cycle(params.learning_rate, params.epochs * n_batches),
+            learning_rates=training_loop.one_cycle(params.learning_rate, params.epochs * n_batches),
             epochs=epochs or params.epochs,
-            early_stop=keras_fit.EarlyStop("val_loss", "min", PATIENCE) if watched else None,
+            early_stop=training_loop.EarlyStop("val_loss", "min", PATIENCE) if watched else None,
             seed=seed,
             on_epoch=on_epoch,
         )
@@ -195,7 +195,7 @@ class NeuMFFamily:
         on_epoch: OnEpoch | None = None,
     ) -> Fitted:
         params = cast(NeuMFParams, params)
-        keras_fit.seeded(seed)
+        training_loop.seeded(seed)
         n_held = int(validation_split * len(batch))
         rows = np.arange(len(batch))
         return _trained(
@@ -205,7 +205,7 @@ class NeuMFFamily:
             batch.take(rows[len(batch) - n_held :]) if n_held else None,
             learning_rates=np.array([FINE_TUNING_RATE], dtype=np.float32),
             epochs=MOST_EPOCHS,
-            early_stop=keras_fit.EarlyStop("val_loss" if n_held else "loss", "min", patience),
+            early_stop=training_loop.EarlyStop("val_loss" if n_held else "loss", "min", patience),
             seed=seed,
             on_epoch=on_epoch,
         )
@@ -222,7 +222,7 @@ def _trained(
     *,
     learning_rates: Floats,
     epochs: int,
-    early_stop: keras_fit.EarlyStop | None,
+    early_stop: training_loop.EarlyStop | None,
     seed: int,
     on_epoch: OnEpoch | None,
 ) -> Fitted:
@@ -231,7 +231,7 @@ def _trained(
         predicted = NeuMFScorer(arrays(model)).stars(validation.users, validation.movies)
         return {"val_loss": float(np.abs(predicted - validation.stars).mean())}
 
-    run = keras_fit.fit(
+    run = training_loop.fit(
         model,
         [train.users.astype(np.int32), train.movies.astype(np.int32)],
         train.stars.astype(np.float32),

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
-from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.catalogue import Catalogue
+from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.errors import BadRequest
 from moovier.models.family import (
     Arrays,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from moovier.data.arrays import Floats, Histories, Ints
+from moovier.data.ratings import Floats, Histories, Ints
 from moovier.data.split import PAUSE_S
 
 _DAY_S = 86_400.0

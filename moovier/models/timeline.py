@@ -26,10 +26,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.catalogue import Catalogue
-from moovier.models import content, ease
-from moovier.models.content import Kinds
+from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
+from moovier.models import content_features, ease
+from moovier.models.content_features import Kinds
 from moovier.models.family import (
     Arrays,
     Fitted,
@@ -352,8 +352,8 @@ def remembered(train: Ratings, params: TimelineParams, catalogue: Catalogue) -> 
     movie_counts = histories.movie_counts()
     company = ease.solved(train, ease.EaseParams(lambda_=params.lambda_, star_power=1.0))
     neighbours, strengths = _strongest(company["weights"], company["covered"])
-    genres = content.genres(catalogue, params.genres)
-    years = content.years(catalogue, params.years)
+    genres = content_features.genres(catalogue, params.genres)
+    years = content_features.years(catalogue, params.years)
     return {
         "timeline": timeline,
         "when": when,

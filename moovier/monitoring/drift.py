@@ -1,8 +1,8 @@
 """Whether the ratings that came (or went) are unlike those that the model was trained on.
 
 What came is described by a few figures, each a distance from what the reference would have given
-(:mod:`moovier.monitoring.chance`). A figure has drifted when it is large enough to matter
-(:class:`Limits`) *and* chance does not explain it, with all figures looked at together: its
+(:mod:`moovier.monitoring.null_distribution`). A figure has drifted when it is large enough to
+matter (:class:`Limits`) *and* chance does not explain it, with all figures looked at together: its
 p-value is the share of drawn windows in which any figure stands out as much, which keeps the
 chance of a false alarm below the significance however many figures there are and however they
 hang together. Source: single-step maxT, Westfall & Young 1993, "Resampling-Based Multiple
@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from moovier.data.arrays import Ratings
-from moovier.monitoring.chance import Crowd, draws
-from moovier.monitoring.changes import Bools, Change
-from moovier.monitoring.measures import Values, js_distance, wasserstein
-from moovier.monitoring.windows import Profile, Reference, sampled
+from moovier.data.ratings import Ratings
+from moovier.monitoring.dataset_diff import Bools, Change
+from moovier.monitoring.distances import Values, js_distance, wasserstein
+from moovier.monitoring.null_distribution import Crowd, draws
+from moovier.monitoring.profiles import Profile, Reference, sampled
 
 Ints = NDArray[np.int64]
 #: Windows drawn from the reference, people looked at, and ratings without which nothing is said.

@@ -14,10 +14,10 @@ import orjson
 from filelock import FileLock
 
 from moovier.errors import BundleError, RegistryError, UnknownModel
-from moovier.experiments.plan import TAG as EXPERIMENT
+from moovier.experiments.experiment import TAG as EXPERIMENT
 from moovier.models import bundle
-from moovier.registry.folders import replaced
-from moovier.registry.rest import NotThere, Rest
+from moovier.registry.atomic_folder import replaced
+from moovier.registry.rest_client import NotThere, Rest
 from moovier.registry.version import (
     ALIASES,
     CHALLENGER,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from moovier.data.arrays import Ints
+from moovier.data.ratings import Ints
 from moovier.evaluation import metrics
 from moovier.evaluation.metrics import Values, bootstrap
 from moovier.evaluation.visitor import KS, LEAST_PEOPLE

@@ -20,7 +20,7 @@ from moovier.errors import RegistryError, RegistryUnavailable
 from moovier.models.bundle import DataFacts
 from moovier.registry.client import Registry
 from moovier.registry.pictures import learning_curves
-from moovier.registry.rest import NotThere, Rest
+from moovier.registry.rest_client import NotThere, Rest
 from moovier.registry.version import COMPLETE, Version
 
 if TYPE_CHECKING:

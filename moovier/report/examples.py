@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from moovier.data.arrays import Histories
 from moovier.data.catalogue import Catalogue
+from moovier.data.ratings import Histories
 from moovier.models.family import Scorer
-from moovier.models.top import top_rows
+from moovier.models.top_k import top_rows
 
 #: Example people of a report, movies shown of each one's history, and movies recommended.
 EXAMPLES, SHOWN, GIVEN = 12, 6, 6

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from moovier.data.arrays import Ratings
+from moovier.data.ratings import Ratings
 from moovier.models.bundle import DataFacts
-from moovier.monitoring.changes import Change
+from moovier.monitoring.dataset_diff import Change
+from moovier.monitoring.distances import Values, shares
 from moovier.monitoring.drift import Drift
-from moovier.monitoring.measures import Values, shares
-from moovier.monitoring.windows import STARS
+from moovier.monitoring.profiles import STARS
 from moovier.report.page import environment
 from moovier.report.pictures import NOW, THEN, canvas, png
 

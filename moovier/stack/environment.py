@@ -12,7 +12,7 @@ from pathlib import Path
 
 from moovier.errors import StackError
 from moovier.settings import PREFIX, Settings
-from moovier.stack.parts import LOOPBACK, airflow_url, mlflow_url
+from moovier.stack.services import LOOPBACK, airflow_url, mlflow_url
 
 #: Marks every process of one stack, so that none is ever lost: its value is the home folder.
 #: Not ``MOOVIER_HOME``, which people export in their own shells.

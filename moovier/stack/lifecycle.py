@@ -19,6 +19,7 @@ from moovier.registry.version import CHAMPION, Version
 from moovier.settings import Settings
 from moovier.stack import pipeline
 from moovier.stack.airflow_api import AirflowApi
+from moovier.stack.console import Report
 from moovier.stack.environment import (
     AIRFLOW_USER,
     PARALLELISM,
@@ -27,7 +28,9 @@ from moovier.stack.environment import (
     stack_environment,
     write_airflow_login,
 )
-from moovier.stack.parts import (
+from moovier.stack.ports import check_ports
+from moovier.stack.process_cleanup import end_stack_processes, stack_processes
+from moovier.stack.services import (
     API_SERVER,
     DAG_PROCESSOR,
     MLFLOW,
@@ -39,9 +42,6 @@ from moovier.stack.parts import (
     program,
     service_url,
 )
-from moovier.stack.ports import check_ports
-from moovier.stack.processes import end_stack_processes, stack_processes
-from moovier.stack.report import Report
 from moovier.stack.supervisor import Supervisor, tail
 
 #: What a slow, busy machine may take until a part answers.

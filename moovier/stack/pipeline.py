@@ -11,7 +11,7 @@ from moovier.errors import StackError
 from moovier.registry.client import Registry
 from moovier.registry.version import CHAMPION
 from moovier.stack.airflow_api import AirflowApi, Run, Task
-from moovier.stack.report import Report
+from moovier.stack.console import Report
 from moovier.stack.supervisor import tail
 
 INGEST, RETRAIN = "moovier_ingest", "moovier_retrain"

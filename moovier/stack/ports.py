@@ -9,7 +9,7 @@ import psutil
 
 from moovier.errors import StackError
 from moovier.settings import PREFIX, Settings
-from moovier.stack.parts import LOOPBACK
+from moovier.stack.services import LOOPBACK
 
 
 def check_ports(settings: Settings) -> None:

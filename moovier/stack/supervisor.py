@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from moovier.errors import StackError
-from moovier.stack.parts import Part
+from moovier.stack.services import Part
 
 #: A Unix socket's address holds 104 to 108 bytes, depending on the system.
 _SOCKET_PATH_LIMIT = 100

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from moovier.data.arrays import Ints, Ratings
 from moovier.data.catalogue import Catalogue
+from moovier.data.ratings import Ints, Ratings
 from moovier.data.split import (
     SPLIT_SEED,
     Development,
@@ -24,10 +24,10 @@ from moovier.data.split import (
     random_split,
     split_last_visit,
 )
-from moovier.evaluation import next_visit, order_audit, ranking, stars, visitor
+from moovier.evaluation import next_visit, order_audit, ranking, rating_metrics, visitor
 from moovier.evaluation.order_audit import OrderAudit
 from moovier.evaluation.ranking import RankingResult
-from moovier.evaluation.stars import StarsResult
+from moovier.evaluation.rating_metrics import StarsResult
 from moovier.evaluation.visitor import VisitorResult
 from moovier.models.families import family
 from moovier.models.family import Fitted, HyperParameters, OnEpoch, Scorer
@@ -261,7 +261,7 @@ def _evaluate_stars(
     known, hidden = random_split(ratings, recipe.seed)
     if not len(hidden):
         return Evaluation()
-    result = stars.evaluate(recipe.fitted_on(known), known.histories, hidden)
+    result = rating_metrics.evaluate(recipe.fitted_on(known), known.histories, hidden)
     gap = None
     if reported:
         say("fine-tuning")
@@ -361,7 +361,7 @@ def _rating_gap(
     scorer = recipe.fine_tuned(split.stars_train, split.stars_validation, known)
     if scorer is None:
         return None
-    found = stars.evaluate(scorer, known.histories, hidden)
+    found = rating_metrics.evaluate(scorer, known.histories, hidden)
     return Gap("mae", found.metrics()["mae"], retrained.metrics()["mae"])
 
 

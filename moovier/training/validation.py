@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from moovier.data.arrays import Ratings
+from moovier.data.ratings import Ratings
 from moovier.data.split import Development, by_time
 from moovier.evaluation import next_visit, ranking, visitor
 from moovier.models.family import Scorer

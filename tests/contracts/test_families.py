@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moovier.data.arrays import Ratings
+from moovier.data.ratings import Ratings
 from moovier.data.split import by_time
 from moovier.errors import BadRequest
 from moovier.models import bundle
 from moovier.models.families import FAMILIES, family
 from moovier.models.family import Family, Fitted, HyperParameters, Scorer
-from moovier.recommending.recommender import Recommender
+from moovier.serving.recommender import Recommender
 from tests.contracts import toy
 
 RANKING = [name for name in FAMILIES if FAMILIES[name].learns == "ranking"]
@@ -319,8 +319,8 @@ ANSWERING = """
 import sys
 from pathlib import Path
 from moovier.models import bundle
-from moovier.recommending import shelf
-from moovier.recommending.recommender import Recommender
+from moovier.serving import shelf
+from moovier.serving.recommender import Recommender
 
 for folder in sys.argv[1:]:
     answers = Recommender(bundle.load(Path(folder))).recommend([100, 130, 999], 3)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from moovier.data.arrays import History, Index, Ratings
 from moovier.data.catalogue import Catalogue, Movie
+from moovier.data.ratings import History, Index, Ratings
 from moovier.models.bundle import Bundle, Card, DataFacts
 from moovier.models.family import Arrays, HyperParameters
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.registered import register_trained
+from tests.registry_fixtures import register_trained
 from tests.servers import Server
 from tests.service.batches import compare_with_predict, written_lists
 from tests.service.conftest import own_settings, promote, running_service

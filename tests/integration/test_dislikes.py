@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moovier.data.arrays import Floats, Histories, History, Ints
 from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import indexed, read_movielens
+from moovier.data.ratings import Floats, Histories, History, Ints
 from moovier.models.dae import DaeFamily
 from moovier.models.dae_scoring import DaeParams
 from moovier.models.family import Scorer
-from moovier.models.top import top_rows
+from moovier.models.top_k import top_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 SHOWN = 20

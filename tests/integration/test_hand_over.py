@@ -13,12 +13,12 @@ import pytest
 
 from moovier.jobs.registration import connect
 from moovier.models import bundle
-from moovier.registry.rest import Rest
-from tests.machines import Machines
+from moovier.registry.rest_client import Rest
 from tests.postgres import own_database
-from tests.retrainings import CONFIG, Retraining, by_id
+from tests.retraining_harness import CONFIG, Retraining, by_id
 from tests.servers import Server
 from tests.toys import RANKING
+from tests.worker_processes import Machines
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def dying_with_a_part_sent(self: Rest, method: str, path: str, body: Mapping[str
 
 
 #: Where a stage is killed.
-PART_SENT = {"moovier.registry.rest:Rest.send": dying_with_a_part_sent}
+PART_SENT = {"moovier.registry.rest_client:Rest.send": dying_with_a_part_sent}
 MODEL_SENT = {"mlflow:MlflowClient.finalize_logged_model": die}
 
 

@@ -11,10 +11,10 @@ from moovier.data.movielens import indexed, read_movielens
 from moovier.models.bundle import Bundle, Card, DataFacts
 from moovier.models.dae import DaeFamily
 from moovier.models.dae_scoring import DaeParams
-from moovier.recommending import cursor
-from moovier.recommending.facets import Filter
-from moovier.recommending.people import People
-from moovier.recommending.recommender import Recommender
+from moovier.serving import cursor
+from moovier.serving.filters import Filter
+from moovier.serving.recommender import Recommender
+from moovier.serving.user_recommender import People
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 PAGE = 1000

@@ -14,11 +14,11 @@ import pytest
 
 from moovier.jobs.registration import connect
 from tests.fakes.relay import Relay, relay_before
-from tests.machines import Machines
 from tests.postgres import own_database
-from tests.retrainings import Retraining, tags
+from tests.retraining_harness import Retraining, tags
 from tests.servers import Server
 from tests.toys import RANKING
+from tests.worker_processes import Machines
 
 #: Away once so long, and again for moments, so that answers to what was done get lost.
 AWAY_S, MOMENTS, MOMENT_S, BACK_S = 1.5, 2, 0.15, 0.4

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import pytest
 
-from moovier.data.arrays import Ratings
 from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import indexed, read_movielens
+from moovier.data.ratings import Ratings
 from moovier.data.split import development_split
-from moovier.evaluation import stars
+from moovier.evaluation import rating_metrics
 from moovier.models.families import family
 from moovier.training import fit
 
@@ -70,7 +70,7 @@ def test_stars(real: Real) -> None:
         seed=0,
         threads=2,
     )
-    found = stars.evaluate(
+    found = rating_metrics.evaluate(
         kind.scorer(fitted.arrays), split.stars_train.histories, split.stars_validation
     )
     assert 0.77 < found.metrics()["rmse"] < 0.81

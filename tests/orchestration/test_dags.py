@@ -175,7 +175,7 @@ def test_the_trigger_form_refuses_nonsense(
 
 
 def test_the_form_offers_what_the_job_takes(parsed: dict[str, Any]) -> None:
-    from moovier.jobs.plan import RetrainConfig
+    from moovier.jobs.retrain_plan import RetrainConfig
 
     params = parsed["dags"]["moovier_retrain"]["params"]
     config = RetrainConfig.model_validate({name: param["value"] for name, param in params.items()})

@@ -18,12 +18,12 @@ import httpx
 import pytest
 import yaml
 
-from tests.projects import REMOTE_BESIDE
+from tests.dvc_checkout import REMOTE_BESIDE
 from tests.stack_processes import standins
+from tests.stack_processes.api_client import INGEST, RETRAIN, Operator, Registry, Viewer, http
+from tests.stack_processes.container_paths import ROOT
 from tests.stack_processes.docker import docker_stack, has_engine
 from tests.stack_processes.driver import Stack, generated_variables
-from tests.stack_processes.people import INGEST, RETRAIN, Operator, Registry, Viewer, http
-from tests.stack_processes.place import ROOT
 from tests.stack_processes.processes import ABSENT, has_loopback_network, process_stack
 
 WORKERS = 2

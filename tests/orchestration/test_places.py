@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.stack_processes.compose import Mount, Service
-from tests.stack_processes.place import Place, copied_into
+from tests.stack_processes.container_paths import Place, copied_into
 
 ADDRESSES = {
     "postgres": "127.9.9.1",

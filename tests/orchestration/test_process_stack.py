@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from tests.stack_processes.compose import read_compose
+from tests.stack_processes.container_paths import ROOT
 from tests.stack_processes.driver import generated_variables
-from tests.stack_processes.place import ROOT
 from tests.stack_processes.processes import ProcessStack, has_loopback_network, process_stack
 
 if not has_loopback_network():

@@ -19,8 +19,8 @@ import pytest
 from moovier.settings import Settings
 from moovier.stack.airflow_api import AirflowApi
 from moovier.stack.environment import AIRFLOW_USER, read_secrets
-from moovier.stack.parts import airflow_url, mlflow_url, service_url
-from moovier.stack.processes import end_stack_processes, stack_processes
+from moovier.stack.process_cleanup import end_stack_processes, stack_processes
+from moovier.stack.services import airflow_url, mlflow_url, service_url
 from tests.orchestration.terminal import terminal
 from tests.servers import free_port
 

@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from moovier.jobs.registration import connect
 from moovier.settings import Settings
+from tests.dvc_checkout import ROOT, real_remote
 from tests.page.browser import CHROMIUM, chromium
-from tests.projects import ROOT, real_remote
-from tests.registered import register_trained
+from tests.registry_fixtures import register_trained
 from tests.servers import Server
 from tests.service.conftest import Service, own_settings, promote, running_service
 

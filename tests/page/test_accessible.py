@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.dvc_checkout import ROOT
 from tests.page.browser import NARROW, WIDE, opened
 from tests.page.test_visits import TOY_STORY
 from tests.page.visit import Visit
-from tests.projects import ROOT
 from tests.service.conftest import Service
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"

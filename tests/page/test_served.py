@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bentos.app import create_app
-from tests.projects import ROOT
+from tests.dvc_checkout import ROOT
 from tests.service.conftest import Service
 
 #: Bytes of script that a visitor may have to load, compressed.

@@ -18,8 +18,8 @@ import pytest
 from moovier.jobs.registration import connect
 from moovier.registry.version import Version
 from moovier.settings import PREFIX, Settings
-from tests.projects import ROOT
-from tests.registered import register
+from tests.dvc_checkout import ROOT
+from tests.registry_fixtures import register
 from tests.servers import Server, end_group, free_port
 from tests.toys import toy_bundle
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.registered import register_trained
+from tests.registry_fixtures import register_trained
 from tests.servers import Server
 from tests.service.conftest import Service, own_settings, promote, running_service
 

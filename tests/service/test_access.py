@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from bentos import access
 from bentos.access import BURST_S, RATE_PER_S, Limit, Limited, client_of, is_loopback
 from bentos.busy import MOST_IN_FLIGHT, Busy
-from moovier.feedback.keys import KeyStore
+from moovier.feedback.api_keys import KeyStore
 from moovier.settings import Settings
 from tests.servers import Server
 from tests.service.conftest import own_settings, promote, published

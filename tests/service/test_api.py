@@ -20,7 +20,7 @@ from moovier.data.catalogue import Catalogue
 from moovier.jobs.registration import connect
 from moovier.settings import Settings
 from tests.fakes.tmdb import BRAVEHEART, V3_KEY, fake_tmdb
-from tests.registered import register
+from tests.registry_fixtures import register
 from tests.servers import Server
 from tests.service.conftest import environment, own_settings, promote, published
 from tests.toys import toy_bundle

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from moovier.cli import experiment as cli
-from moovier.experiments.plan import TAG, Experiment
-from moovier.feedback.lists import ServedList
+from moovier.experiments.experiment import TAG, Experiment
+from moovier.feedback.served_lists import ServedList
 from moovier.feedback.store import FeedbackStore
 from moovier.jobs.registration import connect
 from moovier.registry.version import Version
 from moovier.settings import Settings
-from tests.registered import register
+from tests.registry_fixtures import register
 from tests.servers import Server
 from tests.service.conftest import Service, environment, own_settings, promote, running_service
 from tests.toys import toy_bundle

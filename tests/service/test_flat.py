@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks import load
+from benchmarks import load_generator
 from tests.servers import Server, worker_of
 from tests.service.conftest import Service
 from tests.service.raw import request
@@ -57,7 +57,7 @@ def ask(service: Service, requests: list[bytes], least: int) -> None:
     """At least so many of ``requests``, in turn; all are answered with 200."""
     url, done = urlsplit(service.address), 0
     while done < least:
-        there = load.run(
+        there = load_generator.run(
             str(url.hostname), int(url.port or 80), requests, connections=CONNECTIONS, seconds=2
         )
         assert there.failed == 0

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from tests.projects import ROOT
+from tests.dvc_checkout import ROOT
 from tests.servers import Server, worker_of
 from tests.service.conftest import Service
 from tests.service.raw import Answer, Connection, request

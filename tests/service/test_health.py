@@ -13,13 +13,13 @@ from fastapi.testclient import TestClient
 from bentos import health as room
 from bentos.app import create_app
 from bentos.busy import Busy
-from moovier.recommending.bundles import Refused
 from moovier.registry.client import Registry
+from moovier.serving.bundle_loader import Refused
 from moovier.settings import Settings
 from moovier.tmdb.client import FAILURES_TO_OPEN
 from tests.fakes.relay import relay_before
 from tests.fakes.tmdb import V3_KEY, fake_tmdb
-from tests.registered import register
+from tests.registry_fixtures import register
 from tests.servers import Server, free_port
 from tests.service.conftest import promote, published
 from tests.service.test_api import NAME, OTHER, started

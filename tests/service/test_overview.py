@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bentos.overview import compared, last_retraining, looked_over, monitored
-from moovier.recommending.shelf import Shelf
 from moovier.registry.client import Registry
 from moovier.registry.version import Version
+from moovier.serving.model_store import Shelf
 from moovier.settings import Settings
 from tests.servers import Server, free_port
 from tests.service.conftest import promote, published

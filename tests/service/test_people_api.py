@@ -26,7 +26,7 @@ from moovier.jobs.registration import connect
 from moovier.registry.version import Version
 from moovier.settings import Settings
 from tests.cinema import IDS, MOVIES, USERS, cinema, genres
-from tests.registered import register_trained
+from tests.registry_fixtures import register_trained
 from tests.servers import Server, free_port
 from tests.service.conftest import own_settings, promote
 from tests.service.test_api import answered_by, started

@@ -22,7 +22,7 @@ from moovier.jobs.registration import connect
 from moovier.registry.version import MONITORING
 from moovier.settings import Settings
 from tests.fakes.tmdb import BRAVEHEART, V3_KEY, FakeTmdb, fake_tmdb
-from tests.registered import register_trained
+from tests.registry_fixtures import register_trained
 from tests.servers import Server, end_group, mlflow_server
 from tests.service.batches import compare_with_predict, written_lists
 from tests.service.conftest import Service, own_settings, promote, running_service

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bentos.processes import Deadline
-from tests.projects import ROOT
+from tests.dvc_checkout import ROOT
 
 SCOPE: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
 

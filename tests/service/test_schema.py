@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.projects import ROOT
+from tests.dvc_checkout import ROOT
 from tests.servers import Server
 from tests.service.conftest import Service
 from tests.service.samples import sample_service

@@ -18,7 +18,7 @@ import pytest
 from moovier.jobs.registration import connect
 from moovier.registry.version import Version
 from moovier.settings import Settings
-from tests.registered import register
+from tests.registry_fixtures import register
 from tests.servers import Server
 from tests.service.conftest import Service, own_settings, promote, running_service
 from tests.service.raw import Answer, Connection, request

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from bentos import tracing
+from tests.dvc_checkout import ROOT
 from tests.fakes.collector import Collector, Span, collector
-from tests.projects import ROOT
 from tests.servers import Server
 from tests.service.conftest import Service, own_settings, promote, published, running_service
 from tests.service.test_swaps import wait_for

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.servers import free_port
-from tests.stack_processes.place import ROOT
+from tests.stack_processes.container_paths import ROOT
 
 
 @functools.cache

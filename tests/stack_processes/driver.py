@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from deploy.environment import filled
-from tests.stack_processes.place import ROOT
+from tests.stack_processes.container_paths import ROOT
 
 
 class Stack(Protocol):

@@ -19,8 +19,8 @@ from typing import Any
 
 import httpx
 
+from tests.stack_processes.api_client import INGEST, RETRAIN, Operator, Registry, Viewer
 from tests.stack_processes.driver import Stack, generated_variables
-from tests.stack_processes.people import INGEST, RETRAIN, Operator, Registry, Viewer
 from tests.stack_processes.processes import process_stack
 
 WORKERS = 2

@@ -22,7 +22,7 @@ import psutil
 
 from tests.stack_processes import standins
 from tests.stack_processes.compose import Service, read_compose
-from tests.stack_processes.place import ROOT, Place
+from tests.stack_processes.container_paths import ROOT, Place
 
 #: In the environment of every process: children inherit it wherever they move to. Some programs
 #: (Redis) wipe theirs, and are found as what was started.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.servers import free_port
 from tests.stack_processes.compose import Service
-from tests.stack_processes.place import Place
+from tests.stack_processes.container_paths import Place
 
 #: Debian's names of what the images call so.
 PROGRAMS = {

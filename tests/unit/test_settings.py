@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from moovier.errors import SettingsError
 from moovier.settings import PREFIX, Settings, load_settings
 from moovier.settings_page import page, variable
-from tests.projects import ROOT
+from tests.dvc_checkout import ROOT
 
 
 @pytest.fixture(autouse=True)

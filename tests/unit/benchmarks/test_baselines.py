@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.baselines import RANKERS
-from moovier.data.arrays import History, Ratings
+from moovier.data.ratings import History, Ratings
 
 DAY = 86_400
 BY_NAME = {ranker.name: ranker for ranker in RANKERS}

@@ -10,8 +10,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks import quality, quality_report, report
-from benchmarks.baselines import RANKERS, Regressor
-from benchmarks.contenders import (
+from benchmarks.adapters import (
     CHAMPION,
     Middle,
     Ours,
@@ -19,11 +18,12 @@ from benchmarks.contenders import (
     RatingBaseline,
     contenders,
 )
+from benchmarks.baselines import RANKERS, Regressor
 from benchmarks.quality_measure import Data, averaged, measure, tune
 from benchmarks.quality_rows import difference, rows_of
-from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import indexed, read_movielens
+from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.evaluation import ranking
 from moovier.models.families import FAMILIES
 from tests.toys import toy_movielens

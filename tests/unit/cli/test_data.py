@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.projects import new_project
+from tests.dvc_checkout import new_project
 
 RATINGS = (
     "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n2,1,4.5,964981247\n2,6,1.0,964981300\n"

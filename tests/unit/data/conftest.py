@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from moovier.data.hashing import directory_hash
-from moovier.data.store import REAL
+from moovier.data.dvc_hash import directory_hash
+from moovier.data.sources import REAL
 from moovier.settings import Settings
-from tests.projects import new_project
+from tests.dvc_checkout import new_project
 
 RATINGS = b"""userId,movieId,rating,timestamp
 1,1,4.0,964982703

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from moovier.data.csv_tables import SHOWN_PROBLEMS
 from moovier.data.movielens import SYNTHETIC_MARK, indexed, read_movielens
-from moovier.data.tables import SHOWN_PROBLEMS
 from moovier.errors import InvalidData
 from tests.unit.data.conftest import MOVIES, RATINGS
 

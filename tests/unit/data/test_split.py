@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moovier.data.arrays import Ratings
 from moovier.data.movielens import indexed, read_movielens
+from moovier.data.ratings import Ratings
 from moovier.data.split import (
     LEAST_BEFORE,
     PAUSE_S,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
+from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.data.split import PAUSE_S
 from moovier.evaluation import order_audit
 from moovier.evaluation.order_audit import shuffled_whole, shuffled_within_sittings

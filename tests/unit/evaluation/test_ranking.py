@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.movielens import indexed, read_movielens
+from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.data.split import by_time
 from moovier.evaluation import ranking
 from moovier.models.popular import PopularScorer

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.movielens import indexed, read_movielens
+from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.data.split import hold_out_users, split_last_visit
 from moovier.evaluation import next_visit, visitor
 from moovier.evaluation.visitor import KS, draw_visitors

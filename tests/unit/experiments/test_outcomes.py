@@ -5,7 +5,7 @@ import math
 import pytest
 
 from moovier.experiments.outcomes import outcomes_of, overlap, shadows_of
-from moovier.feedback.lists import ServedList
+from moovier.feedback.served_lists import ServedList
 from moovier.feedback.store import Given
 
 DAY = 86_400

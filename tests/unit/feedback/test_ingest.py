@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from moovier.data.hashing import directory_hash
+from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens
 from moovier.errors import DataUnavailable, InvalidData
 from moovier.feedback.errors import FeedbackUnavailable
@@ -18,7 +18,7 @@ from moovier.feedback.store import FeedbackStore, NewRating
 from moovier.jobs import ingest
 from moovier.jobs.ingest import Pulled
 from moovier.settings import Settings
-from tests.projects import new_project
+from tests.dvc_checkout import new_project
 
 #: After every rating in `ORIGINAL`; the store's clock stands there when something is deleted.
 NOW = 1_800_000_000

@@ -273,7 +273,7 @@ def test_the_store_needs_nothing_heavy() -> None:
 
     heavy = ("pandas", "tensorflow", "keras", "mlflow", "dvc", "alembic")
     code = (
-        "import sys, moovier.feedback.store, moovier.feedback.keys; "
+        "import sys, moovier.feedback.store, moovier.feedback.api_keys; "
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

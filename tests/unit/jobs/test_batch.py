@@ -21,12 +21,12 @@ from moovier.errors import BadRequest, ListsError, UnknownModel
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.store import FeedbackStore, NewRating
 from moovier.jobs import batch
-from moovier.jobs.list_store import STAGING, SUCCESS, ListStore, new_key
+from moovier.jobs.batch_store import STAGING, SUCCESS, ListStore, new_key
 from moovier.jobs.recommend import recommend
 from moovier.jobs.registration import connect
 from moovier.settings import Settings
-from tests.buckets import s3_server
-from tests.registered import register
+from tests.registry_fixtures import register
+from tests.s3_server import s3_server
 from tests.servers import free_port
 from tests.toys import toy_bundle
 

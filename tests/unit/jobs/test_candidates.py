@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from moovier.jobs import candidates
-from moovier.jobs.plan import Plan, Recipe
+from moovier.jobs.retrain_plan import Plan, Recipe
 from moovier.models.bundle import DataFacts
 from moovier.models.families import family
 from moovier.registry.version import Version

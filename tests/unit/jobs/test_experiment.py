@@ -15,15 +15,15 @@ from typer.testing import CliRunner
 from moovier.cli import app
 from moovier.cli import experiment as cli
 from moovier.errors import BadRequest, RegistryError, UnknownModel
-from moovier.experiments.plan import RESULT_TAG, TAG, Experiment
-from moovier.feedback.lists import ServedList
+from moovier.experiments.experiment import RESULT_TAG, TAG, Experiment
+from moovier.feedback.served_lists import ServedList
 from moovier.feedback.store import FeedbackStore, NewRating
 from moovier.jobs import experiment
 from moovier.jobs.registration import connect
 from moovier.registry.client import Registry
 from moovier.registry.version import Version
 from moovier.settings import Settings
-from tests.registered import register
+from tests.registry_fixtures import register
 from tests.toys import toy_bundle
 
 ONE, TWO, THREE = (f"moovier_popular_{size}_trained_0" for size in (1, 2, 3))

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moovier.data.arrays import Index, Ratings
 from moovier.data.catalogue import Catalogue, Movie
+from moovier.data.ratings import Index, Ratings
 from moovier.errors import BadRequest, BundleError, UnknownModel
 from moovier.jobs.finetune import fine_tune
 from moovier.jobs.registration import connect, track
@@ -16,7 +16,7 @@ from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
 from moovier.models.families import family
 from moovier.settings import Settings
-from tests.registered import register
+from tests.registry_fixtures import register
 from tests.toys import LEARNING, toy_model
 
 USERS, MOVIES = np.array([7, 11, 13, 17, 19, 23]), np.array([1, 2, 6, 32, 47, 50, 110, 150])

@@ -6,9 +6,9 @@ import contextlib
 import time
 from pathlib import Path
 
-from moovier.feedback.lists import ServedList
+from moovier.feedback.served_lists import ServedList
 from moovier.feedback.store import FeedbackStore, NewRating
-from moovier.jobs.sights import live_quality
+from moovier.jobs.monitoring_metrics import live_quality
 from moovier.settings import Settings
 
 NOW = int(time.time()) - 60

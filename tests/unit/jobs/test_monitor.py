@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 from moovier.cli import app
 from moovier.errors import BadRequest, InvalidData
 from moovier.feedback.store import FeedbackStore, NewRating
-from moovier.jobs import monitor, retrain, sights
+from moovier.jobs import monitor, monitoring_metrics, retrain
 from moovier.jobs.registration import connect
-from moovier.registry.summary import Summary
+from moovier.registry.monitoring_summary import Summary
 from moovier.registry.version import MONITORING
 from moovier.settings import Settings
-from tests.registered import register_trained
+from tests.registry_fixtures import register_trained
 from tests.servers import free_port
 from tests.toys import toy_movielens
 
@@ -188,11 +188,11 @@ def test_feedback_on_lists_is_counted(settings: Settings, data: Path, champion: 
 
 
 def test_the_service_is_asked_where_it_is_named(settings: Settings) -> None:
-    figures, notes = sights.of_service(settings)
+    figures, notes = monitoring_metrics.of_service(settings)
     assert figures == {}
     assert "MOOVIER_SERVICE_URL" in notes[0]
     away = settings.model_copy(update={"service_url": f"http://127.0.0.1:{free_port()}"})
-    figures, notes = sights.of_service(away)
+    figures, notes = monitoring_metrics.of_service(away)
     assert figures == {}
     assert "cannot be asked" in notes[0]
 
@@ -204,8 +204,8 @@ moovier_answers_total{model="b",source="model"} 3.0
 moovier_answers_total{model="b",source="popular"} 1.0
 moovier_other_total{source="popular"} 90.0
 """
-    assert sights.fallback(text) == {"service_lists": 10.0, "fallback_share": 0.1}
-    assert sights.fallback("") == {"service_lists": 0.0}
+    assert monitoring_metrics.fallback(text) == {"service_lists": 10.0, "fallback_share": 0.1}
+    assert monitoring_metrics.fallback("") == {"service_lists": 0.0}
 
 
 def test_the_command_shows_figures_and_verdict(

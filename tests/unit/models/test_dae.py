@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moovier.data.arrays import History, Ratings
+from moovier.data.ratings import History, Ratings
 from moovier.data.split import PAUSE_S
 from moovier.models.dae import DaeFamily
 from moovier.models.dae_scoring import DaeParams, DaeScorer

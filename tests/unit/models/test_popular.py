@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from optuna.trial import FixedTrial
 
-from moovier.data.arrays import Ratings
+from moovier.data.ratings import Ratings
 from moovier.models.popular import (
     WINDOWS,
     PopularFamily,

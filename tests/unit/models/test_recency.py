@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moovier.data.arrays import Ratings
+from moovier.data.ratings import Ratings
 from moovier.data.split import PAUSE_S
 from moovier.models.recency import Recency
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moovier.data.arrays import History, Ratings
 from moovier.data.catalogue import Catalogue, Movie
+from moovier.data.ratings import History, Ratings
 from moovier.models import timeline
 from moovier.models.timeline import TimelineParams, TimelineScorer
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moovier.data.arrays import Index, Ratings
 from moovier.data.catalogue import Catalogue, Movie
-from moovier.monitoring.changes import Known
+from moovier.data.ratings import Index, Ratings
+from moovier.monitoring.dataset_diff import Known
 
 USERS, MOVIES = 90, 140
 

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from moovier.monitoring import drift
-from moovier.monitoring.changes import Change, Known
+from moovier.monitoring.dataset_diff import Change, Known
 from moovier.monitoring.drift import KINDS, Drift, Limits
-from moovier.monitoring.windows import MOST_EACH, Reference, sampled
+from moovier.monitoring.profiles import MOST_EACH, Reference, sampled
 
 NEW = np.arange(60, 90)
 DRAWS = 200

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from moovier.errors import RegistryError
-from moovier.registry.rest import PASSWORD, USERNAME, Rest
+from moovier.registry.rest_client import PASSWORD, USERNAME, Rest
 
 
 class Guarded(BaseHTTPRequestHandler):

@@ -105,7 +105,7 @@ _REGISTER = """
     from pathlib import Path
     from moovier.registry.client import Registry
     from moovier.registry.tracking import Tracking
-    from moovier.registry.rest import Rest
+    from moovier.registry.rest_client import Rest
     from mlflow import MlflowClient
 
     address, model, folder, step = sys.argv[1:]

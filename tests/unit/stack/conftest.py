@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from moovier.stack.environment import MARKER
-from moovier.stack.parts import Part
-from moovier.stack.processes import end_stack_processes
+from moovier.stack.process_cleanup import end_stack_processes
+from moovier.stack.services import Part
 from moovier.stack.supervisor import Supervisor
 
 

@@ -15,7 +15,7 @@ from moovier.errors import StackError
 from moovier.registry.version import CHAMPION, Version
 from moovier.stack import pipeline
 from moovier.stack.airflow_api import AirflowApi
-from moovier.stack.report import Report
+from moovier.stack.console import Report
 from tests.unit.stack.fake_airflow import OLD_FAILED_RUN, PASSWORD, FakeAirflow, serving, task
 
 

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from moovier.errors import StackError
-from moovier.stack.parts import Part
-from moovier.stack.processes import end_stack_processes, stack_processes
+from moovier.stack.process_cleanup import end_stack_processes, stack_processes
+from moovier.stack.services import Part
 from moovier.stack.supervisor import Supervisor, tail
 from tests.unit.stack.conftest import environment, part
 

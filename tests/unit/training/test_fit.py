@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.catalogue import Catalogue, Movie
+from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.data.split import (
     Development,
     by_global_time,

@@ -21,10 +21,10 @@ from optuna.trial import FrozenTrial, TrialState
 from moovier.models import families
 from moovier.tuning.study import open_study, run_worker, storage_of
 from tests.fakes.relay import Relay, relay_before
-from tests.machines import Machines
 from tests.postgres import own_database
 from tests.servers import end_group, free_port
 from tests.unit.tuning.tiny import CATALOGUE, TinyFamily, split
+from tests.worker_processes import Machines
 
 SOON = {"moovier.tuning.storage.HEARTBEAT_S": 1, "moovier.tuning.storage.GRACE_S": 4}
 _PATIENCE_S = 120.0

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from moovier.data.arrays import Floats, Histories, History, Ints, Ratings
 from moovier.data.catalogue import Catalogue, Movie
+from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.data.split import Development, development_split
 from moovier.models.family import (
     Arrays,

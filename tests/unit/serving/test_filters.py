@@ -1,0 +1,99 @@
+"""Filters by genre and year."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moovier.data.catalogue import NO_GENRE, Catalogue, Movie
+from moovier.errors import BadRequest
+from moovier.serving.filters import Facets, Filter
+
+ROWS = (
+    ("Toy Story", 1995, ("Adventure", "Comedy")),
+    ("Heat", 1995, ("Action", "Crime")),
+    ("Solaris", 1972, ("Drama", "Sci-Fi")),
+    ("Babylon 5", None, ("Sci-Fi",)),
+    ("Lost Tape", None, (NO_GENRE,)),
+    ("Alien", 1979, ("Sci-Fi", "Horror")),
+)
+CATALOGUE = Catalogue.of(
+    Movie(10 * i, title, year, genres, None, None)
+    for i, (title, year, genres) in enumerate(ROWS, start=1)
+)
+FACETS = Facets(CATALOGUE)
+
+
+def titles(wanted: Filter) -> list[str]:
+    return [movie.title for movie, ok in zip(CATALOGUE, FACETS.mask(wanted), strict=True) if ok]
+
+
+def test_any_of_the_genres_passes_however_it_is_written() -> None:
+    assert titles(Filter(("sci-fi",))) == ["Solaris", "Babylon 5", "Alien"]
+    assert titles(Filter(("HORROR", "Comedy"))) == ["Toy Story", "Alien"]
+
+
+def test_years_are_inclusive_and_an_unknown_one_never_passes() -> None:
+    assert titles(Filter(year_from=1979, year_to=1995)) == ["Toy Story", "Heat", "Alien"]
+    assert titles(Filter(year_from=1995)) == ["Toy Story", "Heat"]
+    assert titles(Filter(year_to=1972)) == ["Solaris"]
+    assert titles(Filter(year_from=1980, year_to=1980)) == []
+
+
+def test_genre_and_year_must_both_fit() -> None:
+    assert titles(Filter(("Sci-Fi",), 1975, None)) == ["Alien"]
+
+
+def test_no_filter_passes_all() -> None:
+    assert Filter().passes_all
+    assert len(titles(Filter())) == len(ROWS)
+    for wanted in (Filter(("Drama",)), Filter(year_from=1), Filter(year_to=1)):
+        assert not wanted.passes_all
+
+
+def test_an_unknown_genre_is_told_those_there_are() -> None:
+    for name in ("Sci-Fy", NO_GENRE, ""):
+        with pytest.raises(BadRequest, match="unknown genre") as caught:
+            FACETS.mask(Filter(("Drama", name)))
+        there_are = "Action, Adventure, Comedy, Crime, Drama, Horror, Sci-Fi"
+        assert str(caught.value).endswith(there_are)
+    with pytest.raises(BadRequest) as caught:
+        FACETS.mask(Filter(("x" * 10_000,)))
+    assert len(str(caught.value)) < 300
+
+
+def test_years_the_wrong_way_round_are_refused() -> None:
+    with pytest.raises(BadRequest, match="year_from 1996 is after year_to 1995"):
+        FACETS.mask(Filter(year_from=1996, year_to=1995))
+
+
+YEARS = st.none() | st.integers(1960, 2000)
+
+
+@given(
+    st.lists(st.sampled_from([*FACETS.genres, "drama", "SCI-FI"]), max_size=3).map(tuple),
+    YEARS,
+    YEARS,
+)
+def test_the_mask_is_the_definition(
+    genres: tuple[str, ...], year_from: int | None, year_to: int | None
+) -> None:
+    wanted = Filter(genres, year_from, year_to)
+    if year_from is not None and year_to is not None and year_from > year_to:
+        with pytest.raises(BadRequest):
+            FACETS.mask(wanted)
+        return
+    named = {name.casefold() for name in genres}
+    expected = [
+        (not named or bool(named & {name.casefold() for name in movie.genres}))
+        and (year_from is None or (movie.year is not None and movie.year >= year_from))
+        and (year_to is None or (movie.year is not None and movie.year <= year_to))
+        for movie in CATALOGUE
+    ]
+    assert FACETS.mask(wanted).tolist() == expected
+    # Kept and made anew are the same, also when many others came between.
+    for year in range(1, 200):
+        FACETS.mask(Filter(year_from=year))
+    assert FACETS.mask(wanted).tolist() == expected
+    assert len(FACETS._kept) <= 128

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from moovier.settings import Settings
+from moovier.stack.lifecycle import Running
+from moovier.stack.startup_summary import show
+from tests.unit.cli.test_models import version
+
+
+@pytest.mark.parametrize(
+    ("metrics", "shown"),
+    [
+        (
+            {"visitor_ndcg_at_10": 0.4312, "next_visit_ndcg_at_10": 0.1229, "ndcg_at_10": 0.2},
+            "(version 2, visitor NDCG@10 0.431, next visit NDCG@10 0.123)",
+        ),
+        ({"ndcg_at_10": 0.195}, "(version 2, NDCG@10 0.195 on the split by time)"),
+        ({}, "(version 2)"),
+    ],
+)
+def test_the_champions_quality_is_shown(
+    tmp_path: Path, metrics: dict[str, float], shown: str
+) -> None:
+    champion = dataclasses.replace(version(2, "champion"), metrics=metrics)
+    text = io.StringIO()
+    running = Running(Settings(project=tmp_path, home=tmp_path), champion, "secret")
+    show(running, Console(file=text, width=200))
+    assert f"moovier_dae_128_trained_2 {shown}" in text.getvalue()

@@ -1,0 +1,20 @@
+"""Modules that the fork server of :mod:`tests.worker_processes` imports once.
+
+It computes nothing: TensorFlow survives a fork only before its first operation.
+"""
+
+import os
+
+import keras  # noqa: F401
+import mlflow.keras
+import mlflow.tracking  # noqa: F401
+import optuna  # noqa: F401
+import scipy.linalg  # noqa: F401
+import tensorflow  # noqa: F401
+
+import moovier.jobs.retrain
+import moovier.report.page
+import moovier.tuning.study  # noqa: F401
+
+# The outages of tests are short.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
