@@ -16,7 +16,7 @@ from rich.table import Table
 
 from benchmarks import report
 from moovier.data import sources
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.split import development_split
 from moovier.models.families import family
 from moovier.settings import load_settings
@@ -47,7 +47,7 @@ def main() -> None:
     options = arguments.parse_args()
     settings = load_settings(**({} if options.data is None else {"data": options.data}))
     reference = sources.fetch(settings)
-    _, ratings, catalogue = indexed(read_movielens(reference.folder))
+    _, ratings, catalogue = to_arrays(read_movielens(reference.folder))
     split = development_split(ratings)
     console, rows = Console(), []
     for name, kind, changed in VARIANTS:

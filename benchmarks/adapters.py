@@ -122,7 +122,7 @@ class Ours:
         self.keras = name in BY_GRADIENT
         self._family = FAMILIES[name]
         self._catalogue = catalogue
-        self.rates = self._family.learns == "rating"
+        self.rates = self._family.objective == "rating"
         self.ranks = rank_raters or not self.rates
 
     def default(self) -> Any:

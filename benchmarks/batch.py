@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks import report
 from moovier.data import sources
 from moovier.jobs import batch
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.models import bundle
 from moovier.models.bundle import Bundle
 from moovier.models.families import family
@@ -54,7 +54,7 @@ def main() -> None:
             settings = Settings(home=folder / "home", mlflow_tracking_uri=mlflow.address)
             console.print(f"registering a model of {reference.name}")
             version = register_trained(settings, folder, reference.folder, *MODEL)
-            connect(settings).promote(version, "for a benchmark")
+            open_registry(settings).promote(version, "for a benchmark")
             config = batch.configured(top_k=options.top_k, shards=options.shards)
             # The first one fetches the bundle.
             told = batch.batch_all(config, settings=settings)

@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from moovier.data import sources
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.settings import Settings, load_settings
 from tests.page.browser import chromium
 from tests.registry_fixtures import register_trained
@@ -29,11 +29,11 @@ def page_of(data: str | None) -> Iterator[tuple[Browser, str, sources.DataRef]]:
         folder = Path(temporary)
         with mlflow_server(folder) as mlflow:
             settings = Settings(home=folder / "home", mlflow_tracking_uri=mlflow.address)
-            registry = connect(settings)
+            registry = open_registry(settings)
             registry.promote(
                 register_trained(settings, folder, reference.folder, "dae", 128), "to be shown"
             )
-            registry.predict_stars(
+            registry.set_rating_model(
                 register_trained(settings, folder, reference.folder, "taste", 10)
             )
             with (

@@ -28,12 +28,12 @@ from threadpoolctl import threadpool_limits
 from benchmarks import report
 from bentos import lists, schemas
 from moovier.data import sources
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
 from moovier.models.families import family
 from moovier.serving import bundle_loader
-from moovier.serving.bundle_loader import Loaded
+from moovier.serving.bundle_loader import LoadedModel
 from moovier.settings import load_settings
 
 TOP_K, GIVEN, EXCLUDED, GENRE = 10, 20, 30, "Comedy"
@@ -90,7 +90,7 @@ def main() -> None:
 def fit(name: str, folder: Path, data: Path) -> None:
     """Train one epoch of a family and save it as ``folder/name``: the cost is the same."""
     movielens = read_movielens(data)
-    index, ratings, catalogue = indexed(movielens)
+    index, ratings, catalogue = to_arrays(movielens)
     kind = family(name)
     params = kind.hyper_parameters.model_validate({})
     fitted = kind.fit(ratings, params, catalogue=catalogue, seed=0, epochs=1)
@@ -111,7 +111,7 @@ def fit(name: str, folder: Path, data: Path) -> None:
     bundle.save(Bundle(card, index, ratings.histories, catalogue, fitted.arrays), folder / name)
 
 
-def requests(model: Loaded, count: int) -> list[schemas.Asked]:
+def requests(model: LoadedModel, count: int) -> list[schemas.RecommendRequest]:
     """Return requests of as many different people, each a part of a real history."""
     known, random = model.recommender.bundle, np.random.default_rng(0)
     histories, movie_ids = known.histories, known.index.movies
@@ -130,22 +130,22 @@ def requests(model: Loaded, count: int) -> list[schemas.Asked]:
         ]
         excluded = random.choice(movie_ids, EXCLUDED, replace=False).tolist()
         body = {"ratings": ratings, "genres": [GENRE], "exclude": excluded, "top_k": TOP_K}
-        asked.append(schemas.Asked.model_validate(body))
+        asked.append(schemas.RecommendRequest.model_validate(body))
     return asked
 
 
-def measured(model: Loaded, stars: Loaded) -> dict[str, Any]:
+def measured(model: LoadedModel, stars: LoadedModel) -> dict[str, Any]:
     """Return mean and 99th percentile in milliseconds, each of the best of some rounds."""
     people, feedback = model.recommender.people, NoFeedback()
     # Each round has people of its own: scores of the same person are kept.
     asked = requests(model, 2 * ROUNDS * PEOPLE)
     fold_in: Any = people.scores
 
-    def make_list(one: schemas.Asked) -> None:
-        lists.page_of(model, one, feedback, _NO_ROWS, reasons=False)  # type: ignore[arg-type]
+    def make_list(one: schemas.RecommendRequest) -> None:
+        lists.score_page(model, one, feedback, _NO_ROWS, reasons=False)  # type: ignore[arg-type]
 
-    def make_answer(one: schemas.Asked) -> None:
-        lists.recommended(model, stars, one, feedback)  # type: ignore[arg-type]
+    def make_answer(one: schemas.RecommendRequest) -> None:
+        lists.build_page(model, stars, one, feedback)  # type: ignore[arg-type]
 
     def make_scores(one: Any) -> None:
         fold_in(one)
@@ -154,7 +154,7 @@ def measured(model: Loaded, stars: Loaded) -> dict[str, Any]:
     made = timed(make_list, asked[:half])
     answered = timed(make_answer, asked[half:])
     # By then the scores of these people are no longer kept.
-    persons = [lists.person_of(people, one, feedback) for one in asked[:half]]  # type: ignore[arg-type]
+    persons = [lists.resolve_user(people, one, feedback) for one in asked[:half]]  # type: ignore[arg-type]
     scored = timed(make_scores, persons)
     return {
         "model": model.name,

@@ -27,9 +27,9 @@ from rich.table import Table
 from benchmarks import report
 from moovier.data import sources
 from moovier.data.catalogue import Catalogue
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Index, Ratings
-from moovier.data.split import by_time
+from moovier.data.split import split_last_share
 from moovier.monitoring import alarm_policy, drift
 from moovier.monitoring.dataset_diff import Change, Known
 from moovier.monitoring.drift import KINDS, Limits
@@ -181,7 +181,7 @@ def a_fifth_of_the_rows(world: World, rng: Rng) -> tuple[Known, Known]:
 
 def last_ratings(world: World, rng: Rng) -> tuple[Known, Known]:
     """Each person's last 10 to 40 %."""
-    rest, _ = by_time(world.ratings, float(rng.uniform(0.1, 0.4)))
+    rest, _ = split_last_share(world.ratings, float(rng.uniform(0.1, 0.4)))
     return world.known(rest), world.everything
 
 
@@ -353,7 +353,9 @@ def kinds(world: World, case: Case, seed: int, n: int = drift.DRAWS) -> set[str]
     """Names of the figures that drifted in one look, judged by ``n`` draws."""
     reference, current = case(world, np.random.default_rng(seed))
     change = Change.between(reference, current)
-    found = [part(change, Limits(), seed=seed, n=n) for part in (drift.came, drift.went)]
+    found = [
+        part(change, Limits(), seed=seed, n=n) for part in (drift.added_drift, drift.removed_drift)
+    ]
     assert bool(alarm_policy.of_drift(*found)) == any(one.drifted for one in found)
     return {figure.name for one in found for figure in one.drifted}
 
@@ -369,7 +371,7 @@ _world: list[World] = []
 
 
 def _read(folder: Path) -> None:
-    _world[:] = [World(*indexed(read_movielens(folder)))]
+    _world[:] = [World(*to_arrays(read_movielens(folder)))]
 
 
 def _counted(found: Sequence[set[str]]) -> dict[str, Any]:

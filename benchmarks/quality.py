@@ -37,7 +37,7 @@ from benchmarks.quality_measure import INTERVAL_SEED, Data, Entry, measure
 from benchmarks.quality_rows import rows_of
 from moovier.data import sources
 from moovier.data.catalogue import Catalogue
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Ratings
 from moovier.data.sources import DataRef
 from moovier.data.split import SPLIT_SEED
@@ -58,7 +58,7 @@ def main() -> None:
     given = {} if options.data is None else {"data": options.data}
     try:
         reference = sources.fetch(load_settings(**given))
-        _, ratings, catalogue = indexed(read_movielens(reference.folder))
+        _, ratings, catalogue = to_arrays(read_movielens(reference.folder))
     except MoovierError as error:
         sys.exit(str(error))
     chosen = contenders(catalogue, options.only, rank_raters=options.all)

@@ -15,11 +15,11 @@ from moovier.data.ratings import Ratings
 from moovier.data.split import (
     SPLIT_SEED,
     Development,
-    by_global_time,
-    by_time,
     development_split,
     hold_out_users,
     random_split,
+    split_at_time,
+    split_last_share,
     split_last_visit,
 )
 from moovier.evaluation import metrics, next_visit, order_audit, visitor
@@ -68,14 +68,14 @@ class Data:
     def of(cls, ratings: Ratings) -> Data:
         """Split ``ratings``, with the same seeds each time."""
         kept, held_out = hold_out_users(ratings, SPLIT_SEED)
-        until, since = by_global_time(ratings)
+        until, since = split_at_time(ratings)
         return cls(
             development_split(ratings, SPLIT_SEED),
             kept,
             held_out,
             visitor.draw_visitors(held_out, moment=newest(ratings), seed=SPLIT_SEED),
             *split_last_visit(ratings),
-            *by_time(ratings),
+            *split_last_share(ratings),
             until,
             since.take(np.isin(since.users, until.users)),
             *random_split(ratings, SPLIT_SEED),

@@ -37,11 +37,11 @@ from rich.table import Table
 from benchmarks import load_generator, report
 from benchmarks.bare import ANSWERS
 from moovier.data import sources
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Ratings
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.settings import Settings, load_settings
-from moovier.stack.services import program, service_command
+from moovier.stack.services import console_script, service_command
 from tests.dvc_checkout import ROOT
 from tests.registry_fixtures import register_trained
 from tests.servers import end_group, free_port, mlflow_server, worker_of
@@ -79,10 +79,10 @@ def main() -> None:
                 register_trained(settings, folder, reference.folder, *one)
                 for one in (CHAMPION, OF_STARS, *OTHERS)
             ]
-            connect(settings).promote(champion, "for a benchmark")
-            connect(settings).predict_stars(of_stars)
+            open_registry(settings).promote(champion, "for a benchmark")
+            open_registry(settings).set_rating_model(of_stars)
             names = [version.name for version in (champion, *others)]
-            _, ratings, _ = indexed(read_movielens(reference.folder))
+            _, ratings, _ = to_arrays(read_movielens(reference.folder))
             asking = _people(ratings, reference.folder)
             result = _measured(console, settings, names, asking, folder, options)
     console.print(_table(result))
@@ -119,7 +119,7 @@ def main() -> None:
 def _people(ratings: Ratings, folder: Path) -> list[bytes]:
     """Bodies that ask for somebody with ``GIVEN`` ratings each, no two alike: parts of people's
     real histories."""
-    index, _, _ = indexed(read_movielens(folder))
+    index, _, _ = to_arrays(read_movielens(folder))
     histories, random = ratings.histories, np.random.default_rng(0)
     long_enough = np.flatnonzero(histories.counts() >= 2 * GIVEN)
     bodies = []
@@ -167,7 +167,13 @@ def _measured(
         all_models = worker.memory_info().rss / _MIB
         for name, answer in answers.items():
             (folder / name).write_bytes(answer)
-        uvicorn = (program("uvicorn"), "--factory", "benchmarks.bare:create_app", "--host", HOST)
+        uvicorn = (
+            console_script("uvicorn"),
+            "--factory",
+            "benchmarks.bare:create_app",
+            "--host",
+            HOST,
+        )
         command = (*uvicorn, "--port", str(bare_port), "--log-level", "warning")
         bare_environment = {**environment, ANSWERS: str(folder)}
         with _process(command, bare_environment, folder / "bare.log") as bare:

@@ -30,7 +30,7 @@ from rich.table import Table
 from benchmarks import report
 from moovier.data import sources
 from moovier.data.catalogue import Catalogue
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Ratings
 from moovier.data.split import random_split
 from moovier.models.neumf import NeuMFFamily, NeuMFParams, build
@@ -61,7 +61,7 @@ def main() -> None:
     console = Console()
     given = {} if options.data is None else {"data": options.data}
     reference = sources.fetch(load_settings(**given))
-    _, ratings, catalogue = indexed(read_movielens(reference.folder))
+    _, ratings, catalogue = to_arrays(read_movielens(reference.folder))
     train, validation = random_split(ratings, seed=0)
     limit_threads(options.threads)
     synthetic = " (SYNTHETIC ratings: the bar is about ml-latest-small)"

@@ -31,7 +31,7 @@ from rich.table import Table
 
 from benchmarks import report
 from moovier.data import sources
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.split import Development, development_split
 from moovier.models.families import family
 from moovier.settings import load_settings
@@ -171,7 +171,7 @@ def measure(name: str, queue: Sequence[dict[str, Any]], workers: int, place: str
         for process in processes:
             process.kill()
             process.wait()
-    ended = studies.ended(study, name)
+    ended = studies.finished_trials(study, name)
     optuna.delete_study(study_name=study_name, storage=storage)
     if len(ended) != len(queue):
         raise SystemExit(f"{name}: {len(ended)} of {len(queue)} trials ended")
@@ -187,7 +187,7 @@ def measure(name: str, queue: Sequence[dict[str, Any]], workers: int, place: str
 
 def work(place: str, study_name: str, name: str, worker: int, trials: int, data: str) -> None:
     """A worker's process: gets ready, waits for the word, works, says that it is done."""
-    _, ratings, catalogue = indexed(read_movielens(Path(data)))
+    _, ratings, catalogue = to_arrays(read_movielens(Path(data)))
     split = development_split(ratings)
     study = studies.open_study(
         studies.storage_of(place), study_name, name, seed=_SEED, worker=worker

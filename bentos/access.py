@@ -29,7 +29,7 @@ _MOST_CLIENTS = 10_000
 _LET_IN = "moovier.let_in"
 
 
-class Access:
+class Authenticator:
     """Keys and whether they are needed."""
 
     def __init__(self, settings: Settings) -> None:
@@ -74,7 +74,7 @@ class Access:
         return self._keys.scopes_of(key)
 
 
-def may(scope: str) -> Callable[[Request], Awaitable[None]]:
+def require_scope(scope: str) -> Callable[[Request], Awaitable[None]]:
     """A FastAPI dependency: the request comes with a key for ``scope``, where one is needed."""
 
     async def check(request: Request) -> None:
@@ -83,7 +83,7 @@ def may(scope: str) -> Callable[[Request], Awaitable[None]]:
     return check
 
 
-class Limit:
+class TokenBuckets:
     """A bucket of tokens for each client, filled at a rate; a request takes one. One event loop's.
 
     ``per_s``: of any client; None: of those from elsewhere, at ``RATE_PER_S``.
@@ -93,7 +93,7 @@ class Limit:
         self.per_s = per_s
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def lets_in(self, scope: Scope) -> bool:
+    def allow(self, scope: Scope) -> bool:
         """Take a token of the client's, once for a request; False where there is none left."""
         if scope.get(_LET_IN):
             return True
@@ -114,15 +114,15 @@ class Limit:
         return allowed
 
 
-class Limited:
+class RateLimit:
     """Turns away a client that asks too often."""
 
-    def __init__(self, app: ASGIApp, limit: Limit) -> None:
+    def __init__(self, app: ASGIApp, limit: TokenBuckets) -> None:
         self._app = app
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._limit.lets_in(scope):
+        if scope["type"] == "http" and not self._limit.allow(scope):
             refused = answer(429, "too many requests; come back later", {"Retry-After": "1"})
             await refused(scope, receive, send)
             return

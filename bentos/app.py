@@ -18,23 +18,23 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from bentos import errors, metrics, overview, page, predicting, schemas
-from bentos.access import TRAIN, Access, Limit, Limited, may
-from bentos.busy import Busy
-from bentos.computing import Line, computed_at_length
+from bentos.access import TRAIN, Authenticator, RateLimit, TokenBuckets, require_scope
+from bentos.busy import ConcurrencyLimit
+from bentos.computing import PageScheduler, run_in_batch_thread
 from bentos.health import health
-from bentos.lane import Pages
-from bentos.models import plain, turn_of
+from bentos.lane import PageCache
+from bentos.models import assign_model, strip_h5
 from bentos.routes import KEYS, router
 from bentos.schemas import ModelName, NewRatings, Patience, TopK, Users, ValidationSplit
-from bentos.served import Served
+from bentos.served import ServedListRecorder
 from moovier import __version__
 from moovier.data.ratings import check_parallel
 from moovier.errors import BadRequest
-from moovier.feedback.cache import Mirror
+from moovier.feedback.cache import FeedbackCache
 from moovier.registry.client import Registry
-from moovier.registry.monitoring_summary import Summary
+from moovier.registry.monitoring_summary import MonitoringSummary
 from moovier.registry.version import CHAMPION, MONITORING
-from moovier.serving.model_store import Shelf
+from moovier.serving.model_store import ModelStore
 from moovier.settings import Settings, load_settings
 from moovier.tmdb.movie_details import Details
 
@@ -71,10 +71,10 @@ def create_app() -> FastAPI:
         },
     )
     app.state.trainer = None
-    app.state.limit = Limit()
+    app.state.limit = TokenBuckets()
     app.add_middleware(errors.BodyLimit)
-    app.add_middleware(Busy)
-    app.add_middleware(Limited, limit=app.state.limit)
+    app.add_middleware(ConcurrencyLimit)
+    app.add_middleware(RateLimit, limit=app.state.limit)
     app.add_middleware(metrics.Requests)
     errors.install(app)
     _add_routes(app)
@@ -104,8 +104,8 @@ def _add_routes(app: FastAPI) -> None:
 
     @app.head("/livez", include_in_schema=False)
     @app.get("/livez", summary="Whether the process answers")
-    async def livez() -> schemas.Alive:
-        return schemas.Alive(alive=True)
+    async def livez() -> schemas.Liveness:
+        return schemas.Liveness(alive=True)
 
     @app.head("/readyz", include_in_schema=False)
     @app.get(
@@ -120,7 +120,7 @@ def _add_routes(app: FastAPI) -> None:
 
     @app.get("/models", summary="Names of the registered models, newest first")
     async def models(request: Request) -> list[str]:
-        return await run_in_threadpool(_shelf(request).names)
+        return await run_in_threadpool(_model_store(request).names)
 
     @app.post(
         "/predict",
@@ -133,20 +133,22 @@ def _add_routes(app: FastAPI) -> None:
         if len(users) * top_k > MOST_MOVIES:
             raise BadRequest(f"users times top_k must be at most {MOST_MOVIES}; ask for less")
         started = time.perf_counter()
-        turn = await turn_of(_shelf(request), model_name, users)
+        assignment = await assign_model(_model_store(request), model_name, users)
         # Scoring takes milliseconds, which others need not wait for.
-        answers = await computed_at_length(
-            predicting.predicted, turn.model, users, top_k, request.app.state.feedback
+        answers = await run_in_batch_thread(
+            predicting.predicted, assignment.model, users, top_k, request.app.state.feedback
         )
-        body, headers = await predicting.answer(turn.model, answers, request.app.state.details)
-        if turn.experiment is not None:
-            metrics.answered_in_experiment(turn.arm, time.perf_counter() - started)
+        body, headers = await predicting.answer(
+            assignment.model, answers, request.app.state.details
+        )
+        if assignment.experiment is not None:
+            metrics.answered_in_experiment(assignment.arm, time.perf_counter() - started)
         return Response(body, media_type="application/json", headers=headers)
 
     @app.post(
         "/train",
         summary="Fine-tune a model on new ratings; answers the new model's name",
-        dependencies=[Depends(may(TRAIN))],
+        dependencies=[Depends(require_scope(TRAIN))],
         responses={
             **KEYS,
             429: {"model": errors.Problem, "description": "Other trainings are waiting"},
@@ -165,7 +167,7 @@ def _add_routes(app: FastAPI) -> None:
         check_parallel(batch.users, batch.movies, batch.ratings)
         told = await _fine_tuned(
             request.app.state.trainer,
-            model_name=plain(model_name) or CHAMPION,
+            model_name=strip_h5(model_name) or CHAMPION,
             users=batch.users,
             movies=batch.movies,
             ratings=batch.ratings,
@@ -173,7 +175,7 @@ def _add_routes(app: FastAPI) -> None:
             patience=patience,
         )
         # So that the new name is listed and known at once.
-        await run_in_threadpool(_shelf(request).refresh)
+        await run_in_threadpool(_model_store(request).refresh)
         response.headers["X-Moovier-Model-Version"] = str(told["version"])
         if told["skipped"]:
             skipped = ",".join(str(movie) for movie in told["skipped"][:100])
@@ -187,19 +189,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     registry = Registry(
         settings.mlflow_tracking_uri, settings.registered_model, timeout_s=_REGISTRY_TIMEOUT_S
     )
-    shelf = Shelf(registry, settings.path("bundles"), capacity=settings.loaded_models)
+    model_store = ModelStore(registry, settings.path("bundles"), capacity=settings.loaded_models)
     app.state.settings = settings
     app.state.limit.per_s = settings.rate_per_s
     app.state.details = Details.of(settings)
-    app.state.access = Access(settings)
-    app.state.line, app.state.pages = Line(), Pages()
-    app.state.feedback = feedback = Mirror(settings.database)
-    await asyncio.gather(run_in_threadpool(shelf.restore), run_in_threadpool(feedback.reload))
+    app.state.access = Authenticator(settings)
+    app.state.line, app.state.pages = PageScheduler(), PageCache()
+    app.state.feedback = feedback = FeedbackCache(settings.database)
+    await asyncio.gather(run_in_threadpool(model_store.restore), run_in_threadpool(feedback.reload))
     feedback.follow()
-    app.state.shelf = shelf
-    app.state.served = served = Served(settings, shelf, feedback)
+    app.state.model_store = model_store
+    app.state.served = served = ServedListRecorder(settings, model_store, feedback)
     stopping = asyncio.Event()
-    poll = asyncio.create_task(_poll(shelf, feedback, app.state.details, settings, stopping))
+    poll = asyncio.create_task(_poll(model_store, feedback, app.state.details, settings, stopping))
     # What is in memory now stays: without this every full collection walks all of it, and the
     # slowest answers take a hundred times the usual.
     gc.collect()
@@ -219,36 +221,36 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _poll(
-    shelf: Shelf,
-    feedback: Mirror,
+    model_store: ModelStore,
+    feedback: FeedbackCache,
     details: Details,
     settings: Settings,
     stopping: asyncio.Event,
 ) -> None:
     """Follow the registry, and a database that was away, for as long as the service runs."""
-    before, refused = shelf.champion, shelf.refused
+    before, refused = model_store.champion, model_store.refused
     while not stopping.is_set():
         try:
             if feedback.trouble is not None:
                 await run_in_threadpool(feedback.reload)
-            await run_in_threadpool(shelf.refresh)
-            champion = shelf.champion
+            await run_in_threadpool(model_store.refresh)
+            champion = model_store.champion
             if champion is not before:
                 metrics.count_swap("taken")
-            if shelf.refused is not None and shelf.refused != refused:
+            if model_store.refused is not None and model_store.refused != refused:
                 metrics.count_swap("refused")
-            before, refused = champion, shelf.refused
+            before, refused = champion, model_store.refused
             metrics.registry_state(
-                reachable=shelf.trouble is None,
+                reachable=model_store.trouble is None,
                 refused=refused is not None,
                 champion=0 if champion is None else champion.number,
-                loaded=shelf.count(),
+                loaded=model_store.count(),
             )
             metrics.experiment_state(
-                challenger=0 if shelf.trial is None else shelf.trial.challenger.number,
-                refused=shelf.trial_refused is not None,
+                challenger=0 if model_store.trial is None else model_store.trial.challenger.number,
+                refused=model_store.trial_refused is not None,
             )
-            metrics.monitoring_state(Summary.of(shelf.model_tags.get(MONITORING)))
+            metrics.monitoring_state(MonitoringSummary.of(model_store.model_tags.get(MONITORING)))
             metrics.feedback_state(reachable=feedback.trouble is None)
             metrics.tmdb_state(usable=details.usable)
         except Exception:
@@ -287,6 +289,6 @@ _TRAINER_TROUBLE = {
 }
 
 
-def _shelf(request: Request) -> Shelf:
-    shelf: Shelf = request.app.state.shelf
-    return shelf
+def _model_store(request: Request) -> ModelStore:
+    model_store: ModelStore = request.app.state.model_store
+    return model_store

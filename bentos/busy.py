@@ -12,7 +12,7 @@ MOST_IN_FLIGHT = 256
 _ALWAYS = ("/metrics", "/livez", "/readyz")
 
 
-class Busy:
+class ConcurrencyLimit:
     """Answers 503 where ``MOST_IN_FLIGHT`` requests are under way."""
 
     def __init__(self, app: ASGIApp, *, most: int = MOST_IN_FLIGHT) -> None:

@@ -40,7 +40,7 @@ class _Usual:
             self.seconds += _NEWEST * (took - self.seconds)
 
 
-class Line:
+class PageScheduler:
     """Those who wait for their page, first come first served. One event loop's."""
 
     def __init__(self) -> None:
@@ -66,6 +66,6 @@ class Line:
             self.waiting -= 1
 
 
-async def computed_at_length(work: Callable[..., T], *arguments: object) -> T:
+async def run_in_batch_thread(work: Callable[..., T], *arguments: object) -> T:
     """``work(*arguments)``, which may take seconds, in a thread; raises what it raises."""
     return await asyncio.get_running_loop().run_in_executor(_batches, work, *arguments)

@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bentos.schemas import ChampionShown, Health
-from moovier.feedback.cache import Mirror
-from moovier.serving.bundle_loader import Refused
-from moovier.serving.model_store import Shelf
+from moovier.feedback.cache import FeedbackCache
+from moovier.serving.bundle_loader import RejectedModel
+from moovier.serving.model_store import ModelStore
 from moovier.tmdb.movie_details import Details
 
 PROBES = ("/livez", "/readyz")
@@ -37,57 +37,58 @@ class Probes:
 
 def health(state: Any) -> Health:
     """``state``: the application's; it may lack everything before the start."""
-    shelf: Shelf | None = getattr(state, "shelf", None)
-    if shelf is None:
+    model_store: ModelStore | None = getattr(state, "shelf", None)
+    if model_store is None:
         return Health(ready=False, champion=None, degraded=["the service is starting"])
-    champion = shelf.champion
+    champion = model_store.champion
     return Health(
-        ready=shelf.loaded(None) is not None,
+        ready=model_store.loaded(None) is not None,
         champion=champion and ChampionShown(name=champion.name, version=champion.number),
         degraded=[
-            *_of_models(shelf),
+            *_of_models(model_store),
             *_of_feedback(state.feedback),
             *_of_details(state.details),
         ],
     )
 
 
-def _of_models(shelf: Shelf) -> list[str]:
+def _of_models(model_store: ModelStore) -> list[str]:
     found = []
-    if shelf.trouble is not None:
-        reason = "MLflow does not answer" if shelf.away else _harmless(shelf.trouble)
+    if model_store.trouble is not None:
+        reason = "MLflow does not answer" if model_store.away else _harmless(model_store.trouble)
         found.append(
             f"the registry cannot be followed ({reason}): what is loaded goes on answering, "
             "promotions and other models have to wait"
         )
-    if shelf.refused is not None:
+    if model_store.refused is not None:
+        champion = model_store.champion
         stays = (
             "no model is there to answer instead"
-            if shelf.champion is None
-            else f"{shelf.champion.name} (version {shelf.champion.number}) goes on answering"
+            if champion is None
+            else f"{champion.name} (version {champion.number}) goes on answering"
         )
-        found.append(f"the champion {told(shelf.refused)}; {stays}")
-    elif shelf.champion is None:
-        stand_in = shelf.loaded(None)
+        found.append(f"the champion {told(model_store.refused)}; {stays}")
+    elif model_store.champion is None:
+        stand_in = model_store.loaded(None)
         found.append(
             "there is no champion and no model at all: the first retraining makes one"
             if stand_in is None
             else "there is no champion yet: everybody gets what is popular"
         )
-    without = "lists have no stars" if shelf.stars is None else "the last one goes on"
-    if shelf.stars_refused is not None:
-        found.append(f"the model of the stars {told(shelf.stars_refused)}; {without}")
-    elif shelf.stars is None:
+    without = "lists have no stars" if model_store.stars is None else "the last one goes on"
+    if model_store.stars_refused is not None:
+        found.append(f"the model of the stars {told(model_store.stars_refused)}; {without}")
+    elif model_store.stars is None:
         found.append(f"there is no model of the stars: {without}")
-    if shelf.trial_refused is not None:
+    if model_store.trial_refused is not None:
         found.append(
-            f"the experiment's challenger {told(shelf.trial_refused)}; "
+            f"the experiment's challenger {told(model_store.trial_refused)}; "
             "the champion answers everybody"
         )
     return found
 
 
-def _of_feedback(feedback: Mirror) -> list[str]:
+def _of_feedback(feedback: FeedbackCache) -> list[str]:
     if feedback.trouble is None:
         return []
     known = "those given before are not known" if feedback.empty else "those given before count"
@@ -100,7 +101,7 @@ def _of_details(details: Details) -> list[str]:
     return ["TMDB is left alone for a while after failures: details come from cache and catalogue"]
 
 
-def told(refused: Refused) -> str:
+def told(refused: RejectedModel) -> str:
     """Which version was refused, and why, fit to be shown to anybody."""
     reason = _harmless(refused.reason)
     return f"{refused.name} (version {refused.number}) was refused: {reason}"

@@ -22,12 +22,12 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bentos import lists, metrics, predicting, schemas
-from bentos.access import Limit
-from bentos.models import plain
+from bentos.access import TokenBuckets
+from bentos.models import strip_h5
 from moovier.errors import MoovierError
-from moovier.serving.bundle_loader import Loaded
-from moovier.serving.experiment_routing import Turn
-from moovier.serving.model_store import Shelf
+from moovier.serving.bundle_loader import LoadedModel
+from moovier.serving.experiment_routing import Assignment
+from moovier.serving.model_store import ModelStore
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +40,14 @@ _JSON = (b"content-type", b"application/json")
 
 @dataclass(frozen=True)
 class _Kept:
-    made: lists.Made
-    stars: Loaded | None
-    asked: schemas.Asked
+    made: lists.RenderedPage
+    stars: LoadedModel | None
+    asked: schemas.RecommendRequest
     people: tuple[int, ...]
     revision: tuple[int, int]
 
 
-class Pages:
+class PageCache:
     """Pages by the words that asked for them. One event loop's."""
 
     def __init__(self) -> None:
@@ -56,9 +56,9 @@ class Pages:
     def keep(
         self,
         words: bytes,
-        asked: schemas.Asked,
-        made: lists.Made,
-        stars: Loaded | None,
+        asked: schemas.RecommendRequest,
+        made: lists.RenderedPage,
+        stars: LoadedModel | None,
         revision: tuple[int, int],
     ) -> None:
         """``revision``: of the user's feedback before ``made`` was."""
@@ -67,44 +67,52 @@ class Pages:
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
 
-    def at_hand(self, words: bytes, app: FastAPI) -> tuple[lists.Made, schemas.Asked, Turn] | None:
+    def at_hand(
+        self, words: bytes, app: FastAPI
+    ) -> tuple[lists.RenderedPage, schemas.RecommendRequest, Assignment] | None:
         """The page that would be made now, what asked for it and whose turn it is; None where that
         takes making it."""
         kept = self._kept.get(words)
         if kept is None:
             return None
-        shelf: Shelf = app.state.shelf
-        turn = shelf.turn(plain(kept.asked.model_name), kept.people)
-        same = turn is not None and kept.made.model is turn.model and kept.stars is shelf.stars
+        model_store: ModelStore = app.state.model_store
+        assignment = model_store.assignment(strip_h5(kept.asked.model_name), kept.people)
+        same = (
+            assignment is not None
+            and kept.made.model is assignment.model
+            and kept.stars is model_store.stars
+        )
         if same and kept.people:
             same = kept.revision == app.state.feedback.revision(kept.people[0])
-        if turn is None or not same:
+        if assignment is None or not same:
             del self._kept[words]
             return None
         self._kept.move_to_end(words)
-        return kept.made, kept.asked, turn
+        return kept.made, kept.asked, assignment
 
 
-async def page_for(state: Any, turn: Turn, asked: schemas.Asked, words: bytes) -> lists.Made:
+async def page_for(
+    state: Any, assignment: Assignment, asked: schemas.RecommendRequest, words: bytes
+) -> lists.RenderedPage:
     """A page of recommendations, kept for whoever asks in the same ``words``.
 
     Raises:
         BadRequest: the filter or the cursor makes no sense.
     """
     # Bound before the page is made: what changes meanwhile makes it a page of the past.
-    stars = state.shelf.stars
+    stars = state.model_store.stars
     revision = (0, 0) if asked.user_id is None else state.feedback.revision(asked.user_id)
-    page: lists.Made = await state.line.computed(
-        lists.recommended, turn.model, stars, asked, state.feedback
+    page: lists.RenderedPage = await state.line.computed(
+        lists.build_page, assignment.model, stars, asked, state.feedback
     )
     state.pages.keep(words, asked, page, stars, revision)
     return page
 
 
-class FastLane:
+class FastPath:
     """In front of ``app``, all that BentoML builds around ``api``, our own application."""
 
-    def __init__(self, app: ASGIApp, api: FastAPI, limit: Limit) -> None:
+    def __init__(self, app: ASGIApp, api: FastAPI, limit: TokenBuckets) -> None:
         self._inner = app
         self._app = api
         self._limit = limit
@@ -123,7 +131,7 @@ class FastLane:
         words = message.get("body", b"")
         answer = None
         whole = message["type"] == "http.request" and not message.get("more_body", False)
-        if whole and _is_json(scope) and self._limit.lets_in(scope):
+        if whole and _is_json(scope) and self._limit.allow(scope):
             ask = self._predict if path == "/predict" else self._recommend
             try:
                 answer = await ask(scope, words, request_id, started)
@@ -157,18 +165,18 @@ class FastLane:
         if not all(type(user) is int and 0 < user <= schemas.MOST_ID for user in users):
             return None
         state = self._app.state
-        turn = state.shelf.turn(name, users)
-        if turn is None or any(state.feedback.of(user) is not None for user in users):
+        assignment = state.model_store.assignment(name, users)
+        if assignment is None or any(state.feedback.for_user(user) is not None for user in users):
             return None
         try:
-            answers = turn.model.recommender.at_hand(users, top_k)
+            answers = assignment.model.recommender.at_hand(users, top_k)
         except MoovierError:
             return None
         if answers is None:
             return None
-        body, headers = await predicting.answer(turn.model, answers, state.details)
-        if turn.experiment is not None:
-            metrics.answered_in_experiment(turn.arm, time.perf_counter() - started)
+        body, headers = await predicting.answer(assignment.model, answers, state.details)
+        if assignment.experiment is not None:
+            metrics.answered_in_experiment(assignment.arm, time.perf_counter() - started)
         return body, _raw(headers)
 
     async def _recommend(
@@ -179,20 +187,20 @@ class FastLane:
         state = self._app.state
         found = state.pages.at_hand(words, self._app)
         if found is not None:
-            page, asked, turn = found
+            page, asked, assignment = found
             metrics.count_answers(page.model.name, *((1, 0) if _personal(page) else (0, 1)))
         else:
             understood = _understood(words, state)
             if understood is None:
                 return None
-            asked, turn = understood
+            asked, assignment = understood
             try:
-                page = await page_for(state, turn, asked, words)
+                page = await page_for(state, assignment, asked, words)
             except MoovierError:
                 return None
-        body = await lists.body_of(page, state.details, request_id)
-        state.served.note(request_id, turn, asked, page.page, started)
-        return body, _raw(lists.headers_of(page.model))
+        body = await lists.render_page(page, state.details, request_id)
+        state.served.note(request_id, assignment, asked, page.page, started)
+        return body, _raw(lists.model_headers(page.model))
 
 
 _Answer = tuple[bytes, list[tuple[bytes, bytes]]]
@@ -207,25 +215,27 @@ def _query(text: bytes) -> tuple[int, str | None] | None:
         name = asked.pop("model_name", None)
         if asked or not (number.isascii() and number.isdecimal()):
             return None
-        return int(number), plain(name)
+        return int(number), strip_h5(name)
     except ValueError:
         return None
 
 
-def _understood(words: bytes, state: Any) -> tuple[schemas.Asked, Turn] | None:
+def _understood(words: bytes, state: Any) -> tuple[schemas.RecommendRequest, Assignment] | None:
     """What is asked for and whose turn it is; None where the routes must look at it, or it would
     have to wait."""
     if len(words) > _LONGEST or state.line.waiting >= _MOST_WAITING:
         return None
     try:
-        asked = schemas.Asked.model_validate(orjson.loads(words))
+        asked = schemas.RecommendRequest.model_validate(orjson.loads(words))
     except ValueError:
         return None
-    turn: Turn | None = state.shelf.turn(plain(asked.model_name), asked.people)
-    return None if turn is None else (asked, turn)
+    assignment: Assignment | None = state.model_store.assignment(
+        strip_h5(asked.model_name), asked.people
+    )
+    return None if assignment is None else (asked, assignment)
 
 
-def _personal(made: lists.Made) -> bool:
+def _personal(made: lists.RenderedPage) -> bool:
     return not made.page.items or made.page.items[0].source == "model"
 
 

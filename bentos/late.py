@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 
-class Late(Starlette):
+class LazyApp(Starlette):
     """Stands for our application wherever BentoML wants one."""
 
     def __init__(self) -> None:
@@ -40,9 +40,9 @@ class Late(Starlette):
     def fast_lane(self, inner: ASGIApp) -> ASGIApp:
         """A middleware; see :mod:`bentos.lane`."""
         api = self.api
-        from bentos.lane import FastLane
+        from bentos.lane import FastPath
 
-        return FastLane(inner, api, api.state.limit)
+        return FastPath(inner, api, api.state.limit)
 
     def probes(self, inner: ASGIApp) -> ASGIApp:
         """A middleware; see :class:`bentos.health.Probes`."""

@@ -15,12 +15,12 @@ from bentos import metrics, schemas
 from moovier.data.catalogue import Movie
 from moovier.data.ratings import Ints
 from moovier.errors import BadRequest, UnknownMovie
-from moovier.feedback.cache import Mirror
+from moovier.feedback.cache import FeedbackCache
 from moovier.serving import cursor, live_users
-from moovier.serving.bundle_loader import Loaded
+from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.filters import Filter
 from moovier.serving.recommender import Recommender
-from moovier.serving.user_recommender import Page, People, Person, Rated
+from moovier.serving.user_recommender import Page, RatedMovie, UserProfile, UserRecommender
 from moovier.tmdb.details import natural_title
 from moovier.tmdb.movie_details import Details
 
@@ -30,28 +30,30 @@ _KEPT_REASONS = 20_000
 
 
 @dataclass(frozen=True)
-class Made:
+class RenderedPage:
     """A page ready to be sent but for its request id and the movies' details."""
 
-    model: Loaded
+    model: LoadedModel
     page: Page
     stars: tuple[float | None, ...]
     next: str | None
 
 
-def person_of(people: People, asked: schemas.Asked, feedback: Mirror) -> Person:
+def resolve_user(
+    people: UserRecommender, asked: schemas.RecommendRequest, feedback: FeedbackCache
+) -> UserProfile:
     """Return the person whom a request is about, over one model's movies.
 
     What the model knows of the user counts, what was rated since, and the request's ratings.
     """
-    said = None if asked.user_id is None else feedback.of(asked.user_id)
+    said = None if asked.user_id is None else feedback.for_user(asked.user_id)
     given = _given(asked, live_users.rated(said)) if asked.ratings else []
     if asked.user_id is None:
-        return people.stranger(given)
+        return people.anonymous(given)
     return live_users.person(people, asked.user_id, said, given)
 
 
-def _given(asked: schemas.Asked, stored: Sequence[Rated]) -> list[Rated]:
+def _given(asked: schemas.RecommendRequest, stored: Sequence[RatedMovie]) -> list[RatedMovie]:
     """Return the request's ratings; one without a timestamp counts as given at this moment."""
     ratings = asked.given
     moment = time.time()
@@ -63,45 +65,53 @@ def _given(asked: schemas.Asked, stored: Sequence[Rated]) -> list[Rated]:
         if timestamp is not None and present < timestamp <= moment:
             present = timestamp
     return [
-        Rated(movie_id, stars, present if timestamp is None else timestamp)
+        RatedMovie(movie_id, stars, present if timestamp is None else timestamp)
         for movie_id, stars, timestamp in ratings
     ]
 
 
-def recommended(
-    model: Loaded, stars_model: Loaded | None, asked: schemas.Asked, feedback: Mirror
-) -> Made:
+def build_page(
+    model: LoadedModel,
+    stars_model: LoadedModel | None,
+    asked: schemas.RecommendRequest,
+    feedback: FeedbackCache,
+) -> RenderedPage:
     """A page of recommendations; takes milliseconds of computing.
 
     Raises:
         BadRequest: the filter or the cursor makes no sense.
     """
-    shown = shown_before(asked.cursor)
-    person, page = page_of(model, asked, feedback, shown)
+    shown = decode_cursor(asked.cursor)
+    person, page = score_page(model, asked, feedback, shown)
     if person.row is None and len(person.history):
         metrics.count_fold_in(model.name)
     metrics.count_answers(model.name, *((1, 0) if len(person.history) else (0, 1)))
     stars = _stars(stars_model, model, person, asked, feedback, page)
     nothing: tuple[float | None, ...] = (None,) * len(page.items)
-    return Made(model, page, stars or nothing, _next(page, shown))
+    return RenderedPage(model, page, stars or nothing, _next(page, shown))
 
 
-def page_of(
-    model: Loaded, asked: schemas.Asked, feedback: Mirror, shown: Ints, *, reasons: bool = True
-) -> tuple[Person, Page]:
+def score_page(
+    model: LoadedModel,
+    asked: schemas.RecommendRequest,
+    feedback: FeedbackCache,
+    shown: Ints,
+    *,
+    reasons: bool = True,
+) -> tuple[UserProfile, Page]:
     """Who asks, and their page without ``shown``; counted nowhere. Raises: as `recommended`."""
     people = model.recommender.people
     exclude = np.concatenate([np.array(asked.exclude, dtype=np.int64), shown])
-    person = person_of(people, asked, feedback)
+    person = resolve_user(people, asked, feedback)
     wanted = filter_of(asked)
     return person, people.page(person, wanted, exclude=exclude, top_k=asked.top_k, reasons=reasons)
 
 
-def filter_of(asked: schemas.Asked) -> Filter:
+def filter_of(asked: schemas.RecommendRequest) -> Filter:
     return Filter(tuple(asked.genres), asked.year_from, asked.year_to)
 
 
-def shown_before(text: str | None) -> Ints:
+def decode_cursor(text: str | None) -> Ints:
     """Movie ids of the pages before."""
     return np.zeros(0, dtype=np.int64) if text is None else cursor.decode(text)
 
@@ -111,11 +121,11 @@ def _next(page: Page, shown: Ints) -> str | None:
 
 
 def _stars(
-    model: Loaded | None,
-    answering: Loaded,
-    person: Person,
-    asked: schemas.Asked,
-    feedback: Mirror,
+    model: LoadedModel | None,
+    answering: LoadedModel,
+    person: UserProfile,
+    asked: schemas.RecommendRequest,
+    feedback: FeedbackCache,
     page: Page,
 ) -> tuple[float | None, ...] | None:
     """Return what the person would give each movie of the page; None where nobody can tell.
@@ -126,16 +136,16 @@ def _stars(
         return None
     people = model.recommender.people
     if asked.user_id is not None or not people.same_catalogue(answering.recommender.people):
-        person = person_of(people, asked, feedback)
+        person = resolve_user(people, asked, feedback)
         if not len(person.history):
             return None
     rows = model.recommender.bundle.index.movie_rows(page.ids)
     scores = people.scores_of(person, rows)
-    found = np.clip(scores.astype(np.float64), 0.5, 5.0).round(2).tolist()
-    return tuple(star if row >= 0 else None for star, row in zip(found, rows.tolist(), strict=True))
+    stars = np.clip(scores.astype(np.float64), 0.5, 5.0).round(2).tolist()
+    return tuple(star if row >= 0 else None for star, row in zip(stars, rows.tolist(), strict=True))
 
 
-async def body_of(made: Made, details: Details, request_id: str) -> bytes:
+async def render_page(made: RenderedPage, details: Details, request_id: str) -> bytes:
     """Return the page as JSON, :class:`schemas.Recommendations`."""
     page = made.page
     objects = await details.objects([item.movie for item in page.items])
@@ -167,12 +177,12 @@ def _reason(movie: Movie) -> bytes:
     return orjson.dumps({"movie_id": movie.id, "title": natural_title(movie.title)})
 
 
-def headers_of(model: Loaded) -> dict[str, str]:
+def model_headers(model: LoadedModel) -> dict[str, str]:
     """What every answer of a model carries."""
     return {"X-Moovier-Model": model.name, "X-Moovier-Model-Version": str(model.number)}
 
 
-def row_of(recommender: Recommender, movie_id: int) -> int:
+def movie_row(recommender: Recommender, movie_id: int) -> int:
     """
     Raises:
         UnknownMovie: the model's catalogue has no such movie.
@@ -183,21 +193,21 @@ def row_of(recommender: Recommender, movie_id: int) -> int:
     return row
 
 
-def paged(make: Callable[[Ints], Page], model: Loaded, text: str | None) -> Made:
+def paginate(make: Callable[[Ints], Page], model: LoadedModel, text: str | None) -> RenderedPage:
     """A page of a list that belongs to nobody, by the cursor ``text``."""
-    shown = shown_before(text)
+    shown = decode_cursor(text)
     page = make(shown)
-    return Made(model, page, (None,) * len(page.items), _next(page, shown))
+    return RenderedPage(model, page, (None,) * len(page.items), _next(page, shown))
 
 
-def found(
+def search_movies(
     recommender: Recommender, query: str, wanted: Filter, text: str | None, top_k: int
 ) -> tuple[list[int], str | None]:
     """Rows of the titles that fit, by the cursor ``text``, and the cursor of the page after."""
     people, index = recommender.people, recommender.bundle.index
-    shown = shown_before(text)
+    shown = decode_cursor(text)
     rows = people.titles.find(query)
-    if not wanted.passes_all:
+    if not wanted.is_empty:
         rows = rows[people.facets.mask(wanted)[rows]]
     rows = rows[~np.isin(index.movies[rows], shown)]
     page = rows[:top_k]
@@ -207,7 +217,7 @@ def found(
     )
 
 
-async def shown_movies(
+async def movie_payloads(
     recommender: Recommender, rows: Sequence[int], details: Details
 ) -> list[dict[str, Any]]:
     """Movies as :class:`schemas.MovieShown` says."""
@@ -228,7 +238,7 @@ async def shown_movies(
     ]
 
 
-def check_movies(recommender: Recommender, movie_ids: Sequence[int]) -> None:
+def require_known_movies(recommender: Recommender, movie_ids: Sequence[int]) -> None:
     """
     Raises:
         BadRequest: one of them is not in the catalogue.

@@ -13,7 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bentos import logs, tracing
-from moovier.registry.monitoring_summary import Summary
+from moovier.registry.monitoring_summary import MonitoringSummary
 
 _seconds = Histogram(
     "moovier_request_seconds",
@@ -245,7 +245,7 @@ def feedback_state(*, reachable: bool) -> None:
     _database.set(float(reachable))
 
 
-def monitoring_state(seen: Summary | None) -> None:
+def monitoring_state(seen: MonitoringSummary | None) -> None:
     """After each look at the registry: what monitoring saw last, None where it never looked.
 
     A figure that it no longer tells is NaN, which Prometheus draws as a gap: a series cannot be

@@ -15,11 +15,11 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, JsonValue
 from starlette.concurrency import run_in_threadpool
 
 from bentos.health import told
-from bentos.models import answering
+from bentos.models import resolve_model
 from moovier.models.bundle import DataFacts
 from moovier.registry.version import CHALLENGER, CHAMPION, MONITORING, PREVIOUS, Version
-from moovier.serving.bundle_loader import Loaded
-from moovier.serving.model_store import Shelf
+from moovier.serving.bundle_loader import LoadedModel
+from moovier.serving.model_store import ModelStore
 from moovier.settings import Settings
 
 router = APIRouter()
@@ -121,48 +121,50 @@ class Filters(BaseModel):
 @router.get("/overview", summary="Models, data, the last retraining and monitoring, in one answer")
 async def overview(request: Request) -> Overview:
     state = request.app.state
-    return await run_in_threadpool(looked_over, state.shelf, state.settings)
+    return await run_in_threadpool(build_overview, state.model_store, state.settings)
 
 
 @router.get("/filters", summary="Genres and years that lists may be narrowed down by")
 async def filters(request: Request) -> Filters:
-    model = await answering(request.app.state.shelf, None)
+    model = await resolve_model(request.app.state.model_store, None)
     facets = model.recommender.people.facets
     first, last = facets.span or (None, None)
     return Filters(genres=list(facets.genres), year_from=first, year_to=last)
 
 
-def looked_over(shelf: Shelf, settings: Settings) -> Overview:
+def build_overview(model_store: ModelStore, settings: Settings) -> Overview:
     """All that was known at the last look at the registry."""
-    versions = shelf.versions()
-    serving = shelf.loaded(None)
+    versions = model_store.versions()
+    serving = model_store.loaded(None)
     links = Links(
-        mlflow=(settings.mlflow_public_url or shelf.registry_address).rstrip("/"),
+        mlflow=(settings.mlflow_public_url or model_store.registry_address).rstrip("/"),
         airflow=(settings.airflow_public_url or f"http://127.0.0.1:{settings.airflow_port}").rstrip(
             "/"
         ),
         api="/docs",
     )
     champion = _holder(versions, CHAMPION)
-    models = [_facts(version, champion, shelf, links.mlflow) for version in versions[:_MOST_MODELS]]
+    models = [
+        _facts(version, champion, model_store, links.mlflow) for version in versions[:_MOST_MODELS]
+    ]
     if not models and serving is not None:
         models = [_facts_on_disk(serving)]
     return Overview(
         serving=None if serving is None else serving.name,
         serving_version=None if serving is None else serving.number,
-        trouble=shelf.trouble,
-        refused=None if shelf.refused is None else told(shelf.refused),
+        trouble=model_store.trouble,
+        refused=None if model_store.refused is None else told(model_store.refused),
         data=None if serving is None else serving.recommender.bundle.card.data,
         models=models,
         models_left_out=max(len(versions) - _MOST_MODELS, 0),
-        comparison=compared(versions),
+        comparison=compare_models(versions),
         retraining=last_retraining(versions),
-        monitoring=monitored(shelf.model_tags.get(MONITORING), links.mlflow),
+        monitoring=parse_monitoring(model_store.model_tags.get(MONITORING), links.mlflow),
         links=links,
     )
 
 
-def compared(versions: list[Version]) -> Comparison | None:
+def compare_models(versions: list[Version]) -> Comparison | None:
     """The champion beside its challenger, else beside the champion before it."""
     champion = _holder(versions, CHAMPION)
     if champion is None:
@@ -200,7 +202,7 @@ def last_retraining(versions: list[Version]) -> Retraining | None:
     )
 
 
-def monitored(text: str | None, mlflow: str) -> Monitoring | None:
+def parse_monitoring(text: str | None, mlflow: str) -> Monitoring | None:
     """What the tag says; None where there is none, or it is not what monitoring writes."""
     if not text:
         return None
@@ -222,7 +224,9 @@ def _comparable(one: Version, other: Version) -> bool:
     return hold_out is not None and hold_out == other.tags.get("hold_out")
 
 
-def _facts(version: Version, champion: Version | None, shelf: Shelf, mlflow: str) -> ModelFacts:
+def _facts(
+    version: Version, champion: Version | None, model_store: ModelStore, mlflow: str
+) -> ModelFacts:
     tags = version.tags
     return ModelFacts(
         version=version.number,
@@ -238,12 +242,12 @@ def _facts(version: Version, champion: Version | None, shelf: Shelf, mlflow: str
         gate=tags.get("gate"),
         gate_reasons=tags.get("gate_reasons"),
         comparable=champion is not None and _comparable(version, champion),
-        loaded=shelf.loaded(str(version.number)) is not None,
+        loaded=model_store.loaded(str(version.number)) is not None,
         run_url=_run(mlflow, version.run_id) if version.run_id else None,
     )
 
 
-def _facts_on_disk(serving: Loaded) -> ModelFacts:
+def _facts_on_disk(serving: LoadedModel) -> ModelFacts:
     """Of the model that is served while MLflow was never reached."""
     card = serving.recommender.bundle.card
     return ModelFacts(

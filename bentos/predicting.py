@@ -7,30 +7,32 @@ from collections.abc import Sequence
 import orjson
 
 from bentos import lists, metrics
-from moovier.feedback.cache import Mirror
+from moovier.feedback.cache import FeedbackCache
 from moovier.serving import live_users
-from moovier.serving.bundle_loader import Loaded
+from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.recommender import Answer
 from moovier.tmdb.movie_details import Details
 
 
-def predicted(model: Loaded, users: Sequence[int], top_k: int, feedback: Mirror) -> list[Answer]:
+def predicted(
+    model: LoadedModel, users: Sequence[int], top_k: int, feedback: FeedbackCache
+) -> list[Answer]:
     """Lists of all users, those who rated since the model was trained by what they are now."""
-    answers = live_users.recommend(model.recommender, users, top_k, feedback.of)
+    answers = live_users.recommend(model.recommender, users, top_k, feedback.for_user)
     for user in dict.fromkeys(users):
-        if feedback.of(user) is not None:
+        if feedback.for_user(user) is not None:
             metrics.count_fold_in(model.name)
     return answers
 
 
 async def answer(
-    model: Loaded, answers: Sequence[Answer], details: Details
+    model: LoadedModel, answers: Sequence[Answer], details: Details
 ) -> tuple[bytes, dict[str, str]]:
     """Body and headers."""
     body = await _body(details, answers)
     unknown = list(dict.fromkeys(str(a.user_id) for a in answers if a.source == "popular"))
     metrics.count_answers(model.name, len(answers) - len(unknown), len(unknown))
-    headers = lists.headers_of(model)
+    headers = lists.model_headers(model)
     if unknown:
         headers["X-Moovier-Unknown-Users"] = ",".join(unknown[:100])
     return body, headers

@@ -64,7 +64,7 @@ def use_deadlines() -> None:
     traffic.TimeoutMiddleware = Deadline
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Let others on this machine have more of the processor."""
     os.nice(_NICENESS)
     # Where Linux groups processes by session, as desktops do, niceness counts within a session
@@ -73,7 +73,7 @@ def give_way() -> None:
         Path("/proc/self/autogroup").write_text(str(_NICENESS))
 
 
-def end_with_parent() -> None:
+def exit_with_parent() -> None:
     """End this process when its parent does: after ``kill -9`` of BentoML's master its workers
     would go on holding the port."""
     # Gone already, it is not the parent any more: then this ends at once.

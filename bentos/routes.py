@@ -13,15 +13,15 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from bentos import errors, lists, logs, metrics, schemas
-from bentos.access import WRITE, may
+from bentos.access import WRITE, require_scope
 from bentos.lane import page_for
-from bentos.models import answering, turn_of
-from moovier.feedback.cache import Mirror
+from bentos.models import assign_model, resolve_model
+from moovier.feedback.cache import FeedbackCache
 from moovier.feedback.store import NewRating
 from moovier.registry.version import Version
-from moovier.serving.bundle_loader import Loaded
+from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.filters import Filter
-from moovier.serving.model_store import Shelf
+from moovier.serving.model_store import ModelStore
 from moovier.serving.popularity import LEAST_DAYS, MOST_DAYS
 from moovier.tmdb.movie_details import Details
 
@@ -78,14 +78,14 @@ Narrowed = Annotated[Filter, Depends(narrowed)]
     summary="Movies for one person: by user id, by ratings, or both; filtered, in pages",
     response_model=schemas.Recommendations,
 )
-async def recommend(request: Request, asked: schemas.Asked) -> Response:
+async def recommend(request: Request, asked: schemas.RecommendRequest) -> Response:
     started = time.perf_counter()
     state = request.app.state
-    shelf: Shelf = state.shelf
-    turn = await turn_of(shelf, asked.model_name, asked.people)
-    page = await page_for(state, turn, asked, await request.body())
+    model_store: ModelStore = state.model_store
+    assignment = await assign_model(model_store, asked.model_name, asked.people)
+    page = await page_for(state, assignment, asked, await request.body())
     answer = await _answered(state.details, page)
-    state.served.note(logs.request_id.get(), turn, asked, page.page, started)
+    state.served.note(logs.request_id.get(), assignment, asked, page.page, started)
     return answer
 
 
@@ -98,10 +98,10 @@ async def popular(
     request: Request, wanted: Narrowed, top_k: Size = 10, cursor: Cursor = None, days: Days = None
 ) -> Response:
     state = request.app.state
-    model = await answering(state.shelf, None)
+    model = await resolve_model(state.model_store, None)
     people = model.recommender.people
     made = await state.line.computed(
-        lists.paged,
+        lists.paginate,
         lambda shown: people.popular(wanted, exclude=shown, top_k=top_k, days=days),
         model,
         cursor,
@@ -109,7 +109,7 @@ async def popular(
     return await _answered(state.details, made)
 
 
-@router.get("/movies", summary="Movies by words of their titles", response_model=schemas.Found)
+@router.get("/movies", summary="Movies by words of their titles", response_model=schemas.MoviePage)
 async def movies(
     request: Request,
     wanted: Narrowed,
@@ -125,11 +125,11 @@ async def movies(
     cursor: Cursor = None,
 ) -> Response:
     state = request.app.state
-    model = await answering(state.shelf, None)
+    model = await resolve_model(state.model_store, None)
     rows, after = await state.line.computed(
-        lists.found, model.recommender, query, wanted, cursor, top_k
+        lists.search_movies, model.recommender, query, wanted, cursor, top_k
     )
-    items = await lists.shown_movies(model.recommender, rows, state.details)
+    items = await lists.movie_payloads(model.recommender, rows, state.details)
     return _json({"items": items, "next": after}, model)
 
 
@@ -141,9 +141,9 @@ async def movies(
 )
 async def movie(request: Request, movie_id: MovieId) -> Response:
     state = request.app.state
-    model = await answering(state.shelf, None)
-    row = lists.row_of(model.recommender, movie_id)
-    [shown] = await lists.shown_movies(model.recommender, [row], state.details)
+    model = await resolve_model(state.model_store, None)
+    row = lists.movie_row(model.recommender, movie_id)
+    [shown] = await lists.movie_payloads(model.recommender, [row], state.details)
     return _json(shown, model)
 
 
@@ -157,11 +157,11 @@ async def similar(
     request: Request, movie_id: MovieId, wanted: Narrowed, top_k: Size = 10, cursor: Cursor = None
 ) -> Response:
     state = request.app.state
-    model = await answering(state.shelf, None)
-    row = lists.row_of(model.recommender, movie_id)
+    model = await resolve_model(state.model_store, None)
+    row = lists.movie_row(model.recommender, movie_id)
     people = model.recommender.people
     made = await state.line.computed(
-        lists.paged,
+        lists.paginate,
         lambda shown: people.similar(row, wanted, exclude=shown, top_k=top_k),
         model,
         cursor,
@@ -172,8 +172,8 @@ async def similar(
 @router.post(
     "/ratings",
     summary="Ratings of one person; durable when acknowledged, counted at once",
-    response_model=schemas.Stored,
-    dependencies=[Depends(may(WRITE))],
+    response_model=schemas.RatingsAck,
+    dependencies=[Depends(require_scope(WRITE))],
     responses={**KEYS, 409: {"model": errors.Problem, "description": "The key was for others"}},
 )
 async def rate(
@@ -181,8 +181,8 @@ async def rate(
 ) -> Response:
     state = request.app.state
     # Whose list had the movies, has them in its catalogue.
-    model = (await turn_of(state.shelf, None, [given.user_id])).model
-    lists.check_movies(model.recommender, [one.movie_id for one in given.ratings])
+    model = (await assign_model(state.model_store, None, [given.user_id])).model
+    lists.require_known_movies(model.recommender, [one.movie_id for one in given.ratings])
     now = int(time.time())
     ratings = [
         NewRating(one.movie_id, one.stars, now if one.timestamp is None else one.timestamp)
@@ -209,13 +209,13 @@ async def rate(
     "/ratings",
     summary="What one person gave here",
     response_model=schemas.OwnRatings,
-    dependencies=[Depends(may(WRITE))],
+    dependencies=[Depends(require_scope(WRITE))],
     responses=KEYS,
 )
 async def own_ratings(request: Request, user_id: schemas.UserQuery) -> Response:
-    feedback: Mirror = request.app.state.feedback
+    feedback: FeedbackCache = request.app.state.feedback
     feedback.check()
-    said = feedback.of(user_id)
+    said = feedback.for_user(user_id)
     ratings = [
         {
             "movie_id": one.movie_id,
@@ -232,13 +232,13 @@ async def own_ratings(request: Request, user_id: schemas.UserQuery) -> Response:
     "/ratings",
     summary="Forget one rating of a person, or all: also those of the data set, at the next ingest",
     response_model=schemas.Deleted,
-    dependencies=[Depends(may(WRITE))],
+    dependencies=[Depends(require_scope(WRITE))],
     responses=KEYS,
 )
 async def forget(
     request: Request, user_id: schemas.UserQuery, movie_id: schemas.MovieQuery | None = None
 ) -> Response:
-    feedback: Mirror = request.app.state.feedback
+    feedback: FeedbackCache = request.app.state.feedback
     gone = await run_in_threadpool(feedback.delete, user_id, movie_id)
     metrics.count_feedback("deleted", gone)
     return _json({"deleted": gone})
@@ -252,10 +252,10 @@ async def forget(
 async def model(
     request: Request, name: Annotated[str, Path(max_length=200, examples=["champion"])]
 ) -> Response:
-    shelf: Shelf = request.app.state.shelf
-    version = await run_in_threadpool(shelf.version, name.removesuffix(".h5"))
+    model_store: ModelStore = request.app.state.model_store
+    version = await run_in_threadpool(model_store.version, name.removesuffix(".h5"))
     url = request.app.state.settings.mlflow_tracking_uri.rstrip("/")
-    return _json(_model(version, url, loaded=shelf.loaded(str(version.number)) is not None))
+    return _json(_model(version, url, loaded=model_store.loaded(str(version.number)) is not None))
 
 
 def _model(version: Version, mlflow_url: str, *, loaded: bool) -> dict[str, Any]:
@@ -275,12 +275,12 @@ def _model(version: Version, mlflow_url: str, *, loaded: bool) -> dict[str, Any]
     }
 
 
-async def _answered(details: Details, made: lists.Made) -> Response:
-    body = await lists.body_of(made, details, logs.request_id.get())
-    return Response(body, media_type="application/json", headers=lists.headers_of(made.model))
+async def _answered(details: Details, made: lists.RenderedPage) -> Response:
+    body = await lists.render_page(made, details, logs.request_id.get())
+    return Response(body, media_type="application/json", headers=lists.model_headers(made.model))
 
 
-def _json(content: Any, model: Loaded | None = None) -> Response:
+def _json(content: Any, model: LoadedModel | None = None) -> Response:
     """Checked by the routes' types in tests; serialising twice would cost more than the work."""
-    headers = {} if model is None else lists.headers_of(model)
+    headers = {} if model is None else lists.model_headers(model)
     return Response(orjson.dumps(content), media_type="application/json", headers=headers)

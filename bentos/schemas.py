@@ -184,7 +184,7 @@ VisitorRatings = Annotated[
 ]
 
 
-class Asked(BaseModel):
+class RecommendRequest(BaseModel):
     """Who asks, and for what. With neither ``user_id`` nor ``ratings``: what is popular."""
 
     model_config = ConfigDict(
@@ -286,7 +286,7 @@ class MovieShown(BaseModel):
     mean_stars: float | None
 
 
-class Found(BaseModel):
+class MoviePage(BaseModel):
     """A page of movies that were searched for."""
 
     items: list[MovieShown]
@@ -324,7 +324,7 @@ class GivenRatings(BaseModel):
     )
 
 
-class Stored(BaseModel):
+class RatingsAck(BaseModel):
     """``ignored``: older than what is there. ``replayed``: the key was used before."""
 
     stored: int
@@ -367,7 +367,7 @@ class ModelShown(BaseModel):
     loaded: bool
 
 
-class Alive(BaseModel):
+class Liveness(BaseModel):
     """The process answers."""
 
     alive: bool

@@ -12,11 +12,11 @@ import time
 from bentos import lists, metrics, schemas
 from moovier.experiments.experiment import SHADOW
 from moovier.experiments.outcomes import overlap
-from moovier.feedback.cache import Mirror
-from moovier.feedback.list_recorder import Recorder
+from moovier.feedback.cache import FeedbackCache
+from moovier.feedback.list_recorder import ListRecorder
 from moovier.feedback.served_lists import SHADOW_ARM, ServedList
-from moovier.serving.experiment_routing import Trial, Turn
-from moovier.serving.model_store import Shelf
+from moovier.serving.experiment_routing import ActiveExperiment, Assignment
+from moovier.serving.model_store import ModelStore
 from moovier.serving.user_recommender import Page
 from moovier.settings import Settings
 
@@ -28,33 +28,40 @@ _WAITING = 16
 _STOP_S = 2.0
 
 
-class Served:
+class ServedListRecorder:
     """Records lists, and has the shadow make its own. :meth:`note` is the event loop's."""
 
-    def __init__(self, settings: Settings, shelf: Shelf, feedback: Mirror) -> None:
-        self._shelf = shelf
-        self._recorder = Recorder(
+    def __init__(
+        self, settings: Settings, model_store: ModelStore, feedback: FeedbackCache
+    ) -> None:
+        self._model_store = model_store
+        self._recorder = ListRecorder(
             feedback.store,
             per_s=settings.recorded_lists_per_s,
             keep_days=settings.keep_lists_days,
             count=metrics.count_recorded,
         )
         self._recorder.start()
-        self._shadows = Shadows(feedback, self._recorder)
+        self._shadows = ShadowLists(feedback, self._recorder)
 
     def note(
-        self, request_id: str, turn: Turn, asked: schemas.Asked, page: Page, started: float
+        self,
+        request_id: str,
+        assignment: Assignment,
+        asked: schemas.RecommendRequest,
+        page: Page,
+        started: float,
     ) -> None:
         """A page was made. ``started``: of the request, by ``time.perf_counter``."""
-        if turn.experiment is not None:
-            metrics.answered_in_experiment(turn.arm, time.perf_counter() - started)
+        if assignment.experiment is not None:
+            metrics.answered_in_experiment(assignment.arm, time.perf_counter() - started)
         if not self._recorder.wants():
             return
-        served = _list_of(request_id, turn, asked, page)
+        served = _list_of(request_id, assignment, asked, page)
         self._recorder.add(served)
-        trial = self._shelf.trial
+        trial = self._model_store.trial
         # Only beside what is recorded: the one is of no use without the other.
-        if trial is not None and trial.plan.mode == SHADOW and trial.key == turn.experiment:
+        if trial is not None and trial.plan.mode == SHADOW and trial.key == assignment.experiment:
             self._shadows.offer(trial, served, asked)
 
     def close(self) -> None:
@@ -63,17 +70,21 @@ class Served:
         self._recorder.close()
 
 
-class Shadows:
+class ShadowLists:
     """A thread that makes lists nobody sees, one at a time."""
 
-    def __init__(self, feedback: Mirror, recorder: Recorder) -> None:
+    def __init__(self, feedback: FeedbackCache, recorder: ListRecorder) -> None:
         self._feedback = feedback
         self._recorder = recorder
-        self._queue: queue.Queue[tuple[Trial, ServedList, schemas.Asked] | None]
+        self._queue: queue.Queue[
+            tuple[ActiveExperiment, ServedList, schemas.RecommendRequest] | None
+        ]
         self._queue = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
 
-    def offer(self, trial: Trial, served: ServedList, asked: schemas.Asked) -> None:
+    def offer(
+        self, trial: ActiveExperiment, served: ServedList, asked: schemas.RecommendRequest
+    ) -> None:
         """Have the challenger make the list that was ``served``, if it is not busy."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
@@ -103,23 +114,27 @@ class Shadows:
                 metrics.count_shadow("failed")
                 logger.exception("a list in the shadow failed")
 
-    def _make(self, trial: Trial, served: ServedList, asked: schemas.Asked) -> None:
-        shown = lists.shown_before(asked.cursor)
-        _, page = lists.page_of(trial.challenger, asked, self._feedback, shown, reasons=False)
-        turn = Turn(trial.challenger, SHADOW_ARM, trial.key)
-        made = _list_of(served.request_id, turn, asked, page)
+    def _make(
+        self, trial: ActiveExperiment, served: ServedList, asked: schemas.RecommendRequest
+    ) -> None:
+        shown = lists.decode_cursor(asked.cursor)
+        _, page = lists.score_page(trial.challenger, asked, self._feedback, shown, reasons=False)
+        assignment = Assignment(trial.challenger, SHADOW_ARM, trial.key)
+        made = _list_of(served.request_id, assignment, asked, page)
         self._recorder.add(made)
         metrics.count_shadow("made", overlap(served.movie_ids, made.movie_ids))
 
 
-def _list_of(request_id: str, turn: Turn, asked: schemas.Asked, page: Page) -> ServedList:
+def _list_of(
+    request_id: str, assignment: Assignment, asked: schemas.RecommendRequest, page: Page
+) -> ServedList:
     return ServedList(
         request_id=request_id,
-        arm=turn.arm,
+        arm=assignment.arm,
         served_at=int(time.time()),
-        version=turn.model.number,
+        version=assignment.model.number,
         user_id=asked.user_id,
         source=page.items[0].source if page.items else "model",
         movie_ids=tuple(page.ids.tolist()),
-        experiment=turn.experiment,
+        experiment=assignment.experiment,
     )

@@ -13,15 +13,15 @@ import bentoml
 from threadpoolctl import threadpool_limits
 
 from bentos import logs, tracing
-from bentos.late import Late
-from bentos.processes import end_with_parent, use_deadlines
+from bentos.late import LazyApp
+from bentos.processes import exit_with_parent, use_deadlines
 from bentos.trainer import TIMEOUT_S, Trainer
 from moovier.settings import load_settings
 
 use_deadlines()
-app = Late()
+app = LazyApp()
 #: Whoever names a collector wants every request traced: then none takes the fast lane.
-TRACED = tracing.is_asked_for(os.environ)
+TRACED = tracing.is_enabled(os.environ)
 
 
 @bentoml.service(
@@ -50,7 +50,7 @@ class Moovier:
         # Threads that compute hand over after half a millisecond, not after five: what is answered
         # from memory would wait for them.
         sys.setswitchinterval(0.0005)
-        end_with_parent()
+        exit_with_parent()
         app.api.state.trainer = self.trainer
         logs.configure(every_request=load_settings().access_log)
 

@@ -16,7 +16,7 @@ _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL
 _UNTRACED = "/livez$,/readyz$,/metrics$"
 
 
-def is_asked_for(environment: Mapping[str, str]) -> bool:
+def is_enabled(environment: Mapping[str, str]) -> bool:
     """Whether a collector is named and nothing forbids to tell it."""
     named = any(environment.get(name, "").strip() for name in _ENDPOINTS)
     off = environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
@@ -26,7 +26,7 @@ def is_asked_for(environment: Mapping[str, str]) -> bool:
 def configuration(environment: Mapping[str, str]) -> dict[str, Any]:
     """BentoML's settings for it. Address, headers, certificates, time-outs, batches, the service's
     name and attributes need none: OpenTelemetry's own library reads their variables."""
-    if not is_asked_for(environment):
+    if not is_enabled(environment):
         # Its middleware then costs next to nothing.
         return {"excluded_urls": ".*"}
     protocol = next(filter(None, (environment.get(name) for name in _PROTOCOLS)), "http/protobuf")

@@ -13,7 +13,7 @@ from typing import Any
 import bentoml
 
 from bentos import logs
-from bentos.processes import end_with_parent, give_way
+from bentos.processes import exit_with_parent, lower_priority
 from moovier.errors import BadRequest, MoovierError, RegistryUnavailable, UnknownModel
 from moovier.settings import load_settings
 
@@ -39,8 +39,8 @@ class Trainer:
 
     def __init__(self) -> None:
         # Answering people comes first where both want the processor.
-        give_way()
-        end_with_parent()
+        lower_priority()
+        exit_with_parent()
         self._settings = load_settings()
         logs.configure(every_request=False)
         self._one_at_a_time = threading.Lock()

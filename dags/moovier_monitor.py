@@ -109,7 +109,7 @@ def moovier_monitor() -> None:
 
         context = get_current_context()
         try:
-            said = monitor.look(dict(context["params"]), key=context["run_id"])
+            said = monitor.run_check(dict(context["params"]), key=context["run_id"])
         except (BadRequest, InvalidData) as error:
             # Neither the form's values nor the rows are better on the next attempt.
             reasons = [str(error), *getattr(error, "problems", ())]
@@ -135,7 +135,7 @@ def moovier_monitor() -> None:
         if said is None:
             # `look` was skipped; this rule runs the task all the same.
             raise AirflowSkipException("there is no champion yet")
-        monitor.triggered(said)
+        monitor.record_trigger(said)
 
     said = look()
     retrain = TriggerDagRunOperator(

@@ -7,7 +7,7 @@ import os
 from moovier.registry.client import Registry
 from moovier.settings import load_settings
 from moovier.stack.airflow_api import AirflowApi
-from moovier.stack.pipeline import ask_for_first_ingest
+from moovier.stack.pipeline import trigger_first_ingest
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
     password = os.environ["AIRFLOW_ADMIN_PASSWORD"]
     with AirflowApi(os.environ["AIRFLOW_URL"], "admin", password) as airflow:
-        print(ask_for_first_ingest(airflow, registry))
+        print(trigger_first_ingest(airflow, registry))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from moovier.data.movielens import indexed, read_movielens
-from moovier.jobs.registration import tags_of, track, write_model
+from moovier.data.movielens import read_movielens, to_arrays
+from moovier.jobs.registration import open_tracking, tags_of, write_model
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
 from moovier.models.families import family
 from moovier.registry.version import Version
@@ -17,7 +17,7 @@ from moovier.settings import Settings
 def register(settings: Settings, folder: Path, model: Bundle, keras_model: Any = None) -> Version:
     """Register ``model``, not promoted. ``folder`` is for files on their way."""
     name, key = model.card.name, uuid.uuid4().hex
-    tracking = track(settings)
+    tracking = open_tracking(settings)
     run_id = tracking.start(name, retraining=key, part="train")
     written = write_model(folder / key, model, keras_model)
     return tracking.register(written, name, run_id=run_id, key=key, tags=tags_of(model.card, {}))
@@ -28,7 +28,7 @@ def register_trained(
 ) -> Version:
     """Train one epoch on the MovieLens folder ``data`` and register the model."""
     movielens = read_movielens(data)
-    index, ratings, catalogue = indexed(movielens)
+    index, ratings, catalogue = to_arrays(movielens)
     kind = family(family_name)
     params = kind.hyper_parameters(size=size)
     fitted = kind.fit(ratings, params, catalogue=catalogue, seed=0, epochs=1)

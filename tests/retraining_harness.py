@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from moovier.jobs import retrain
-from moovier.registry.run_artifacts import Parts
+from moovier.registry.run_artifacts import RunArtifacts
 from moovier.settings import Settings
 from tests.servers import Server
 from tests.toys import RANKING, toy_movielens
@@ -90,7 +90,7 @@ class Retraining:
 
     def parts(self) -> set[str]:
         """What the parent run hands on at the moment."""
-        return set(Parts(self.settings.mlflow_tracking_uri, self.plan["run_id"]).there())
+        return set(RunArtifacts(self.settings.mlflow_tracking_uri, self.plan["run_id"]).list())
 
     def listed(self) -> list[dict[str, Any]]:
         """All runs, as MLflow itself lists them."""

@@ -16,7 +16,7 @@ from moovier.models.families import FAMILIES
 MOVIE_IDS = (1, 2, 6, 32, 47)
 #: Families that learn something, and the first of them that learns to rank.
 LEARNING = tuple(name for name in FAMILIES if name != "popular")
-RANKING = next(name for name in LEARNING if FAMILIES[name].learns == "ranking")
+RANKING = next(name for name in LEARNING if FAMILIES[name].objective == "ranking")
 
 
 def toy_bundle(name: str = "moovier_popular_1_trained_0", **card: Any) -> Bundle:

@@ -28,10 +28,12 @@ def monitor(
 
     from rich.console import Console
 
-    from moovier.jobs.monitor import look
+    from moovier.jobs.monitor import run_check
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    said = look({"data": data}, settings=load_settings(), on_progress=_progress(as_json, console))
+    said = run_check(
+        {"data": data}, settings=load_settings(), on_progress=_progress(as_json, console)
+    )
     if said is None:
         typer.echo("there is no champion to look at yet; `moovier up` or `moovier train` makes one")
     elif as_json:

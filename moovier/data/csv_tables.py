@@ -37,7 +37,7 @@ class Tables:
     bad_rows_share: float
     set_aside: list[str] = field(default_factory=list)
 
-    def valid(self, name: str, columns: Mapping[str, Any], rules: Any) -> pd.DataFrame:
+    def read_valid_rows(self, name: str, columns: Mapping[str, Any], rules: Any) -> pd.DataFrame:
         """The rows of one file that keep the ``rules``, in file order, only the given columns.
 
         Raises:

@@ -107,7 +107,7 @@ def pull(pointer: Pointer, settings: Settings) -> None:
     )
 
 
-def keep(pointer: Pointer, downloaded: Path, settings: Settings) -> None:
+def commit(pointer: Pointer, downloaded: Path, settings: Settings) -> None:
     """Move ``downloaded``, whose hash is known to be right, into place and into DVC's cache."""
     with _repo(settings) as repo:
         if not pointer.is_met():
@@ -127,7 +127,7 @@ def push(pointer: Pointer, settings: Settings) -> None:
         repo.push([str(pointer.folder)])
 
 
-def share(folder: Path, hash_: str, settings: Settings) -> str:
+def upload(folder: Path, hash_: str, settings: Settings) -> str:
     """Copy a folder that no pointer names into the DVC remote, under its directory hash.
 
     What the remote has already is not sent again. Returns the remote's address.
@@ -157,8 +157,8 @@ def share(folder: Path, hash_: str, settings: Settings) -> str:
         return address
 
 
-def obtain(hash_: str, folder: Path, settings: Settings) -> None:
-    """Bring a folder that :func:`share`, or a push, kept in the DVC remote; whole or not at all.
+def download(hash_: str, folder: Path, settings: Settings) -> None:
+    """Bring a folder that :func:`upload`, or a push, kept in the DVC remote; whole or not at all.
 
     Raises:
         DataUnavailable: there is no remote, or it does not have it.

@@ -61,14 +61,16 @@ def read_movielens(
     if not folder.is_dir():
         raise InvalidData(f"{folder} is not a folder in MovieLens layout")
     tables = Tables(folder, bad_rows_share)
-    movies = tables.valid("movies.csv", schema.MOVIE_COLUMNS, schema.movies_schema())
+    movies = tables.read_valid_rows("movies.csv", schema.MOVIE_COLUMNS, schema.movies_schema())
     ids = movies["movieId"]
     links = (
-        tables.valid("links.csv", schema.LINK_COLUMNS, schema.links_schema(ids))
+        tables.read_valid_rows("links.csv", schema.LINK_COLUMNS, schema.links_schema(ids))
         if (folder / "links.csv").exists()
         else None
     )
-    ratings = tables.valid("ratings.csv", schema.RATING_COLUMNS, schema.ratings_schema(ids))
+    ratings = tables.read_valid_rows(
+        "ratings.csv", schema.RATING_COLUMNS, schema.ratings_schema(ids)
+    )
     return MovieLens(
         name=name or folder.resolve().name,
         ratings=ratings,
@@ -79,7 +81,7 @@ def read_movielens(
     )
 
 
-def indexed(data: MovieLens) -> tuple[Index, Ratings, Catalogue]:
+def to_arrays(data: MovieLens) -> tuple[Index, Ratings, Catalogue]:
     """The data set over dense rows: all rated users, the whole catalogue, ratings in file order."""
     index = Index(
         users=np.unique(data.ratings["userId"].to_numpy(np.int64)),

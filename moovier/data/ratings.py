@@ -113,7 +113,7 @@ class Ratings:
             self.n_movies,
         )
 
-    def among(self, others: Ratings) -> NDArray[np.bool_]:
+    def isin(self, others: Ratings) -> NDArray[np.bool_]:
         """Mask of the rows whose (user, movie) stands in ``others``, over the same index."""
         pairs = self.users * self.n_movies + self.movies
         return np.isin(pairs, others.users * others.n_movies + others.movies)

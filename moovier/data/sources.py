@@ -152,7 +152,7 @@ def _from_grouplens(pointer: Pointer, settings: Settings, progress: Progress | N
         progress=progress,
     )
     try:
-        dvc_remote.keep(pointer, folder, settings)
+        dvc_remote.commit(pointer, folder, settings)
     finally:
         shutil.rmtree(folder.parent, ignore_errors=True)
     try:

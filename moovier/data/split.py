@@ -80,7 +80,7 @@ def split_last_visit(
     return ratings.take(~after), ratings.take(after)
 
 
-def by_time(ratings: Ratings, test_share: float = 0.2) -> tuple[Ratings, Ratings]:
+def split_last_share(ratings: Ratings, test_share: float = 0.2) -> tuple[Ratings, Ratings]:
     """Cut each user's ratings in time: ``(earlier, later)``.
 
     This protocol was the first one here. It is reported for comparison with papers. Of a user's n
@@ -129,7 +129,7 @@ def hold_out_users_if_possible(ratings: Ratings, seed: int) -> tuple[Ratings, Ra
     return hold_out_users(ratings, seed)
 
 
-def by_global_time(ratings: Ratings, quantile: float = 0.9) -> tuple[Ratings, Ratings]:
+def split_at_time(ratings: Ratings, quantile: float = 0.9) -> tuple[Ratings, Ratings]:
     """Cut everybody at one moment, a quantile of all timestamps: ``(until, after)``."""
     if not len(ratings):
         return ratings, ratings

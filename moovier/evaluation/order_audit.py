@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from moovier.data.ratings import Histories, History, Ints, Ratings
-from moovier.data.split import PAUSE_S, by_time
+from moovier.data.split import PAUSE_S, split_last_share
 from moovier.evaluation import metrics
 from moovier.evaluation.metrics import Values
 from moovier.evaluation.ranking import top_unseen
@@ -54,7 +54,7 @@ def evaluate(scorer: Scorer, held_out: Ratings, *, seed: int = 0) -> OrderAudit 
     ``held_out``: all ratings of people whom the model never saw. Relevant is the last 20 % by
     time. None where nobody has a rating there.
     """
-    shown, test = by_time(held_out)
+    shown, test = split_last_share(held_out)
     if not len(test):
         return None
     known, wanted = shown.histories, test.histories

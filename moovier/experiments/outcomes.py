@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moovier.feedback.served_lists import CHALLENGER_ARM, CHAMPION_ARM, SHADOW_ARM, ServedList
-from moovier.feedback.store import Given
+from moovier.feedback.store import StoredRating
 
 #: Stars from which on a rating is a liking.
 LIKED = 3.5
@@ -66,7 +66,7 @@ class _Person:
 
 def outcomes_of(
     served: Iterable[ServedList],
-    ratings: Iterable[Given],
+    ratings: Iterable[StoredRating],
     *,
     experiment: str,
     window_s: int,
@@ -107,7 +107,7 @@ def outcomes_of(
 
 
 def shadows_of(
-    served: Iterable[ServedList], ratings: Iterable[Given], *, experiment: str
+    served: Iterable[ServedList], ratings: Iterable[StoredRating], *, experiment: str
 ) -> Shadows:
     """Compare each list that was seen with the one that the shadow made of the same request."""
     lists: dict[str, dict[str, ServedList]] = {}

@@ -41,7 +41,7 @@ UNFAIR = 1000.0
 
 
 @dataclass(frozen=True)
-class Standing:
+class SequentialResult:
     """How two arms compare.
 
     ``better`` and ``worse``: evidence (K_t(0) above) that the challenger is better or worse, 1 at
@@ -73,7 +73,7 @@ class Standing:
 
 def compare(
     outcomes: Values, challenger: NDArray[np.bool_], share: float, *, alpha: float
-) -> Standing:
+) -> SequentialResult:
     """Where the comparison stands after n people.
 
     ``outcomes``: (n,) in 0..1; ``challenger``: (n,), who was given the challenger; both in the
@@ -89,7 +89,7 @@ def compare(
     def ever(sign: int, c: float) -> float:
         return float(wealth(sign * (differences - c), bound)[-1]) if differences.size else 1.0
 
-    return Standing(
+    return SequentialResult(
         better=ever(1, 0.0),
         worse=ever(-1, 0.0),
         low=_edge(lambda c: ever(1, c) >= 2 / alpha),

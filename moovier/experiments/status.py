@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from moovier.experiments.experiment import Experiment
 from moovier.experiments.outcomes import LIKED, Outcomes, Shadows
-from moovier.experiments.sequential_test import Standing, compare
+from moovier.experiments.sequential_test import SequentialResult, compare
 
 #: In the shadow a challenger is withdrawn that finds too few movies in more than this share of so
 #: many lists.
@@ -18,12 +18,12 @@ SHORT_SHARE, SHORT_PAIRS = 0.01, 100
 
 
 def of_canary(people: Outcomes, plan: Experiment) -> dict[str, Any]:
-    """``arms``, ``difference``, ``evidence``, ``verdict`` (:attr:`Standing.verdict`) and
+    """``arms``, ``difference``, ``evidence``, ``verdict`` (:attr:`SequentialResult.verdict`) and
     ``says``."""
     if 0 < plan.share < 1:
         stands = compare(people.liked, people.challenger, plan.share, alpha=plan.alpha)
     else:  # set by hand: one arm has nobody
-        stands = Standing(1.0, 1.0, -1.0, 1.0, 1.0, plan.alpha)
+        stands = SequentialResult(1.0, 1.0, -1.0, 1.0, 1.0, plan.alpha)
     arms = {
         name: _arm(people, people.challenger == is_challenger, people.waiting[is_challenger])
         for name, is_challenger in (("champion", False), ("challenger", True))
@@ -56,7 +56,7 @@ def _arm(people: Outcomes, own: NDArray[np.bool_], waiting: int) -> dict[str, An
     }
 
 
-def _compared(arms: dict[str, dict[str, Any]], stands: Standing) -> str:
+def _compared(arms: dict[str, dict[str, Any]], stands: SequentialResult) -> str:
     def one(name: str) -> str:
         arm = arms[name]
         share = "" if arm["liked_share"] is None else f" ({arm['liked_share']:.1%})"
@@ -69,7 +69,7 @@ def _compared(arms: dict[str, dict[str, Any]], stands: Standing) -> str:
     )
 
 
-def _meaning(stands: Standing, plan: Experiment) -> str:
+def _meaning(stands: SequentialResult, plan: Experiment) -> str:
     evidence = (
         f"evidence that it is better {_number(stands.better)}, worse {_number(stands.worse)}; "
         f"{_number(stands.needed)} decides"

@@ -1,7 +1,7 @@
 """What people said since the models were trained, in memory: answering asks no database.
 
 Written through: a rating is in the database first, then here. What another process writes is here
-after :meth:`Mirror.reload`, or soon by itself once :meth:`Mirror.follow` was called.
+after :meth:`FeedbackCache.reload`, or soon by itself once :meth:`FeedbackCache.follow` was called.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from moovier.errors import MoovierError
-from moovier.feedback.change_notification import Follower
+from moovier.feedback.change_notification import ChangeListener
 from moovier.feedback.database import Database
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.store import Added, FeedbackStore, NewRating, UserFeedback
@@ -24,8 +24,8 @@ T = TypeVar("T")
 RETRY_S = 2.0
 
 
-class Mirror:
-    """Safe to share between threads; :meth:`of` and :meth:`revision` never wait."""
+class FeedbackCache:
+    """Safe to share between threads; :meth:`for_user` and :meth:`revision` never wait."""
 
     def __init__(self, url: str) -> None:
         """``url``: of the database; nothing is opened yet."""
@@ -34,7 +34,7 @@ class Mirror:
         self._telling = threading.Lock()
         self._opening = threading.Lock()
         self._reloading = threading.Lock()
-        self._follower: Follower | None = None
+        self._follower: ChangeListener | None = None
         self._not_before = 0.0
         self._store: FeedbackStore | None = None
         self._users: dict[int, UserFeedback] = {}
@@ -52,7 +52,7 @@ class Mirror:
     def follow(self) -> None:
         """From now on notice what other processes write, within about a second while the database
         answers, and all that was missed as soon as it does again."""
-        self._follower = Follower(self._database, self.reread, self._reload_or_raise)
+        self._follower = ChangeListener(self._database, self.reread, self._reload_or_raise)
         self._follower.start()
 
     def reread(self, user_id: int) -> None:
@@ -98,12 +98,12 @@ class Mirror:
         if self.empty:
             raise FeedbackUnavailable(self.trouble or "the database was not asked yet")
 
-    def of(self, user_id: int) -> UserFeedback | None:
+    def for_user(self, user_id: int) -> UserFeedback | None:
         """What this person said; None where it is nothing."""
         return self._users.get(user_id)
 
     def revision(self, user_id: int) -> tuple[int, int]:
-        """Changes whenever :meth:`of` may."""
+        """Changes whenever :meth:`for_user` may."""
         return self._epoch, self._revisions.get(user_id, 0)
 
     def add(
@@ -115,7 +115,7 @@ class Mirror:
         idempotency_key: str | None,
         content: bytes | None = None,
     ) -> Added:
-        """As :meth:`FeedbackStore.add`; counted from the next :meth:`of` on."""
+        """As :meth:`FeedbackStore.add`; counted from the next :meth:`for_user` on."""
         return self._written(
             user_id,
             lambda store: store.add(
@@ -128,7 +128,7 @@ class Mirror:
         )
 
     def delete(self, user_id: int, movie_id: int | None = None) -> int:
-        """As :meth:`FeedbackStore.delete`; counted from the next :meth:`of` on."""
+        """As :meth:`FeedbackStore.delete`; counted from the next :meth:`for_user` on."""
         return self._written(user_id, lambda store: store.delete(user_id, movie_id))
 
     def store(self) -> FeedbackStore:

@@ -34,7 +34,7 @@ RETRY_S = 1.0
 _LARGEST = 2**31 - 1
 
 
-class Journal:
+class WriteCounter:
     """Announces this process's writes, and tells them from others'. Safe to share between
     threads."""
 
@@ -91,7 +91,7 @@ class Journal:
 class Write:
     """One transaction that changes a person's feedback. ``number``: on SQLite, its own."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: WriteCounter) -> None:
         self.number: int | None = None
         self._journal = journal
 
@@ -111,7 +111,7 @@ class Write:
         )
 
 
-class Follower:
+class ChangeListener:
     """A thread that calls ``reread`` with the id of a person about whom another process wrote, or
     ``reload`` where anybody's feedback may have changed."""
 

@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, create_engine, event, inspect, make_url,
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from moovier.errors import SettingsError
-from moovier.feedback.change_notification import Journal
+from moovier.feedback.change_notification import WriteCounter
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.schema import HEAD, VERSION_TABLE
 
@@ -57,7 +57,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.is_postgres = engine.dialect.name == _POSTGRES
-        self.journal = Journal()
+        self.journal = WriteCounter()
 
     @classmethod
     def open(cls, url: str) -> Database:

@@ -31,7 +31,7 @@ _DAY_S = 86_400
 Count = Callable[[str, int], None]
 
 
-class Recorder:
+class ListRecorder:
     """A bounded queue and the thread that empties it. :meth:`wants` belongs to one thread,
     :meth:`add` may be called from any; neither waits."""
 

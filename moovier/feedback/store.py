@@ -44,7 +44,7 @@ class NewRating:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class StoredRating:
     """One rating as stored. ``request_id``: the list of recommendations that it came from."""
 
     user_id: int
@@ -76,7 +76,7 @@ class UserFeedback:
     to that moment must no longer count.
     """
 
-    ratings: tuple[Given, ...]
+    ratings: tuple[StoredRating, ...]
     deleted: frozenset[int]
     all_deleted_at: int | None = None
 
@@ -93,7 +93,7 @@ class Feedback:
     ratings that stand elsewhere, up to that moment; all of ``ratings`` count.
     """
 
-    ratings: tuple[Given, ...] = ()
+    ratings: tuple[StoredRating, ...] = ()
     deleted: Mapping[tuple[int, int], int] = field(default_factory=dict)
     deleted_users: Mapping[int, int] = field(default_factory=dict)
 
@@ -102,7 +102,7 @@ class Feedback:
 
     def by_user(self) -> dict[int, UserFeedback]:
         """The same, person by person."""
-        given: dict[int, list[Given]] = {}
+        given: dict[int, list[StoredRating]] = {}
         for rating in self.ratings:
             given.setdefault(rating.user_id, []).append(rating)
         gone: dict[int, set[int]] = {}
@@ -245,7 +245,7 @@ class FeedbackStore:
         table, row = schema.ratings, {"user_id": user_id, "deleted_at": self._now()}
         with self._database.writing(user_id) as connection:
             if movie_id is None:
-                _bury(connection, schema.deleted_users, row)
+                _tombstone(connection, schema.deleted_users, row)
                 tombstones = schema.deleted_ratings
                 connection.execute(
                     delete(tombstones).where(
@@ -256,7 +256,7 @@ class FeedbackStore:
                 served_lists.forget_user(connection, user_id)
                 gone = connection.execute(delete(table).where(table.c.user_id == user_id))
             else:
-                _bury(connection, schema.deleted_ratings, {**row, "movie_id": movie_id})
+                _tombstone(connection, schema.deleted_ratings, {**row, "movie_id": movie_id})
                 gone = connection.execute(
                     delete(table).where(table.c.user_id == user_id, table.c.movie_id == movie_id)
                 )
@@ -385,7 +385,7 @@ def _upsert(connection: Connection, rows: Sequence[Mapping[str, object]]) -> int
     return stored
 
 
-def _bury(connection: Connection, table: Table, row: Mapping[str, object]) -> None:
+def _tombstone(connection: Connection, table: Table, row: Mapping[str, object]) -> None:
     """Write a tombstone, or move one that is there to the later moment."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     new = insert(table).values(row)
@@ -413,9 +413,9 @@ def _added(stored: int, ratings: Sequence[NewRating]) -> Added:
     return Added(stored, len(ratings) - stored, replayed=False)
 
 
-def _given(rows: Iterable[tuple[int, int, float, int, str | None]]) -> tuple[Given, ...]:
+def _given(rows: Iterable[tuple[int, int, float, int, str | None]]) -> tuple[StoredRating, ...]:
     """Ratings in an order that does not depend on the database's."""
-    given = (Given(*row) for row in rows)
+    given = (StoredRating(*row) for row in rows)
     return tuple(sorted(given, key=lambda one: (one.user_id, one.timestamp, one.movie_id)))
 
 

@@ -1,8 +1,9 @@
 """How the stages of a retraining get what other machines made.
 
 Each machine works in a folder of its own (``moovier.jobs.retrain_plan``). What a later stage needs
-is handed on through the retraining's parent run in MLflow: what ``prepare`` made, the gate's decision,
-and the end. Candidates are uploaded once, as what their registration points at, so a later stage
+is handed on through the retraining's parent run in MLflow: what ``prepare`` made, the gate's
+decision, and the end. Candidates are uploaded once, as what their registration points at, so a
+later stage
 reads the little that it needs from there. A stage that finds its parts here fetches nothing.
 """
 
@@ -27,13 +28,13 @@ from moovier.jobs.retrain_plan import (
     write_json,
 )
 from moovier.models.bundle import CARD
-from moovier.registry.run_artifacts import Parts
+from moovier.registry.run_artifacts import RunArtifacts
 from moovier.settings import Settings
 
 _PARTS = {PREPARED: PREPARED, "decision": DECISION, "done": DONE}
 
 
-class Handover:
+class ArtifactExchange:
     """What one retraining hands on between the machines that work on it.
 
     Every method raises RegistryUnavailable when MLflow does not answer.
@@ -42,10 +43,10 @@ class Handover:
     def __init__(self, settings: Settings, key: str, run_id: str) -> None:
         self.folder = folder_of(settings, key)
         self._settings = settings
-        self._parts = Parts(settings.mlflow_tracking_uri, run_id)
+        self._parts = RunArtifacts(settings.mlflow_tracking_uri, run_id)
 
     @classmethod
-    def of(cls, plan: Plan, settings: Settings) -> Handover:
+    def of(cls, plan: Plan, settings: Settings) -> ArtifactExchange:
         return cls(settings, plan.key, plan.run_id)
 
     def prepared(self) -> bool:
@@ -59,7 +60,7 @@ class Handover:
 
     def hand_on_prepared(self) -> None:
         """Let others have what ``prepare`` made here; nothing is sent twice."""
-        if PREPARED not in self._parts.there():
+        if PREPARED not in self._parts.list():
             self._parts.publish(PREPARED, self.folder / PREPARED)
 
     def decision(self) -> dict[str, Any] | None:
@@ -69,7 +70,7 @@ class Handover:
             self._parts.publish("decision", self.folder / DECISION)
         return said
 
-    def decide(self, said: Mapping[str, Any]) -> None:
+    def save_decision(self, said: Mapping[str, Any]) -> None:
         """Keep what the gate said and let others have it."""
         write_json(self.folder / DECISION, said)
         self._parts.publish("decision", self.folder / DECISION)
@@ -89,7 +90,7 @@ class Handover:
             shutil.rmtree(folder, ignore_errors=True)
         # Who may write need not be allowed to delete; it is a megabyte or two.
         with contextlib.suppress(RegistryError):
-            self._parts.drop(PREPARED)
+            self._parts.delete(PREPARED)
 
     def _here_or_fetched(self, name: str) -> dict[str, Any] | None:
         file = self.folder / _PARTS[name]
@@ -101,7 +102,7 @@ class Handover:
 
 def finished(settings: Settings, run_id: str) -> bool:
     """Whether the retraining with this parent run has ended, on whatever machine."""
-    return Parts(settings.mlflow_tracking_uri, run_id).status() == "FINISHED"
+    return RunArtifacts(settings.mlflow_tracking_uri, run_id).status() == "FINISHED"
 
 
 def _clear_up_after_others(settings: Settings, current: Path) -> None:

@@ -12,15 +12,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moovier.data.ratings import Index
-from moovier.data.split import by_time, development_split
+from moovier.data.split import development_split, split_last_share
 from moovier.errors import BadRequest, InvalidData, RegistryError
 from moovier.jobs.dataset import Dataset, read_dataset
 from moovier.jobs.registration import (
     EVALUATION,
     FIGURES,
-    connect,
+    open_registry,
+    open_tracking,
     read_evaluation,
-    track,
     write_evaluation,
     write_model,
 )
@@ -67,7 +67,7 @@ class Candidate(BaseModel):
 
     @property
     def ranks(self) -> bool:
-        return family(self.recipe.family).learns == "ranking"
+        return family(self.recipe.family).objective == "ranking"
 
 
 def model_folder(plan: Plan, recipe_id: str) -> Path:
@@ -86,7 +86,7 @@ def key_of(plan: Plan, recipe: Recipe) -> str:
     return f"{plan.key}:{recipe.id}"
 
 
-def bring(plan: Plan, versions: Sequence[Version], registry: Registry) -> None:
+def fetch_summaries(plan: Plan, versions: Sequence[Version], registry: Registry) -> None:
     """Bring what later stages need of the registered candidates that were not trained here."""
     for version in versions:
         folder = plan.candidates_folder / version.tags["candidate"]
@@ -142,10 +142,12 @@ def _default(family_name: str, end: str, **changed: Any) -> Recipe:
     )
 
 
-def make(plan: Plan, recipe: Recipe, settings: Settings, on_progress: OnProgress) -> Candidate:
+def train_candidate(
+    plan: Plan, recipe: Recipe, settings: Settings, on_progress: OnProgress
+) -> Candidate:
     """Train the candidate, keep it and upload it; what there is of that already is used."""
     folder = plan.candidates_folder / recipe.id
-    tracking = track(settings)
+    tracking = open_tracking(settings)
     key = key_of(plan, recipe)
     uploaded = tracking.uploaded(key)
     if uploaded is not None:
@@ -251,7 +253,7 @@ def evaluate_popularity(plan: Plan, data: Dataset, tracking: Tracking) -> None:
     Raises:
         InvalidData: nobody has enough ratings to hold some out.
     """
-    _, test = by_time(data.ratings)
+    _, test = split_last_share(data.ratings)
     if not len(test):
         raise InvalidData(
             f"{data.facts.name}: no user has five ratings, so none can be held out for the test"
@@ -308,7 +310,9 @@ def result_of_champion(
     """
     if champion.tags.get("hold_out") == plan.hold_out:
         with tempfile.TemporaryDirectory() as folder:
-            file = connect(settings).download_file(champion, EVALUATION, Path(folder) / EVALUATION)
+            file = open_registry(settings).download_file(
+                champion, EVALUATION, Path(folder) / EVALUATION
+            )
             if file is not None:
                 return read_evaluation(file, champion.name)
     recipe = _recipe(champion)
@@ -370,8 +374,8 @@ def _fit(
 def _result(name: str, index: Index, evaluation: Evaluation) -> HoldOutResult:
     """Return a result by MovieLens ids, as the gate compares it."""
     arrays: dict[str, Any] = {}
-    if (by_time := evaluation.by_time) is not None:
-        arrays |= {"users": index.users[by_time.users], "ndcg": by_time.ndcg}
+    if (last_share := evaluation.by_time) is not None:
+        arrays |= {"users": index.users[last_share.users], "ndcg": last_share.ndcg}
     if (visitor := evaluation.visitor) is not None:
         arrays |= {"visitor_users": index.users[visitor.users], "visitor_ndcg": visitor.ndcg}
     if (after := evaluation.next_visit) is not None:

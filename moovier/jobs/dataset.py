@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from moovier.data.catalogue import Catalogue
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Index, Ratings
 from moovier.errors import BundleError
 from moovier.jobs.ingest import Pulled
@@ -47,7 +47,7 @@ def keep_dataset(folder: Path, settings: Settings, pulled: Pulled) -> Dataset:
         name=pulled["name"],
         synthetic=pulled["synthetic"],
     )
-    index, ratings, catalogue = indexed(found)
+    index, ratings, catalogue = to_arrays(found)
     histories = ratings.histories
     facts = DataFacts(
         name=pulled["name"],

@@ -14,12 +14,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moovier.data.catalogue import Catalogue
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Ratings
 from moovier.data.split import SPLIT_SEED, Development, development_split
 from moovier.errors import BadRequest, InvalidData, RegistryError
 from moovier.jobs import ingest
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.models.bundle import DataFacts
 from moovier.models.families import FAMILIES, RETIRED, family
 from moovier.models.popular import NAME as POPULAR
@@ -94,7 +94,7 @@ def evaluate(
     say = on_progress or _silent
     if model and families:
         raise BadRequest("give either a model or families, not both")
-    version = connect(settings).resolve(model) if model else None
+    version = open_registry(settings).resolve(model) if model else None
     recipes = _default_recipes(families) if version is None else _recipes_of(version)
     found = _read(data, split_seed, settings)
     say(f"{found.facts.name}: {found.facts.ratings:,} ratings of {found.facts.users:,} people")
@@ -142,7 +142,7 @@ def _default_recipes(families: Sequence[str]) -> list[_Recipe]:
         or [
             name
             for name, one in FAMILIES.items()
-            if one.learns == "ranking" and name not in RETIRED
+            if one.objective == "ranking" and name not in RETIRED
         ]
     )
     for name in names:
@@ -157,7 +157,7 @@ def _default_recipes(families: Sequence[str]) -> list[_Recipe]:
 
 def _read(data: str | None, split_seed: int, settings: Settings) -> _Data:
     pulled = ingest.pull(data, settings=settings)
-    _, ratings, catalogue = indexed(
+    _, ratings, catalogue = to_arrays(
         read_movielens(
             Path(pulled["folder"]),
             bad_rows_share=settings.bad_rows_share,

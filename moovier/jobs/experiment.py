@@ -23,8 +23,8 @@ from moovier.experiments.outcomes import outcomes_of, shadows_of
 from moovier.experiments.status import of_canary, of_shadow
 from moovier.feedback import database
 from moovier.feedback.served_lists import ServedList
-from moovier.feedback.store import FeedbackStore, Given
-from moovier.jobs.registration import connect
+from moovier.feedback.store import FeedbackStore, StoredRating
+from moovier.jobs.registration import open_registry
 from moovier.registry.client import Registry
 from moovier.registry.version import CHALLENGER, CHAMPION, Version
 from moovier.settings import Settings, load_settings
@@ -58,7 +58,7 @@ def start(
         RegistryError: there is no champion, or MLflow does not answer.
     """
     settings = settings or load_settings()
-    registry = connect(settings)
+    registry = open_registry(settings)
     champion, holder = registry.alias(CHAMPION), registry.alias(CHALLENGER)
     if champion is None:
         raise RegistryError("there is no champion to challenge yet")
@@ -81,7 +81,7 @@ def start(
         return status(settings=settings)
     # The tag first: as soon as the alias stands there, it counts.
     registry.set_tag(version, TAG, plan.tag)
-    if not registry.challenge(version):
+    if not registry.set_challenger(version):
         registry.delete_tag(version, TAG)
         raise BadRequest("another experiment began at this moment; see `moovier experiment status`")
     return status(settings=settings)
@@ -90,7 +90,7 @@ def start(
 def stop(reason: str | None = None, *, settings: Settings | None = None) -> dict[str, Any]:
     """End the experiment: the champion answers everybody. Returns ``{"decision", "reasons"}``."""
     settings = settings or load_settings()
-    registry = connect(settings)
+    registry = open_registry(settings)
     holder = registry.alias(CHALLENGER)
     if holder is None or TAG not in holder.tags:
         return {"decision": NONE, "reasons": ["no experiment runs"]}
@@ -119,7 +119,7 @@ def status(*, settings: Settings | None = None, now: float | None = None) -> dic
         FeedbackUnavailable, RegistryError: the database, or MLflow, does not answer.
     """
     settings = settings or load_settings()
-    registry = connect(settings)
+    registry = open_registry(settings)
     champion, holder = registry.alias(CHAMPION), registry.alias(CHALLENGER)
     plan = None if holder is None else _plan_of(holder)
     if champion is None or holder is None or plan is None or holder.number == champion.number:
@@ -149,7 +149,7 @@ def decide(*, settings: Settings | None = None, now: float | None = None) -> dic
     Raises: as :func:`status`.
     """
     settings = settings or load_settings()
-    registry = connect(settings)
+    registry = open_registry(settings)
     if (unfinished := _unfinished(registry)) is not None:
         version, plan, result = unfinished
         return _end(registry, version, plan, result["decision"], result["reasons"])
@@ -193,7 +193,9 @@ def _plan_of(version: Version) -> Experiment | None:
     return Experiment.parse(text) if text else None
 
 
-def _told(settings: Settings, plan: Experiment) -> tuple[Iterator[ServedList], tuple[Given, ...]]:
+def _told(
+    settings: Settings, plan: Experiment
+) -> tuple[Iterator[ServedList], tuple[StoredRating, ...]]:
     """Lists since the experiment began, and all ratings."""
     if not database.exists(settings.database):
         return iter(()), ()

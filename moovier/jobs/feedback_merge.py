@@ -22,7 +22,7 @@ from moovier.data.dvc_hash import directory_hash
 from moovier.data.sources import DataRef
 from moovier.errors import DataUnavailable, InvalidData
 from moovier.feedback.database import exists
-from moovier.feedback.store import Feedback, FeedbackStore, Given
+from moovier.feedback.store import Feedback, FeedbackStore, StoredRating
 from moovier.settings import Settings
 
 RATINGS, MOVIES = "ratings.csv", "movies.csv"
@@ -64,7 +64,7 @@ class Merge:
         return said
 
 
-def with_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | None]:
+def merge_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | None]:
     """``ref`` merged with the feedback there is; ``ref`` itself and None where there is none.
 
     Files that cannot be merged with (a column is missing, there is no rating, the last line is cut
@@ -110,7 +110,7 @@ def merged_elsewhere(hash_: str, settings: Settings) -> Path:
     place = settings.path("data", "merged")
     folder = place / hash_.removesuffix(".dir")
     if not folder.is_dir() or directory_hash(folder) != hash_:
-        dvc_remote.obtain(hash_, folder, settings)
+        dvc_remote.download(hash_, folder, settings)
     os.utime(folder)
     _prune(place, folder)
     return folder
@@ -223,7 +223,7 @@ class _Layout:
         except (IndexError, ValueError):
             return None
 
-    def line(self, one: Given) -> str:
+    def line(self, one: StoredRating) -> str:
         fields = [""] * self.width
         values = (one.user_id, one.movie_id, f"{one.stars:.1f}", one.timestamp)
         for name, value in zip(_COLUMNS, values, strict=True):
@@ -290,7 +290,7 @@ def _put(fresh: Path, folder: Path, scratch: Path) -> None:
 def _shared(folder: Path, hash_: str, settings: Settings) -> str:
     """Keep the merged data set in the DVC remote; says so, also where that fails."""
     try:
-        dvc_remote.share(folder, hash_, settings)
+        dvc_remote.upload(folder, hash_, settings)
     except DataUnavailable as error:
         return f"not kept in the DVC remote: {error}"
     return "kept in the DVC remote"

@@ -16,10 +16,10 @@ import numpy as np
 
 from moovier.data.ratings import Index, Ints, Ratings, check_parallel
 from moovier.errors import BadRequest, BundleError
-from moovier.jobs.registration import connect, tags_of, track, write_model
+from moovier.jobs.registration import open_registry, open_tracking, tags_of, write_model
 from moovier.models.bundle import Bundle, Card, display_name, load
 from moovier.models.families import family
-from moovier.models.family import Fitted
+from moovier.models.family import FitResult
 from moovier.models.popular import POPULAR_DAYS
 from moovier.registry.atomic_folder import replaced
 from moovier.registry.client import Registry
@@ -62,7 +62,7 @@ def fine_tune(
         UnknownModel, RegistryUnavailable, RegistryError: see :class:`Registry`.
     """
     _check(users, movies, ratings, validation_split, patience)
-    registry = connect(settings)
+    registry = open_registry(settings)
     version = registry.resolve(model)
     parent, keras_file = _parent(registry, version, settings)
     known = parent.index.movie_rows(np.asarray(movies, dtype=np.int64)) >= 0
@@ -81,7 +81,7 @@ def fine_tune(
     merged = _merged(parent, batch)
     kind = family(parent.card.family)
     fitted = kind.fine_tune(
-        Fitted(parent.arrays, _load_keras(keras_file)),
+        FitResult(parent.arrays, _load_keras(keras_file)),
         kind.hyper_parameters.model_validate(parent.card.params),
         catalogue=parent.catalogue,
         old_n_users=int(parent.index.users.size),
@@ -223,10 +223,10 @@ def _card(parent: Card, epochs: int, merged: Ratings) -> Card:
 
 
 def _register(
-    settings: Settings, parent: Version, child: Bundle, fitted: Fitted, said: dict[str, Any]
+    settings: Settings, parent: Version, child: Bundle, fitted: FitResult, said: dict[str, Any]
 ) -> int:
     """Log the fine-tuning as a run of its own and register the child; its version number."""
-    tracking = track(settings)
+    tracking = open_tracking(settings)
     card = child.card
     key = f"fine-tune-{uuid.uuid4().hex}"
     run_id = tracking.start(card.name, retraining=key, part="fine-tune")

@@ -11,7 +11,7 @@ from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens
 from moovier.data.sources import REAL, SAMPLE, fetch
 from moovier.errors import DataUnavailable, InvalidData, MoovierError
-from moovier.jobs.feedback_merge import SUFFIX, merged_elsewhere, with_feedback
+from moovier.jobs.feedback_merge import SUFFIX, merge_feedback, merged_elsewhere
 from moovier.jobs.retrain_plan import write_json
 from moovier.settings import Settings, load_settings
 
@@ -59,7 +59,7 @@ def pull(data: str | None = None, *, settings: Settings | None = None) -> Pulled
     settings = settings or load_settings()
     if data:
         settings = settings.model_copy(update={"data": data})
-    ref, merge = with_feedback(fetch(settings), settings)
+    ref, merge = merge_feedback(fetch(settings), settings)
     pulled = Pulled(
         name=ref.name,
         folder=str(ref.folder),
@@ -155,5 +155,5 @@ def _again(pulled: Pulled, settings: Settings) -> tuple[Path, str]:
     choice = {"sample": SAMPLE, "directory": settings.data}.get(pulled["source"], REAL)
     ref = fetch(settings.model_copy(update={"data": choice}))
     if pulled["name"].endswith(SUFFIX):
-        ref, _ = with_feedback(ref, settings)
+        ref, _ = merge_feedback(ref, settings)
     return ref.folder, ref.hash

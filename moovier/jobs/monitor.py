@@ -15,10 +15,10 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.errors import BadRequest
 from moovier.jobs import ingest, monitoring_metrics
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.models import bundle
 from moovier.models.bundle import Bundle, DataFacts
 from moovier.monitoring import alarm_policy, drift
@@ -91,7 +91,7 @@ class MonitorConfig(BaseModel):
         return Limits(**self.model_dump(include=set(fields)))
 
 
-def look(
+def run_check(
     config: MonitorConfig | Mapping[str, Any],
     *,
     key: str | None = None,
@@ -104,7 +104,7 @@ def look(
     tag ``monitoring`` of the registered model says then, and ``trigger``: whether a retraining is
     asked for, ``why`` it is or not, ``retraining``, its configuration with the reason, and
     ``trigger_key``, one for the data.
-    Nothing is started here: whoever does calls :func:`triggered` afterwards.
+    Nothing is started here: whoever does calls :func:`record_trigger` afterwards.
 
     Raises:
         BadRequest: the configuration makes no sense.
@@ -114,7 +114,7 @@ def look(
     settings = settings or load_settings()
     config = MonitorConfig.of(config).completed(settings)
     say = on_progress or _silent
-    registry = connect(settings)
+    registry = open_registry(settings)
     champion = registry.alias(CHAMPION)
     if champion is None:
         return None
@@ -123,8 +123,8 @@ def look(
     model = load(registry, champion, settings)
     change = Change.between(_known(model), current)
     say(f"{int(change.came.sum())} ratings came and {int(change.went.sum())} went")
-    came = drift.came(change, config.limits, seed=settings.seed)
-    went = drift.went(change, config.limits, seed=settings.seed)
+    came = drift.added_drift(change, config.limits, seed=settings.seed)
+    went = drift.removed_drift(change, config.limits, seed=settings.seed)
     previous = registry.alias(PREVIOUS)
     before = None if previous is None else load(registry, previous, settings)
     say("comparing lists, feedback and ages")
@@ -152,7 +152,7 @@ def look(
         | service
     )
     notes = [*monitoring_metrics.notes(change, came, lived, before is not None), *notes]
-    asks, why = alarm_policy.asks(
+    asks, why = alarm_policy.should_retrain(
         reasons, _last_trigger(registry), data_hash=data.hash, champion=champion.number
     )
     if asks and not config.act:
@@ -182,12 +182,14 @@ def look(
     }
 
 
-def triggered(looked: Mapping[str, Any], *, settings: Settings | None = None) -> None:
-    """Remember that a retraining was asked for, as :func:`look` said, so that the same alarm does
-    not ask for it again."""
+def record_trigger(looked: Mapping[str, Any], *, settings: Settings | None = None) -> None:
+    """Remember that this alarm triggered a retraining, so that it triggers only one.
+
+    ``looked``: what :func:`run_check` returned.
+    """
     settings = settings or load_settings()
-    registry = connect(settings)
-    trigger = alarm_policy.noted(
+    registry = open_registry(settings)
+    trigger = alarm_policy.record(
         looked["excess"],
         _last_trigger(registry),
         at=looked["at"],
@@ -212,7 +214,7 @@ def _data(data: str | None, settings: Settings) -> tuple[DataFacts, Known]:
         name=pulled["name"],
         synthetic=pulled["synthetic"],
     )
-    index, ratings, catalogue = indexed(found)
+    index, ratings, catalogue = to_arrays(found)
     facts = DataFacts(
         name=pulled["name"],
         hash=pulled["hash"],
@@ -250,7 +252,7 @@ def _log(
 ) -> str:
     """One MLflow run with figures, versions, hashes, page and pictures; its id."""
     tracking = Tracking(
-        connect(settings), settings.mlflow_tracking_uri, f"{settings.experiment}-monitoring"
+        open_registry(settings), settings.mlflow_tracking_uri, f"{settings.experiment}-monitoring"
     )
     key = re.sub(r"[^A-Za-z0-9_-]+", "-", key or f"{data.hash[:12]}-{said['at']}")
     run_id = tracking.start(f"monitoring {key}", retraining=key, part=PART)

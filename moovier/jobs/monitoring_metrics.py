@@ -20,7 +20,7 @@ from moovier.jobs.retrain_plan import read_json
 from moovier.models.bundle import Bundle
 from moovier.monitoring import list_metrics as monitored
 from moovier.monitoring.dataset_diff import Change
-from moovier.monitoring.distances import Values, kolmogorov_smirnov, shares, stability
+from moovier.monitoring.distances import Values, kolmogorov_smirnov, psi, shares
 from moovier.monitoring.drift import FEWEST_RATINGS, Drift
 from moovier.monitoring.feedback_quality import Live, live
 from moovier.registry.client import Registry
@@ -59,11 +59,11 @@ def of_change(change: Change) -> Figures:
         "came_by_new_users": float(change.new_users[came.users].sum() / n_came),
         "came_of_unknown_movies": float((~change.known_movies[came.movies]).sum() / n_came),
         "new_users": float(new_lengths.size),
-        "stars_psi": stability(_stars(then), _stars(now)),
+        "stars_psi": psi(_stars(then), _stars(now)),
         "stars_ks": kolmogorov_smirnov(then.stars, now.stars),
-        "came_stars_psi": stability(_stars(then), _stars(came)) if len(came) else math.nan,
+        "came_stars_psi": psi(_stars(then), _stars(came)) if len(came) else math.nan,
         "came_stars_ks": kolmogorov_smirnov(then.stars, came.stars),
-        "came_genres_psi": stability(_genres(change, then), _genres(change, came))
+        "came_genres_psi": psi(_genres(change, then), _genres(change, came))
         if len(came)
         else math.nan,
         "new_users_activity_ks": kolmogorov_smirnov(then_lengths[then_lengths > 0], new_lengths),

@@ -33,18 +33,18 @@ _RESULT_ARRAYS = (
 )
 
 
-def connect(settings: Settings) -> Registry:
+def open_registry(settings: Settings) -> Registry:
     """The registry that the settings name."""
     return Registry(settings.mlflow_tracking_uri, settings.registered_model)
 
 
-def track(settings: Settings) -> Tracking:
+def open_tracking(settings: Settings) -> Tracking:
     """Where runs are logged.
 
     Raises:
         RegistryUnavailable: MLflow does not answer.
     """
-    return Tracking(connect(settings), settings.mlflow_tracking_uri, settings.experiment)
+    return Tracking(open_registry(settings), settings.mlflow_tracking_uri, settings.experiment)
 
 
 def write_model(folder: Path, model: Bundle, keras_model: Any) -> Path:

@@ -10,10 +10,10 @@ from typing import Any
 
 from moovier.errors import RegistryError
 from moovier.jobs import candidates, ingest, tuning
-from moovier.jobs.artifact_exchange import Handover, finished
+from moovier.jobs.artifact_exchange import ArtifactExchange, finished
 from moovier.jobs.candidates import Candidate
 from moovier.jobs.dataset import keep_dataset
-from moovier.jobs.registration import connect, tags_of, track
+from moovier.jobs.registration import open_registry, open_tracking, tags_of
 from moovier.jobs.retrain_plan import (
     Plan,
     RetrainConfig,
@@ -56,14 +56,14 @@ def prepare(
     settings = settings or load_settings()
     config = RetrainConfig.of(config)
     config.learning()  # refused before anything is fetched
-    registry = connect(settings)
+    registry = open_registry(settings)
     champion = registry.alias(CHAMPION)
     pulled = ingest.pull(config.data, settings=settings)
     known = champion is not None and champion.tags.get("data_hash") == pulled["hash"]
     if only_new_data and known and not config.force:
         return None
 
-    tracking = track(settings)
+    tracking = open_tracking(settings)
 
     def taken(key: str) -> bool:
         """Whether it ended elsewhere, or is under way where nobody here sees its studies."""
@@ -77,16 +77,16 @@ def prepare(
     folder = folder_of(settings, key)
     there = tracking.find(retraining=key, part=_PARENT)
     if there is not None:
-        handover = Handover(settings, key, there)
-        if (done := handover.done()) is not None:
+        exchange = ArtifactExchange(settings, key, there)
+        if (done := exchange.done()) is not None:
             return dict(done["plan"])
-        handover.prepared()
+        exchange.prepared()
     laid_out = read_json(plan_file(folder))
     # Data that must not be used are found before a run is opened.
     data = None if laid_out else keep_dataset(data_folder(folder), settings, pulled)
     run_id = tracking.start(f"retraining {key}", retraining=key, part=_PARENT)
     if data is None:
-        plan = Plan.at({**laid_out, "run_id": run_id}, settings)
+        plan = Plan.from_json({**laid_out, "run_id": run_id}, settings)
     else:
         plan = Plan.of(
             config,
@@ -106,10 +106,10 @@ def prepare(
             tags={"reason": config.reason} if config.reason else None,
         )
         tracking.log_data(run_id, data.facts)
-        tuning.lay_out(plan, settings)
-        write_json(plan_file(folder), plan.portable())
-    Handover.of(plan, settings).hand_on_prepared()
-    return plan.portable()
+        tuning.create_studies(plan, settings)
+        write_json(plan_file(folder), plan.to_json())
+    ArtifactExchange.of(plan, settings).hand_on_prepared()
+    return plan.to_json()
 
 
 def tune(
@@ -120,11 +120,11 @@ def tune(
     Returns the family, the number of finished trials and the best value so far.
     """
     settings = settings or load_settings()
-    whole = Plan.at(plan, settings)
-    handover = Handover.of(whole, settings)
-    if handover.done() is not None:
+    whole = Plan.from_json(plan, settings)
+    exchange = ArtifactExchange.of(whole, settings)
+    if exchange.done() is not None:
         return {"family": family, "trials": whole.trials, "best": None}
-    _bring_prepared(handover)
+    _bring_prepared(exchange)
     return tuning.run_worker(whole, family, worker, settings)
 
 
@@ -137,13 +137,15 @@ def train(
 ) -> list[dict[str, Any]]:
     """Train and evaluate the family's candidates; each one's facts. Those there are are kept."""
     settings = settings or load_settings()
-    whole = Plan.at(plan, settings)
-    handover = Handover.of(whole, settings)
-    if (done := handover.done()) is not None:
+    whole = Plan.from_json(plan, settings)
+    exchange = ArtifactExchange.of(whole, settings)
+    if (done := exchange.done()) is not None:
         return [one for one in done["candidates"] if one["recipe"]["family"] == family]
-    _bring_prepared(handover)
+    _bring_prepared(exchange)
     return [
-        candidates.make(whole, recipe, settings, on_progress or _silent).model_dump(mode="json")
+        candidates.train_candidate(whole, recipe, settings, on_progress or _silent).model_dump(
+            mode="json"
+        )
         for recipe in candidates.recipes(whole, family, tuning.best_params(whole, family, settings))
     ]
 
@@ -160,8 +162,8 @@ def register(
     better of them.
     """
     settings = settings or load_settings()
-    whole = Plan.at(plan, settings)
-    tracking = track(settings)
+    whole = Plan.from_json(plan, settings)
+    tracking = open_tracking(settings)
     numbers = []
     for one in sorted(map(Candidate.model_validate, trained), key=lambda one: one.validation_ndcg):
         version = tracking.register(
@@ -197,14 +199,14 @@ def gate(
     also after the promotion, returns the same.
     """
     settings = settings or load_settings()
-    whole = Plan.at(plan, settings)
-    handover = Handover.of(whole, settings)
-    if (there := handover.decision()) is not None:
+    whole = Plan.from_json(plan, settings)
+    exchange = ArtifactExchange.of(whole, settings)
+    if (there := exchange.decision()) is not None:
         return there
-    _bring_prepared(handover)
-    registry = connect(settings)
+    _bring_prepared(exchange)
+    registry = open_registry(settings)
     registered = [registry.resolve(str(number)) for number in versions]
-    candidates.bring(whole, registered, registry)
+    candidates.fetch_summaries(whole, registered, registry)
     trained = {one.recipe.id: one for one in candidates.kept(whole)}
 
     def of(version: Version) -> Candidate:
@@ -219,7 +221,7 @@ def gate(
         reason = f"kept: {chosen.name} predicts stars; a champion is a model that ranks"
         decision = Decision(False, [reason])
     note = []
-    if not registry.challenge(chosen):
+    if not registry.set_challenger(chosen):
         note = ["challenger unchanged: an experiment runs on it"]
     raters = [version for version in registered if "rmse" in version.metrics]
     stars, stars_reason = _better_at_stars(whole, registry.alias(STARS), raters)
@@ -234,7 +236,7 @@ def gate(
         "compared_with": None if champion is None else champion.number,
         "versions": [version.number for version in registered],
     }
-    handover.decide(said)
+    exchange.save_decision(said)
     return said
 
 
@@ -296,21 +298,21 @@ def promote(
     None.
     """
     settings = settings or load_settings()
-    whole = Plan.at(plan, settings)
-    handover = Handover.of(whole, settings)
-    if (done := handover.done()) is not None:
-        handover.clear_up()
+    whole = Plan.from_json(plan, settings)
+    exchange = ArtifactExchange.of(whole, settings)
+    if (done := exchange.done()) is not None:
+        exchange.clear_up()
         return dict(done["decision"])
-    _bring_prepared(handover)
-    registry = connect(settings)
-    candidates.bring(
+    _bring_prepared(exchange)
+    registry = open_registry(settings)
+    candidates.fetch_summaries(
         whole, [registry.resolve(str(number)) for number in decision["versions"]], registry
     )
     reasons = "\n".join(decision["reasons"])
     for number in decision["versions"]:
         version = registry.resolve(str(number))
         if number == decision["stars"]:
-            registry.predict_stars(version)
+            registry.set_rating_model(version)
             registry.set_tag(version, "gate", "stars")
             registry.set_tag(version, "gate_reasons", decision["stars_reason"])
             registry.describe(version, decision["stars_reason"])
@@ -331,9 +333,9 @@ def promote(
     rival = decision["compared_with"]
     log_page(whole, answer, None if rival is None else registry.resolve(str(rival)), settings)
     trained = [one.model_dump(mode="json") for one in candidates.kept(whole)]
-    track(settings).finish(whole.run_id)
-    handover.finish({"decision": answer, "candidates": trained, "plan": whole.portable()})
-    handover.clear_up()
+    open_tracking(settings).finish(whole.run_id)
+    exchange.finish({"decision": answer, "candidates": trained, "plan": whole.to_json()})
+    exchange.clear_up()
     return answer
 
 
@@ -377,14 +379,14 @@ def tune_all(
     return plan
 
 
-def _bring_prepared(handover: Handover) -> None:
+def _bring_prepared(exchange: ArtifactExchange) -> None:
     """
     Raises:
         RegistryError: `prepare` did not finish.
     """
-    if not handover.prepared():
+    if not exchange.prepared():
         raise RegistryError(
-            f"what `prepare` made lies neither in {handover.folder} nor in MLflow: run it again"
+            f"what `prepare` made lies neither in {exchange.folder} nor in MLflow: run it again"
         )
 
 

@@ -114,7 +114,7 @@ class Recipe(BaseModel):
     params: dict[str, Any]
 
 
-class Work(BaseModel):
+class TuningTask(BaseModel):
     """One tuning worker of one family's study, numbered from 0."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -140,7 +140,7 @@ class Plan(BaseModel):
     families: tuple[str, ...]
     embedding_sizes: tuple[PositiveInt, ...]
     seed: NonNegativeInt
-    work: tuple[Work, ...]
+    work: tuple[TuningTask, ...]
 
     @classmethod
     def of(
@@ -174,19 +174,19 @@ class Plan(BaseModel):
             embedding_sizes=config.embedding_sizes,
             seed=settings.seed if config.seed is None else config.seed,
             work=tuple(
-                Work(family=family, worker=worker)
+                TuningTask(family=family, worker=worker)
                 for family in families
                 for worker in range(workers)
             ),
         )
 
     @classmethod
-    def at(cls, plan: Mapping[str, Any], settings: Settings) -> Plan:
+    def from_json(cls, plan: Mapping[str, Any], settings: Settings) -> Plan:
         """A plan that another stage, maybe on another machine, handed on."""
         return cls.model_validate({**plan, "folder": folder_of(settings, plan["key"])})
 
-    def portable(self) -> dict[str, Any]:
-        """What :meth:`at` takes: JSON, without a path of this machine."""
+    def to_json(self) -> dict[str, Any]:
+        """What :meth:`from_json` takes: JSON, without a path of this machine."""
         return self.model_dump(mode="json")
 
     @property

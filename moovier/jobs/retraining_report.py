@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from moovier.jobs import candidates, tuning
-from moovier.jobs.registration import FIGURES, connect, track
+from moovier.jobs.registration import FIGURES, open_registry, open_tracking
 from moovier.jobs.retrain_plan import Plan
 from moovier.registry.version import Version
 from moovier.report import page, pictures
@@ -53,13 +53,13 @@ def log_page(
                 for family in plan.families
             },
         )
-        track(settings).log_folder(plan.run_id, written.parent, ARTEFACTS)
+        open_tracking(settings).log_folder(plan.run_id, written.parent, ARTEFACTS)
 
 
 def _report_of(champion: Version, settings: Settings) -> ModelReport | None:
     """Return the champion's stored figures; None where there are none that can be read."""
     with tempfile.TemporaryDirectory() as folder:
-        file = connect(settings).download_file(champion, FIGURES, Path(folder) / FIGURES)
+        file = open_registry(settings).download_file(champion, FIGURES, Path(folder) / FIGURES)
         if file is None:
             return None
         try:

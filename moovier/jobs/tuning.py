@@ -7,7 +7,7 @@ from typing import Any
 
 from moovier.data.split import development_split
 from moovier.jobs.dataset import read_dataset
-from moovier.jobs.registration import track
+from moovier.jobs.registration import open_tracking
 from moovier.jobs.retrain_plan import Plan
 from moovier.registry.tracking import Tracking
 from moovier.settings import Settings
@@ -21,7 +21,7 @@ _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "fail": "FAILED"}
 def run_worker(plan: Plan, family: str, worker: int, settings: Settings) -> dict[str, Any]:
     """Run trials until the family's study has the plan's, all workers together."""
     study = _open(plan, family, worker, settings)
-    tracking = track(settings)
+    tracking = open_tracking(settings)
     data = read_dataset(plan.data_folder)
     studies.run_worker(
         study,
@@ -37,7 +37,7 @@ def run_worker(plan: Plan, family: str, worker: int, settings: Settings) -> dict
     found = studies.best(study, family)
     return {
         "family": family,
-        "trials": len(studies.ended(study, family)),
+        "trials": len(studies.finished_trials(study, family)),
         "best": None if found is None else found.model_dump(mode="json"),
     }
 
@@ -48,9 +48,9 @@ def best_params(plan: Plan, family: str, settings: Settings) -> Mapping[str, Any
     Trials whose worker was killed between ending and logging them are logged now.
     """
     study = _open(plan, family, 0, settings)
-    tracking = track(settings)
+    tracking = open_tracking(settings)
     there = tracking.finished_parts(plan.key)
-    for report in studies.ended(study, family):
+    for report in studies.finished_trials(study, family):
         if _part(family, report) not in there:
             _log(plan, family, report, tracking)
     found = studies.best(study, family)
@@ -62,7 +62,7 @@ def study_of(plan: Plan, family: str, settings: Settings) -> Any:
     return _open(plan, family, 0, settings)
 
 
-def lay_out(plan: Plan, settings: Settings) -> None:
+def create_studies(plan: Plan, settings: Settings) -> None:
     """Make the studies, before workers on several machines do so at the same moment."""
     if settings.optuna_storage is None:
         # That this folder is here says that the studies are this machine's.

@@ -19,7 +19,7 @@ from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.models import variational_mf
 from moovier.models.family import (
     Arrays,
-    Fitted,
+    FitResult,
     HyperParameters,
     OnEpoch,
     Scorer,
@@ -74,16 +74,16 @@ class TasteScorer:
         """Return ``fold_in(history)[movies]`` without predicting all the other movies."""
         return as_float32(self._predictor.fold_in(history.movies, history.stars, movies))
 
-    def because(self, history: History, movies: Ints) -> Floats:
+    def explain(self, history: History, movies: Ints) -> Floats:
         """In stars: added to what everybody would be predicted, they give the prediction."""
-        return as_float32(self._predictor.because(history.movies, history.stars, movies))
+        return as_float32(self._predictor.explain(history.movies, history.stars, movies))
 
 
 class TasteFamily:
     """See the module's text."""
 
     name = NAME
-    learns: Literal["ranking", "rating"] = "rating"
+    objective: Literal["ranking", "rating"] = "rating"
     hyper_parameters: type[HyperParameters] = TasteParams
 
     def search_space(self, trial: Trial) -> HyperParameters:
@@ -108,21 +108,21 @@ class TasteFamily:
         validation_ndcg: ValidationNdcg | None = None,
         epochs: int | None = None,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         params = cast(TasteParams, params)
         watched = _Watched(train, validation, on_epoch)
         fitted = _solved(
             train, params, catalogue, seed=seed, sweeps=epochs or params.sweeps, watched=watched
         )
         if validation is None or epochs is not None or not watched.curves["val_loss"]:
-            return Fitted(fitted, _keras_model(fitted), epochs or params.sweeps, watched.curves)
-        return Fitted(
+            return FitResult(fitted, _keras_model(fitted), epochs or params.sweeps, watched.curves)
+        return FitResult(
             watched.best_arrays, _keras_model(watched.best_arrays), watched.best, watched.curves
         )
 
     def fine_tune(
         self,
-        parent: Fitted,
+        parent: FitResult,
         params: HyperParameters,
         *,
         catalogue: Catalogue,
@@ -133,13 +133,13 @@ class TasteFamily:
         patience: int,
         seed: int,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         """Sweep on from the parent over all ratings. The last ``validation_split`` of the batch
         decides how often, and then is learnt from as well."""
         params = cast(TasteParams, params)
         n_held = int(validation_split * len(batch))
         held = batch.take(np.arange(len(batch) - n_held, len(batch)))
-        known = merged.take(~merged.among(held)) if n_held else merged
+        known = merged.take(~merged.isin(held)) if n_held else merged
         watched = _Watched(known, held if n_held else None, on_epoch, patience=patience)
         try:
             fitted = _solved(
@@ -158,7 +158,7 @@ class TasteFamily:
             fitted = _solved(
                 merged, params, catalogue, seed=seed, sweeps=sweeps, start=parent.arrays
             )
-        return Fitted(fitted, _keras_model(fitted), sweeps, watched.curves)
+        return FitResult(fitted, _keras_model(fitted), sweeps, watched.curves)
 
     def scorer(self, arrays: Arrays) -> Scorer:
         return TasteScorer(arrays)

@@ -15,7 +15,7 @@ YEAR_HALF_LIFE = 2.0
 
 
 @dataclass(frozen=True)
-class Kinds:
+class FeatureTable:
     """Vectors that many movies share, (n_kinds, k), and which one each movie has, (n_movies,)."""
 
     vectors: Floats
@@ -26,21 +26,21 @@ class Kinds:
         return self.vectors[self.of]
 
 
-def genres(catalogue: Catalogue, weight: float) -> Kinds:
+def genres(catalogue: Catalogue, weight: float) -> FeatureTable:
     """The product of two movies' vectors is ``weight`` times the cosine of their genres, 0 to 1,
     rare genres counting more. A movie without genres is near nothing."""
     return _kinds(np.sqrt(weight) * _genres(catalogue))
 
 
-def years(catalogue: Catalogue, weight: float) -> Kinds:
+def years(catalogue: Catalogue, weight: float) -> FeatureTable:
     """The product of two movies' vectors is ``weight`` times the cosine of bumps around their
     years, 0 to 1. A movie without a year is near nothing."""
     return _kinds(np.sqrt(weight) * _years(catalogue))
 
 
-def _kinds(vectors: Floats) -> Kinds:
+def _kinds(vectors: Floats) -> FeatureTable:
     shared, of = np.unique(vectors, axis=0, return_inverse=True)
-    return Kinds(as_float32(shared), of.reshape(-1).astype(np.int64))
+    return FeatureTable(as_float32(shared), of.reshape(-1).astype(np.int64))
 
 
 def _genres(catalogue: Catalogue) -> Floats:

@@ -28,7 +28,7 @@ from moovier.models import dae_training
 from moovier.models.dae_scoring import DaeParams, DaeScorer
 from moovier.models.family import (
     Arrays,
-    Fitted,
+    FitResult,
     HyperParameters,
     OnEpoch,
     Scorer,
@@ -43,7 +43,7 @@ class DaeFamily:
     """See the module's text."""
 
     name = NAME
-    learns: Literal["ranking", "rating"] = "ranking"
+    objective: Literal["ranking", "rating"] = "ranking"
     hyper_parameters: type[HyperParameters] = DaeParams
 
     def search_space(self, trial: Trial) -> HyperParameters:
@@ -73,7 +73,7 @@ class DaeFamily:
         validation_ndcg: ValidationNdcg | None = None,
         epochs: int | None = None,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         return dae_training.fit(
             train,
             cast(DaeParams, params),
@@ -86,7 +86,7 @@ class DaeFamily:
 
     def fine_tune(
         self,
-        parent: Fitted,
+        parent: FitResult,
         params: HyperParameters,
         *,
         catalogue: Catalogue,
@@ -97,7 +97,7 @@ class DaeFamily:
         patience: int,
         seed: int,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         """Train the autoencoder further on the people of the batch.
 
         ``val_loss`` is the negative log-likelihood per held-out rating of the batch. The

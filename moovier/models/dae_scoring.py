@@ -124,7 +124,7 @@ class DaeScorer:
         scores[self._covered] = logits
         return as_float32(scores)
 
-    def because(self, history: History, movies: Ints) -> Floats:
+    def explain(self, history: History, movies: Ints) -> Floats:
         """Return how much each score falls without each rating: leave-one-out differences.
 
         The ages of the other ratings stay as they are.

@@ -26,7 +26,7 @@ from moovier.models.dae_scoring import (
     DaeParams,
     DaeScorer,
 )
-from moovier.models.family import Fitted, OnEpoch, ValidationNdcg, as_float32
+from moovier.models.family import FitResult, OnEpoch, ValidationNdcg, as_float32
 
 #: Epochs without improvement after which a training ends.
 PATIENCE = 4
@@ -53,12 +53,12 @@ def fit(
     validation_ndcg: ValidationNdcg | None,
     epochs: int | None,
     on_epoch: OnEpoch | None,
-) -> Fitted:
+) -> FitResult:
     """Train on ``train``; see :meth:`moovier.models.family.Family.fit`."""
     training_loop.seeded(seed)
     histories = train.histories
     counts = histories.movie_counts()
-    covered = ease.covered(counts, params.least)
+    covered = ease.frequent_movies(counts, params.least)
     genres = content_features.genres(catalogue, 1.0).rows()[covered]
     fixed = Fixed(
         covered=covered,
@@ -87,11 +87,11 @@ def fit(
         early_stop=training_loop.EarlyStop("val_ndcg_at_10", "max", PATIENCE) if watched else None,
         on_epoch=on_epoch,
     )
-    return Fitted(stored_arrays(model, params, fixed), model, run.best_epoch, run.curves)
+    return FitResult(stored_arrays(model, params, fixed), model, run.best_epoch, run.curves)
 
 
 def fine_tune(
-    parent: Fitted,
+    parent: FitResult,
     params: DaeParams,
     *,
     batch: Ratings,
@@ -100,7 +100,7 @@ def fine_tune(
     patience: int,
     seed: int,
     on_epoch: OnEpoch | None,
-) -> Fitted:
+) -> FitResult:
     """Train further on the people of the batch; see :meth:`DaeFamily.fine_tune`."""
     training_loop.seeded(seed)
     model = parent.keras_model
@@ -114,7 +114,7 @@ def fine_tune(
     n_held = int(validation_split * len(batch))
     held = batch.take(np.arange(len(batch) - n_held, len(batch)))
     known = merged.take(np.isin(merged.users, batch.users))
-    known = known.take(~known.among(held))
+    known = known.take(~known.isin(held))
     monitor = "val_loss" if n_held else "loss"
 
     def validate(model: Any) -> dict[str, float]:
@@ -131,7 +131,7 @@ def fine_tune(
         early_stop=training_loop.EarlyStop(monitor, "min", patience),
         on_epoch=on_epoch,
     )
-    return Fitted(stored_arrays(model, params, fixed), model, run.best_epoch, run.curves)
+    return FitResult(stored_arrays(model, params, fixed), model, run.best_epoch, run.curves)
 
 
 @dataclass(frozen=True)

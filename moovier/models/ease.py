@@ -23,7 +23,7 @@ from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.models import rating_weights
 from moovier.models.family import (
     Arrays,
-    Fitted,
+    FitResult,
     HyperParameters,
     OnEpoch,
     Scorer,
@@ -88,7 +88,7 @@ class EaseScorer:
         scores[self._covered] = weights[known] @ self._weights[places[known]]
         return as_float32(scores)
 
-    def because(self, history: History, movies: Ints) -> Floats:
+    def explain(self, history: History, movies: Ints) -> Floats:
         weights, places = self._input(history)
         parts = np.zeros((len(movies), len(history)), dtype=np.float32)
         known, targets = places >= 0, self._position[movies]
@@ -108,7 +108,7 @@ class EaseFamily:
     """See the module's text."""
 
     name = NAME
-    learns: Literal["ranking", "rating"] = "ranking"
+    objective: Literal["ranking", "rating"] = "ranking"
     hyper_parameters: type[HyperParameters] = EaseParams
 
     def search_space(self, trial: Trial) -> HyperParameters:
@@ -132,20 +132,20 @@ class EaseFamily:
         validation_ndcg: ValidationNdcg | None = None,
         epochs: int | None = None,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         params = cast(EaseParams, params)
-        arrays = solved(train, params)
+        arrays = build_arrays(train, params)
         figures: dict[str, float] = {}
         if validation_ndcg is not None and epochs is None:
             figures["val_ndcg_at_10"] = validation_ndcg(self.scorer(arrays))
         if on_epoch is not None:
             on_epoch(0, figures)
         curves = {name: [figure] for name, figure in figures.items()}
-        return Fitted(arrays, _keras_model(arrays["weights"]), 1, curves)
+        return FitResult(arrays, _keras_model(arrays["weights"]), 1, curves)
 
     def fine_tune(
         self,
-        parent: Fitted,
+        parent: FitResult,
         params: HyperParameters,
         *,
         catalogue: Catalogue,
@@ -156,7 +156,7 @@ class EaseFamily:
         patience: int,
         seed: int,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         """Solve again with the batch in: a closed form has no weights to go on from, and takes
         seconds. New people need no parameters of their own."""
         return self.fit(merged, params, catalogue=catalogue, seed=seed, epochs=1, on_epoch=on_epoch)
@@ -165,11 +165,11 @@ class EaseFamily:
         return EaseScorer(arrays)
 
 
-def solved(train: Ratings, params: EaseParams) -> dict[str, Any]:
+def build_arrays(train: Ratings, params: EaseParams) -> dict[str, Any]:
     """Return the arrays of :class:`EaseScorer`."""
     histories = train.histories
     counts = histories.movie_counts()
-    within = covered(counts, params.size)
+    within = frequent_movies(counts, params.size)
     return {
         "weights": solve(histories, within, params).astype(np.float16),
         "covered": within,
@@ -217,7 +217,7 @@ def _solved(people: Any, lambda_: float) -> NDArray[np.float64]:
     return np.asarray(found)
 
 
-def covered(counts: Ints, least: int) -> Ints:
+def frequent_movies(counts: Ints, least: int) -> Ints:
     """Rows of the movies with ``least`` ratings, at most the ``MOST_MOVIES`` most rated; where
     none has as many, all that are rated."""
     often = np.flatnonzero(counts >= least)
@@ -233,9 +233,9 @@ def _keras_model(weights: Any) -> Any:
     """Input and output (batch, n_covered): one dense layer that holds B."""
     import keras
 
-    covered = int(weights.shape[0])
-    rated = keras.Input((covered,), name="rated")
-    layer = keras.layers.Dense(covered, use_bias=False, name=_LAYER)
+    n_covered = int(weights.shape[0])
+    rated = keras.Input((n_covered,), name="rated")
+    layer = keras.layers.Dense(n_covered, use_bias=False, name=_LAYER)
     model = keras.Model(rated, layer(rated), name=NAME)
     layer.set_weights([weights.astype(np.float32)])
     return model

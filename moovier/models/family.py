@@ -2,7 +2,7 @@
 
 A family has two halves. The *training* half uses Keras, imported inside its functions. The
 *scoring* half is NumPy alone, because the process that answers requests never imports
-TensorFlow. What passes from one to the other is a dictionary of arrays (:attr:`Fitted.arrays`),
+TensorFlow. What passes from one to the other is a dictionary of arrays (:attr:`FitResult.arrays`),
 which is also what a saved bundle holds.
 """
 
@@ -56,7 +56,7 @@ class Trial(Protocol):
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FitResult:
     """A trained model.
 
     ``arrays``: what :meth:`Family.scorer` needs, no object dtypes. ``keras_model``: for fine-tuning
@@ -90,7 +90,7 @@ class Scorer(Protocol):
     def fold_in(self, history: History) -> Floats:
         """Scores for a person the model never saw, (n_movies,); an empty history is allowed."""
 
-    def because(self, history: History, movies: Ints) -> Floats:
+    def explain(self, history: History, movies: Ints) -> Floats:
         """What each rated movie of a history adds to ``fold_in(history)[movies]``,
         (len(movies), len(history)).
 
@@ -104,7 +104,7 @@ class Family(Protocol):
     #: As it stands in a model's name, e.g. ``emb``.
     name: str
     #: ``ranking`` models may become champion for lists, ``rating`` models predict stars.
-    learns: Literal["ranking", "rating"]
+    objective: Literal["ranking", "rating"]
     #: Class of the hyper-parameters; its defaults are the family's defaults.
     hyper_parameters: type[HyperParameters]
 
@@ -122,7 +122,7 @@ class Family(Protocol):
         validation_ndcg: ValidationNdcg | None = None,
         epochs: int | None = None,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         """Train on ``train``. Row i of ``catalogue`` is movie i: title, year and genres.
 
         With ``validation`` (for a ranking model also ``validation_ndcg``) it stops early and keeps
@@ -133,7 +133,7 @@ class Family(Protocol):
 
     def fine_tune(
         self,
-        parent: Fitted,
+        parent: FitResult,
         params: HyperParameters,
         *,
         catalogue: Catalogue,
@@ -144,7 +144,7 @@ class Family(Protocol):
         patience: int,
         seed: int,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         """Train ``parent`` further on ``batch``: its Keras model, which may be altered, and the
         arrays of its bundle.
 
@@ -155,7 +155,7 @@ class Family(Protocol):
         """
 
     def scorer(self, arrays: Arrays) -> Scorer:
-        """The scoring half, from the arrays of :class:`Fitted`.
+        """The scoring half, from the arrays of :class:`FitResult`.
 
         Raises:
             KeyError: an array is missing.

@@ -19,7 +19,7 @@ from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.models import training_loop
 from moovier.models.family import (
     Arrays,
-    Fitted,
+    FitResult,
     HyperParameters,
     OnEpoch,
     Scorer,
@@ -103,7 +103,7 @@ class NeuMFScorer:
             gmf, mlp = gmf[nearest], mlp[nearest]
         return self._stars(gmf.mean(axis=0), mlp.mean(axis=0))
 
-    def because(self, history: History, movies: Ints) -> Floats:
+    def explain(self, history: History, movies: Ints) -> Floats:
         """Nothing: a person's vectors don't fall apart into what they rated."""
         return np.zeros((len(movies), len(history)), dtype=np.float32)
 
@@ -138,7 +138,7 @@ class NeuMFFamily:
     """See the module's text."""
 
     name = NAME
-    learns: Literal["ranking", "rating"] = "rating"
+    objective: Literal["ranking", "rating"] = "rating"
     hyper_parameters: type[HyperParameters] = NeuMFParams
 
     def search_space(self, trial: Trial) -> HyperParameters:
@@ -162,7 +162,7 @@ class NeuMFFamily:
         validation_ndcg: ValidationNdcg | None = None,
         epochs: int | None = None,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         params = cast(NeuMFParams, params)
         training_loop.seeded(seed)
         model = build(train.n_users, train.n_movies, params, float(train.stars.mean()))
@@ -182,7 +182,7 @@ class NeuMFFamily:
 
     def fine_tune(
         self,
-        parent: Fitted,
+        parent: FitResult,
         params: HyperParameters,
         *,
         catalogue: Catalogue,
@@ -193,7 +193,7 @@ class NeuMFFamily:
         patience: int,
         seed: int,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         params = cast(NeuMFParams, params)
         training_loop.seeded(seed)
         n_held = int(validation_split * len(batch))
@@ -225,7 +225,7 @@ def _trained(
     early_stop: training_loop.EarlyStop | None,
     seed: int,
     on_epoch: OnEpoch | None,
-) -> Fitted:
+) -> FitResult:
     def validation_loss(model: Any) -> dict[str, float]:
         assert validation is not None
         predicted = NeuMFScorer(arrays(model)).stars(validation.users, validation.movies)
@@ -244,7 +244,7 @@ def _trained(
         early_stop=early_stop,
         on_epoch=on_epoch,
     )
-    return Fitted(arrays(model), model, run.best_epoch, run.curves)
+    return FitResult(arrays(model), model, run.best_epoch, run.curves)
 
 
 def build(n_users: int, n_movies: int, params: NeuMFParams, mean_stars: float = 3.5) -> Any:

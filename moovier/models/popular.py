@@ -17,7 +17,7 @@ from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.errors import BadRequest
 from moovier.models.family import (
     Arrays,
-    Fitted,
+    FitResult,
     HyperParameters,
     OnEpoch,
     Scorer,
@@ -55,7 +55,7 @@ class PopularScorer:
     def fold_in(self, history: History) -> Floats:
         return self._counts.copy()
 
-    def because(self, history: History, movies: Ints) -> Floats:
+    def explain(self, history: History, movies: Ints) -> Floats:
         return np.zeros((len(movies), len(history)), dtype=np.float32)
 
 
@@ -63,7 +63,7 @@ class PopularFamily:
     """See the module's text."""
 
     name = NAME
-    learns: Literal["ranking", "rating"] = "ranking"
+    objective: Literal["ranking", "rating"] = "ranking"
     hyper_parameters: type[HyperParameters] = PopularParams
 
     def search_space(self, trial: Trial) -> HyperParameters:
@@ -80,12 +80,12 @@ class PopularFamily:
         validation_ndcg: ValidationNdcg | None = None,
         epochs: int | None = None,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
-        return Fitted(arrays={"counts": counts_within(train, cast(PopularParams, params).days)})
+    ) -> FitResult:
+        return FitResult(arrays={"counts": counts_within(train, cast(PopularParams, params).days)})
 
     def fine_tune(
         self,
-        parent: Fitted,
+        parent: FitResult,
         params: HyperParameters,
         *,
         catalogue: Catalogue,
@@ -96,7 +96,7 @@ class PopularFamily:
         patience: int,
         seed: int,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         raise BadRequest("a popularity model learns nothing, so it cannot be fine-tuned")
 
     def scorer(self, arrays: Arrays) -> Scorer:

@@ -29,10 +29,10 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from moovier.data.catalogue import Catalogue
 from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.models import content_features, ease
-from moovier.models.content_features import Kinds
+from moovier.models.content_features import FeatureTable
 from moovier.models.family import (
     Arrays,
-    Fitted,
+    FitResult,
     HyperParameters,
     OnEpoch,
     Scorer,
@@ -116,8 +116,8 @@ class TimelineScorer:
         self._neighbours: Ints = arrays["neighbours"].astype(np.int64)
         # In double precision, which is what counting by weight computes in.
         self._company: Doubles = arrays["company"].astype(np.float64)
-        self._genres = Kinds(as_float32(arrays["genres"]), arrays["genres_of"])
-        self._years = Kinds(as_float32(arrays["years"]), arrays["years_of"])
+        self._genres = FeatureTable(as_float32(arrays["genres"]), arrays["genres_of"])
+        self._years = FeatureTable(as_float32(arrays["years"]), arrays["years_of"])
         counts = as_float32(arrays["counts"])
         self.n_movies = int(counts.size)
         sizes = {self._genres.of.size, self._years.of.size, self._offsets.size - 1}
@@ -161,7 +161,7 @@ class TimelineScorer:
         # Popularity decides between movies that nothing else tells apart.
         return as_float32(scores + 1e-3 * self._popularity)
 
-    def because(self, history: History, movies: Ints) -> Floats:
+    def explain(self, history: History, movies: Ints) -> Floats:
         n_movies, n_rated = len(movies), len(history)
         if not n_rated:
             return np.zeros((n_movies, 0), dtype=np.float32)
@@ -277,7 +277,7 @@ class TimelineFamily:
     """See the module's text."""
 
     name = NAME
-    learns: Literal["ranking", "rating"] = "ranking"
+    objective: Literal["ranking", "rating"] = "ranking"
     hyper_parameters: type[HyperParameters] = TimelineParams
 
     def search_space(self, trial: Trial) -> HyperParameters:
@@ -305,20 +305,20 @@ class TimelineFamily:
         validation_ndcg: ValidationNdcg | None = None,
         epochs: int | None = None,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         params = cast(TimelineParams, params)
-        arrays = remembered(train, params, catalogue)
+        arrays = build_arrays(train, params, catalogue)
         figures: dict[str, float] = {}
         if validation_ndcg is not None and epochs is None:
             figures["val_ndcg_at_10"] = validation_ndcg(self.scorer(arrays))
         if on_epoch is not None:
             on_epoch(0, figures)
         curves = {name: [figure] for name, figure in figures.items()}
-        return Fitted(arrays, _keras_model(arrays), 1, curves)
+        return FitResult(arrays, _keras_model(arrays), 1, curves)
 
     def fine_tune(
         self,
-        parent: Fitted,
+        parent: FitResult,
         params: HyperParameters,
         *,
         catalogue: Catalogue,
@@ -329,7 +329,7 @@ class TimelineFamily:
         patience: int,
         seed: int,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         """Remember the batch too: a memory has no weights to go on from, and takes seconds."""
         return self.fit(merged, params, catalogue=catalogue, seed=seed, epochs=1, on_epoch=on_epoch)
 
@@ -337,7 +337,7 @@ class TimelineFamily:
         return TimelineScorer(arrays)
 
 
-def remembered(train: Ratings, params: TimelineParams, catalogue: Catalogue) -> dict[str, Any]:
+def build_arrays(train: Ratings, params: TimelineParams, catalogue: Catalogue) -> dict[str, Any]:
     """The arrays of :class:`TimelineScorer`."""
     histories = train.histories
     counts = histories.counts()
@@ -350,7 +350,7 @@ def remembered(train: Ratings, params: TimelineParams, catalogue: Catalogue) -> 
     when[places] = histories.timestamps / _YEAR_S
     by_movie = places[np.lexsort((histories.timestamps, histories.movies))]
     movie_counts = histories.movie_counts()
-    company = ease.solved(train, ease.EaseParams(lambda_=params.lambda_, star_power=1.0))
+    company = ease.build_arrays(train, ease.EaseParams(lambda_=params.lambda_, star_power=1.0))
     neighbours, strengths = _strongest(company["weights"], company["covered"])
     genres = content_features.genres(catalogue, params.genres)
     years = content_features.years(catalogue, params.years)

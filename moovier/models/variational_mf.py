@@ -311,6 +311,6 @@ class Predictor:
         """
         return self._stars(self._taste_of(movies, stars), targets)
 
-    def because(self, movies: Ints, stars: NDArray[Any], targets: Ints) -> Floats:
+    def explain(self, movies: Ints, stars: NDArray[Any], targets: Ints) -> Floats:
         """Return what each rated movie adds to the targets' ``z . w_u``, ``(len(targets), n)``."""
         return np.asarray(self._z[targets] @ self._shares(movies, stars).T)

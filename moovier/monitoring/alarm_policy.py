@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from moovier.monitoring.drift import Drift, Figure
+from moovier.monitoring.drift import Drift, DriftStatistic
 from moovier.monitoring.feedback_quality import LIKED, Live
 
 #: What has grown by less has not got worse.
@@ -52,7 +52,7 @@ def of_drift(came: Drift, went: Drift) -> list[Reason]:
     return reasons + [_of_figure(figure, "deleted ratings: ") for figure in went.drifted]
 
 
-def _of_figure(figure: Figure, before: str) -> Reason:
+def _of_figure(figure: DriftStatistic, before: str) -> Reason:
     said = _SAYS[figure.name].format(value=figure.value)
     if before:
         said = said.replace("new ratings", "they")
@@ -90,7 +90,7 @@ def excess(reasons: Sequence[Reason]) -> dict[str, float]:
     return worst
 
 
-def asks(
+def should_retrain(
     reasons: Sequence[Reason], last: Trigger | None, *, data_hash: str, champion: int
 ) -> tuple[bool, str]:
     """Whether these reasons ask for a retraining, and what to say of it.
@@ -114,7 +114,7 @@ def asks(
     return False, "the last retraining did not help, and nothing has got worse since"
 
 
-def noted(
+def record(
     worst: Mapping[str, float], last: Trigger | None, *, at: float, data_hash: str, champion: int
 ) -> Trigger:
     """What to remember of a retraining that is asked for now. ``worst``: see :func:`excess`."""

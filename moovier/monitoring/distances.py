@@ -41,7 +41,7 @@ def _relative(one: Values, other: Values) -> Values:
     return bits
 
 
-def stability(expected: Values, actual: Values) -> float:
+def psi(expected: Values, actual: Values) -> float:
     """Population stability index of two distributions, (n,) shares each: 0 and up.
 
     Sum of (actual - expected) ln(actual / expected): symmetric. By custom below 0.1 nothing has

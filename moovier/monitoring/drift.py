@@ -70,7 +70,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Figure:
+class DriftStatistic:
     """One distance. ``chance``: what 99 % of the drawn windows stay below; ``p``: how probable it
     is that any figure stands out like this by chance."""
 
@@ -106,24 +106,24 @@ class Drift:
 
     people: int
     ratings: int
-    figures: tuple[Figure, ...] = ()
+    figures: tuple[DriftStatistic, ...] = ()
     seen: Profile | None = None
     expected: Expected | None = None
 
     @property
-    def drifted(self) -> tuple[Figure, ...]:
+    def drifted(self) -> tuple[DriftStatistic, ...]:
         return tuple(figure for figure in self.figures if figure.drifted)
 
 
-def came(change: Change, limits: Limits, *, seed: int, n: int = DRAWS) -> Drift:
+def added_drift(change: Change, limits: Limits, *, seed: int, n: int = DRAWS) -> Drift:
     """Drift of what the current data have and the reference has not."""
     return _look(change, change.current, change.came, limits, seed, n)
 
 
-def went(change: Change, limits: Limits, *, seed: int, n: int = DRAWS) -> Drift:
+def removed_drift(change: Change, limits: Limits, *, seed: int, n: int = DRAWS) -> Drift:
     """Drift of what is gone: whether those that were deleted are unlike the others. A rating whose
     stars changed is not gone."""
-    gone = change.went & ~change.reference.among(change.current)
+    gone = change.went & ~change.reference.isin(change.current)
     return _look(change, change.reference, gone, limits, seed, n)
 
 
@@ -216,7 +216,7 @@ def _rerated(
     the sign of all changes of a person or not (Fisher's randomisation of paired differences).
     """
     then = change.reference
-    again = np.flatnonzero(moved & ratings.among(then))
+    again = np.flatnonzero(moved & ratings.isin(then))
     pairs = then.users * then.n_movies + then.movies
     order = np.argsort(pairs, kind="stable")
     wanted = ratings.users[again] * ratings.n_movies + ratings.movies[again]
@@ -251,7 +251,7 @@ def _novelty_of_periods(reference: Ratings, size: int, n: int, rng: np.random.Ge
 
 def _judged(
     values: Mapping[str, float], by_chance: Mapping[str, Values], limits: Limits
-) -> tuple[Figure, ...]:
+) -> tuple[DriftStatistic, ...]:
     """Each figure beside what chance does; p-values corrected by the largest of all figures."""
     # In units of each figure's own tail: by its spread alone a figure with rare large values, such
     # as the crowd, would drown the others.
@@ -265,5 +265,5 @@ def _judged(
         p = (1 + int((largest >= stands_out).sum())) / (1 + largest.size)
         limit = limits.of(name)
         drifted = values[name] >= limit and p <= limits.significance
-        figures.append(Figure(name, values[name], limit, tail[name], p, drifted))
+        figures.append(DriftStatistic(name, values[name], limit, tail[name], p, drifted))
     return tuple(figures)

@@ -178,7 +178,7 @@ class Registry:
         self.delete_tag(version, EXPERIMENT)
         return self._version(version.number) or version
 
-    def challenge(self, version: Version) -> bool:
+    def set_challenger(self, version: Version) -> bool:
         """Let the alias ``challenger`` stand at ``version``; False, and nothing done, while an
         experiment runs on another one."""
         holder = self.alias(CHALLENGER)
@@ -187,7 +187,7 @@ class Registry:
         self._set_alias(CHALLENGER, version.number)
         return True
 
-    def predict_stars(self, version: Version) -> None:
+    def set_rating_model(self, version: Version) -> None:
         """Let the alias ``stars`` stand at ``version``."""
         self._set_alias(STARS, version.number)
 

@@ -11,7 +11,7 @@ import orjson
 
 
 @dataclass(frozen=True)
-class Summary:
+class MonitoringSummary:
     """``at``: seconds since 1970. ``figures``: name to number."""
 
     at: float
@@ -19,7 +19,7 @@ class Summary:
     figures: Mapping[str, float]
 
     @classmethod
-    def of(cls, tag: str | None) -> Summary | None:
+    def of(cls, tag: str | None) -> MonitoringSummary | None:
         """None where there is none. A tag is free text that a person can edit: what is no summary
         counts as none."""
         try:

@@ -29,7 +29,7 @@ _ZIP = ".zip"
 _PATIENCE_S = 120.0
 
 
-class Parts:
+class RunArtifacts:
     """The parts of one run.
 
     Every method raises RegistryUnavailable when MLflow does not answer, and RegistryError when
@@ -40,7 +40,7 @@ class Parts:
         self._rest = Rest(tracking_uri, _PATIENCE_S)
         self._run_id = run_id
 
-    def there(self) -> dict[str, str]:
+    def list(self) -> dict[str, str]:
         """Which parts there are: name and content (SHA-256 in hex, ``.zip`` for a folder)."""
         _, tags = self._run()
         return {
@@ -87,7 +87,7 @@ class Parts:
                 file.replace(path)
         return True
 
-    def drop(self, name: str) -> None:
+    def delete(self, name: str) -> None:
         """Delete a part; one that is not there is no error. The tag goes first."""
         uri, tags = self._run()
         content = tags.get(_TAG + name)

@@ -63,7 +63,7 @@ def _example(
     scores[history.movies] = -np.inf
     given = []
     best = top_rows(scores, GIVEN)
-    for movie, parts in zip(best.tolist(), scorer.because(history, best), strict=True):
+    for movie, parts in zip(best.tolist(), scorer.explain(history, best), strict=True):
         most = int(parts.argmax())
         because = catalogue[int(history.movies[most])].title if parts[most] > 0 else None
         given.append(Reason(title=_titled(catalogue, movie), because=because))

@@ -23,7 +23,7 @@ _MOST_BROKEN = 100
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """One version in memory. ``key`` is its folder's name: two registries may share a number."""
 
     number: int
@@ -35,7 +35,7 @@ class Loaded:
         """What is written down of it to load it again."""
         return {"number": self.number, "name": self.name, "folder": self.key}
 
-    def popular(self) -> Loaded:
+    def popular(self) -> LoadedModel:
         """Return the same people and catalogue, scored by how often a movie was rated of late."""
         of, popularity = self.recommender.bundle, self.recommender.people.popularity
         card = of.card.model_copy(update={"family": popular.NAME})
@@ -48,7 +48,7 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class Refused:
+class RejectedModel:
     """A version that cannot answer. ``reason`` is for the log: it may name files."""
 
     number: int
@@ -60,11 +60,11 @@ class Refused:
         return f"{self.name} (version {self.number}): {self.reason}"
 
     @classmethod
-    def by(cls, version: Version, error: MoovierError) -> Refused:
+    def by(cls, version: Version, error: MoovierError) -> RejectedModel:
         return cls(version.number, version.name, key_of(version), str(error))
 
 
-class Bundles:
+class BundleLoader:
     """Fetches what the registry holds into a folder. Safe to share between threads."""
 
     def __init__(self, registry: Registry, folder: Path) -> None:
@@ -74,7 +74,7 @@ class Bundles:
         # Versions that were asked for by name and cannot be used, and until when that is believed.
         self._broken: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
-    def fetch(self, version: Version) -> Loaded:
+    def fetch(self, version: Version) -> LoadedModel:
         """
         Raises:
             RegistryError: it cannot be had now.
@@ -83,7 +83,7 @@ class Bundles:
         folder = self._registry.download_bundle(version, self._folder / key_of(version))
         return load(folder, version.number, version.name)
 
-    def fetch_unless_broken(self, version: Version) -> Loaded:
+    def fetch_unless_broken(self, version: Version) -> LoadedModel:
         """
         Raises:
             RegistryError: it cannot be had now.
@@ -105,7 +105,7 @@ class Bundles:
             raise
 
 
-def load(folder: Path, number: int, name: str) -> Loaded:
+def load(folder: Path, number: int, name: str) -> LoadedModel:
     """Read, check and try a bundle.
 
     Raises:
@@ -113,10 +113,10 @@ def load(folder: Path, number: int, name: str) -> Loaded:
     """
     recommender = Recommender(bundle.load(folder))
     try:
-        recommender.smoke()
+        recommender.self_test()
     except (ValueError, IndexError, FloatingPointError) as error:
         raise BundleError(f"{name} (version {number}) does not score: {error}") from error
-    return Loaded(number, name, folder.name, recommender)
+    return LoadedModel(number, name, folder.name, recommender)
 
 
 def key_of(version: Version) -> str:
@@ -124,6 +124,6 @@ def key_of(version: Version) -> str:
     return f"{version.number}-{version.run_id}"
 
 
-def is_of(refused: Refused | None, version: Version) -> bool:
+def is_rejected(refused: RejectedModel | None, version: Version) -> bool:
     """Whether it is this version that was refused."""
     return refused is not None and refused.key == key_of(version)

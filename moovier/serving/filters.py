@@ -29,11 +29,11 @@ class Filter:
     year_to: int | None = None
 
     @property
-    def passes_all(self) -> bool:
+    def is_empty(self) -> bool:
         return not self.genres and self.year_from is None and self.year_to is None
 
 
-class Facets:
+class FilterIndex:
     """Masks over the rows of a catalogue."""
 
     def __init__(self, catalogue: Catalogue) -> None:

@@ -9,23 +9,26 @@ import numpy as np
 from moovier.feedback.store import UserFeedback
 from moovier.serving.filters import Filter
 from moovier.serving.recommender import Answer, Recommendation, Recommender
-from moovier.serving.user_recommender import People, Person, Rated
+from moovier.serving.user_recommender import RatedMovie, UserProfile, UserRecommender
 
 #: Gives what a user said since the model was trained, None where it is nothing.
 SaidBy = Callable[[int], UserFeedback | None]
 _NOTHING = np.zeros(0, dtype=np.int64)
 
 
-def rated(said: UserFeedback | None) -> list[Rated]:
+def rated(said: UserFeedback | None) -> list[RatedMovie]:
     """The ratings among it, oldest first."""
     if said is None:
         return []
-    return [Rated(one.movie_id, one.stars, one.timestamp) for one in said.ratings]
+    return [RatedMovie(one.movie_id, one.stars, one.timestamp) for one in said.ratings]
 
 
 def person(
-    people: People, user_id: int, said: UserFeedback | None, more: Sequence[Rated] = ()
-) -> Person:
+    people: UserRecommender,
+    user_id: int,
+    said: UserFeedback | None,
+    more: Sequence[RatedMovie] = (),
+) -> UserProfile:
     """A user over one model's movies; ``more``: ratings that count on top."""
     ratings = [*rated(said), *more]
     if said is None:
@@ -45,7 +48,7 @@ def recommend(
     return [answers[user] for user in users]
 
 
-def _of_now(people: People, user_id: int, said: UserFeedback, top_k: int) -> Answer:
+def _of_now(people: UserRecommender, user_id: int, said: UserFeedback, top_k: int) -> Answer:
     who = person(people, user_id, said)
     page = people.page(who, Filter(), exclude=_NOTHING, top_k=top_k, reasons=False)
     return Answer(

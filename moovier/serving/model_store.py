@@ -1,7 +1,7 @@
 """The models that a service holds: the champion, always, and a few others as they are asked for.
 
 Everything here may block on MLflow or the disk, so the service calls it from a worker thread;
-:meth:`Shelf.loaded` alone never waits. What is loaded goes on answering whatever happens to
+:meth:`ModelStore.loaded` alone never waits. What is loaded goes on answering whatever happens to
 MLflow: the champion is also kept on disk, so that a restart without MLflow serves it again.
 """
 
@@ -29,48 +29,55 @@ from moovier.experiments.experiment import TAG, Experiment
 from moovier.feedback.served_lists import CHAMPION_ARM, OTHER_ARM
 from moovier.registry.client import Registry
 from moovier.registry.version import CHALLENGER, CHAMPION, STARS, Version
-from moovier.serving.bundle_loader import Bundles, Loaded, Refused, is_of, key_of, load
-from moovier.serving.experiment_routing import Trial, Turn
+from moovier.serving.bundle_loader import (
+    BundleLoader,
+    LoadedModel,
+    RejectedModel,
+    is_rejected,
+    key_of,
+    load,
+)
+from moovier.serving.experiment_routing import ActiveExperiment, Assignment
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for which "there is no such model" is remembered, so that wrong names cost MLflow
-#: little. A model that is registered meanwhile is found after that, or by :meth:`Shelf.refresh`.
+#: Seconds for which an unknown name is cached, so that wrong names cost MLflow little. A model
+#: that is registered meanwhile is found after that, or by :meth:`ModelStore.refresh`.
 UNKNOWN_FOR_S = 2.0
 #: Wrong names remembered at most.
 _MOST_UNKNOWN = 1000
 
 
-class Shelf:
+class ModelStore:
     """Loaded models by name, alias or version number. Safe to share between threads."""
 
     def __init__(self, registry: Registry, folder: Path, *, capacity: int) -> None:
         """``folder``: where bundles are kept; ``capacity``: models beside the champion."""
         self._registry = registry
         self._folder = folder
-        self._bundles = Bundles(registry, folder)
+        self._bundles = BundleLoader(registry, folder)
         self._capacity = capacity
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
         self._loading = threading.Lock()
-        self._others: OrderedDict[str, Loaded] = OrderedDict()
+        self._others: OrderedDict[str, LoadedModel] = OrderedDict()
         # What each name, number and alias means, as of the last look that went well.
         self._known: dict[str, Version] = {}
         self._unknown: dict[str, float] = {}
         self._names: list[str] | None = None
-        self._stand_in: Loaded | None = None
-        self.champion: Loaded | None = None
+        self._stand_in: LoadedModel | None = None
+        self.champion: LoadedModel | None = None
         #: Predicts the stars beside a movie; None where no rating model has that alias.
-        self.stars: Loaded | None = None
+        self.stars: LoadedModel | None = None
         #: The experiment in force; None while there is none.
-        self.trial: Trial | None = None
+        self.trial: ActiveExperiment | None = None
         #: The challenger whose experiment cannot be in force; None when it is or there is none.
-        self.trial_refused: Refused | None = None
+        self.trial_refused: RejectedModel | None = None
         #: The one that the alias names and that cannot be used; not fetched again until it moves.
-        self.stars_refused: Refused | None = None
+        self.stars_refused: RejectedModel | None = None
         #: The champion that cannot be used; None when the one that the registry names is served. It
         #: is not fetched again until the alias moves.
-        self.refused: Refused | None = None
+        self.refused: RejectedModel | None = None
         #: Tags of the registered model itself, as of the last look that went well.
         self.model_tags: Mapping[str, str] = {}
         #: Why the last look at the registry failed; None when it went well.
@@ -94,7 +101,9 @@ class Shelf:
             if trial := kept.get("trial"):
                 told = trial["challenger"]
                 challenger = load(self._folder / told["folder"], told["number"], told["name"])
-                self.trial = Trial.of(Experiment.parse(trial["plan"]), self.champion, challenger)
+                self.trial = ActiveExperiment.of(
+                    Experiment.parse(trial["plan"]), self.champion, challenger
+                )
         except FileNotFoundError:
             return
         except (OSError, KeyError, TypeError, ValueError, MoovierError) as error:
@@ -143,7 +152,7 @@ class Shelf:
             known = {version.number: version for version in self._known.values()}
         return [known[number] for number in sorted(known, reverse=True)]
 
-    def loaded(self, name: str | None) -> Loaded | None:
+    def loaded(self, name: str | None) -> LoadedModel | None:
         """The model called ``name``, None for the default one, if it is in memory; never waits."""
         champion = self.champion
         if name is None:
@@ -154,19 +163,19 @@ class Shelf:
             version = self._known.get(name)
         return None if version is None else self._in_memory(version)
 
-    def turn(self, name: str | None, users: Sequence[int] = ()) -> Turn | None:
+    def assignment(self, name: str | None, users: Sequence[int] = ()) -> Assignment | None:
         """As :meth:`loaded`; without a name the model whose turn it is with these people (user
         ids). The challenger answers where all of them are its own, else the champion does."""
         champion = self.champion
         if name is not None or champion is None:
             model = self.loaded(name)
-            return None if model is None else Turn(model, OTHER_ARM, None)
+            return None if model is None else Assignment(model, OTHER_ARM, None)
         trial = self.trial
         if trial is None or trial.champion is not champion:
-            return Turn(champion, CHAMPION_ARM, None)
-        return trial.turn(users)
+            return Assignment(champion, CHAMPION_ARM, None)
+        return trial.assignment(users)
 
-    def default(self) -> Loaded:
+    def default(self) -> LoadedModel:
         """The champion; before there is one, what is popular, if any model was registered.
 
         Raises:
@@ -183,7 +192,7 @@ class Shelf:
             )
         return found
 
-    def get(self, name: str) -> Loaded:
+    def get(self, name: str) -> LoadedModel:
         """The model called ``name``, loaded if need be.
 
         Raises:
@@ -217,7 +226,7 @@ class Shelf:
         with self._lock:
             return len({one.key for one in self._always()} | set(self._others))
 
-    def _always(self) -> list[Loaded]:
+    def _always(self) -> list[LoadedModel]:
         """What is held whatever is asked for."""
         trial = self.trial
         held = (self.champion, self.stars, None if trial is None else trial.challenger)
@@ -254,12 +263,12 @@ class Shelf:
         if champion is not None:
             if self.champion is None or self.champion.key != key_of(champion):
                 found = self._in_memory(champion)
-                if found is None and is_of(self.refused, champion):
+                if found is None and is_rejected(self.refused, champion):
                     return
                 try:
                     self.champion = found or self._bundles.fetch(champion)
                 except BundleError as error:
-                    self.refused = Refused.by(champion, error)
+                    self.refused = RejectedModel.by(champion, error)
                     served = "none" if self.champion is None else self.champion.name
                     logger.error("refused champion %s; served goes on: %s", self.refused, served)
                     return
@@ -270,7 +279,7 @@ class Shelf:
         elif versions and self.champion is None and self._stand_in is None:
             self._stand_in = self._popular_of(versions)
 
-    def _popular_of(self, versions: Sequence[Version]) -> Loaded | None:
+    def _popular_of(self, versions: Sequence[Version]) -> LoadedModel | None:
         """What is popular by the newest version that can be used; None where none can."""
         for version in versions:
             try:
@@ -288,12 +297,12 @@ class Shelf:
             self.stars = self.stars_refused = None
         elif self.stars is not None and self.stars.key == key_of(version):
             self.stars_refused = None
-        elif not is_of(self.stars_refused, version):
+        elif not is_rejected(self.stars_refused, version):
             try:
                 self.stars = self._in_memory(version) or self._bundles.fetch(version)
                 self.stars_refused = None
             except BundleError as error:
-                self.stars_refused = Refused.by(version, error)
+                self.stars_refused = RejectedModel.by(version, error)
                 logger.warning("stars stay as they are: %s", error)
             except RegistryError as error:
                 logger.warning("stars stay as they are: %s", error)
@@ -313,15 +322,15 @@ class Shelf:
             plan = Experiment.parse(text)
             loaded = self._in_memory(challenger) or self._bundles.fetch_unless_broken(challenger)
         except (BadRequest, BundleError) as error:
-            self._set_trial(None, Refused.by(challenger, error))
+            self._set_trial(None, RejectedModel.by(challenger, error))
         except RegistryError:
             # It may be had at the next look; whoever answered before it does so no longer.
             self._set_trial(None, None)
             raise
         else:
-            self._set_trial(Trial.of(plan, champion, loaded), None)
+            self._set_trial(ActiveExperiment.of(plan, champion, loaded), None)
 
-    def _set_trial(self, trial: Trial | None, refused: Refused | None) -> None:
+    def _set_trial(self, trial: ActiveExperiment | None, refused: RejectedModel | None) -> None:
         before, self.trial = self.trial, trial
         if refused is not None and refused != self.trial_refused:
             logger.error("refused the experiment on %s; the champion answers everybody", refused)
@@ -341,7 +350,7 @@ class Shelf:
         if champion is not None and self.refused is None:
             self._keep(champion)
 
-    def _in_memory(self, version: Version) -> Loaded | None:
+    def _in_memory(self, version: Version) -> LoadedModel | None:
         for held in self._always():
             if held.key == key_of(version):
                 return held

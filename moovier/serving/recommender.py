@@ -17,7 +17,7 @@ from moovier.models.bundle import Bundle
 from moovier.models.families import family
 from moovier.models.top_k import top_rows
 from moovier.serving.popularity import popular_days
-from moovier.serving.user_recommender import People
+from moovier.serving.user_recommender import UserRecommender
 
 #: Bounds of ``top_k``.
 LEAST_TOP_K, MOST_TOP_K = 1, 1000
@@ -71,13 +71,13 @@ class Recommender:
                 f"{bundle.card.name} scores {self._scorer.n_movies} movies, but its catalogue "
                 f"has {len(bundle.catalogue)}"
             )
-        self.people = People(self.bundle, self._scorer, popular_days(bundle))
+        self.people = UserRecommender(self.bundle, self._scorer, popular_days(bundle))
 
     @property
     def name(self) -> str:
         return self.bundle.card.name
 
-    def smoke(self) -> None:
+    def self_test(self) -> None:
         """Score somebody.
 
         Raises:

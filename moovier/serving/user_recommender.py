@@ -21,7 +21,7 @@ from moovier.data.ratings import Floats, History, Ints
 from moovier.models.bundle import Bundle
 from moovier.models.family import Scorer
 from moovier.models.top_k import top_rows
-from moovier.serving.filters import Facets, Filter
+from moovier.serving.filters import Filter, FilterIndex
 from moovier.serving.popularity import Popularity
 from moovier.serving.title_search import Titles
 
@@ -48,7 +48,7 @@ class RowScorer(Protocol):
         """Return ``fold_in(history)[movies]``, (len(movies),)."""
 
 
-class Rated(NamedTuple):
+class RatedMovie(NamedTuple):
     """One rating by MovieLens id; ``timestamp`` in Unix seconds."""
 
     movie_id: int
@@ -57,7 +57,7 @@ class Rated(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Person:
+class UserProfile:
     """``history``: over a model's rows. ``row``: of a user whom the model knows exactly so, else
     None. ``key``: the same for the same history."""
 
@@ -91,7 +91,7 @@ class Page:
     days: int | None = None
 
 
-class People:
+class UserRecommender:
     """One model's people: never changes, safe to share between threads."""
 
     def __init__(self, bundle: Bundle, scorer: Scorer, popular_days: int | None = None) -> None:
@@ -111,8 +111,8 @@ class People:
         self._catalogue_key = hashlib.blake2b(movie_ids.tobytes(), digest_size=16).digest()
 
     @cached_property
-    def facets(self) -> Facets:
-        return Facets(self._bundle.catalogue)
+    def facets(self) -> FilterIndex:
+        return FilterIndex(self._bundle.catalogue)
 
     @cached_property
     def titles(self) -> Titles:
@@ -129,26 +129,26 @@ class People:
         histories = self._bundle.histories
         return np.bincount(histories.movies, histories.stars, self.counts.size).astype(np.float32)
 
-    def same_catalogue(self, other: People) -> bool:
+    def same_catalogue(self, other: UserRecommender) -> bool:
         """Return whether both have the same movies in the same rows, so share a stranger."""
         return self._catalogue_key == other._catalogue_key
 
-    def stranger(self, ratings: Iterable[Rated]) -> Person:
+    def anonymous(self, ratings: Iterable[RatedMovie]) -> UserProfile:
         """Return somebody of whom only these ratings are known; their order means nothing.
 
         Movies that the model does not know are left out. Of two ratings of one movie the newer
         counts, of two of one moment the later in the list.
         """
         history = self._history(_EMPTY, ratings, ())
-        return Person(history, None, _digest(history))
+        return UserProfile(history, None, _digest(history))
 
     def user(
         self,
         user_id: int,
-        ratings: Sequence[Rated] = (),
+        ratings: Sequence[RatedMovie] = (),
         deleted: Collection[int] = (),
         deleted_before: int = 0,
-    ) -> Person:
+    ) -> UserProfile:
         """A user by MovieLens id, known or not, with what they rated since the model was trained.
 
         ``deleted``: movie ids that no longer count, unless they are among ``ratings``;
@@ -157,14 +157,20 @@ class People:
         row = int(self._bundle.index.user_rows(np.array([user_id]))[0])
         history = _EMPTY if row < 0 else self._bundle.histories[row]
         if not ratings and not deleted and not deleted_before:
-            return Person(history, None if row < 0 else row, row)
+            return UserProfile(history, None if row < 0 else row, row)
         if deleted_before:
             history = _take(history, history.timestamps > deleted_before)
         history = self._history(history, ratings, deleted)
-        return Person(history, None, _digest(history))
+        return UserProfile(history, None, _digest(history))
 
     def page(
-        self, person: Person, wanted: Filter, *, exclude: Ints, top_k: int, reasons: bool = True
+        self,
+        person: UserProfile,
+        wanted: Filter,
+        *,
+        exclude: Ints,
+        top_k: int,
+        reasons: bool = True,
     ) -> Page:
         """The best ``top_k`` that pass, without what the person rated and without ``exclude``
         (MovieLens ids).
@@ -206,12 +212,12 @@ class People:
         history = History(
             np.array([movie_row]), np.array([5.0], np.float32), np.array([newest], np.int64)
         )
-        person = Person(history, None, _digest(history))
+        person = UserProfile(history, None, _digest(history))
         scores, rows, more = self._best(self.scores(person), history.movies, wanted, exclude, top_k)
         because = [(self._bundle.catalogue[movie_row],)] * rows.size
         return self._page(rows, scores, more, "similar", because)
 
-    def scores(self, person: Person) -> Floats:
+    def scores(self, person: UserProfile) -> Floats:
         """Of the whole catalogue, (n_movies,); not to be written to."""
         if not len(person.history):
             return self.popularity.default()
@@ -231,7 +237,7 @@ class People:
                 self._kept.popitem(last=False)
         return scores
 
-    def scores_of(self, person: Person, rows: Ints) -> Floats:
+    def scores_of(self, person: UserProfile, rows: Ints) -> Floats:
         """Return :meth:`scores` of some movies, (len(rows),); ``rows``: movie rows.
 
         A scorer with a method ``fold_in_rows(history, movies)`` computes no more than these.
@@ -247,7 +253,7 @@ class People:
 
         ``scores`` is not altered. ``rated``: movie rows, ``exclude``: MovieLens ids.
         """
-        scores = scores.copy() if wanted.passes_all else scores + self.facets.penalty(wanted)
+        scores = scores.copy() if wanted.is_empty else scores + self.facets.penalty(wanted)
         scores[rated] = -np.inf
         if exclude.size:
             scores[self._known_rows(exclude)] = -np.inf
@@ -265,7 +271,7 @@ class People:
         liked = np.flatnonzero(_likes(history.stars))
         if not liked.size:
             return [()] * rows.size
-        parts = self._scorer.because(history, rows)[:, liked]
+        parts = self._scorer.explain(history, rows)[:, liked]
         order = np.argsort(-parts, axis=1, kind="stable")[:, :MOST_REASONS]
         weights = np.take_along_axis(parts, order, axis=1)
         movies = history.movies[liked][order].tolist()
@@ -299,7 +305,7 @@ class People:
         return Page(items, more, self._bundle.index.movies[rows])
 
     def _history(
-        self, known: History, ratings: Iterable[Rated], deleted: Collection[int]
+        self, known: History, ratings: Iterable[RatedMovie], deleted: Collection[int]
     ) -> History:
         """Return ``known`` without what was deleted or rated again, plus the ratings.
 
@@ -331,7 +337,7 @@ class People:
         return _take(both, np.lexsort((both.movies, both.timestamps)))
 
 
-def _moment(rating: Rated) -> int:
+def _moment(rating: RatedMovie) -> int:
     return rating.timestamp
 
 

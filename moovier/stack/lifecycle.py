@@ -37,9 +37,9 @@ from moovier.stack.services import (
     SCHEDULER,
     SERVICE,
     airflow_url,
+    console_script,
     mlflow_url,
     parts,
-    program,
     service_url,
 )
 from moovier.stack.supervisor import Supervisor, tail
@@ -52,7 +52,7 @@ _POLL_S = 0.5
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningStack:
     """A stack that is up. ``champion`` is None when no model was good enough to be promoted."""
 
     settings: Settings
@@ -60,7 +60,7 @@ class Running:
     airflow_password: str
 
 
-def up(settings: Settings, report: Report) -> Running:
+def up(settings: Settings, report: Report) -> RunningStack:
     """Start what does not run yet, retrain when there is no champion, wait until all is well.
 
     Safe to call again at any point of a stack's life: a running one is left as it is, an
@@ -141,7 +141,7 @@ def _migrate_airflow(settings: Settings, keys: Secrets, report: Report) -> None:
     with report.step("preparing Airflow's database", "Airflow's database is ready"):
         with log.open("wb") as output:
             done = subprocess.run(
-                [program("airflow"), "db", "migrate"],
+                [console_script("airflow"), "db", "migrate"],
                 env=stack_environment(settings, keys),
                 cwd=settings.path(),
                 stdin=subprocess.DEVNULL,
@@ -154,7 +154,9 @@ def _migrate_airflow(settings: Settings, keys: Secrets, report: Report) -> None:
     stamp.write_text(installed)
 
 
-def _bring_up(settings: Settings, supervisor: Supervisor, keys: Secrets, report: Report) -> Running:
+def _bring_up(
+    settings: Settings, supervisor: Supervisor, keys: Secrets, report: Report
+) -> RunningStack:
     check = _Check(supervisor)
     # MLflow starts meanwhile: one core each.
     _migrate_airflow(settings, keys, report)
@@ -180,7 +182,7 @@ def _bring_up(settings: Settings, supervisor: Supervisor, keys: Secrets, report:
         # Without any champion the service is alive but rightly not ready.
         probe = service_url(settings) + ("/readyz" if champion is not None else "/livez")
         _await("Service", lambda: _answers(http, probe), check, SERVICE, report)
-    return Running(settings, champion, keys.airflow_password)
+    return RunningStack(settings, champion, keys.airflow_password)
 
 
 class _Check:

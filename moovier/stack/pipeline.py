@@ -60,7 +60,7 @@ def first_retraining(
     follow(retraining)
 
 
-def ask_for_first_ingest(airflow: AirflowApi, registry: Registry) -> str:
+def trigger_first_ingest(airflow: AirflowApi, registry: Registry) -> str:
     """Trigger the ingest while there is no champion and neither DAG runs; says what it did.
 
     Raises:

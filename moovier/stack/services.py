@@ -20,7 +20,7 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Part:
+class ManagedProcess:
     """One supervised process.
 
     ``autostart``: starts with the supervisor; otherwise when asked to. ``stop_wait_s``: seconds
@@ -34,7 +34,7 @@ class Part:
     stop_wait_s: int = 10
 
 
-def program(name: str) -> str:
+def console_script(name: str) -> str:
     """The console script ``name`` of the environment that this process runs in."""
     return str(Path(sys.executable).parent / name)
 
@@ -56,7 +56,7 @@ def service_url(settings: Settings) -> str:
 def service_command(settings: Settings) -> tuple[str, ...]:
     """The command that serves the HTTP API in the foreground; run it in the project's folder."""
     return (
-        program("bentoml"),
+        console_script("bentoml"),
         "serve",
         "bentos.service:Moovier",
         "--host",
@@ -66,36 +66,38 @@ def service_command(settings: Settings) -> tuple[str, ...]:
     )
 
 
-def parts(settings: Settings) -> tuple[Part, ...]:
+def parts(settings: Settings) -> tuple[ManagedProcess, ...]:
     """All parts in the order in which they start; only MLflow starts by itself.
 
     Airflow waits for its database, and the service for a champion: until then its trainer's
     TensorFlow would only take processor time from the first retraining.
     """
     home = settings.path()
-    airflow = program("airflow")
+    airflow = console_script("airflow")
     port = str(settings.airflow_port)
     serve_api = ("api-server", "--host", LOOPBACK, "--port", port, "--workers", "1")
     return (
-        Part(MLFLOW, _mlflow(settings), home),
-        Part(API_SERVER, (airflow, *serve_api), home, autostart=False),
+        ManagedProcess(MLFLOW, _mlflow(settings), home),
+        ManagedProcess(API_SERVER, (airflow, *serve_api), home, autostart=False),
         # Task logs are read from the disk: the log server would only occupy a fixed port.
-        Part(
+        ManagedProcess(
             SCHEDULER,
             (airflow, "scheduler", "--skip-serve-logs"),
             home,
             autostart=False,
             stop_wait_s=15,
         ),
-        Part(DAG_PROCESSOR, (airflow, "dag-processor"), home, autostart=False),
-        Part(SERVICE, service_command(settings), settings.project.absolute(), autostart=False),
+        ManagedProcess(DAG_PROCESSOR, (airflow, "dag-processor"), home, autostart=False),
+        ManagedProcess(
+            SERVICE, service_command(settings), settings.project.absolute(), autostart=False
+        ),
     )
 
 
 def _mlflow(settings: Settings) -> tuple[str, ...]:
     store = settings.path("mlflow")
     return (
-        program("mlflow"),
+        console_script("mlflow"),
         "server",
         "--host",
         LOOPBACK,

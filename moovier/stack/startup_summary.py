@@ -9,11 +9,11 @@ from rich.table import Table
 
 from moovier.registry.version import Version
 from moovier.stack.environment import AIRFLOW_USER
-from moovier.stack.lifecycle import Running
+from moovier.stack.lifecycle import RunningStack
 from moovier.stack.services import airflow_url, mlflow_url, service_url
 
 
-def show(running: Running, console: Console) -> None:
+def show(running: RunningStack, console: Console) -> None:
     """Print the summary of a stack that is up."""
     settings, champion = running.settings, running.champion
     service = service_url(settings)

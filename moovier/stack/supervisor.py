@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from moovier.errors import StackError
-from moovier.stack.services import Part
+from moovier.stack.services import ManagedProcess
 
 #: A Unix socket's address holds 104 to 108 bytes, depending on the system.
 _SOCKET_PATH_LIMIT = 100
@@ -51,7 +51,7 @@ class Supervisor:
         """The file that the output of ``part`` goes to."""
         return self.logs / f"{part}.log"
 
-    def start(self, parts: Sequence[Part], environment: Mapping[str, str]) -> None:
+    def start(self, parts: Sequence[ManagedProcess], environment: Mapping[str, str]) -> None:
         """Start supervisord in its own session with ``environment``, and wait until it answers.
 
         Raises:
@@ -141,7 +141,7 @@ class Supervisor:
         finally:
             transport.close()
 
-    def _write_config(self, path: Path, parts: Sequence[Part]) -> None:
+    def _write_config(self, path: Path, parts: Sequence[ManagedProcess]) -> None:
         config = RawConfigParser()
         config.optionxform = str  # type: ignore[assignment, method-assign]
         config["unix_http_server"] = {"file": _quoted(self._socket), "chmod": "0700"}

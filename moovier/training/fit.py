@@ -17,11 +17,11 @@ from moovier.data.ratings import Ints, Ratings
 from moovier.data.split import (
     SPLIT_SEED,
     Development,
-    by_global_time,
-    by_time,
     development_split,
     hold_out_users_if_possible,
     random_split,
+    split_at_time,
+    split_last_share,
     split_last_visit,
 )
 from moovier.evaluation import next_visit, order_audit, ranking, rating_metrics, visitor
@@ -30,7 +30,7 @@ from moovier.evaluation.ranking import RankingResult
 from moovier.evaluation.rating_metrics import StarsResult
 from moovier.evaluation.visitor import VisitorResult
 from moovier.models.families import family
-from moovier.models.family import Fitted, HyperParameters, OnEpoch, Scorer
+from moovier.models.family import FitResult, HyperParameters, OnEpoch, Scorer
 from moovier.models.popular import NAME as POPULAR
 from moovier.models.popular import WINDOWS
 from moovier.training.validation import geometric_mean, newest, ranking_parts, rating_parts
@@ -55,7 +55,7 @@ class Trained:
     params: HyperParameters
     seed: int
     threads: int
-    fitted: Fitted
+    fitted: FitResult
     validation_ndcg: float
     fit_s: float
     validation: Mapping[str, float] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Trained:
     def validation_mae(self) -> float | None:
         """Mean absolute error in stars on the validation rows, of a rating family."""
         curve = self.fitted.curves.get("val_loss")
-        if family(self.family).learns != "rating" or not curve:
+        if family(self.family).objective != "rating" or not curve:
             return None
         return min(curve)
 
@@ -86,7 +86,7 @@ def train(
     validated on random rows. ``on_epoch`` may raise to end the training.
     """
     kind = family(family_name)
-    parts = rating_parts(split) if kind.learns == "rating" else ranking_parts(split)
+    parts = rating_parts(split) if kind.objective == "rating" else ranking_parts(split)
     watched: list[dict[str, float]] = []
 
     def validation_ndcg(scorer: Scorer) -> float:
@@ -144,7 +144,7 @@ def refit(
     seed: int,
     threads: int,
     on_epoch: OnEpoch | None = None,
-) -> Fitted:
+) -> FitResult:
     """Fit on all of ``ratings`` for as many epochs as an earlier training found right."""
     limit_threads(threads)
     return family(family_name).fit(
@@ -232,7 +232,7 @@ def evaluate(
     """
     say = on_progress or _silent
     recipe = _Recipe(trained, catalogue, seed)
-    if family(trained.family).learns == "rating":
+    if family(trained.family).objective == "rating":
         return _evaluate_stars(recipe, ratings, say, reported=reported)
     say("visitor")
     of_visitors, of_audit = _visitors(recipe, ratings, audit=reported)
@@ -243,10 +243,10 @@ def evaluate(
     of_time = of_global = gap = None
     if reported or few:
         say("split by time")
-        of_time = recipe.ranked(*by_time(ratings))
+        of_time = recipe.ranked(*split_last_share(ratings))
     if reported:
         say("global time")
-        of_global = recipe.ranked(*by_global_time(ratings))
+        of_global = recipe.ranked(*split_at_time(ratings))
         if scorer is not None and of_next is not None:
             say("fine-tuning")
             gap = _ranking_gap(recipe, ratings, after, of_next)
@@ -341,7 +341,7 @@ def _ranking_gap(
     rows = after.take(np.isin(after.users, split.train.users))
     if not len(rows):
         return None
-    merged = both(split.train, split.next_visit)
+    merged = concat(split.train, split.next_visit)
     scorer = recipe.fine_tuned(split.train, split.next_visit, merged)
     if scorer is None:
         return None
@@ -369,7 +369,7 @@ def _silent(_text: str) -> None:
     """Report no progress."""
 
 
-def both(first: Ratings, second: Ratings) -> Ratings:
+def concat(first: Ratings, second: Ratings) -> Ratings:
     """Join the rows of two parts of the same ratings, over the same index."""
     return Ratings(
         np.concatenate([first.users, second.users]),

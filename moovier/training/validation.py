@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from moovier.data.ratings import Ratings
-from moovier.data.split import Development, by_time
+from moovier.data.split import Development, split_last_share
 from moovier.evaluation import next_visit, ranking, visitor
 from moovier.models.family import Scorer
 
@@ -36,7 +36,7 @@ def ranking_parts(split: Development) -> Parts:
     known, counts = split.train.histories, split.train.histories.movie_counts()
     visitors = visitor.draw_visitors(split.visitors, moment=newest(split.train), draws=DRAWS)
     if not visitors.users.size and not len(split.next_visit):
-        earlier, later = by_time(split.train)
+        earlier, later = split_last_share(split.train)
         return _by_time_parts(earlier, later)
 
     def figures(scorer: Scorer) -> dict[str, float]:

@@ -77,7 +77,7 @@ def beats(study: Study) -> bool:
 
 
 @contextlib.contextmanager
-def beating(study: Study, trial: optuna.Trial) -> Iterator[None]:
+def heartbeat(study: Study, trial: optuna.Trial) -> Iterator[None]:
     """Show that the trial's worker is alive, where others can see it.
 
     Optuna's own thread for this ends at the first error, so that a short outage would let the
@@ -114,13 +114,13 @@ def fail_stale_trials(study: Study) -> None:
         optuna.storages.fail_stale_trials(study)
 
 
-def try_again(study: Study, trial: FrozenTrial) -> None:
+def requeue(study: Study, trial: FrozenTrial) -> None:
     """Queue a failed trial's parameters again, unless that was done before."""
     _without_warnings()
     RetryHeartbeatStaleTrialCallback(max_retry=_TRIES_AGAIN)(study, trial)
 
 
-def patiently(step: Callable[[], _T]) -> _T:
+def retry(step: Callable[[], _T]) -> _T:
     """``step``, tried again while the database is away."""
     tries = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(AWAY),

@@ -32,12 +32,12 @@ from moovier.tuning import storage as keeping
 from moovier.tuning.storage import (
     AWAY,
     StudyError,
-    beating,
     beats,
     fail_stale_trials,
-    patiently,
+    heartbeat,
+    requeue,
+    retry,
     storage_of,
-    try_again,
 )
 
 __all__ = [
@@ -46,8 +46,8 @@ __all__ = [
     "TrialReport",
     "best",
     "default_values",
-    "ended",
     "enqueue_defaults",
+    "finished_trials",
     "open_study",
     "run_worker",
     "storage_of",
@@ -90,7 +90,7 @@ def open_study(
     Workers draw from seeds of their own: with equal seeds they would try the same first trials.
     A single worker on a new study repeats itself exactly.
     """
-    _, direction = OBJECTIVES[family(family_name).learns]
+    _, direction = OBJECTIVES[family(family_name).objective]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         storage=storage,
@@ -232,11 +232,11 @@ def best(study: Study, family_name: str) -> HyperParameters | None:
     return family(family_name).search_space(optuna.trial.FixedTrial(study.best_trial.params))
 
 
-def ended(study: Study, family_name: str) -> list[TrialReport]:
+def finished_trials(study: Study, family_name: str) -> list[TrialReport]:
     """The completed and pruned trials, by number, as their workers reported them; of the curves
     the study keeps the objective's alone."""
     kind = family(family_name)
-    monitor, _ = OBJECTIVES[kind.learns]
+    monitor, _ = OBJECTIVES[kind.objective]
     return [
         TrialReport(
             number=trial.number,
@@ -299,7 +299,7 @@ def _run_trial(
 ) -> TrialReport | None:
     """None where the others took this worker for dead and gave the trial to somebody else."""
     kind = family(family_name)
-    monitor, _ = OBJECTIVES[kind.learns]
+    monitor, _ = OBJECTIVES[kind.objective]
     curves: dict[str, list[float]] = {}
     started = time.perf_counter()
 
@@ -315,7 +315,7 @@ def _run_trial(
 
     value, state = None, TrialState.COMPLETE
     try:
-        with beating(study, trial):
+        with heartbeat(study, trial):
             params = kind.search_space(trial)
             trained = train(
                 split,
@@ -328,7 +328,7 @@ def _run_trial(
             )
         value = (
             trained.validation_ndcg
-            if kind.learns == "ranking"
+            if kind.objective == "ranking"
             else min(trained.fitted.curves[monitor])
         )
     except optuna.TrialPruned:
@@ -340,7 +340,7 @@ def _run_trial(
         raise
     # A value that is no number fails the trial, unless the state is said.
     said = None if state is TrialState.COMPLETE else state
-    told = patiently(lambda: study.tell(trial, value, said, skip_if_finished=True))
+    told = retry(lambda: study.tell(trial, value, said, skip_if_finished=True))
     if told.state is not state:
         return None
     seconds = time.perf_counter() - started
@@ -354,7 +354,7 @@ def _take_over(study: Study, worker: int) -> None:
         if _is_lost(trial, worker):
             failed = study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
             if trial.params:
-                try_again(study, failed)
+                requeue(study, failed)
 
 
 def _is_lost(trial: FrozenTrial, worker: int) -> bool:

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 
 from moovier.data.ratings import Ratings
-from moovier.data.split import by_time
+from moovier.data.split import split_last_share
 from moovier.errors import BadRequest
 from moovier.models import bundle
 from moovier.models.families import FAMILIES, family
-from moovier.models.family import Family, Fitted, HyperParameters, Scorer
+from moovier.models.family import Family, FitResult, HyperParameters, Scorer
 from moovier.serving.recommender import Recommender
 from tests.contracts import toy
 
-RANKING = [name for name in FAMILIES if FAMILIES[name].learns == "ranking"]
-RATING = [name for name in FAMILIES if FAMILIES[name].learns == "rating"]
+RANKING = [name for name in FAMILIES if FAMILIES[name].objective == "ranking"]
+RATING = [name for name in FAMILIES if FAMILIES[name].objective == "rating"]
 #: Popularity is what everybody gets alike.
 LEARNING = [name for name in FAMILIES if name != "popular"]
 
@@ -35,7 +35,7 @@ class Case:
     family: Family
     params: HyperParameters
     ratings: Ratings
-    fitted: Fitted
+    fitted: FitResult
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -44,7 +44,7 @@ class Case:
     def scores(self, *users: int) -> Any:
         return self.scorer.score(np.array(users, dtype=np.int64), self.ratings.histories)
 
-    def fit(self, seed: int) -> Fitted:
+    def fit(self, seed: int) -> FitResult:
         return self.family.fit(
             self.ratings, self.params, catalogue=toy.catalogue(), seed=seed, epochs=toy.EPOCHS
         )
@@ -104,7 +104,7 @@ def test_a_stranger_is_served_by_taste(name: str) -> None:
 
 def test_reasons_are_parts_of_the_score(case: Case) -> None:
     history = toy.history(0, 1, 2, 9)
-    parts = case.scorer.because(history, np.array([4, 16, 5]))
+    parts = case.scorer.explain(history, np.array([4, 16, 5]))
     assert parts.shape == (3, 4)
     assert parts.dtype == np.float32
     assert np.isfinite(parts).all()
@@ -112,7 +112,7 @@ def test_reasons_are_parts_of_the_score(case: Case) -> None:
         # What shares the movie's taste speaks for it more than what does not.
         assert parts[0, :3].mean() > parts[0, 3]
     for place, movie in enumerate((4, 16, 5)):
-        alone = case.scorer.because(history, np.array([movie]))[0]
+        alone = case.scorer.explain(history, np.array([movie]))[0]
         np.testing.assert_allclose(parts[place], alone, rtol=1e-4, atol=1e-6)
 
 
@@ -201,7 +201,7 @@ def test_a_missing_array_is_noticed(case: Case) -> None:
 
 
 def test_early_stopping_keeps_the_best_epoch(learnt: Case) -> None:
-    train, validation = by_time(learnt.ratings)
+    train, validation = split_last_share(learnt.ratings)
     told: list[int] = []
 
     def ndcg(scorer: Scorer) -> float:
@@ -246,7 +246,7 @@ def test_fine_tuning_keeps_the_known_and_learns_the_new(learnt: Case, tmp_path: 
     model = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     batch, merged = with_two_newcomers(learnt.ratings)
     tuned = learnt.family.fine_tune(
-        Fitted(learnt.fitted.arrays, model),
+        FitResult(learnt.fitted.arrays, model),
         learnt.params,
         catalogue=toy.catalogue(),
         old_n_users=toy.N_USERS,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from moovier.data.catalogue import Catalogue
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Floats, Histories, History, Ints
 from moovier.models.dae import DaeFamily
 from moovier.models.dae_scoring import DaeParams
@@ -23,7 +23,7 @@ GENRES = ("Action", "Adventure", "Crime", "Sci-Fi", "Thriller", "War", "Children
 
 @pytest.fixture(scope="module")
 def trained(real_data: Path) -> tuple[Scorer, Catalogue, Histories]:
-    _, ratings, catalogue = indexed(read_movielens(real_data))
+    _, ratings, catalogue = to_arrays(read_movielens(real_data))
     params = DaeParams()
     fitted = DaeFamily().fit(ratings, params, catalogue=catalogue, seed=0, epochs=params.epochs)
     return DaeFamily().scorer(fitted.arrays), catalogue, ratings.histories

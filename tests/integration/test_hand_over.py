@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.models import bundle
 from moovier.registry.rest_client import Rest
 from tests.postgres import own_database
@@ -80,7 +80,7 @@ def test_every_stage_killed_on_one_machine_and_done_on_another(
     said = retraining.run("eighth", "promote", plan, decision)
     assert said["champion"] == decision["name"]
 
-    registry = connect(retraining.settings)
+    registry = open_registry(retraining.settings)
     assert len(registry.versions()) == len(trained)
     folder = registry.download_bundle(registry.resolve("champion"), retraining.folder / "check")
     assert bundle.load(folder).card.data.ratings == 600

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.models.bundle import Bundle, Card, DataFacts
 from moovier.models.dae import DaeFamily
 from moovier.models.dae_scoring import DaeParams
 from moovier.serving import cursor
 from moovier.serving.filters import Filter
 from moovier.serving.recommender import Recommender
-from moovier.serving.user_recommender import People
+from moovier.serving.user_recommender import UserRecommender
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 PAGE = 1000
@@ -22,7 +22,7 @@ PAGE = 1000
 
 @pytest.fixture(scope="module")
 def model(real_data: Path) -> Bundle:
-    index, ratings, catalogue = indexed(read_movielens(real_data))
+    index, ratings, catalogue = to_arrays(read_movielens(real_data))
     fitted = DaeFamily().fit(ratings, DaeParams(), catalogue=catalogue, seed=0, epochs=1)
     facts = DataFacts(name="real", hash="", synthetic=False, ratings=1, users=1, movies=1)
     card = Card(name="moovier_dae_128_trained_0", family="dae", params={}, data=facts)
@@ -44,7 +44,7 @@ def test_pages_of_everybody(model: Bundle, wanted: Filter) -> None:
         np.testing.assert_array_equal(np.sort(shown), np.setdiff1d(passing, seen))
 
 
-def _all_pages(people: People, user: int, wanted: Filter) -> np.ndarray:
+def _all_pages(people: UserRecommender, user: int, wanted: Filter) -> np.ndarray:
     """MovieLens ids of all pages, as they come; what was shown travels in the cursor."""
     person, ids = people.user(user), np.zeros(0, dtype=np.int64)
     more = True

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.monitor import WITH, WITHOUT, World, kinds
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 
 pytestmark = pytest.mark.real_data
 
@@ -28,7 +28,7 @@ CALM = (
 
 @pytest.fixture(scope="module")
 def world(real_data: Path) -> World:
-    return World(*indexed(read_movielens(real_data)))
+    return World(*to_arrays(read_movielens(real_data)))
 
 
 @pytest.mark.parametrize("name", CALM)

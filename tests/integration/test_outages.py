@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from tests.fakes.relay import Relay, relay_before
 from tests.postgres import own_database
 from tests.retraining_harness import Retraining, tags
@@ -104,7 +104,7 @@ def test_a_retraining_ends_well_whatever_goes_away_meanwhile(unlucky: Unlucky) -
     assert set(Counter(tags(run)["part"] for run in runs).values()) == {1}
     assert "RUNNING" not in {run["info"]["status"] for run in runs}
     assert len([run for run in runs if "-trial-" in tags(run)["part"]]) == 8
-    registered = connect(unlucky.settings).versions()
+    registered = open_registry(unlucky.settings).versions()
     assert sorted(one.number for one in registered) == sorted(versions)
     assert len(versions) == len(trained)
     # Nothing is half uploaded, or twice.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from moovier.data.catalogue import Catalogue
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Ratings
 from moovier.data.split import development_split
 from moovier.evaluation import rating_metrics
@@ -28,7 +28,7 @@ class Real(NamedTuple):
 
 @pytest.fixture(scope="module")
 def real(real_data: Path) -> Real:
-    _, ratings, catalogue = indexed(read_movielens(real_data))
+    _, ratings, catalogue = to_arrays(read_movielens(real_data))
     return Real(ratings, catalogue)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.jobs.retrain import retrain_all
 from moovier.models import bundle
 from moovier.registry.version import Version
@@ -124,7 +124,7 @@ def tags(run: Mapping[str, Any]) -> dict[str, str]:
 
 def assert_whole(stage: Stage, candidates: set[str]) -> None:
     """What must hold after a finished retraining, however often it was killed before."""
-    registry = connect(stage.settings)
+    registry = open_registry(stage.settings)
     versions = registry.versions()
     keys = Counter(version.tags["key"] for version in versions)
     assert set(keys.values()) == {1}
@@ -153,7 +153,7 @@ def test_train_ends_with_a_champion_and_its_names(stage: Stage) -> None:
     assert f"champion: moovier_{RANKING}" in trained.stdout
     rating = {"emb-3", "emb-4", "emb-tuned", "taste-tuned"}
     assert_whole(stage, rating | RANKED)
-    stars = connect(stage.settings).resolve("stars")
+    stars = open_registry(stage.settings).resolve("stars")
     assert stars.tags["candidate"] in rating
     assert f"RMSE {stars.metrics['rmse']:.4f}" in stars.tags["gate_reasons"]
     assert "report/report.html" in stage.artefacts("report")
@@ -178,7 +178,7 @@ def test_train_ends_with_a_champion_and_its_names(stage: Stage) -> None:
 
 def test_a_training_killed_again_and_again_is_finished_by_running_it_again(stage: Stage) -> None:
     home = stage.settings.home
-    registry = connect(stage.settings)
+    registry = open_registry(stage.settings)
     command = stage.train("--family", RANKING, "--trials", "2")
     moments: dict[str, Callable[[], bool]] = {
         "first trial": lambda: any("-trial-" in tags(run)["part"] for run in stage.runs()),
@@ -199,7 +199,7 @@ def test_a_training_killed_again_and_again_is_finished_by_running_it_again(stage
 
 
 def test_new_ratings_bring_the_champions_recipe_into_the_comparison(stage: Stage) -> None:
-    registry = connect(stage.settings)
+    registry = open_registry(stage.settings)
 
     decisions: list[dict[str, Any]] = []
 
@@ -235,7 +235,7 @@ def test_what_goes_wrong_is_one_message_and_no_traceback(stage: Stage) -> None:
     assert refused.returncode == 1
     assert "ratings.csv" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert connect(stage.settings).names() == []
+    assert open_registry(stage.settings).names() == []
     stage.environment["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{free_port()}"
     for command in (["models"], ["recommend", "--user", "1"], ["train", "--data", str(stage.data)]):
         refused = stage.run(*command)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.settings import Settings
 from tests.dvc_checkout import ROOT, real_remote
 from tests.page.browser import CHROMIUM, chromium
@@ -66,15 +66,15 @@ def trained(mlflow: Server, data: Path, tmp_path_factory: pytest.TempPathFactory
     settings = own_settings(mlflow, folder / "home")
     champion = register_trained(settings, folder, data, "dae", 128)
     stars = register_trained(settings, folder, data, "taste", 8)
-    registry = connect(settings)
+    registry = open_registry(settings)
     both = {"visitor_ndcg_at_10": 0.431, "next_visit_ndcg_at_10": 0.12, "hit_at_10": 0.4}
     of_stars = {"visitor_ndcg_at_10": 0.391, "next_visit_ndcg_at_10": 0.08, "rmse": 0.79}
     for version, metrics in ((champion, both), (stars, of_stars)):
         registry.set_tag(version, "metrics", json.dumps(metrics))
         registry.set_tag(version, "hold_out", "the same")
     promote(settings, champion)
-    registry.predict_stars(stars)
-    registry.challenge(stars)
+    registry.set_rating_model(stars)
+    registry.set_challenger(stars)
     return settings
 
 

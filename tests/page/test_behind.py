@@ -6,7 +6,7 @@ import json
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.settings import Settings
 from tests.page.browser import opened
 from tests.page.visit import Visit
@@ -23,7 +23,7 @@ def test_what_is_known_is_shown(browser: Browser, service: Service, trained: Set
         "data": "x.dir",
         "champion": "moovier_dae_128_trained_0",
     }
-    connect(trained).set_model_tag("monitoring", json.dumps(said))
+    open_registry(trained).set_model_tag("monitoring", json.dumps(said))
     with opened(browser, service.address) as page, service.client() as client:
         page.goto("/behind")
         expect(page.locator(".panel").filter(has_text="Answering now")).to_contain_text(

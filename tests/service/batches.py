@@ -7,7 +7,7 @@ import pyarrow.dataset as ds
 
 from moovier.data.catalogue import Catalogue
 from moovier.jobs import batch
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.models import bundle
 from moovier.settings import Settings
 
@@ -24,7 +24,7 @@ def written_lists(
     lists: dict[int, list[int]] = {}
     for row in table.sort_by([("user_id", "ascending"), ("rank", "ascending")]).to_pylist():
         lists.setdefault(row["user_id"], []).append(row["movie_id"])
-    version = connect(settings).resolve("champion")
+    version = open_registry(settings).resolve("champion")
     folder = settings.path("bundles", f"{version.number}-{version.run_id}")
     return lists, bundle.load(folder).catalogue
 

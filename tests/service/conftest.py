@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.registry.version import Version
 from moovier.settings import PREFIX, Settings
 from tests.dvc_checkout import ROOT
@@ -70,7 +70,7 @@ def published(
 
 
 def promote(settings: Settings, version: Version) -> None:
-    connect(settings).promote(version, "for a test")
+    open_registry(settings).promote(version, "for a test")
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from bentos import access
-from bentos.access import BURST_S, RATE_PER_S, Limit, Limited, client_of, is_loopback
-from bentos.busy import MOST_IN_FLIGHT, Busy
+from bentos.access import BURST_S, RATE_PER_S, RateLimit, TokenBuckets, client_of, is_loopback
+from bentos.busy import MOST_IN_FLIGHT, ConcurrencyLimit
 from moovier.feedback.api_keys import KeyStore
 from moovier.settings import Settings
 from tests.servers import Server
@@ -47,13 +47,13 @@ def request(client: str | None = ELSEWHERE, path: str = "/") -> Scope:
     return {"type": "http", "client": peer, "path": path, "method": "GET", "headers": []}
 
 
-def many(limit: Limit, n: int, client: str = ELSEWHERE) -> int:
+def many(limit: TokenBuckets, n: int, client: str = ELSEWHERE) -> int:
     """How many of ``n`` requests are let in."""
-    return sum(limit.lets_in(request(client)) for _ in range(n))
+    return sum(limit.allow(request(client)) for _ in range(n))
 
 
 def test_a_client_from_elsewhere_may_ask_so_many_at_once_and_then_at_the_rate(clock: Clock) -> None:
-    limit = Limit()
+    limit = TokenBuckets()
     burst = int(RATE_PER_S * BURST_S)
     assert many(limit, burst + 50) == burst
     clock.now += 1.0
@@ -66,7 +66,7 @@ def test_a_client_from_elsewhere_may_ask_so_many_at_once_and_then_at_the_rate(cl
 
 
 def test_each_client_has_a_bucket_of_its_own_and_this_machine_none(clock: Clock) -> None:
-    limit = Limit()
+    limit = TokenBuckets()
     many(limit, 1000)
     assert many(limit, 1) == 0
     assert many(limit, 1, OTHER) == 1
@@ -75,12 +75,12 @@ def test_each_client_has_a_bucket_of_its_own_and_this_machine_none(clock: Clock)
 
 
 def test_a_rate_of_the_settings_is_everybodys(clock: Clock) -> None:
-    limit = Limit(2.0)
+    limit = TokenBuckets(2.0)
     assert many(limit, 100, HERE) == 8
     clock.now += 1.0
     assert many(limit, 100, HERE) == 2
     # Less than one a second still lets one in.
-    slow = Limit(0.1)
+    slow = TokenBuckets(0.1)
     assert many(slow, 10) == 1
     clock.now += 9.0
     assert many(slow, 10) == 0
@@ -89,9 +89,9 @@ def test_a_rate_of_the_settings_is_everybodys(clock: Clock) -> None:
 
 
 def test_a_request_takes_one_token_however_often_it_is_looked_at(clock: Clock) -> None:
-    limit = Limit(0.25)
+    limit = TokenBuckets(0.25)
     one = request()
-    assert [limit.lets_in(one) for _ in range(3)] == [True] * 3
+    assert [limit.allow(one) for _ in range(3)] == [True] * 3
     assert many(limit, 1) == 0
 
 
@@ -99,9 +99,9 @@ def test_only_so_many_clients_are_remembered_the_last(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access, "_MOST_CLIENTS", 2)
-    limit = Limit(0.25)
+    limit = TokenBuckets(0.25)
     for client in ("a", "b", "a", "c"):
-        limit.lets_in(request(client))
+        limit.allow(request(client))
     assert set(limit._buckets) == {"a", "c"}
 
 
@@ -152,7 +152,7 @@ async def inner(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def test_who_asks_too_often_is_told_when_to_come_back(clock: Clock) -> None:
-    app = Limited(inner, Limit(0.25))
+    app = RateLimit(inner, TokenBuckets(0.25))
     assert asyncio.run(answered(app, request()))[0] == 200
     status, headers, body = asyncio.run(answered(app, request()))
     assert (status, int(headers["retry-after"])) == (429, 1)
@@ -180,7 +180,7 @@ def test_beyond_so_many_at_a_time_the_next_is_told_to_come_back(
                 await go_on.wait()
             await inner(scope, receive, send)
 
-        app = Busy(slow)
+        app = ConcurrencyLimit(slow)
         tasks = [
             asyncio.create_task(answered(app, request(path=path)))
             for path in ["/slow"] * (MOST_IN_FLIGHT - 1) + ["/fails"]

@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from bentos.app import create_app
 from bentos.errors import MOST_BYTES
 from moovier.data.catalogue import Catalogue
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.settings import Settings
 from tests.fakes.tmdb import BRAVEHEART, V3_KEY, fake_tmdb
 from tests.registry_fixtures import register
@@ -327,7 +327,7 @@ def test_a_promotion_and_a_rollback_are_followed(settings: Settings, tmp_path: P
         assert answered_by(client, NAME)
         promote(settings, second)
         assert answered_by(client, OTHER)
-        connect(settings).rollback("worse")
+        open_registry(settings).rollback("worse")
         assert answered_by(client, NAME)
 
 

@@ -8,11 +8,11 @@ import threading
 
 import pytest
 
-from bentos.computing import SHORT_S, Line, computed_at_length
+from bentos.computing import SHORT_S, PageScheduler, run_in_batch_thread
 
 
 def test_between_two_pages_others_have_their_turn() -> None:
-    line = Line()
+    line = PageScheduler()
     done: list[str] = []
 
     async def ask(name: str) -> None:
@@ -35,7 +35,7 @@ def test_between_two_pages_others_have_their_turn() -> None:
 
 
 def test_a_page_that_takes_long_has_a_thread() -> None:
-    line = Line()
+    line = PageScheduler()
 
     def where() -> str:
         return threading.current_thread().name
@@ -50,11 +50,11 @@ def test_a_page_that_takes_long_has_a_thread() -> None:
     assert long.startswith("pages")
     # Short ones bring it back to the loop.
     assert line._usual.seconds < 10 * SHORT_S
-    assert asyncio.run(computed_at_length(where)).startswith("batches")
+    assert asyncio.run(run_in_batch_thread(where)).startswith("batches")
 
 
 def test_an_error_is_the_caller_s_and_holds_nobody_up() -> None:
-    line = Line()
+    line = PageScheduler()
 
     def fails() -> None:
         raise ValueError("no such page")

@@ -18,7 +18,7 @@ from moovier.cli import experiment as cli
 from moovier.experiments.experiment import TAG, Experiment
 from moovier.feedback.served_lists import ServedList
 from moovier.feedback.store import FeedbackStore
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.registry.version import Version
 from moovier.settings import Settings
 from tests.registry_fixtures import register
@@ -56,7 +56,7 @@ class Two:
         return self.figure("moovier_experiment_challenger_version") == version
 
     def plan(self) -> Experiment:
-        return Experiment.parse(connect(self.settings).resolve("challenger").tags[TAG])
+        return Experiment.parse(open_registry(self.settings).resolve("challenger").tags[TAG])
 
     def lists(self) -> list[ServedList]:
         with closing(FeedbackStore.open(self.settings.database)) as store:
@@ -70,7 +70,7 @@ def two(mlflow: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tw
     champion = registered(settings, folder, "moovier_popular_1_trained_0", [9, 8, 7, 6, 5])
     challenger = registered(settings, folder, "moovier_popular_2_trained_0", [1, 2, 3, 4, 5])
     promote(settings, champion)
-    connect(settings).challenge(challenger)
+    open_registry(settings).set_challenger(challenger)
     # All lists, also of a test in a hurry.
     limit = {"MOOVIER_RECORDED_LISTS_PER_S": "1000"}
     with running_service(settings, **limit) as service, service.client() as client:

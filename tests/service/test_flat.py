@@ -63,8 +63,8 @@ def ask(service: Service, requests: list[bytes], least: int) -> None:
         assert there.failed == 0
         done += there.latencies_s.size
         # From where it stopped, nearly: every request has its turn.
-        turn = there.latencies_s.size % len(requests)
-        requests[:] = requests[turn:] + requests[:turn]
+        assignment = there.latencies_s.size % len(requests)
+        requests[:] = requests[assignment:] + requests[:assignment]
 
 
 def mixed() -> list[bytes]:

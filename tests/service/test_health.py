@@ -12,9 +12,9 @@ from fastapi.testclient import TestClient
 
 from bentos import health as room
 from bentos.app import create_app
-from bentos.busy import Busy
+from bentos.busy import ConcurrencyLimit
 from moovier.registry.client import Registry
-from moovier.serving.bundle_loader import Refused
+from moovier.serving.bundle_loader import RejectedModel
 from moovier.settings import Settings
 from moovier.tmdb.client import FAILURES_TO_OPEN
 from tests.fakes.relay import relay_before
@@ -89,7 +89,7 @@ def test_refused_models_are_named_with_the_reason(
     with started(settings) as client:
         wait_for(lambda: client.get("/readyz").status_code == 200)
         registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
-        registry.predict_stars(broken)
+        registry.set_rating_model(broken)
         promote(settings, broken)
         wait_for(lambda: len(told(client)) == 2)
         [of_champion, of_stars] = told(client)
@@ -110,7 +110,7 @@ def test_refused_models_are_named_with_the_reason(
     ],
 )
 def test_a_reason_keeps_paths_and_addresses_to_itself(reason: str, shown: str) -> None:
-    found = room.told(Refused(3, NAME, "3-a", reason))
+    found = room.told(RejectedModel(3, NAME, "3-a", reason))
     assert found == f"{NAME} (version 3) was refused: {shown}"
 
 
@@ -124,6 +124,6 @@ def test_before_the_start_it_is_not_ready() -> None:
 def test_a_full_service_still_says_how_it_is() -> None:
     from starlette.responses import PlainTextResponse
 
-    full = TestClient(Busy(PlainTextResponse("there"), most=0))
+    full = TestClient(ConcurrencyLimit(PlainTextResponse("there"), most=0))
     get: Callable[[str], Any] = full.get
     assert [get(path).status_code for path in ("/readyz", "/livez", "/models")] == [200, 200, 503]

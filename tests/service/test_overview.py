@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bentos.overview import compared, last_retraining, looked_over, monitored
+from bentos.overview import build_overview, compare_models, last_retraining, parse_monitoring
 from moovier.registry.client import Registry
 from moovier.registry.version import Version
-from moovier.serving.model_store import Shelf
+from moovier.serving.model_store import ModelStore
 from moovier.settings import Settings
 from tests.servers import Server, free_port
 from tests.service.conftest import promote, published
@@ -38,7 +38,7 @@ def test_the_champion_stands_beside_its_challenger() -> None:
     champion = version(1, "champion", metrics={"ndcg_at_10": 0.2, "hit_at_10": 0.5})
     challenger = version(3, "challenger", metrics={"ndcg_at_10": 0.1, "rmse": float("nan")})
     previous = version(2, "previous", metrics={"ndcg_at_10": 0.3})
-    found = compared([challenger, previous, champion])
+    found = compare_models([challenger, previous, champion])
     assert found is not None
     assert (found.champion, found.rival, found.role, found.comparable) == (1, 3, "challenger", True)
     assert {name: (one.champion, one.rival) for name, one in found.figures.items()} == {
@@ -47,7 +47,7 @@ def test_the_champion_stands_beside_its_challenger() -> None:
 
 
 def test_without_a_challenger_it_stands_beside_the_one_before() -> None:
-    found = compared([version(2, "champion"), version(1, "previous", hold_out="b")])
+    found = compare_models([version(2, "champion"), version(1, "previous", hold_out="b")])
     assert found is not None
     assert (found.role, found.comparable) == ("previous", False)
 
@@ -56,7 +56,7 @@ def test_without_a_challenger_it_stands_beside_the_one_before() -> None:
     "versions", [[], [version(1)], [version(1, "champion")], [version(1, "champion", "challenger")]]
 )
 def test_nothing_to_compare(versions: list[Version]) -> None:
-    assert compared(versions) is None
+    assert compare_models(versions) is None
 
 
 def test_the_last_retraining_is_that_of_the_newest_candidate() -> None:
@@ -74,12 +74,12 @@ def test_the_last_retraining_is_that_of_the_newest_candidate() -> None:
 
 @pytest.mark.parametrize("text", [None, "", "no JSON", "[]", '{"alarm": {}}'])
 def test_a_tag_that_says_nothing_is_no_monitoring(text: str | None) -> None:
-    assert monitored(text, "http://mlflow") is None
+    assert parse_monitoring(text, "http://mlflow") is None
 
 
 def test_what_monitoring_found() -> None:
     text = json.dumps({"at": "2026-01-02T00:00:00Z", "run_id": "r1", "figures": {"psi": 0.1}})
-    found = monitored(text, "http://mlflow")
+    found = parse_monitoring(text, "http://mlflow")
     assert found is not None
     assert (found.run_url, found.alarm, found.figures) == (
         "http://mlflow/#/runs/r1",
@@ -93,19 +93,19 @@ def test_a_restart_without_mlflow_tells_what_is_on_the_disk(
 ) -> None:
     promote(settings, published(settings, tmp_path))
     registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
-    shelf = Shelf(registry, tmp_path / "bundles", capacity=1)
-    shelf.refresh()
-    before = looked_over(shelf, settings)
+    model_store = ModelStore(registry, tmp_path / "bundles", capacity=1)
+    model_store.refresh()
+    before = build_overview(model_store, settings)
     assert [one.aliases for one in before.models] == [["champion"]]
     assert before.models[0].synthetic is True
     assert before.links.mlflow == settings.mlflow_tracking_uri
 
     away = Registry(f"http://127.0.0.1:{free_port()}", settings.registered_model, timeout_s=1)
-    again = Shelf(away, tmp_path / "bundles", capacity=1)
+    again = ModelStore(away, tmp_path / "bundles", capacity=1)
     again.restore()
     again.refresh()
     public = settings.model_copy(update={"mlflow_public_url": "https://ml.example/"})
-    after = looked_over(again, public)
+    after = build_overview(again, public)
     assert after.trouble
     assert (after.serving, after.serving_version) == (before.serving, before.serving_version)
     assert after.data == before.data

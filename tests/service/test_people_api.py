@@ -20,9 +20,9 @@ from pydantic import BaseModel
 from starlette.types import Message, Receive, Scope, Send
 
 from bentos import lists, schemas
-from bentos.lane import FastLane
-from moovier.data.movielens import indexed, read_movielens
-from moovier.jobs.registration import connect
+from bentos.lane import FastPath
+from moovier.data.movielens import read_movielens, to_arrays
+from moovier.jobs.registration import open_registry
 from moovier.registry.version import Version
 from moovier.settings import Settings
 from tests.cinema import IDS, MOVIES, USERS, cinema, genres
@@ -97,8 +97,8 @@ def world(mlflow: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for name, size in (("timeline", 8), ("ease", 1), ("taste", 2))
     )
     promote(settings, champion)
-    connect(settings).predict_stars(stars)
-    index, ratings, _ = indexed(read_movielens(data))
+    open_registry(settings).set_rating_model(stars)
+    index, ratings, _ = to_arrays(read_movielens(data))
     rated: dict[int, set[int]] = {}
     counts = dict.fromkeys(IDS, 0)
     for user, movie in zip(ratings.users, ratings.movies, strict=True):
@@ -153,7 +153,7 @@ def test_a_user_by_id_gets_a_list_with_stars_source_and_reasons(world: World) ->
 
 
 def test_stars_are_what_the_model_of_stars_says(world: World) -> None:
-    model = world.app.state.shelf.stars
+    model = world.app.state.model_store.stars
     assert model.number == world.stars.number
     bundle = model.recommender.bundle
     scorer = model.recommender._scorer
@@ -375,14 +375,14 @@ def test_list_and_object_of_ratings_mean_the_same_in_any_order(world: World) -> 
 
 def test_timestamps_of_ratings_are_used(world: World) -> None:
     """Recent science fiction and old comedies are another person than the other way round."""
-    people = world.app.state.shelf.turn(None, ()).model.recommender.people
+    people = world.app.state.model_store.assignment(None, ()).model.recommender.people
     dated = [(7, 5, 10**9), (9, 5, 10**9 + 5), (1, 4, None)]
     ratings = [
         {"movie_id": movie, "stars": stars, **({} if at is None else {"timestamp": at})}
         for movie, stars, at in dated
     ]
-    asked = schemas.Asked.model_validate({"ratings": ratings})
-    history = lists.person_of(people, asked, world.app.state.feedback).history
+    asked = schemas.RecommendRequest.model_validate({"ratings": ratings})
+    history = lists.resolve_user(people, asked, world.app.state.feedback).history
     assert people._bundle.index.movies[history.movies].tolist() == [7, 9, 1]
     assert history.timestamps[:2].tolist() == [10**9, 10**9 + 5]
     assert 0 <= time.time() - history.timestamps[2] < 2 * 86_400
@@ -390,11 +390,11 @@ def test_timestamps_of_ratings_are_used(world: World) -> None:
 
 
 def test_ratings_without_timestamps_are_the_newest(world: World) -> None:
-    people = world.app.state.shelf.turn(None, ()).model.recommender.people
+    people = world.app.state.model_store.assignment(None, ()).model.recommender.people
     now = int(time.time())
     ratings = [{"movie_id": 1, "stars": 5}, {"movie_id": 7, "stars": 4, "timestamp": now - 1}]
-    asked = schemas.Asked.model_validate({"ratings": ratings})
-    history = lists.person_of(people, asked, world.app.state.feedback).history
+    asked = schemas.RecommendRequest.model_validate({"ratings": ratings})
+    history = lists.resolve_user(people, asked, world.app.state.feedback).history
     assert int(history.timestamps.min()) == now - 1
     assert int(history.timestamps.max()) == now - 1
 
@@ -424,7 +424,7 @@ def test_reasons_are_liked_movies(world: World) -> None:
 
 
 def found(world: World, **query: Any) -> list[str]:
-    page = told(world.client.get("/movies", params=query), schemas.Found)
+    page = told(world.client.get("/movies", params=query), schemas.MoviePage)
     return [item.title for item in page.items]
 
 
@@ -455,7 +455,7 @@ def test_found_movies_are_filtered_and_come_in_pages(world: World) -> None:
         query = {"genres": ["Sci-Fi", "musical"], "year_to": 1999, "top_k": 4}
         if after is not None:
             query["cursor"] = after
-        page = told(world.client.get("/movies", params=query), schemas.Found)
+        page = told(world.client.get("/movies", params=query), schemas.MoviePage)
         seen += page.items
         after = page.next
         if after is None:
@@ -521,7 +521,7 @@ def test_popular_movies_by_ratings_with_the_same_filters(world: World) -> None:
 
 
 def test_popular_movies_of_the_last_days_come_first(world: World) -> None:
-    index, ratings, _ = indexed(read_movielens(world.settings.home.parent / "data"))
+    index, ratings, _ = to_arrays(read_movielens(world.settings.home.parent / "data"))
     moments, newest = ratings.timestamps, int(ratings.timestamps.max())
     for days in (1, 3, 36_500):
         recent = np.bincount(ratings.movies[moments > newest - days * 86_400], minlength=len(IDS))
@@ -594,7 +594,7 @@ def test_a_rating_counts_in_the_very_next_list(world: World, stranger: int) -> N
     popular = predicted(world, stranger)
     request_id = world.recommend(user_id=stranger).request_id
     answer = world.rate(stranger, (9, 5), (23, 4.5), request_id=request_id)
-    stored = told(answer, schemas.Stored)
+    stored = told(answer, schemas.RatingsAck)
     assert (stored.stored, stored.ignored, stored.replayed) == (2, 0, False)
     page = world.recommend(user_id=stranger, top_k=28)
     assert {item.source for item in page.items} == {"model"}
@@ -642,10 +642,10 @@ def test_a_known_user_rates_something_more(world: World) -> None:
 
 
 def test_the_newest_rating_wins_and_the_same_one_twice_is_one(world: World, stranger: int) -> None:
-    def give(stars: float, timestamp: int | None) -> schemas.Stored:
+    def give(stars: float, timestamp: int | None) -> schemas.RatingsAck:
         rating = {"movie_id": 9, "stars": stars, "timestamp": timestamp}
         answer = world.client.post("/ratings", json={"user_id": stranger, "ratings": [rating]})
-        return told(answer, schemas.Stored)
+        return told(answer, schemas.RatingsAck)
 
     assert give(3, 1000).stored == 1
     assert give(3, 1000).stored == 1
@@ -675,21 +675,21 @@ def test_a_key_is_answered_once(
         )
         return answer
 
-    first = told(post(4, "a-1"), schemas.Stored)
+    first = told(post(4, "a-1"), schemas.RatingsAck)
     assert (first.stored, first.replayed) == (1, False)
     # Later, since a client waits before it tries again; meanwhile the person thought otherwise.
     moment = time.time()
     monkeypatch.setattr("bentos.routes.time.time", lambda: moment + 100)
     world.rate(stranger, (9, 1))
     monkeypatch.setattr("bentos.routes.time.time", lambda: moment + 200)
-    again = told(post(4, "a-1"), schemas.Stored)
+    again = told(post(4, "a-1"), schemas.RatingsAck)
     assert (again.stored, again.ignored, again.replayed) == (1, 0, True)
     assert own(world, stranger) == [(9, 1.0)]
     assert "key" in refused(post(5, "a-1"), 409)
     assert own(world, stranger) == [(9, 1.0)]
     # Another key, and the same key of another person, are others.
-    assert not told(post(5, "a-2"), schemas.Stored).replayed
-    assert not told(post(5, "a-1", next(_strangers)), schemas.Stored).replayed
+    assert not told(post(5, "a-2"), schemas.RatingsAck).replayed
+    assert not told(post(5, "a-1", next(_strangers)), schemas.RatingsAck).replayed
     for wrong in ("", "two words", "x" * 201):
         assert "idempotency-key" in refused(post(4, wrong), 422).casefold()
 
@@ -809,7 +809,7 @@ class Lane:
     def __init__(self, world: World) -> None:
         self.passed_on = 0
         self._app = world.app
-        self.lane = FastLane(self._inner, world.app, world.app.state.limit)
+        self.lane = FastPath(self._inner, world.app, world.app.state.limit)
         self.client = TestClient(
             self.lane,
             raise_server_exceptions=False,
@@ -1054,7 +1054,7 @@ def test_after_a_rating_the_fast_lane_says_what_counts_now(
 def test_after_a_swap_the_fast_lane_answers_by_the_new_champion(
     world: World, lane: Lane, stranger: int
 ) -> None:
-    registry = connect(world.settings)
+    registry = open_registry(world.settings)
     users, asked = [26, stranger], {"user_id": 26, "top_k": 5}
     try:
         for version in (world.other, world.champion):

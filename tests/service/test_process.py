@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.registry.version import MONITORING
 from moovier.settings import Settings
 from tests.fakes.tmdb import BRAVEHEART, V3_KEY, FakeTmdb, fake_tmdb
@@ -132,7 +132,7 @@ def test_the_metrics_name_routes_and_never_free_text(client: httpx.Client) -> No
 
 
 def test_the_metrics_show_what_monitoring_saw_last(client: httpx.Client, running: Running) -> None:
-    registry = connect(running.settings)
+    registry = open_registry(running.settings)
     assert "moovier_monitoring_alarm 0.0" in client.get("/metrics").text
     said = {"at": time.time() - 50, "alarm": True, "figures": {"drift_stars": 0.5, "came": 200}}
     registry.set_model_tag(MONITORING, json.dumps(said))
@@ -193,11 +193,11 @@ def test_fine_tuning_makes_a_child_beside_its_parent(
     # User 596 is new to the sample; a rated movie is not recommended, 1583 is one of them.
     assert "x-moovier-unknown-users" not in child.headers
     assert client.post(f"/predict?model_name={EMB}", json=[1]).headers["x-moovier-model"] == EMB
-    assert connect(running.settings).resolve("moovier_emb_10_trained_1").parent == EMB
+    assert open_registry(running.settings).resolve("moovier_emb_10_trained_1").parent == EMB
 
 
 def test_two_trainings_at_once_end_well(client: httpx.Client, running: Running) -> None:
-    before = len(connect(running.settings).versions())
+    before = len(open_registry(running.settings).versions())
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(client.post, TRAIN, json=EXAMPLE) for _ in range(2)]
         while not all(one.done() for one in both):
@@ -206,7 +206,7 @@ def test_two_trainings_at_once_end_well(client: httpx.Client, running: Running) 
     answers = [one.result() for one in both]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert len({answer.headers["x-moovier-model-version"] for answer in answers}) == 2
-    assert len(connect(running.settings).versions()) == before + 2
+    assert len(open_registry(running.settings).versions()) == before + 2
 
 
 def test_every_example_of_the_api_s_page_works_when_pasted(client: httpx.Client) -> None:
@@ -263,7 +263,7 @@ def test_lists_of_all_users_are_what_predict_gives(client: httpx.Client, running
 
 
 def test_a_promotion_and_a_rollback_lose_no_request(client: httpx.Client, running: Running) -> None:
-    registry = connect(running.settings)
+    registry = open_registry(running.settings)
     with Hammer(running.service) as hammer:
         registry.promote(registry.resolve(EMB), "for a test")
         assert wait_until(lambda: hammer.last_model == EMB)

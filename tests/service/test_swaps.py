@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.registry.version import Version
 from moovier.settings import Settings
 from tests.registry_fixtures import register
@@ -144,16 +144,16 @@ async def _swapped(two: Two, expected: dict[int, list[Any]]) -> Seen:
 
     async def client(number: int) -> None:
         connection = Connection(two.service.address)
-        last, changes, turn = 0, 0, number
+        last, changes, assignment = 0, 0, number
         while not over.is_set():
-            turn = (turn + 1) % len(BODIES)
-            answer = await connection.ask(_request(turn))
+            assignment = (assignment + 1) % len(BODIES)
+            answer = await connection.ask(_request(assignment))
             if answer is None or answer.status != 200:
-                seen.failed.append(f"{BODIES[turn]}: {answer}")
+                seen.failed.append(f"{BODIES[assignment]}: {answer}")
                 continue
             version = int(answer.headers["x-moovier-model-version"])
-            if _told(answer) != expected.get(version, [None] * len(BODIES))[turn]:
-                seen.failed.append(f"{BODIES[turn]}: not what {version} says: {answer}")
+            if _told(answer) != expected.get(version, [None] * len(BODIES))[assignment]:
+                seen.failed.append(f"{BODIES[assignment]}: not what {version} says: {answer}")
             if last and version != last:
                 changes += 1
             last = version
@@ -163,7 +163,7 @@ async def _swapped(two: Two, expected: dict[int, list[Any]]) -> Seen:
         await connection.close()
 
     clients = [asyncio.create_task(client(number)) for number in range(CONNECTIONS)]
-    registry = connect(two.settings)
+    registry = open_registry(two.settings)
     for swap in range(SWAPS):
         new = two.versions[(swap + 1) % 2]
         await asyncio.to_thread(registry.promote, new, "for a test")
@@ -180,8 +180,8 @@ async def _swapped(two: Two, expected: dict[int, list[Any]]) -> Seen:
 async def _said_by(address: str, version: Version) -> list[Any]:
     """What the version says to each of ``BODIES`` when it is asked for by number."""
     connection, said = Connection(address), []
-    for turn in range(len(BODIES)):
-        answer = await connection.ask(_request(turn, version.number))
+    for assignment in range(len(BODIES)):
+        answer = await connection.ask(_request(assignment, version.number))
         assert answer is not None
         assert answer.status == 200, answer
         assert answer.headers["x-moovier-model-version"] == str(version.number)
@@ -190,8 +190,8 @@ async def _said_by(address: str, version: Version) -> list[Any]:
     return said
 
 
-def _request(turn: int, version: int | None = None) -> bytes:
-    path, body = BODIES[turn]
+def _request(assignment: int, version: int | None = None) -> bytes:
+    path, body = BODIES[assignment]
     if version is not None and path.startswith("/predict"):
         path += f"&model_name={version}"
     elif version is not None:

@@ -103,7 +103,7 @@ def test_without_a_collector_nothing_is_traced() -> None:
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_SDK_DISABLED": "true"},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "none"},
     ):
-        assert not tracing.is_asked_for(environment)
+        assert not tracing.is_enabled(environment)
         assert tracing.configuration(environment) == bare
 
 

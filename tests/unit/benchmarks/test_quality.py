@@ -22,7 +22,7 @@ from benchmarks.baselines import RANKERS, Regressor
 from benchmarks.quality_measure import Data, averaged, measure, tune
 from benchmarks.quality_rows import difference, rows_of
 from moovier.data.catalogue import Catalogue
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.evaluation import ranking
 from moovier.models.families import FAMILIES
@@ -103,7 +103,7 @@ def _random_champion() -> RankingBaseline:
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ratings, Catalogue]:
     folder = toy_movielens(tmp_path_factory.mktemp("toy"), movies=120)
-    _, ratings, catalogue = indexed(read_movielens(folder))
+    _, ratings, catalogue = to_arrays(read_movielens(folder))
     return ratings, catalogue
 
 
@@ -294,7 +294,7 @@ def test_tuning_sees_no_test_rating(data: Data) -> None:
     assert len(seen) == 1
     for part in (seen[0], data.development.visitors, data.development.next_visit):
         assert not np.isin(part.users, data.held_out.users).any()
-        assert not part.among(data.after).any()
+        assert not part.isin(data.after).any()
 
 
 def test_each_protocol_is_fitted_on_its_training_part(data: Data) -> None:
@@ -318,7 +318,7 @@ def test_each_protocol_is_fitted_on_its_training_part(data: Data) -> None:
 
 def test_visitors_are_not_trained_on(data: Data) -> None:
     assert not set(data.kept.users) & set(data.visitors.users)
-    assert not data.before.among(data.after).any()
+    assert not data.before.isin(data.after).any()
 
 
 def test_averaged_is_a_mean_per_user(data: Data) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from moovier.data.csv_tables import SHOWN_PROBLEMS
-from moovier.data.movielens import SYNTHETIC_MARK, indexed, read_movielens
+from moovier.data.movielens import SYNTHETIC_MARK, read_movielens, to_arrays
 from moovier.errors import InvalidData
 from tests.unit.data.conftest import MOVIES, RATINGS
 
@@ -29,7 +29,7 @@ def test_a_good_folder(folder: Path) -> None:
     data = read_movielens(folder)
     assert (data.name, data.synthetic, data.set_aside) == ("mine", False, ())
     assert data.ratings["rating"].tolist() == [4.0, 4.5, 0.5, 5.0, 3.0]
-    index, ratings, catalogue = indexed(data)
+    index, ratings, catalogue = to_arrays(data)
     assert index.users.tolist() == [1, 2]
     assert index.movies.tolist() == [1, 3, 6, 50]
     assert ratings.movies.tolist() == [0, 1, 2, 0, 3]
@@ -62,7 +62,7 @@ def test_windows_line_ends_a_byte_order_mark_and_more_columns(folder: Path) -> N
 
 def test_a_folder_without_links(folder: Path) -> None:
     (folder / "links.csv").unlink()
-    _, _, catalogue = indexed(read_movielens(folder))
+    _, _, catalogue = to_arrays(read_movielens(folder))
     assert {(movie.imdb_id, movie.tmdb_id) for movie in catalogue} == {(None, None)}
 
 
@@ -221,7 +221,7 @@ def test_the_real_set(real_data: Path) -> None:
     data = read_movielens(real_data)
     assert data.hash == "7a07225112ccf8cdc73da1f2d56610d0.dir"
     assert (len(data.ratings), len(data.movies)) == (100_836, 9_742)
-    index, ratings, _ = indexed(data)
+    index, ratings, _ = to_arrays(data)
     assert index.users.size == 610
     assert np.unique(ratings.movies).size == 9_724
     # Rows stay in file order: the protocol's ties and its random split depend on it.

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Ratings
 from moovier.data.split import (
     LEAST_BEFORE,
     PAUSE_S,
-    by_global_time,
-    by_time,
     development_split,
     hold_out_users,
     hold_out_users_if_possible,
     random_split,
+    split_at_time,
+    split_last_share,
     split_last_visit,
 )
 
@@ -71,9 +71,9 @@ def rows(*parts: Ratings) -> list[int]:
 
 
 SPLITS: dict[str, Callable[[Ratings], tuple[Ratings, ...]]] = {
-    "by_time": by_time,
+    "by_time": split_last_share,
     "random_split": lambda r: random_split(r, seed=3),
-    "by_global_time": by_global_time,
+    "by_global_time": split_at_time,
     "split_last_visit": lambda r: split_last_visit(r, pause_s=3, least=2),
     "hold_out_users": lambda r: hold_out_users_if_possible(r, 3),
 }
@@ -91,7 +91,7 @@ def test_nothing_is_lost_and_nothing_is_in_two_parts(name: str, ratings: Ratings
 
 @given(ratings=some_ratings())
 def test_each_user_trains_on_the_past_only(ratings: Ratings) -> None:
-    earlier, later = by_time(ratings)
+    earlier, later = split_last_share(ratings)
     for user in np.intersect1d(earlier.users, later.users):
         before = earlier.timestamps[earlier.users == user]
         after = later.timestamps[later.users == user]
@@ -100,7 +100,7 @@ def test_each_user_trains_on_the_past_only(ratings: Ratings) -> None:
 
 @given(ratings=some_ratings())
 def test_ties_are_cut_in_row_order(ratings: Ratings) -> None:
-    earlier, later = by_time(ratings)
+    earlier, later = split_last_share(ratings)
     for user in np.intersect1d(earlier.users, later.users):
         last = earlier.timestamps[earlier.users == user].max()
         mine = later.users == user
@@ -113,7 +113,7 @@ def test_ties_are_cut_in_row_order(ratings: Ratings) -> None:
 
 @given(ratings=some_ratings(), share=st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.9]))
 def test_nobody_with_ratings_is_left_without_training(ratings: Ratings, share: float) -> None:
-    earlier, _ = by_time(ratings, share)
+    earlier, _ = split_last_share(ratings, share)
     assert set(earlier.users) == set(ratings.users)
 
 
@@ -122,13 +122,13 @@ def test_the_cut_is_the_one_of_the_protocol() -> None:
     sizes = {1: 0, 2: 0, 4: 0, 5: 1, 6: 1, 9: 1, 10: 2, 11: 2, 15: 3, 25: 5}
     for n, expected in sizes.items():
         one = Ratings(np.zeros(n, int), np.arange(n), np.ones(n, np.float32), np.arange(n), 1, n)
-        earlier, later = by_time(one)
+        earlier, later = split_last_share(one)
         assert (len(earlier), len(later)) == (n - expected, expected)
         assert list(later.movies) == list(range(n - expected, n))
 
 
 def test_a_small_history_split_by_hand(tiny_ratings: Ratings) -> None:
-    earlier, later = by_time(tiny_ratings, 0.5)
+    earlier, later = split_last_share(tiny_ratings, 0.5)
     assert later.movies[later.users == 0].tolist() == [3, 1]
     # Movies 2 and 1 were rated at the same moment: the one that stands first is earlier.
     assert earlier.movies[earlier.users == 1].tolist() == [0, 2]
@@ -139,7 +139,7 @@ def test_a_small_history_split_by_hand(tiny_ratings: Ratings) -> None:
 
 def test_a_share_of_everything_is_refused(tiny_ratings: Ratings) -> None:
     with pytest.raises(ValueError, match="test_share"):
-        by_time(tiny_ratings, 1.0)
+        split_last_share(tiny_ratings, 1.0)
 
 
 def test_the_random_test_part_is_the_first_tenth_of_the_permutation() -> None:
@@ -168,15 +168,15 @@ def test_people_held_out_are_wholly_out(ratings: Ratings, seed: int) -> None:
 
 
 def test_the_global_cut_is_one_moment_for_everybody(tiny_ratings: Ratings) -> None:
-    until, after = by_global_time(tiny_ratings, 0.7)
+    until, after = split_at_time(tiny_ratings, 0.7)
     assert until.timestamps.max() < after.timestamps.min()
     assert sorted(after.timestamps) == [40, 50, 90]
 
 
 @pytest.mark.real_data
 def test_the_published_global_cut_leaves_few_people_on_both_sides(real_data: Path) -> None:
-    _, ratings, _ = indexed(read_movielens(real_data))
-    until, after = by_global_time(ratings, 0.9)
+    _, ratings, _ = to_arrays(read_movielens(real_data))
+    until, after = split_at_time(ratings, 0.9)
     assert np.intersect1d(until.users, after.users).size == 27
 
 
@@ -254,6 +254,6 @@ def test_rating_models_are_tuned_without_the_test_of_the_stars(ratings: Ratings)
 
 @pytest.mark.real_data
 def test_the_real_data_have_the_published_next_visits(real_data: Path) -> None:
-    _, ratings, _ = indexed(read_movielens(real_data))
+    _, ratings, _ = to_arrays(read_movielens(real_data))
     _, after = split_last_visit(ratings)
     assert (np.unique(after.users).size, len(after)) == (235, 5142)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from moovier.data.dvc_hash import directory_hash
-from moovier.data.movielens import SYNTHETIC_MARK, indexed, read_movielens
+from moovier.data.movielens import SYNTHETIC_MARK, read_movielens, to_arrays
 from moovier.data.ratings import Ratings
 from moovier.data.synthetic import write_sample
 
@@ -119,7 +119,7 @@ def test_dislikes_are_frequent(sample_data: Path) -> None:
 
 def test_disliked_genres_stay_disliked_and_are_rated_less(sample_data: Path) -> None:
     """Genres with low stars in one half of a history get low stars and few ratings in the other."""
-    _, ratings, catalogue = indexed(read_movielens(sample_data))
+    _, ratings, catalogue = to_arrays(read_movielens(sample_data))
     names = ("Action", "Comedy", "Drama", "Romance", "Sci-Fi", "Thriller")
     has_genre = np.array([[name in movie.genres for name in names] for movie in catalogue])
     usual_share = has_genre[ratings.movies].mean(axis=0)
@@ -157,7 +157,7 @@ def test_popularity_changes_over_the_years(sample_data: Path) -> None:
 
 def test_ease_beats_popularity_for_visitors(sample_data: Path) -> None:
     """EASE (Steck 2019), which does not know the generator, learns from stars of new users."""
-    _, ratings, _ = indexed(read_movielens(sample_data))
+    _, ratings, _ = to_arrays(read_movielens(sample_data))
     rng = np.random.default_rng(0)
     held_out = rng.permutation(ratings.n_users)[: ratings.n_users // 5]
     train = ratings.take(~np.isin(ratings.users, held_out))
@@ -184,7 +184,7 @@ def test_ease_beats_popularity_for_visitors(sample_data: Path) -> None:
 
 
 def test_ease_beats_popularity_on_the_next_visit(sample_data: Path) -> None:
-    _, ratings, _ = indexed(read_movielens(sample_data))
+    _, ratings, _ = to_arrays(read_movielens(sample_data))
     in_test = np.zeros(len(ratings), dtype=bool)
     for user in range(ratings.n_users):
         rows = np.flatnonzero(ratings.users == user)

@@ -25,7 +25,7 @@ class Follower:
         distance = (np.arange(N_MOVIES) - history.movies[-1]) % N_MOVIES
         return np.where(distance <= 10, 1000 - distance, np.arange(N_MOVIES)).astype(np.float32)
 
-    def because(self, history: History, movies: Ints) -> Floats:
+    def explain(self, history: History, movies: Ints) -> Floats:
         raise NotImplementedError
 
 

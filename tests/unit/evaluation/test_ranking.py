@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
-from moovier.data.split import by_time
+from moovier.data.split import split_last_share
 from moovier.evaluation import ranking
 from moovier.models.popular import PopularScorer
 
@@ -121,7 +121,7 @@ def test_nobody_to_judge_by_is_an_error() -> None:
 
 @pytest.mark.real_data
 def test_popularity_has_the_known_figure_on_the_real_data(real_data: Path) -> None:
-    earlier, later = by_time(indexed(read_movielens(real_data))[1])
+    earlier, later = split_last_share(to_arrays(read_movielens(real_data))[1])
     known = earlier.histories
     result = ranking.evaluate(PopularScorer(known.movie_counts()), known, later)
     figures = result.metrics()

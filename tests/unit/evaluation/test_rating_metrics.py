@@ -21,7 +21,7 @@ class Table:
     def fold_in(self, history: History) -> Floats:
         return np.full(N_MOVIES, len(history), dtype=np.float32)
 
-    def because(self, history: History, movies: Ints) -> Floats:
+    def explain(self, history: History, movies: Ints) -> Floats:
         return np.zeros((len(movies), len(history)), dtype=np.float32)
 
 

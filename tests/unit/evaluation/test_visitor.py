@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.data.split import hold_out_users, split_last_visit
 from moovier.evaluation import next_visit, visitor
@@ -35,7 +35,7 @@ class Recorder:
         self.served.append(history)
         return self._scores
 
-    def because(self, history: History, movies: Ints) -> Floats:
+    def explain(self, history: History, movies: Ints) -> Floats:
         raise NotImplementedError
 
 
@@ -138,7 +138,7 @@ def test_figures_are_means_over_draws_and_the_movies_brought_are_not_ranked() ->
 @pytest.mark.real_data
 def test_popularity_has_the_published_figures(real_data: Path) -> None:
     """Calibration of the protocols: another draw of visitors moves a figure by 0.006."""
-    _, ratings, _ = indexed(read_movielens(real_data))
+    _, ratings, _ = to_arrays(read_movielens(real_data))
     kept, held_out = hold_out_users(ratings, 0)
     counts = kept.histories.movie_counts()
     visitors = draw_visitors(held_out, moment=int(ratings.timestamps.max()))

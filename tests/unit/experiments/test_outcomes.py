@@ -6,7 +6,7 @@ import pytest
 
 from moovier.experiments.outcomes import outcomes_of, overlap, shadows_of
 from moovier.feedback.served_lists import ServedList
-from moovier.feedback.store import Given
+from moovier.feedback.store import StoredRating
 
 DAY = 86_400
 START = 1_000_000
@@ -26,11 +26,13 @@ def served(
     return ServedList(name, arm, START + at, version, user, "model", movies, experiment)
 
 
-def rated(user: int, movie: int, stars: float, at: int) -> Given:
-    return Given(user, movie, stars, START + at, None)
+def rated(user: int, movie: int, stars: float, at: int) -> StoredRating:
+    return StoredRating(user, movie, stars, START + at, None)
 
 
-def of(lists: list[ServedList], ratings: list[Given], now: int = 10 * DAY) -> dict[int, float]:
+def of(
+    lists: list[ServedList], ratings: list[StoredRating], now: int = 10 * DAY
+) -> dict[int, float]:
     found = outcomes_of(lists, ratings, experiment="one", window_s=DAY, now=START + now)
     return dict(zip(found.users.tolist(), found.liked.tolist(), strict=True))
 

@@ -14,7 +14,7 @@ import pytest
 
 from moovier.feedback import change_notification
 from moovier.feedback.api_keys import KeyStore
-from moovier.feedback.cache import Mirror
+from moovier.feedback.cache import FeedbackCache
 from moovier.feedback.database import Database
 from moovier.feedback.store import FeedbackStore
 from tests.unit.feedback.test_mirror import give, movies
@@ -23,21 +23,21 @@ PATIENCE_S = 60.0
 
 
 @pytest.fixture
-def two(url: str) -> Iterator[tuple[Mirror, Mirror]]:
+def two(url: str) -> Iterator[tuple[FeedbackCache, FeedbackCache]]:
     """Two mirrors of one database, as two processes have them, both following."""
     with following(url) as one, following(url) as other:
         yield one, other
 
 
 @contextlib.contextmanager
-def following(url: str) -> Iterator[Mirror]:
-    with contextlib.closing(Mirror(url)) as mirror:
-        mirror.reload()
-        before = mirror.revision(0)
-        mirror.follow()
+def following(url: str) -> Iterator[FeedbackCache]:
+    with contextlib.closing(FeedbackCache(url)) as feedback_cache:
+        feedback_cache.reload()
+        before = feedback_cache.revision(0)
+        feedback_cache.follow()
         # It reads all there is once when it begins to follow.
-        wait_for(lambda: mirror.revision(0) != before)
-        yield mirror
+        wait_for(lambda: feedback_cache.revision(0) != before)
+        yield feedback_cache
 
 
 def wait_for(holds: Callable[[], bool]) -> None:
@@ -47,33 +47,37 @@ def wait_for(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_each_hears_of_what_the_other_stored_and_deleted(two: tuple[Mirror, Mirror]) -> None:
+def test_each_hears_of_what_the_other_stored_and_deleted(
+    two: tuple[FeedbackCache, FeedbackCache],
+) -> None:
     one, other = two
     give(one, 7, 1)
     give(other, 8, 2)
-    wait_for(lambda: movies(other.of(7)) == [1] and movies(one.of(8)) == [2])
+    wait_for(lambda: movies(other.for_user(7)) == [1] and movies(one.for_user(8)) == [2])
     revision = other.revision(7)
     give(one, 7, 3, timestamp=20)
-    wait_for(lambda: movies(other.of(7)) == [1, 3])
+    wait_for(lambda: movies(other.for_user(7)) == [1, 3])
     assert other.revision(7) != revision
     other.delete(7)
-    wait_for(lambda: movies(one.of(7)) == [])
-    said = one.of(7)
+    wait_for(lambda: movies(one.for_user(7)) == [])
+    said = one.for_user(7)
     assert said is not None
     assert said.all_deleted_at is not None
 
 
-def test_many_writers_on_both_sides_end_with_the_same(two: tuple[Mirror, Mirror]) -> None:
+def test_many_writers_on_both_sides_end_with_the_same(
+    two: tuple[FeedbackCache, FeedbackCache],
+) -> None:
     with ThreadPoolExecutor(8) as threads:
         turns = [(two[n % 2], n % 5 + 1, n + 1) for n in range(60)]
         list(threads.map(lambda turn: give(*turn), turns))
     expected = {user: {n + 1 for n in range(60) if n % 5 + 1 == user} for user in range(1, 6)}
-    for mirror in two:
-        wait_for(lambda: {u: set(movies(mirror.of(u))) for u in expected} == expected)  # noqa: B023
+    for feedback_cache in two:
+        wait_for(lambda: {u: set(movies(feedback_cache.for_user(u))) for u in expected} == expected)  # noqa: B023
 
 
 def test_ones_own_writes_are_not_read_again(
-    two: tuple[Mirror, Mirror], monkeypatch: pytest.MonkeyPatch
+    two: tuple[FeedbackCache, FeedbackCache], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = two
     read: list[str] = []
@@ -88,26 +92,26 @@ def test_ones_own_writes_are_not_read_again(
     monkeypatch.setattr(one._follower, "_reread", one.reread)
     for movie in range(1, 6):
         give(one, 7, movie)
-    wait_for(lambda: movies(other.of(7)) == [1, 2, 3, 4, 5])
+    wait_for(lambda: movies(other.for_user(7)) == [1, 2, 3, 4, 5])
     # The other's write comes after all of one's own: what would have been read was read by then.
     give(other, 8, 1)
-    wait_for(lambda: movies(one.of(8)) == [1])
+    wait_for(lambda: movies(one.for_user(8)) == [1])
     assert len(read) == 1
 
 
 def test_what_failed_is_no_change(url: str) -> None:
     with contextlib.closing(Database.open(url)) as database:
         store = FeedbackStore(database)
-        with following(url) as mirror:
-            epoch = mirror.revision(9)
+        with following(url) as feedback_cache:
+            epoch = feedback_cache.revision(9)
             with pytest.raises(ZeroDivisionError), database.writing(9):
                 raise ZeroDivisionError
             # Keys are nobody's feedback.
             KeyStore(database).make("mine", ["write"])
             store.delete(8)
-            wait_for(lambda: mirror.of(8) is not None)
+            wait_for(lambda: feedback_cache.for_user(8) is not None)
             if database.is_postgres:
-                assert mirror.revision(9) == epoch
+                assert feedback_cache.revision(9) == epoch
 
 
 def test_missed_writes_are_read_when_postgres_is_back(
@@ -123,19 +127,19 @@ def test_missed_writes_are_read_when_postgres_is_back(
         with listening(database, channel) as driver:
             yield driver
 
-    with following(postgres_url) as mirror, following(postgres_url) as writer:
+    with following(postgres_url) as feedback_cache, following(postgres_url) as writer:
         # From here on the first one to come back waits until something was missed.
         monkeypatch.setattr(Database, "listening", patiently)
         noticed.set()
         cut(postgres_url)
         wait_for(lambda: gave(writer, 7, 1))
-        assert mirror.of(7) is None
+        assert feedback_cache.for_user(7) is None
         go_on.set()
-        wait_for(lambda: movies(mirror.of(7)) == [1])
+        wait_for(lambda: movies(feedback_cache.for_user(7)) == [1])
         # And it listens again.
         give(writer, 7, 2, timestamp=20)
-        wait_for(lambda: movies(mirror.of(7)) == [1, 2])
-        assert mirror.trouble is None
+        wait_for(lambda: movies(feedback_cache.for_user(7)) == [1, 2])
+        assert feedback_cache.trouble is None
 
 
 def cut(url: str) -> None:
@@ -148,19 +152,19 @@ def cut(url: str) -> None:
         assert cursor.rowcount >= 2
 
 
-def gave(mirror: Mirror, user: int, movie: int) -> bool:
+def gave(feedback_cache: FeedbackCache, user: int, movie: int) -> bool:
     with contextlib.suppress(Exception):
-        give(mirror, user, movie)
+        give(feedback_cache, user, movie)
         return True
     return False
 
 
 def test_a_stop_waits_for_nothing(url: str) -> None:
-    with following(url) as mirror:
+    with following(url) as feedback_cache:
         started = time.monotonic()
-        mirror.close()
-        assert mirror._follower is not None
-        assert not mirror._follower._thread.is_alive()
+        feedback_cache.close()
+        assert feedback_cache._follower is not None
+        assert not feedback_cache._follower._thread.is_alive()
     assert time.monotonic() - started < 10 * change_notification.LOOK_S
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from moovier.feedback import list_recorder as room
 from moovier.feedback.errors import FeedbackUnavailable
-from moovier.feedback.list_recorder import Recorder
+from moovier.feedback.list_recorder import ListRecorder
 from moovier.feedback.served_lists import ServedList
 from moovier.feedback.store import FeedbackStore
 
@@ -49,8 +49,8 @@ def lists(sqlite_url: str) -> Iterator[FeedbackStore]:
 @contextmanager
 def running(
     store: Callable[[], FeedbackStore], counted: Counted, *, per_s: float = 1e6, **more: float
-) -> Iterator[Recorder]:
-    recorder = Recorder(store, per_s=per_s, keep_days=90, count=counted, clock=lambda: 1_100.0)
+) -> Iterator[ListRecorder]:
+    recorder = ListRecorder(store, per_s=per_s, keep_days=90, count=counted, clock=lambda: 1_100.0)
     recorder.start()
     with closing(recorder):
         yield recorder
@@ -155,7 +155,7 @@ def test_more_a_second_than_the_limit_are_left_out_and_counted(
 ) -> None:
     now = 100.0
     monkeypatch.setattr(room.time, "monotonic", lambda: now)
-    recorder = Recorder(lambda: lists, per_s=3, keep_days=90, count=counted)
+    recorder = ListRecorder(lambda: lists, per_s=3, keep_days=90, count=counted)
     assert [recorder.wants() for _ in range(5)] == [True] * 3 + [False] * 2
     now += 0.4
     assert [recorder.wants() for _ in range(2)] == [True, False]
@@ -172,7 +172,7 @@ def test_a_limit_below_one_a_second_lets_some_through(
 ) -> None:
     now = 100.0
     monkeypatch.setattr(room.time, "monotonic", lambda: now)
-    recorder = Recorder(lambda: lists, per_s=0.5, keep_days=90, count=counted)
+    recorder = ListRecorder(lambda: lists, per_s=0.5, keep_days=90, count=counted)
     said = []
     for _ in range(8):
         said.append(recorder.wants())
@@ -193,7 +193,7 @@ def test_lists_are_kept_as_long_as_they_shall_be(lists: FeedbackStore, counted: 
     day = 86_400
     now = 1_000 * day
     lists.record([replace(numbered(age), served_at=now - age * day) for age in (1, 9, 11, 200)])
-    recorder = Recorder(lambda: lists, per_s=1, keep_days=10, count=counted, clock=lambda: now)
+    recorder = ListRecorder(lambda: lists, per_s=1, keep_days=10, count=counted, clock=lambda: now)
     recorder.start()
     wait_for(lambda: sum(1 for _ in lists.lists(0, 2 * now)) == 2)
     recorder.close()

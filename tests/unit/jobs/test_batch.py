@@ -23,7 +23,7 @@ from moovier.feedback.store import FeedbackStore, NewRating
 from moovier.jobs import batch
 from moovier.jobs.batch_store import STAGING, SUCCESS, ListStore, new_key
 from moovier.jobs.recommend import recommend
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.settings import Settings
 from tests.registry_fixtures import register
 from tests.s3_server import s3_server
@@ -39,7 +39,7 @@ Lists = dict[int, list[tuple[int, float]]]
 def champion(settings: Settings, tmp_path: Path) -> Settings:
     """Settings whose registry has one champion, by popularity."""
     version = register(settings, tmp_path / "models", toy_bundle(NAME))
-    connect(settings).promote(version, "the only one")
+    open_registry(settings).promote(version, "the only one")
     return settings
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from moovier.errors import BadRequest, DataUnavailable, InvalidData, MoovierError, RegistryError
 from moovier.jobs.evaluate import EvaluationReport, evaluate
-from moovier.jobs.registration import connect, tags_of, track
+from moovier.jobs.registration import open_registry, open_tracking, tags_of
 from moovier.settings import Settings
 from tests.servers import free_port
 from tests.toys import toy_bundle, toy_model, toy_movielens
@@ -38,12 +38,12 @@ def registered(settings: Settings, tmp_path: Path) -> Settings:
 
 
 def register(settings: Settings, tmp_path: Path, family: str, params: dict[str, object]) -> None:
-    tracking = track(settings)
+    tracking = open_tracking(settings)
     run_id = tracking.start(NAME, retraining="k", part="fit")
     folder = toy_model(tmp_path / "model", NAME)
     card = toy_bundle(NAME).card.model_copy(update={"family": family, "params": params})
     version = tracking.register(folder, NAME, run_id=run_id, key="k", tags=tags_of(card, {}))
-    connect(settings).promote(version, "the only one")
+    open_registry(settings).promote(version, "the only one")
 
 
 def test_default_recipes_need_no_registry(folder: Path, offline: Settings) -> None:

@@ -19,7 +19,7 @@ from moovier.experiments.experiment import RESULT_TAG, TAG, Experiment
 from moovier.feedback.served_lists import ServedList
 from moovier.feedback.store import FeedbackStore, NewRating
 from moovier.jobs import experiment
-from moovier.jobs.registration import connect
+from moovier.jobs.registration import open_registry
 from moovier.registry.client import Registry
 from moovier.registry.version import Version
 from moovier.settings import Settings
@@ -32,7 +32,7 @@ HOUR = 3_600
 
 @pytest.fixture
 def registry(settings: Settings) -> Registry:
-    return connect(settings)
+    return open_registry(settings)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def challenger(registry: Registry, publish: Callable[[str], Version]) -> Version
     """Version 2 beside the champion, version 1."""
     registry.promote(publish(ONE), "first")
     version = publish(TWO)
-    registry.challenge(version)
+    registry.set_challenger(version)
     return version
 
 
@@ -96,7 +96,7 @@ def test_another_one_must_wait_for_the_end_of_the_first(
         with pytest.raises(BadRequest, match=f"experiment {first['id']} runs on {TWO}"):
             experiment.start(settings=settings, **wrong)  # type: ignore[arg-type]
     # A retraining does not end it either.
-    assert not registry.challenge(third)
+    assert not registry.set_challenger(third)
     assert experiment.status(settings=settings)["id"] == first["id"]
     ended = experiment.stop("enough", settings=settings)
     assert ended == {"decision": "stopped", "reasons": ["enough"]}

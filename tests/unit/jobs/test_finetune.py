@@ -11,7 +11,7 @@ from moovier.data.catalogue import Catalogue, Movie
 from moovier.data.ratings import Index, Ratings
 from moovier.errors import BadRequest, BundleError, UnknownModel
 from moovier.jobs.finetune import fine_tune
-from moovier.jobs.registration import connect, track
+from moovier.jobs.registration import open_registry, open_tracking
 from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
 from moovier.models.families import family
@@ -64,7 +64,7 @@ def test_the_child_stands_beside_its_parent(
     )
     assert tuned.name == f"moovier_{family_name}_3_trained_1"
     assert tuned.skipped == [999]
-    registry = connect(settings)
+    registry = open_registry(settings)
     assert registry.names() == [tuned.name, parent]
     child = registry.resolve(tuned.name)
     assert (child.number, child.parent) == (tuned.version, parent)
@@ -89,7 +89,7 @@ def test_a_child_of_a_child_counts_on_and_the_parent_stays_as_it_was(
     settings: Settings, tmp_path: Path
 ) -> None:
     parent = register_toy(settings, tmp_path / "model", "emb")
-    registry = connect(settings)
+    registry = open_registry(settings)
     before = bundle.load(registry.download_bundle(registry.resolve(parent), tmp_path / "before"))
     child = fine_tune(settings, parent, [7], [1], [5], validation_split=0, patience=1)
     grandchild = fine_tune(settings, child.name, [7], [2], [1], validation_split=0, patience=1)
@@ -107,7 +107,7 @@ def test_a_pair_that_comes_twice_counts_once_with_its_last_rating(
 ) -> None:
     parent = register_toy(settings, tmp_path / "model", "emb")
     tuned = fine_tune(settings, parent, [99, 99], [1, 1], [2, 4.5], validation_split=0, patience=1)
-    registry = connect(settings)
+    registry = open_registry(settings)
     kept = bundle.load(
         registry.download_bundle(registry.resolve(str(tuned.version)), tmp_path / "child")
     )
@@ -147,13 +147,13 @@ def test_when_no_movie_is_known_it_says_which(settings: Settings, tmp_path: Path
     parent = register_toy(settings, tmp_path / "model", "emb")
     with pytest.raises(BadRequest, match="998, 999"):
         fine_tune(settings, parent, [7, 7], [998, 999], [3, 3])
-    assert connect(settings).names() == [parent]
+    assert open_registry(settings).names() == [parent]
 
 
 def test_an_unknown_parent_and_one_without_keras(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(UnknownModel):
         fine_tune(settings, "moovier_emb_10_trained_0", **GOOD)
-    tracking = track(settings)
+    tracking = open_tracking(settings)
     run_id = tracking.start("p", retraining="p", part="p")
     name = "moovier_popular_1_trained_0"
     folder = toy_model(tmp_path / "popular", name)

@@ -16,8 +16,8 @@ from moovier.cli import app
 from moovier.errors import BadRequest, InvalidData
 from moovier.feedback.store import FeedbackStore, NewRating
 from moovier.jobs import monitor, monitoring_metrics, retrain
-from moovier.jobs.registration import connect
-from moovier.registry.monitoring_summary import Summary
+from moovier.jobs.registration import open_registry
+from moovier.registry.monitoring_summary import MonitoringSummary
 from moovier.registry.version import MONITORING
 from moovier.settings import Settings
 from tests.registry_fixtures import register_trained
@@ -35,7 +35,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def champion(settings: Settings, tmp_path: Path, data: Path) -> int:
     version = register_trained(settings, tmp_path / "model", data, "popular", 1)
-    connect(settings).promote(version, "for a test")
+    open_registry(settings).promote(version, "for a test")
     return version.number
 
 
@@ -53,7 +53,7 @@ def angry(data: Path, folder: Path, people: int = 30) -> Path:
 
 
 def look(settings: Settings, data: Path, **more: Any) -> dict[str, Any]:
-    found = monitor.look({"data": str(data), **more}, settings=settings)
+    found = monitor.run_check({"data": str(data), **more}, settings=settings)
     assert found is not None
     return found
 
@@ -74,7 +74,7 @@ def run_of(settings: Settings, run_id: str) -> dict[str, Any]:
 
 
 def test_without_a_champion_there_is_nothing_to_look_at(settings: Settings, data: Path) -> None:
-    assert monitor.look({"data": str(data)}, settings=settings) is None
+    assert monitor.run_check({"data": str(data)}, settings=settings) is None
 
 
 def test_the_data_that_the_champion_knows_are_no_alarm(
@@ -84,7 +84,7 @@ def test_the_data_that_the_champion_knows_are_no_alarm(
     assert (found["alarm"], found["trigger"], found["reasons"]) == (False, False, [])
     assert found["champion"]["version"] == champion
     assert any("trained on all ratings" in note for note in found["notes"])
-    tag = connect(settings).model_tags()[MONITORING]
+    tag = open_registry(settings).model_tags()[MONITORING]
     said = json.loads(tag)
     assert len(tag) < 5000
     assert set(said) == {"at", "run_id", "alarm", "reasons", "figures", "data", "champion"}
@@ -123,7 +123,7 @@ def test_a_drift_asks_for_a_retraining_once(
     assert again["trigger"]
     assert again["trigger_key"] == found["trigger_key"]
 
-    monitor.triggered(json.loads(json.dumps(found)), settings=settings)
+    monitor.record_trigger(json.loads(json.dumps(found)), settings=settings)
     after = look(settings, planted)
     assert (after["alarm"], after["trigger"]) == (True, False)
     assert "already" in after["why"]
@@ -131,7 +131,7 @@ def test_a_drift_asks_for_a_retraining_once(
     more = look(settings, angry(data, tmp_path / "more", people=31))
     assert (more["alarm"], more["trigger"]) == (True, False)
     # The page that says so is in the tag that the service reads.
-    summary = Summary.of(connect(settings).model_tags()[MONITORING])
+    summary = MonitoringSummary.of(open_registry(settings).model_tags()[MONITORING])
     assert summary is not None
     assert summary.alarm
 
@@ -143,7 +143,7 @@ def test_limits_can_be_asked_for(
     assert not look(settings, angry(data, tmp_path / "planted"), **wide)["alarm"]
     for nonsense in ({"ratings": -1}, {"significance": 1.5}, {"unknown": 1}):
         with pytest.raises(BadRequest):
-            monitor.look(nonsense, settings=settings)
+            monitor.run_check(nonsense, settings=settings)
 
 
 def test_bad_data_are_named_and_no_figure_moves(
@@ -151,8 +151,8 @@ def test_bad_data_are_named_and_no_figure_moves(
 ) -> None:
     (data / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,9.5,10\n")
     with pytest.raises(InvalidData):
-        monitor.look({"data": str(data)}, settings=settings)
-    assert MONITORING not in connect(settings).model_tags()
+        monitor.run_check({"data": str(data)}, settings=settings)
+    assert MONITORING not in open_registry(settings).model_tags()
 
 
 def test_lists_are_compared_with_the_champion_s_before(
@@ -160,7 +160,7 @@ def test_lists_are_compared_with_the_champion_s_before(
 ) -> None:
     figures = look(settings, data)["figures"]
     assert "overlap_at_10" not in figures
-    registry = connect(settings)
+    registry = open_registry(settings)
     registry.promote(register_trained(settings, tmp_path / "ease", data, "ease", 1), "better")
     figures = look(settings, data)["figures"]
     assert 0 < figures["overlap_at_10"] < 1
@@ -244,4 +244,4 @@ def test_the_reason_is_on_the_retraining_s_run(settings: Settings, data: Path) -
     [None, "", "no json", "[]", '{"at": 1}', '{"at": 1, "alarm": true, "figures": {"a": "x"}}'],
 )
 def test_a_tag_that_somebody_wrote_is_no_summary(tag: str | None) -> None:
-    assert Summary.of(tag) is None
+    assert MonitoringSummary.of(tag) is None

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from moovier.errors import BadRequest, UnknownModel
 from moovier.feedback.store import FeedbackStore, NewRating
 from moovier.jobs.recommend import recommend
-from moovier.jobs.registration import connect, track
+from moovier.jobs.registration import open_registry, open_tracking
 from moovier.settings import Settings
 from tests.servers import free_port
 from tests.toys import MOVIE_IDS, toy_model
@@ -24,12 +24,12 @@ NAME = "moovier_popular_1_trained_0"
 @pytest.fixture
 def champion(settings: Settings, tmp_path: Path) -> Settings:
     """Settings whose registry has one champion, by popularity."""
-    tracking = track(settings)
+    tracking = open_tracking(settings)
     run_id = tracking.start(NAME, retraining="k", part="fit")
     version = tracking.register(
         toy_model(tmp_path / "model"), NAME, run_id=run_id, key="k", tags={}
     )
-    connect(settings).promote(version, "the only one")
+    open_registry(settings).promote(version, "the only one")
     return settings
 
 

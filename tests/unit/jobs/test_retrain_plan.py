@@ -108,7 +108,7 @@ def test_the_first_retraining_is_a_short_one(
     assert plan.families == expected
     workers = 1 if trials == 2 else settings.tuning_workers
     assert len(plan.work) == len(expected) * workers
-    assert Plan.at(plan.portable(), settings) == plan
+    assert Plan.from_json(plan.to_json(), settings) == plan
     elsewhere = settings.model_copy(update={"home": Path("other")})
-    assert str(settings.home) not in json.dumps(plan.portable())
-    assert Plan.at(plan.portable(), elsewhere).folder == elsewhere.path("retrain", "k")
+    assert str(settings.home) not in json.dumps(plan.to_json())
+    assert Plan.from_json(plan.to_json(), elsewhere).folder == elsewhere.path("retrain", "k")

@@ -13,7 +13,7 @@ from moovier.data.split import PAUSE_S
 from moovier.models.dae import DaeFamily
 from moovier.models.dae_scoring import DaeParams, DaeScorer
 from moovier.models.dae_training import LIKED, Examples
-from moovier.models.family import Fitted
+from moovier.models.family import FitResult
 from tests.contracts import toy
 
 DAY = 86_400
@@ -23,7 +23,7 @@ PARAMS = DaeParams(
 
 
 @cache
-def fitted() -> Fitted:
+def fitted() -> FitResult:
     return DaeFamily().fit(toy.ratings(), PARAMS, catalogue=toy.catalogue(), seed=1, epochs=6)
 
 
@@ -60,7 +60,7 @@ def test_numpy_and_keras_give_the_same_scores(given: History) -> None:
 @pytest.mark.parametrize("given", HISTORIES[1:])
 def test_reasons_are_leave_one_out_differences(given: History) -> None:
     covered = fitted().arrays["covered"]
-    parts = scorer().because(given, covered)
+    parts = scorer().explain(given, covered)
     whole = scorer().fold_in(given)[covered]
     # Only ratings of the newest moment can be left out without changing the others' ages.
     newest = np.flatnonzero(given.timestamps == given.timestamps.max())
@@ -168,7 +168,7 @@ def test_a_batch_repeats_with_its_seed_and_differs_between_draws() -> None:
     assert not np.array_equal(first[0], other[0])
 
 
-def tuned(split: float, patience: int) -> Fitted:
+def tuned(split: float, patience: int) -> FitResult:
     import keras
 
     parent = fitted()
@@ -178,7 +178,7 @@ def tuned(split: float, patience: int) -> Fitted:
     known = toy.ratings()
     old = np.column_stack([known.users, known.movies, known.stars, known.timestamps]).tolist()
     return DaeFamily().fine_tune(
-        Fitted(parent.arrays, model),
+        FitResult(parent.arrays, model),
         PARAMS,
         catalogue=toy.catalogue(),
         old_n_users=toy.N_USERS,

@@ -52,7 +52,7 @@ def history(ratings: Ratings) -> History:
 
 def scorer_of(ratings: Ratings, **changed: float) -> TimelineScorer:
     params = PARAMS.model_copy(update=changed)
-    return TimelineScorer(timeline.remembered(ratings, params, CATALOGUE))
+    return TimelineScorer(timeline.build_arrays(ratings, params, CATALOGUE))
 
 
 def flow_by_definition(ratings: Ratings, history: History) -> np.ndarray:
@@ -95,7 +95,7 @@ def test_company_is_ease_where_all_neighbours_are_kept(ratings: Ratings, history
         scorer_of(ratings, genres=0.0, years=0.0, company=0.0),
     )
     found = (both.fold_in(history) - alone.fold_in(history)) / PARAMS.company
-    solved = ease.solved(ratings, ease.EaseParams(lambda_=PARAMS.lambda_, star_power=1.0))
+    solved = ease.build_arrays(ratings, ease.EaseParams(lambda_=PARAMS.lambda_, star_power=1.0))
     age = np.arange(len(history))[::-1]
     asked = np.zeros(N_MOVIES)
     asked[history.movies] = history.stars / 5 * 2 ** (-age / PARAMS.company_half_life)
@@ -107,7 +107,7 @@ def test_company_is_ease_where_all_neighbours_are_kept(ratings: Ratings, history
 def test_reasons_add_up_to_the_score(ratings: Ratings, history: History) -> None:
     scorer = scorer_of(ratings)
     scores = scorer.fold_in(history)
-    parts = scorer.because(history, np.arange(N_MOVIES))
+    parts = scorer.explain(history, np.arange(N_MOVIES))
     # Up to the touch of popularity that nobody's rating brings.
     np.testing.assert_allclose(parts.sum(axis=1), scores, atol=2e-3)
 

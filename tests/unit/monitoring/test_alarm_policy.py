@@ -3,12 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from moovier.monitoring import alarm_policy
-from moovier.monitoring.alarm_policy import Reason, Trigger, asks, excess, noted
-from moovier.monitoring.drift import Drift, Figure
+from moovier.monitoring.alarm_policy import Reason, Trigger, excess, record, should_retrain
+from moovier.monitoring.drift import Drift, DriftStatistic
 from moovier.monitoring.feedback_quality import Live, Quality
 
-STARS = Figure("stars", 0.5, 0.25, 0.2, 0.002, drifted=True)
-CALM = Figure("genres", 0.1, 0.25, 0.2, 0.9, drifted=False)
+STARS = DriftStatistic("stars", 0.5, 0.25, 0.2, 0.002, drifted=True)
+CALM = DriftStatistic("genres", 0.1, 0.25, 0.2, 0.9, drifted=False)
 LOWER = Reason("ratings", "ratings: lower", 2.0)
 LAST = Trigger(at=1, champion=7, excess={"ratings": 2.0}, hashes=["old", "a"])
 
@@ -39,34 +39,34 @@ def test_age_counts_only_where_there_is_something_to_learn() -> None:
 
 
 def test_the_first_alarm_asks_and_no_alarm_does_not() -> None:
-    assert asks([LOWER], None, data_hash="a", champion=7)[0]
-    assert not asks([], None, data_hash="a", champion=7)[0]
+    assert should_retrain([LOWER], None, data_hash="a", champion=7)[0]
+    assert not should_retrain([], None, data_hash="a", champion=7)[0]
 
 
 def test_never_twice_for_the_same_data() -> None:
     much_worse = replace(LOWER, excess=9.0)
     for data_hash in ("a", "old"):
-        assert not asks([much_worse], LAST, data_hash=data_hash, champion=7)[0]
-        assert not asks([much_worse], LAST, data_hash=data_hash, champion=8)[0]
+        assert not should_retrain([much_worse], LAST, data_hash=data_hash, champion=7)[0]
+        assert not should_retrain([much_worse], LAST, data_hash=data_hash, champion=8)[0]
 
 
 def test_not_again_while_a_retraining_changed_nothing_unless_it_gets_worse() -> None:
-    asked, why = asks([replace(LOWER, excess=2.4)], LAST, data_hash="b", champion=7)
+    asked, why = should_retrain([replace(LOWER, excess=2.4)], LAST, data_hash="b", champion=7)
     assert not asked
     assert "did not help" in why
-    assert asks([replace(LOWER, excess=2.5)], LAST, data_hash="b", champion=7)[0]
+    assert should_retrain([replace(LOWER, excess=2.5)], LAST, data_hash="b", champion=7)[0]
     other_kind = Reason("genres", "genres: others", 1.1)
-    asked, why = asks([LOWER, other_kind], LAST, data_hash="b", champion=7)
+    asked, why = should_retrain([LOWER, other_kind], LAST, data_hash="b", champion=7)
     assert asked
     assert "genres" in why
     # A new champion starts anew.
-    assert asks([LOWER], LAST, data_hash="b", champion=8)[0]
+    assert should_retrain([LOWER], LAST, data_hash="b", champion=8)[0]
 
 
 def test_what_is_remembered_is_the_worst_of_each_kind_and_all_data() -> None:
     worst = excess([LOWER, replace(LOWER, excess=3.0), Reason("age", "age: old", 1.5)])
     assert worst == {"ratings": 3.0, "age": 1.5}
-    found = noted(worst, LAST, at=5, data_hash="b", champion=7)
+    found = record(worst, LAST, at=5, data_hash="b", champion=7)
     assert found.hashes == ["old", "a", "b"]
     assert found.excess == worst
-    assert not asks([LOWER], found, data_hash="b", champion=7)[0]
+    assert not should_retrain([LOWER], found, data_hash="b", champion=7)[0]

@@ -13,8 +13,8 @@ from moovier.monitoring.distances import (
     Values,
     js_distance,
     kolmogorov_smirnov,
+    psi,
     shares,
-    stability,
     wasserstein,
 )
 
@@ -30,7 +30,7 @@ def distributions(draw: st.DrawFn) -> Values:
 @given(distributions())
 def test_nothing_lies_between_a_distribution_and_itself(one: Values) -> None:
     assert js_distance(one, one) == pytest.approx(0, abs=1e-7)
-    assert stability(one, one) == 0
+    assert psi(one, one) == 0
     assert wasserstein(one, one, step=0.5) == 0
     assert kolmogorov_smirnov(one, one) == 0
 
@@ -38,11 +38,11 @@ def test_nothing_lies_between_a_distribution_and_itself(one: Values) -> None:
 @given(distributions(), distributions())
 def test_distances_are_symmetric_and_bounded(one: Values, other: Values) -> None:
     assert js_distance(one, other) == pytest.approx(js_distance(other, one))
-    assert stability(one, other) == pytest.approx(stability(other, one))
+    assert psi(one, other) == pytest.approx(psi(other, one))
     assert wasserstein(one, other, step=1) == pytest.approx(wasserstein(other, one, step=1))
     assert 0 <= js_distance(one, other) <= 1
     assert 0 <= wasserstein(one, other, step=1) <= BINS - 1
-    assert stability(one, other) >= 0
+    assert psi(one, other) >= 0
 
 
 @given(distributions(), distributions())
@@ -74,8 +74,8 @@ def test_many_pairs_at_once_are_as_one_by_one() -> None:
 
 def test_the_stability_index_by_hand() -> None:
     expected = 0.2 * math.log(0.7 / 0.5) - 0.2 * math.log(0.3 / 0.5)
-    assert stability(np.array([0.5, 0.5]), np.array([0.7, 0.3])) == pytest.approx(expected)
-    assert math.isfinite(stability(np.array([1.0, 0.0]), np.array([0.5, 0.5])))
+    assert psi(np.array([0.5, 0.5]), np.array([0.7, 0.3])) == pytest.approx(expected)
+    assert math.isfinite(psi(np.array([1.0, 0.0]), np.array([0.5, 0.5])))
 
 
 def test_an_empty_sample_has_no_distance() -> None:

@@ -28,7 +28,7 @@ def with_stars(known: Known, users: NDArray[np.int64], stars: NDArray[np.float32
 
 def came(reference: Known, current: Known, limits: Limits | None = None, seed: int = 0) -> Drift:
     change = Change.between(reference, current)
-    return drift.came(change, limits or Limits(), seed=seed, n=DRAWS)
+    return drift.added_drift(change, limits or Limits(), seed=seed, n=DRAWS)
 
 
 def names(found: Drift) -> set[str]:
@@ -48,7 +48,9 @@ def test_new_people_like_the_old_ones_are_no_drift(known: Known) -> None:
 
 
 def test_people_who_are_gone_are_no_drift(known: Known) -> None:
-    found = drift.went(Change.between(known, without(known, NEW)), Limits(), seed=0, n=DRAWS)
+    found = drift.removed_drift(
+        Change.between(known, without(known, NEW)), Limits(), seed=0, n=DRAWS
+    )
     assert found.people == NEW.size
     assert names(found) == set()
 

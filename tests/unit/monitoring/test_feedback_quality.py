@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from moovier.feedback.store import Given
+from moovier.feedback.store import StoredRating
 from moovier.monitoring.feedback_quality import live, wilson
 
 
@@ -21,10 +21,10 @@ class List:
 
 def rated(
     n: int, *, liked: float, request_id: str | None, user: int = 0, movie: int = 1
-) -> list[Given]:
+) -> list[StoredRating]:
     """``n`` people's ratings of one movie, a share of them five stars and the others one."""
     return [
-        Given(user + one, movie, 5.0 if one < liked * n else 1.0, 10, request_id)
+        StoredRating(user + one, movie, 5.0 if one < liked * n else 1.0, 10, request_id)
         for one in range(n)
     ]
 
@@ -47,12 +47,12 @@ def test_without_recorded_lists_every_quoted_rating_counts() -> None:
 def test_with_lists_only_movies_that_were_on_them_count() -> None:
     lists = [List("a", 3, (1, 2)), List("b", 4, (7,)), List("c", 4, (1,))]
     ratings = [
-        Given(1, 1, 4.0, 10, "a"),
-        Given(1, 2, 2.0, 10, "a"),
-        Given(1, 9, 5.0, 10, "a"),  # was not on the list
-        Given(2, 7, 3.5, 10, "b"),
-        Given(3, 1, 5.0, 10, "unknown"),  # may have been, or not
-        Given(3, 2, 5.0, 10, None),
+        StoredRating(1, 1, 4.0, 10, "a"),
+        StoredRating(1, 2, 2.0, 10, "a"),
+        StoredRating(1, 9, 5.0, 10, "a"),  # was not on the list
+        StoredRating(2, 7, 3.5, 10, "b"),
+        StoredRating(3, 1, 5.0, 10, "unknown"),  # may have been, or not
+        StoredRating(3, 2, 5.0, 10, None),
     ]
     found = live(ratings, lists, seed=0)
     assert (found.recommended.ratings, found.recommended.people) == (3, 2)

@@ -52,7 +52,7 @@ def test_a_name_means_its_newest_version(registry: Registry, publish: Publish) -
 def test_an_alias_and_a_number_resolve_too(registry: Registry, publish: Publish) -> None:
     first, second = publish(A), publish(B)
     registry.promote(first, "the first")
-    registry.challenge(second)
+    registry.set_challenger(second)
     assert registry.resolve("champion").name == A
     assert registry.resolve("challenger").number == registry.resolve("2").number == second.number
     assert registry.resolve("champion").aliases == ("champion",)
@@ -169,7 +169,7 @@ def test_a_store_that_only_mlflow_may_read_is_explained(
 def test_promoting_remembers_who_was_before(registry: Registry, publish: Publish) -> None:
     first, second = publish(A), publish(B)
     registry.promote(first, "the first")
-    registry.challenge(second)
+    registry.set_challenger(second)
     promoted = registry.promote(second, "better by far", gate="promoted")
     assert promoted.aliases == ("champion",)
     assert (promoted.tags["gate"], promoted.tags["gate_reasons"]) == ("promoted", "better by far")
@@ -232,7 +232,7 @@ def test_a_promotion_killed_anywhere_is_finished_by_running_it_again(
     for name in (A, B):
         registry.promote(publish(name), name)
     third = publish(C)
-    registry.challenge(third)
+    registry.set_challenger(third)
     mortal = Mortal(registry.address, registry.model_name).live(writes)
     try:
         mortal.promote(third, "better")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moovier.errors import RegistryError, RegistryUnavailable
-from moovier.registry.run_artifacts import Parts
+from moovier.registry.run_artifacts import RunArtifacts
 from moovier.registry.tracking import Tracking
 from tests.servers import Server, free_port
 
@@ -18,8 +18,8 @@ def run_id(tracking: Tracking) -> str:
 
 
 @pytest.fixture
-def parts(mlflow: Server, run_id: str) -> Parts:
-    return Parts(mlflow.address, run_id)
+def parts(mlflow: Server, run_id: str) -> RunArtifacts:
+    return RunArtifacts(mlflow.address, run_id)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_folder_arrives_as_it_was(parts: Parts, folder: Path, tmp_path: Path) -> None:
+def test_a_folder_arrives_as_it_was(parts: RunArtifacts, folder: Path, tmp_path: Path) -> None:
     there = tmp_path / "there"
     assert parts.fetch("prepared", there) is False
     assert not there.exists()
@@ -55,7 +55,9 @@ def test_a_folder_arrives_as_it_was(parts: Parts, folder: Path, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_file_arrives_as_it_was_and_the_newest_counts(parts: Parts, tmp_path: Path) -> None:
+def test_a_file_arrives_as_it_was_and_the_newest_counts(
+    parts: RunArtifacts, tmp_path: Path
+) -> None:
     file, there = tmp_path / "decision.json", tmp_path / "there.json"
     for said in ("{}", '{"promote": true}'):
         file.write_text(said)
@@ -65,7 +67,7 @@ def test_a_file_arrives_as_it_was_and_the_newest_counts(parts: Parts, tmp_path: 
 
 
 def test_the_same_content_is_sent_once(
-    parts: Parts, mlflow: Server, run_id: str, folder: Path
+    parts: RunArtifacts, mlflow: Server, run_id: str, folder: Path
 ) -> None:
     parts.publish("prepared", folder)
     (file,) = stored(mlflow, run_id)
@@ -77,7 +79,7 @@ def test_the_same_content_is_sent_once(
 
 
 def test_what_was_altered_is_not_taken(
-    parts: Parts, mlflow: Server, run_id: str, folder: Path, tmp_path: Path
+    parts: RunArtifacts, mlflow: Server, run_id: str, folder: Path, tmp_path: Path
 ) -> None:
     parts.publish("prepared", folder)
     (file,) = stored(mlflow, run_id)
@@ -91,20 +93,20 @@ def test_what_was_altered_is_not_taken(
 
 
 def test_a_dropped_part_is_gone_from_the_store(
-    parts: Parts, mlflow: Server, run_id: str, folder: Path, tmp_path: Path
+    parts: RunArtifacts, mlflow: Server, run_id: str, folder: Path, tmp_path: Path
 ) -> None:
     parts.publish("prepared", folder)
     (folder / "plan.json").write_text("[]")
     parts.publish("prepared", folder)
     parts.publish("decision", folder / "plan.json")
-    parts.drop("prepared")
-    parts.drop("prepared")
-    assert set(parts.there()) == {"decision"}
+    parts.delete("prepared")
+    parts.delete("prepared")
+    assert set(parts.list()) == {"decision"}
     assert len(stored(mlflow, run_id)) == 1
     assert parts.fetch("prepared", tmp_path / "there") is False
 
 
 def test_a_server_that_is_away_is_said(run_id: str, folder: Path) -> None:
-    parts = Parts(f"http://127.0.0.1:{free_port()}", run_id)
+    parts = RunArtifacts(f"http://127.0.0.1:{free_port()}", run_id)
     with pytest.raises(RegistryUnavailable):
         parts.publish("prepared", folder)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from moovier.data.movielens import indexed, read_movielens
+from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.split import development_split
 from moovier.models.families import family
 from moovier.report.examples import examples
@@ -36,7 +36,7 @@ def popularity(folder: Path) -> ModelReport:
 def evaluated(
     folder: Path, family_name: str, params: dict[str, Any], name: str, kind: str
 ) -> ModelReport:
-    index, ratings, catalogue = indexed(read_movielens(folder))
+    index, ratings, catalogue = to_arrays(read_movielens(folder))
     learner = family(family_name)
     trained = fit.train(
         development_split(ratings),

@@ -12,7 +12,7 @@ from moovier.experiments.experiment import TAG, Experiment
 from moovier.registry.client import Registry
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import Version
-from moovier.serving.model_store import Shelf
+from moovier.serving.model_store import ModelStore
 from tests.servers import Server, free_port
 from tests.toys import toy_model
 from tests.unit.registry.conftest import Publish
@@ -27,8 +27,8 @@ def tag(**changes: Any) -> str:
 
 
 @pytest.fixture
-def shelf(registry: Registry, tmp_path: Path) -> Shelf:
-    return Shelf(registry, tmp_path / "bundles", capacity=2)
+def model_store(registry: Registry, tmp_path: Path) -> ModelStore:
+    return ModelStore(registry, tmp_path / "bundles", capacity=2)
 
 
 @pytest.fixture
@@ -36,100 +36,110 @@ def challenger(registry: Registry, publish: Publish) -> Version:
     """Version 2 challenges version 1; nothing is on trial yet."""
     registry.promote(publish(ONE), "first")
     version = publish(TWO)
-    registry.challenge(version)
+    registry.set_challenger(version)
     return version
 
 
-def begin(registry: Registry, shelf: Shelf, version: Version, **changes: Any) -> Experiment:
+def begin(
+    registry: Registry, model_store: ModelStore, version: Version, **changes: Any
+) -> Experiment:
     registry.set_tag(version, TAG, tag(**changes))
-    shelf.refresh()
+    model_store.refresh()
     return Experiment.parse(tag(**changes))
 
 
-def answering(shelf: Shelf, *users: int) -> tuple[int, str, str | None]:
-    turn = shelf.turn(None, users)
-    assert turn is not None
-    return turn.model.number, turn.arm, turn.experiment
+def answering(model_store: ModelStore, *users: int) -> tuple[int, str, str | None]:
+    assignment = model_store.assignment(None, users)
+    assert assignment is not None
+    return assignment.model.number, assignment.arm, assignment.experiment
 
 
-def test_without_a_trial_the_champion_answers_everybody(shelf: Shelf, challenger: Version) -> None:
-    shelf.refresh()
-    assert shelf.trial is None
-    assert {answering(shelf, user) for user in USERS} == {(1, "champion", None)}
+def test_without_a_trial_the_champion_answers_everybody(
+    model_store: ModelStore, challenger: Version
+) -> None:
+    model_store.refresh()
+    assert model_store.trial is None
+    assert {answering(model_store, user) for user in USERS} == {(1, "champion", None)}
 
 
 def test_a_canary_answers_its_own_people_and_nobody_else(
-    shelf: Shelf, registry: Registry, challenger: Version
+    model_store: ModelStore, registry: Registry, challenger: Version
 ) -> None:
-    plan = begin(registry, shelf, challenger)
+    plan = begin(registry, model_store, challenger)
     key = plan.key(1, 2)
     expected = {
         user: (2, "challenger", key) if plan.takes(user) else (1, "champion", key) for user in USERS
     }
-    assert {user: answering(shelf, user) for user in USERS} == expected
+    assert {user: answering(model_store, user) for user in USERS} == expected
     assert len(set(expected.values())) == 2
     # Strangers stay with the champion and take no part; so does what is asked for by name.
-    assert answering(shelf) == (1, "champion", None)
+    assert answering(model_store) == (1, "champion", None)
     for name in (ONE, "champion", "1"):
-        turn = shelf.turn(name, USERS)
-        assert turn is not None
-        assert (turn.model.number, turn.arm, turn.experiment) == (1, "other", None)
+        assignment = model_store.assignment(name, USERS)
+        assert assignment is not None
+        assert (assignment.model.number, assignment.arm, assignment.experiment) == (
+            1,
+            "other",
+            None,
+        )
     own = [user for user in USERS if plan.takes(user)]
-    assert answering(shelf, *own) == (2, "challenger", key)
-    assert answering(shelf, *USERS) == (1, "champion", key)
+    assert answering(model_store, *own) == (2, "challenger", key)
+    assert answering(model_store, *USERS) == (1, "champion", key)
 
 
-def test_a_shadow_answers_nobody(shelf: Shelf, registry: Registry, challenger: Version) -> None:
-    plan = begin(registry, shelf, challenger, mode="shadow", share=0.5)
+def test_a_shadow_answers_nobody(
+    model_store: ModelStore, registry: Registry, challenger: Version
+) -> None:
+    plan = begin(registry, model_store, challenger, mode="shadow", share=0.5)
     key = plan.key(1, 2)
-    assert shelf.trial is not None
-    assert {user: answering(shelf, user) for user in USERS} == {
+    assert model_store.trial is not None
+    assert {user: answering(model_store, user) for user in USERS} == {
         user: (1, "champion", key if plan.takes(user) else None) for user in USERS
     }
 
 
 def test_the_challenger_is_loaded_once_and_kept(
-    shelf: Shelf, registry: Registry, challenger: Version, publish: Publish
+    model_store: ModelStore, registry: Registry, challenger: Version, publish: Publish
 ) -> None:
-    begin(registry, shelf, challenger)
-    trial = shelf.trial
+    begin(registry, model_store, challenger)
+    trial = model_store.trial
     assert trial is not None
-    assert shelf.loaded(TWO) is trial.challenger
-    assert shelf.count() == 2
+    assert model_store.loaded(TWO) is trial.challenger
+    assert model_store.count() == 2
     for _ in range(3):
-        shelf.get(publish(THREE).name)  # more than there is room for beside it
-    shelf.refresh()
-    assert shelf.trial is not None
-    assert shelf.trial.challenger is trial.challenger
+        model_store.get(publish(THREE).name)  # more than there is room for beside it
+    model_store.refresh()
+    assert model_store.trial is not None
+    assert model_store.trial.challenger is trial.challenger
 
 
 def test_the_trial_ends_with_its_tag_and_with_the_alias(
-    shelf: Shelf, registry: Registry, challenger: Version, publish: Publish
+    model_store: ModelStore, registry: Registry, challenger: Version, publish: Publish
 ) -> None:
-    begin(registry, shelf, challenger)
+    begin(registry, model_store, challenger)
     registry.delete_tag(challenger, TAG)
-    shelf.refresh()
-    assert shelf.trial is None
-    begin(registry, shelf, challenger)
+    model_store.refresh()
+    assert model_store.trial is None
+    begin(registry, model_store, challenger)
     registry.promote(challenger, "won")
-    shelf.refresh()
-    assert shelf.trial is None
-    assert {answering(shelf, user) for user in USERS} == {(2, "champion", None)}
+    model_store.refresh()
+    assert model_store.trial is None
+    assert {answering(model_store, user) for user in USERS} == {(2, "champion", None)}
 
 
 def test_another_champion_begins_it_anew(
-    shelf: Shelf, registry: Registry, challenger: Version, publish: Publish
+    model_store: ModelStore, registry: Registry, challenger: Version, publish: Publish
 ) -> None:
-    plan = begin(registry, shelf, challenger)
+    plan = begin(registry, model_store, challenger)
     registry.promote(publish(THREE), "better")
-    shelf.refresh()
-    keys = {answering(shelf, user)[2] for user in USERS}
+    model_store.refresh()
+    keys = {answering(model_store, user)[2] for user in USERS}
     assert keys == {plan.key(3, 2)} != {plan.key(1, 2)}
-    assert {answering(shelf, user)[0] for user in USERS} == {2, 3}
+    assert {answering(model_store, user)[0] for user in USERS} == {2, 3}
 
 
 def test_a_broken_challenger_answers_nobody_and_is_fetched_once(
-    shelf: Shelf,
+    model_store: ModelStore,
     registry: Registry,
     tracking: Tracking,
     publish: Publish,
@@ -141,45 +151,45 @@ def test_a_broken_challenger_answers_nobody_and_is_fetched_once(
     run_id = tracking.start(TWO, retraining="ghost", part="train")
     folder = toy_model(tmp_path / "ghost", TWO, family="ghost")
     ghost = tracking.register(folder, TWO, run_id=run_id, key="ghost", tags={})
-    registry.challenge(ghost)
-    begin(registry, shelf, ghost)
-    assert shelf.trial is None
-    assert shelf.trial_refused is not None
-    assert "unknown family 'ghost'" in shelf.trial_refused.reason
-    assert {answering(shelf, user) for user in USERS} == {(1, "champion", None)}
+    registry.set_challenger(ghost)
+    begin(registry, model_store, ghost)
+    assert model_store.trial is None
+    assert model_store.trial_refused is not None
+    assert "unknown family 'ghost'" in model_store.trial_refused.reason
+    assert {answering(model_store, user) for user in USERS} == {(1, "champion", None)}
     # The champion is well, so the registry is.
-    assert (shelf.trouble, shelf.refused) == (None, None)
+    assert (model_store.trouble, model_store.refused) == (None, None)
     monkeypatch.setattr(registry, "download_bundle", None)
     for _ in range(3):
-        shelf.refresh()
-    assert "unknown family 'ghost'" in str(shelf.trial_refused)
+        model_store.refresh()
+    assert "unknown family 'ghost'" in str(model_store.trial_refused)
     assert sum("refused the experiment" in line for line in caplog.messages) == 1
     registry.delete_tag(ghost, TAG)
-    shelf.refresh()
-    assert shelf.trial_refused is None
+    model_store.refresh()
+    assert model_store.trial_refused is None
 
 
 def test_a_tag_that_makes_no_sense_changes_nothing(
-    shelf: Shelf, registry: Registry, challenger: Version
+    model_store: ModelStore, registry: Registry, challenger: Version
 ) -> None:
-    begin(registry, shelf, challenger)
+    begin(registry, model_store, challenger)
     registry.set_tag(challenger, TAG, tag(share=7))
-    shelf.refresh()
-    assert shelf.trial is None
-    assert "share" in str(shelf.trial_refused)
-    assert {answering(shelf, user)[0] for user in USERS} == {1}
-    begin(registry, shelf, challenger)
-    assert shelf.trial is not None
-    assert shelf.trial_refused is None
+    model_store.refresh()
+    assert model_store.trial is None
+    assert "share" in str(model_store.trial_refused)
+    assert {answering(model_store, user)[0] for user in USERS} == {1}
+    begin(registry, model_store, challenger)
+    assert model_store.trial is not None
+    assert model_store.trial_refused is None
 
 
 def test_a_restart_without_mlflow_goes_on_with_it(
-    shelf: Shelf, registry: Registry, challenger: Version, mlflow: Server, tmp_path: Path
+    model_store: ModelStore, registry: Registry, challenger: Version, mlflow: Server, tmp_path: Path
 ) -> None:
-    begin(registry, shelf, challenger)
-    before = {user: answering(shelf, user) for user in USERS}
+    begin(registry, model_store, challenger)
+    before = {user: answering(model_store, user) for user in USERS}
     away = Registry(f"http://127.0.0.1:{free_port()}", registry.model_name)
-    again = Shelf(away, tmp_path / "bundles", capacity=2)
+    again = ModelStore(away, tmp_path / "bundles", capacity=2)
     again.restore()
     again.refresh()
     assert again.trouble is not None

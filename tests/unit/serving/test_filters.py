@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from moovier.data.catalogue import NO_GENRE, Catalogue, Movie
 from moovier.errors import BadRequest
-from moovier.serving.filters import Facets, Filter
+from moovier.serving.filters import Filter, FilterIndex
 
 ROWS = (
     ("Toy Story", 1995, ("Adventure", "Comedy")),
@@ -22,7 +22,7 @@ CATALOGUE = Catalogue.of(
     Movie(10 * i, title, year, genres, None, None)
     for i, (title, year, genres) in enumerate(ROWS, start=1)
 )
-FACETS = Facets(CATALOGUE)
+FACETS = FilterIndex(CATALOGUE)
 
 
 def titles(wanted: Filter) -> list[str]:
@@ -46,10 +46,10 @@ def test_genre_and_year_must_both_fit() -> None:
 
 
 def test_no_filter_passes_all() -> None:
-    assert Filter().passes_all
+    assert Filter().is_empty
     assert len(titles(Filter())) == len(ROWS)
     for wanted in (Filter(("Drama",)), Filter(year_from=1), Filter(year_to=1)):
-        assert not wanted.passes_all
+        assert not wanted.is_empty
 
 
 def test_an_unknown_genre_is_told_those_there_are() -> None:

@@ -16,7 +16,7 @@ from moovier.registry.tracking import Tracking
 from moovier.registry.version import Version
 from moovier.serving import bundle_loader
 from moovier.serving import model_store as room
-from moovier.serving.model_store import Shelf
+from moovier.serving.model_store import ModelStore
 from tests.fakes.relay import Relay, relay_before
 from tests.servers import Server, free_port
 from tests.toys import toy_model
@@ -60,62 +60,68 @@ def seen(relay: Relay, registry: Registry) -> Counting:
 
 
 @pytest.fixture
-def shelf(seen: Counting, tmp_path: Path) -> Shelf:
-    return Shelf(seen, tmp_path / "bundles", capacity=2)
+def model_store(seen: Counting, tmp_path: Path) -> ModelStore:
+    return ModelStore(seen, tmp_path / "bundles", capacity=2)
 
 
-def test_a_new_champion_is_taken_over(shelf: Shelf, registry: Registry, publish: Publish) -> None:
+def test_a_new_champion_is_taken_over(
+    model_store: ModelStore, registry: Registry, publish: Publish
+) -> None:
     registry.promote(publish(OLD), "first")
-    assert shelf.loaded(None) is None
-    shelf.refresh()
-    first = shelf.loaded(None)
+    assert model_store.loaded(None) is None
+    model_store.refresh()
+    first = model_store.loaded(None)
     assert first is not None
     assert (first.name, first.number) == (OLD, 1)
-    assert shelf.loaded("champion") is first
+    assert model_store.loaded("champion") is first
 
     registry.promote(publish(NEW), "better")
-    assert shelf.loaded(None) is first
-    shelf.refresh()
-    assert shelf.default().name == NEW
+    assert model_store.loaded(None) is first
+    model_store.refresh()
+    assert model_store.default().name == NEW
     # A request that is under way goes on with what it bound.
     assert first.recommender.recommend([7], 1)[0].items[0].movie.id == 47
 
     registry.rollback("worse")
-    shelf.refresh()
-    assert shelf.default().name == OLD
+    model_store.refresh()
+    assert model_store.default().name == OLD
 
 
 def test_nothing_is_fetched_twice(
-    shelf: Shelf, seen: Counting, registry: Registry, publish: Publish
+    model_store: ModelStore, seen: Counting, registry: Registry, publish: Publish
 ) -> None:
     registry.promote(publish(OLD), "first")
     for _ in range(3):
-        shelf.refresh()
+        model_store.refresh()
     for text in (OLD, "1", "champion", OLD):
-        assert shelf.get(text).number == 1
+        assert model_store.get(text).number == 1
     assert seen.downloads == [1]
 
 
 def test_a_champion_that_cannot_answer_is_refused(
-    shelf: Shelf, registry: Registry, tracking: Tracking, publish: Publish, tmp_path: Path
+    model_store: ModelStore,
+    registry: Registry,
+    tracking: Tracking,
+    publish: Publish,
+    tmp_path: Path,
 ) -> None:
     registry.promote(publish(OLD), "good")
-    shelf.refresh()
+    model_store.refresh()
     key = uuid.uuid4().hex
     run_id = tracking.start(NEW, retraining=key, part="train")
     folder = toy_model(tmp_path / "ghost", NEW, family="ghost")
     registry.promote(tracking.register(folder, NEW, run_id=run_id, key=key, tags={}), "bad")
-    shelf.refresh()
-    assert shelf.default().name == OLD
+    model_store.refresh()
+    assert model_store.default().name == OLD
     # MLflow is well: it is the version that is not.
-    assert shelf.trouble is None
-    assert shelf.refused is not None
-    assert (shelf.refused.name, shelf.refused.number) == (NEW, 2)
-    assert "unknown family 'ghost'" in str(shelf.refused)
-    assert shelf.names() == [NEW, OLD]
+    assert model_store.trouble is None
+    assert model_store.refused is not None
+    assert (model_store.refused.name, model_store.refused.number) == (NEW, 2)
+    assert "unknown family 'ghost'" in str(model_store.refused)
+    assert model_store.names() == [NEW, OLD]
     registry.rollback("does not score")
-    shelf.refresh()
-    assert shelf.refused is None
+    model_store.refresh()
+    assert model_store.refused is None
 
 
 def alter(mlflow: Server, version: Version) -> None:
@@ -131,30 +137,30 @@ def alter(mlflow: Server, version: Version) -> None:
 
 
 def test_a_broken_champion_is_fetched_once_until_the_alias_moves(
-    shelf: Shelf, seen: Counting, mlflow: Server, registry: Registry, publish: Publish
+    model_store: ModelStore, seen: Counting, mlflow: Server, registry: Registry, publish: Publish
 ) -> None:
     registry.promote(publish(OLD), "good")
-    shelf.refresh()
+    model_store.refresh()
     broken = publish(own_name())
     alter(mlflow, broken)
     registry.promote(broken, "bad")
     for _ in range(4):
-        shelf.refresh()
+        model_store.refresh()
     assert seen.downloads == [1, 2]
-    assert shelf.default().name == OLD
+    assert model_store.default().name == OLD
     registry.rollback("altered")
-    shelf.refresh()
-    assert shelf.refused is None
+    model_store.refresh()
+    assert model_store.refused is None
     # Named anew, it may have been mended.
     registry.promote(broken, "once more")
     for _ in range(2):
-        shelf.refresh()
+        model_store.refresh()
     assert seen.downloads == [1, 2, 2]
-    assert shelf.refused is not None
+    assert model_store.refused is not None
 
 
 def test_a_broken_model_asked_for_by_name_is_fetched_once_in_a_while(
-    shelf: Shelf,
+    model_store: ModelStore,
     seen: Counting,
     mlflow: Server,
     publish: Publish,
@@ -165,16 +171,16 @@ def test_a_broken_model_asked_for_by_name_is_fetched_once_in_a_while(
     broken = [publish(own_name()) for _ in range(2)]
     for version in broken:
         alter(mlflow, version)
-    shelf.refresh()
+    model_store.refresh()
     for _ in range(3):
         for version in broken:
             with pytest.raises(BundleError, match="altered"):
-                shelf.get(version.name)
+                model_store.get(version.name)
     assert seen.downloads == [1, 2, 3]
     # Few are remembered: of two, the one that was asked for last.
     monkeypatch.setattr(bundle_loader, "_MOST_BROKEN", 1)
     monkeypatch.setattr(bundle_loader, "BROKEN_FOR_S", 0.0)
-    fresh = Shelf(seen, shelf._folder, capacity=2)
+    fresh = ModelStore(seen, model_store._folder, capacity=2)
     for _ in range(2):
         for version in broken:
             with pytest.raises(BundleError):
@@ -184,36 +190,36 @@ def test_a_broken_model_asked_for_by_name_is_fetched_once_in_a_while(
 
 
 def test_a_broken_stand_in_gives_way_to_the_one_before(
-    shelf: Shelf, seen: Counting, mlflow: Server, publish: Publish
+    model_store: ModelStore, seen: Counting, mlflow: Server, publish: Publish
 ) -> None:
     publish(OLD)
     alter(mlflow, publish(own_name()))
     for _ in range(3):
-        assert shelf.default().number == 1
-        shelf.refresh()
+        assert model_store.default().number == 1
+        model_store.refresh()
     assert seen.downloads == [2, 1]
 
 
 def test_a_broken_model_of_stars_is_fetched_once(
-    shelf: Shelf, seen: Counting, mlflow: Server, registry: Registry, publish: Publish
+    model_store: ModelStore, seen: Counting, mlflow: Server, registry: Registry, publish: Publish
 ) -> None:
     registry.promote(publish(OLD), "good")
     broken = publish(own_name())
     alter(mlflow, broken)
-    registry.predict_stars(broken)
+    registry.set_rating_model(broken)
     for _ in range(3):
-        shelf.refresh()
+        model_store.refresh()
     assert sorted(seen.downloads) == [1, 2]
-    assert shelf.stars is None
-    assert shelf.stars_refused is not None
-    registry.predict_stars(publish(NEW))
-    shelf.refresh()
-    assert shelf.stars is not None
-    assert shelf.stars_refused is None
+    assert model_store.stars is None
+    assert model_store.stars_refused is not None
+    registry.set_rating_model(publish(NEW))
+    model_store.refresh()
+    assert model_store.stars is not None
+    assert model_store.stars_refused is None
 
 
 def test_a_full_disk_is_no_fault_of_the_version(
-    shelf: Shelf, registry: Registry, publish: Publish, monkeypatch: pytest.MonkeyPatch
+    model_store: ModelStore, registry: Registry, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.promote(publish(OLD), "good")
 
@@ -222,23 +228,23 @@ def test_a_full_disk_is_no_fault_of_the_version(
 
     with monkeypatch.context() as patch:
         patch.setattr(Registry, "_fetch_bundle", full)
-        shelf.refresh()
-    assert shelf.refused is None
-    assert shelf.trouble is not None
-    assert "No space left" in shelf.trouble
-    assert "/somewhere" not in shelf.trouble
-    assert not shelf.away
-    shelf.refresh()
-    assert shelf.default().name == OLD
+        model_store.refresh()
+    assert model_store.refused is None
+    assert model_store.trouble is not None
+    assert "No space left" in model_store.trouble
+    assert "/somewhere" not in model_store.trouble
+    assert not model_store.away
+    model_store.refresh()
+    assert model_store.default().name == OLD
 
 
 def test_a_restart_without_mlflow_serves_the_last_champion(
-    shelf: Shelf, registry: Registry, publish: Publish, tmp_path: Path
+    model_store: ModelStore, registry: Registry, publish: Publish, tmp_path: Path
 ) -> None:
     registry.promote(publish(OLD), "first")
-    shelf.refresh()
+    model_store.refresh()
     away = Registry(f"http://127.0.0.1:{free_port()}", registry.model_name, timeout_s=1.0)
-    again = Shelf(away, tmp_path / "bundles", capacity=2)
+    again = ModelStore(away, tmp_path / "bundles", capacity=2)
     again.restore()
     again.refresh()
     assert again.trouble is not None
@@ -250,144 +256,150 @@ def test_a_restart_without_mlflow_serves_the_last_champion(
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"names": [], "folder": "1-x"}'])
 def test_a_damaged_note_of_the_champion_is_passed_over(
-    content: bytes, shelf: Shelf, registry: Registry, publish: Publish, tmp_path: Path
+    content: bytes, model_store: ModelStore, registry: Registry, publish: Publish, tmp_path: Path
 ) -> None:
     registry.promote(publish(OLD), "first")
     (tmp_path / "bundles").mkdir()
     (tmp_path / "bundles" / "champion.json").write_bytes(content)
-    shelf.restore()
-    assert shelf.loaded(None) is None
-    shelf.refresh()
-    assert shelf.default().name == OLD
+    model_store.restore()
+    assert model_store.loaded(None) is None
+    model_store.refresh()
+    assert model_store.default().name == OLD
 
 
 def test_a_damaged_bundle_on_disk_is_fetched_anew(
-    shelf: Shelf, seen: Counting, registry: Registry, publish: Publish, tmp_path: Path
+    model_store: ModelStore, seen: Counting, registry: Registry, publish: Publish, tmp_path: Path
 ) -> None:
     registry.promote(publish(OLD), "first")
-    shelf.refresh()
+    model_store.refresh()
     (scoring,) = (tmp_path / "bundles").glob("*/scoring.npz")
     scoring.write_bytes(scoring.read_bytes()[:-10])
-    again = Shelf(seen, tmp_path / "bundles", capacity=2)
+    again = ModelStore(seen, tmp_path / "bundles", capacity=2)
     again.restore()
     assert again.loaded(None) is None
     again.refresh()
     assert again.default().name == OLD
 
 
-def test_a_name_means_its_newest_version(shelf: Shelf, publish: Publish) -> None:
+def test_a_name_means_its_newest_version(model_store: ModelStore, publish: Publish) -> None:
     publish(OLD)
-    assert shelf.get(OLD).number == 1
+    assert model_store.get(OLD).number == 1
     publish(OLD)
-    shelf.refresh()
-    assert shelf.get(OLD).number == 2
-    assert shelf.get("1").number == 1
+    model_store.refresh()
+    assert model_store.get(OLD).number == 2
+    assert model_store.get("1").number == 1
 
 
 def test_wrong_names_cost_little_and_touch_no_file(
-    shelf: Shelf, seen: Counting, publish: Publish, tmp_path: Path
+    model_store: ModelStore, seen: Counting, publish: Publish, tmp_path: Path
 ) -> None:
     publish(OLD)
-    shelf.refresh()
+    model_store.refresh()
     for wrong in ("nope", "../../etc/passwd", "/etc/passwd", "1/../1", "", "x" * 10_000, "99"):
         for _ in range(3):
             with pytest.raises(UnknownModel, match=OLD) as caught:
-                shelf.get(wrong)
+                model_store.get(wrong)
             assert len(str(caught.value)) < 400
     assert seen.resolved == 7
     # Only what stands in for a champion was fetched.
     assert seen.downloads == [1]
 
 
-def test_a_name_that_is_registered_meanwhile_is_found(shelf: Shelf, publish: Publish) -> None:
+def test_a_name_that_is_registered_meanwhile_is_found(
+    model_store: ModelStore, publish: Publish
+) -> None:
     with pytest.raises(UnknownModel):
-        shelf.get(OLD)
+        model_store.get(OLD)
     publish(OLD)
-    shelf.refresh()
-    assert shelf.get(OLD).name == OLD
+    model_store.refresh()
+    assert model_store.get(OLD).name == OLD
 
 
-def test_few_models_stay_in_memory(shelf: Shelf, registry: Registry, publish: Publish) -> None:
+def test_few_models_stay_in_memory(
+    model_store: ModelStore, registry: Registry, publish: Publish
+) -> None:
     names = [f"moovier_popular_{size}_trained_0" for size in range(1, 6)]
     versions = [publish(name) for name in names]
     registry.promote(versions[0], "first")
-    shelf.refresh()
+    model_store.refresh()
     for name in names:
-        assert shelf.get(name).name == name
-    assert shelf.count() == 3
-    assert [name for name in names if shelf.loaded(name)] == [names[0], *names[3:]]
+        assert model_store.get(name).name == name
+    assert model_store.count() == 3
+    assert [name for name in names if model_store.loaded(name)] == [names[0], *names[3:]]
 
 
 def test_what_is_loaded_outlives_mlflow(
-    shelf: Shelf, relay: Relay, registry: Registry, publish: Publish
+    model_store: ModelStore, relay: Relay, registry: Registry, publish: Publish
 ) -> None:
     publish(NEW)
     registry.promote(publish(OLD), "first")
-    shelf.refresh()
-    other = shelf.get(NEW)
+    model_store.refresh()
+    other = model_store.get(NEW)
     relay.cut()
-    shelf.refresh()
-    assert shelf.trouble is not None
-    assert shelf.away
-    assert shelf.default().name == OLD
-    assert shelf.get(NEW) is other
-    assert shelf.get(str(other.number)) is other
-    assert shelf.names() == [OLD, NEW]
+    model_store.refresh()
+    assert model_store.trouble is not None
+    assert model_store.away
+    assert model_store.default().name == OLD
+    assert model_store.get(NEW) is other
+    assert model_store.get(str(other.number)) is other
+    assert model_store.names() == [OLD, NEW]
     with pytest.raises(RegistryUnavailable):
-        shelf.get("moovier_emb_9_trained_0")
+        model_store.get("moovier_emb_9_trained_0")
     relay.mend()
-    shelf.refresh()
-    assert shelf.trouble is None
+    model_store.refresh()
+    assert model_store.trouble is None
 
 
 def test_what_is_on_the_disk_outlives_mlflow(
-    shelf: Shelf, seen: Counting, relay: Relay, publish: Publish
+    model_store: ModelStore, seen: Counting, relay: Relay, publish: Publish
 ) -> None:
     names = [f"moovier_popular_{size}_trained_0" for size in range(1, 4)]
     for name in names:
         publish(name)
-    shelf.refresh()
+    model_store.refresh()
     for name in names:
-        shelf.get(name)
+        model_store.get(name)
     # The registry was asked what there is once, not for each name.
     assert seen.resolved == 0
-    assert shelf.loaded(names[0]) is None
+    assert model_store.loaded(names[0]) is None
     relay.cut()
-    shelf.refresh()
-    assert shelf.get(names[0]).name == names[0]
+    model_store.refresh()
+    assert model_store.get(names[0]).name == names[0]
 
 
 def test_before_the_first_champion_what_is_popular_stands_in(
-    shelf: Shelf, registry: Registry, publish: Publish
+    model_store: ModelStore, registry: Registry, publish: Publish
 ) -> None:
     with pytest.raises(RegistryError, match="no model has been trained"):
-        shelf.default()
+        model_store.default()
     version = publish(NEW)
-    stand_in = shelf.default()
+    stand_in = model_store.default()
     assert (stand_in.name, stand_in.number) == ("popular", 1)
     assert [item.movie.id for item in stand_in.recommender.recommend([11], 2)[0].items] == [1, 47]
     registry.promote(version, "first")
-    shelf.refresh()
-    assert shelf.default().name == NEW
+    model_store.refresh()
+    assert model_store.default().name == NEW
 
 
-def test_without_mlflow_and_without_a_note_there_is_nothing(relay: Relay, shelf: Shelf) -> None:
+def test_without_mlflow_and_without_a_note_there_is_nothing(
+    relay: Relay, model_store: ModelStore
+) -> None:
     relay.cut()
     with pytest.raises(RegistryError):
-        shelf.default()
+        model_store.default()
     with pytest.raises(RegistryUnavailable):
-        shelf.names()
+        model_store.names()
 
 
 def test_many_requests_for_one_model_fetch_it_once(
-    shelf: Shelf, seen: Counting, publish: Publish
+    model_store: ModelStore, seen: Counting, publish: Publish
 ) -> None:
     publish(OLD)
     barrier = threading.Barrier(4)
 
     def get(_: int) -> int:
         barrier.wait()
-        return id(shelf.get(OLD))
+        return id(model_store.get(OLD))
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(get, range(4)))) == 1
@@ -395,10 +407,10 @@ def test_many_requests_for_one_model_fetch_it_once(
 
 
 def test_wrong_names_are_forgotten_when_there_are_too_many(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    model_store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "_MOST_UNKNOWN", 2)
     for wrong in ("a", "b", "c", "d", "e"):
         with pytest.raises(UnknownModel):
-            shelf.get(wrong)
-    assert len(shelf._unknown) <= 2
+            model_store.get(wrong)
+    assert len(model_store._unknown) <= 2

@@ -11,7 +11,7 @@ import pytest
 
 from moovier.models.bundle import Bundle
 from moovier.models.popular import PopularParams
-from moovier.serving.bundle_loader import Loaded
+from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.filters import Filter
 from moovier.serving.popularity import Popularity, popular_days
 from moovier.serving.recommender import Recommender
@@ -138,7 +138,7 @@ def test_unknown_people_get_the_default_window_everywhere() -> None:
 
 def test_stand_in_for_a_champion_uses_the_same_window() -> None:
     recommender = Recommender(aged_bundle({"popular_days": np.array(7)}))
-    stand_in = Loaded(1, "x", "1-x", recommender).popular().recommender
+    stand_in = LoadedModel(1, "x", "1-x", recommender).popular().recommender
     assert stand_in.people.popularity.default_days == 7
     [expected], [found] = recommender.recommend([999], 5), stand_in.recommend([999], 5)
     assert [item.movie for item in found.items] == [item.movie for item in expected.items]

@@ -90,7 +90,7 @@ def test_arrays_that_do_not_fit_the_catalogue_are_refused() -> None:
 
 
 def test_scores_that_are_no_numbers_fail_the_smoke_test() -> None:
-    Recommender(toy_bundle()).smoke()
+    Recommender(toy_bundle()).self_test()
     broken = Recommender(replace(toy_bundle(), arrays={"counts": np.array([1, 2, np.nan, 0, 0])}))
     with pytest.raises(BundleError, match="finite"):
-        broken.smoke()
+        broken.self_test()

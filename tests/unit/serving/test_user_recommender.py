@@ -19,7 +19,7 @@ from moovier.models.families import family
 from moovier.models.family import Scorer
 from moovier.serving import cursor
 from moovier.serving.filters import Filter
-from moovier.serving.user_recommender import LIKED, Page, People, Person, Rated
+from moovier.serving.user_recommender import LIKED, Page, RatedMovie, UserProfile, UserRecommender
 from tests.contracts import toy
 
 GENRES = ("Drama", "Comedy", "Sci-Fi", "War")
@@ -62,28 +62,28 @@ class Counting:
         self.folded.append(history)
         return self._inner.fold_in(history)
 
-    def because(self, history: History, movies: Ints) -> Floats:
-        return self._inner.because(history, movies)
+    def explain(self, history: History, movies: Ints) -> Floats:
+        return self._inner.explain(history, movies)
 
 
 @cache
-def fitted(name: str) -> People:
+def fitted(name: str) -> UserRecommender:
     kind, known = family(name), toy.ratings()
     params = kind.hyper_parameters.model_validate(toy.PARAMS.get(name, {"size": 1}))
     arrays = kind.fit(known, params, catalogue=catalogue(), seed=0).arrays
     bundle = replace(toy.bundle_of(name, params, arrays, known), catalogue=catalogue())
-    return People(bundle, Counting(kind.scorer(arrays)))
+    return UserRecommender(bundle, Counting(kind.scorer(arrays)))
 
 
-def fresh(name: str) -> tuple[People, Counting]:
+def fresh(name: str) -> tuple[UserRecommender, Counting]:
     """One that was not asked yet, and what asks."""
     known = fitted(name)
     scorer = Counting(known._scorer)
-    return People(known._bundle, scorer), scorer
+    return UserRecommender(known._bundle, scorer), scorer
 
 
 @pytest.fixture(params=FAMILIES)
-def people(request: pytest.FixtureRequest) -> People:
+def people(request: pytest.FixtureRequest) -> UserRecommender:
     return fitted(request.param)
 
 
@@ -113,7 +113,7 @@ def passing(wanted: Filter) -> set[int]:
     return {movie.id for movie in catalogue() if fits(movie)}
 
 
-def history_of(person: Person) -> list[tuple[int, float, int]]:
+def history_of(person: UserProfile) -> list[tuple[int, float, int]]:
     """(movie id, stars, timestamp), oldest first."""
     history = person.history
     return list(
@@ -134,7 +134,7 @@ FILTERS = st.builds(
 )
 RATED = st.lists(
     st.builds(
-        Rated,
+        RatedMovie,
         st.sampled_from([*MOVIES, 1, 99_999]),
         st.integers(1, 10).map(lambda halves: halves / 2),
         st.integers(0, 3_000_000),
@@ -156,14 +156,14 @@ RATED = st.lists(
 def test_the_pages_hold_each_movie_that_passes_once_and_none_that_was_rated(
     name: str,
     user: int | None,
-    ratings: list[Rated],
+    ratings: list[RatedMovie],
     deleted: set[int],
     wanted: Filter,
     exclude: list[int],
     size: int,
 ) -> None:
     people = fitted(name)
-    person = people.stranger(ratings) if user is None else people.user(user, ratings, deleted)
+    person = people.anonymous(ratings) if user is None else people.user(user, ratings, deleted)
     out = np.array(exclude, dtype=np.int64)
     pages = list(
         everything(
@@ -220,7 +220,7 @@ def test_lists_that_belong_to_nobody_come_in_such_pages_too(
             assert {movie.id for movie in item.because} == missing
 
 
-def test_an_unknown_genre_is_refused_whoever_asks(people: People) -> None:
+def test_an_unknown_genre_is_refused_whoever_asks(people: UserRecommender) -> None:
     with pytest.raises(BadRequest, match="unknown genre"):
         people.page(people.user(USERS[0]), Filter(("Western",)), exclude=NOTHING, top_k=3)
 
@@ -240,15 +240,15 @@ def test_the_best_movie_and_its_reasons_are_of_the_persons_taste() -> None:
 
 def test_reasons_come_by_weight_and_the_weak_ones_are_left_out() -> None:
     class Told(Counting):
-        def because(self, history: History, movies: Ints) -> Floats:
+        def explain(self, history: History, movies: Ints) -> Floats:
             weights = dict(zip(MOVIES, [0, 0, 8, 1.9, 2, 4, -3, 5, 9], strict=False))
             ids = toy.MOVIE_IDS[history.movies].tolist()
             return np.array([[weights.get(id_, 0) for id_ in ids]] * len(movies), np.float32)
 
-    people = People(fitted("ease")._bundle, Told(fitted("ease")._scorer))
+    people = UserRecommender(fitted("ease")._bundle, Told(fitted("ease")._scorer))
 
     def reasons(*rated: tuple[int, float]) -> list[int]:
-        person = people.stranger([Rated(MOVIES[row], stars, 1) for row, stars in rated])
+        person = people.anonymous([RatedMovie(MOVIES[row], stars, 1) for row, stars in rated])
         page = people.page(person, Filter(), exclude=NOTHING, top_k=1)
         return [MOVIES.index(movie.id) for movie in page.items[0].because]
 
@@ -263,7 +263,9 @@ def test_reasons_come_by_weight_and_the_weak_ones_are_left_out() -> None:
     assert reasons((2, 0.5)) == reasons((2, 0.5), (5, 1.0), (7, 2.0)) == []
 
 
-def test_a_known_user_is_scored_as_such_and_a_changed_one_is_folded_in(people: People) -> None:
+def test_a_known_user_is_scored_as_such_and_a_changed_one_is_folded_in(
+    people: UserRecommender,
+) -> None:
     name = people._bundle.card.family
     people, asked = fresh(name)
     person = people.user(USERS[2])
@@ -272,7 +274,7 @@ def test_a_known_user_is_scored_as_such_and_a_changed_one_is_folded_in(people: P
     assert (asked.scored, len(asked.folded)) == ([2], 0)
     expected = people._scorer.score(np.array([2]), people._bundle.histories)[0]
     assert np.array_equal(first, expected)
-    changed = people.user(USERS[2], [Rated(MOVIES[16], 5.0, 9_000_000)])
+    changed = people.user(USERS[2], [RatedMovie(MOVIES[16], 5.0, 9_000_000)])
     assert changed.row is None
     people.scores(changed)
     assert len(asked.folded) == 1
@@ -280,19 +282,19 @@ def test_a_known_user_is_scored_as_such_and_a_changed_one_is_folded_in(people: P
 
 def test_the_same_history_is_scored_once_and_another_one_anew() -> None:
     people, asked = fresh("ease")
-    one = [Rated(MOVIES[0], 5.0, 1), Rated(MOVIES[1], 4.0, 2)]
-    first = people.scores(people.stranger(one))
+    one = [RatedMovie(MOVIES[0], 5.0, 1), RatedMovie(MOVIES[1], 4.0, 2)]
+    first = people.scores(people.anonymous(one))
     # In another order of telling, and with a movie that the model does not know.
-    again = people.scores(people.stranger([*reversed(one), Rated(1, 5.0, 3)]))
+    again = people.scores(people.anonymous([*reversed(one), RatedMovie(1, 5.0, 3)]))
     assert again is first
     assert len(asked.folded) == 1
     for other in (
-        [Rated(MOVIES[0], 4.5, 1), one[1]],
-        [Rated(MOVIES[2], 5.0, 1), one[1]],
-        [Rated(MOVIES[0], 5.0, 0), one[1]],
+        [RatedMovie(MOVIES[0], 4.5, 1), one[1]],
+        [RatedMovie(MOVIES[2], 5.0, 1), one[1]],
+        [RatedMovie(MOVIES[0], 5.0, 0), one[1]],
         one[:1],
     ):
-        people.scores(people.stranger(other))
+        people.scores(people.anonymous(other))
     assert len(asked.folded) == 5
 
 
@@ -306,7 +308,7 @@ def test_only_so_many_people_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(people._kept) == 2
 
 
-def test_a_page_alters_no_scores_that_others_share(people: People) -> None:
+def test_a_page_alters_no_scores_that_others_share(people: UserRecommender) -> None:
     for person in (people.user(USERS[0]), people.user(STRANGER)):
         before = people.scores(person).copy()
         people.page(
@@ -322,7 +324,11 @@ def test_what_was_rated_since_is_added_and_a_new_rating_of_a_movie_replaces() ->
     people = fitted("ease")
     before = history_of(people.user(USERS[0]))
     again, new = before[2][0], MOVIES[16]
-    ratings = [Rated(new, 3.0, 9_000_001), Rated(again, 1.0, 9_000_000), Rated(1, 5.0, 9_000_002)]
+    ratings = [
+        RatedMovie(new, 3.0, 9_000_001),
+        RatedMovie(again, 1.0, 9_000_000),
+        RatedMovie(1, 5.0, 9_000_002),
+    ]
     assert history_of(people.user(USERS[0], ratings)) == [
         *(one for one in before if one[0] != again),
         (again, 1.0, 9_000_000),
@@ -333,7 +339,7 @@ def test_what_was_rated_since_is_added_and_a_new_rating_of_a_movie_replaces() ->
 def test_a_rating_given_here_wins_over_the_models_even_if_it_says_it_is_older() -> None:
     people = fitted("ease")
     again = history_of(people.user(USERS[3]))[-1][0]
-    history = history_of(people.user(USERS[3], [Rated(again, 0.5, 0)]))
+    history = history_of(people.user(USERS[3], [RatedMovie(again, 0.5, 0)]))
     assert history[0] == (again, 0.5, 0)
     assert [movie for movie, _, _ in history].count(again) == 1
 
@@ -342,10 +348,10 @@ def test_of_two_ratings_of_a_movie_the_newest_counts_of_two_at_once_the_later_on
     people = fitted("ease")
     new = MOVIES[16]
     for ratings, stars in (
-        ([Rated(new, 1.0, 5), Rated(new, 2.0, 4)], 1.0),
-        ([Rated(new, 1.0, 5), Rated(new, 2.0, 5)], 2.0),
+        ([RatedMovie(new, 1.0, 5), RatedMovie(new, 2.0, 4)], 1.0),
+        ([RatedMovie(new, 1.0, 5), RatedMovie(new, 2.0, 5)], 2.0),
     ):
-        assert history_of(people.stranger(ratings)) == [(new, stars, 5)]
+        assert history_of(people.anonymous(ratings)) == [(new, stars, 5)]
 
 
 def test_what_was_deleted_no_longer_counts_and_may_be_recommended_again() -> None:
@@ -357,7 +363,7 @@ def test_what_was_deleted_no_longer_counts_and_may_be_recommended_again() -> Non
     page = people.page(person, Filter(), exclude=NOTHING, top_k=20)
     assert gone in page.ids
     # Given again it counts again.
-    person = people.user(USERS[0], [Rated(gone, 2.0, 9_000_000)], {gone})
+    person = people.user(USERS[0], [RatedMovie(gone, 2.0, 9_000_000)], {gone})
     assert history_of(person) == [*before[:-1], (gone, 2.0, 9_000_000)]
 
 
@@ -368,7 +374,7 @@ def test_what_stands_up_to_the_moment_of_deleting_all_is_gone() -> None:
     assert history_of(people.user(USERS[1], deleted_before=middle)) == before[4:]
     assert history_of(people.user(USERS[1], deleted_before=middle - 1)) == before[3:]
     # What was given here afterwards counts, whatever moment it names.
-    person = people.user(USERS[1], [Rated(MOVIES[16], 4.0, 1)], deleted_before=9_000_000)
+    person = people.user(USERS[1], [RatedMovie(MOVIES[16], 4.0, 1)], deleted_before=9_000_000)
     assert history_of(person) == [(MOVIES[16], 4.0, 1)]
     everything_gone = people.user(USERS[1], deleted_before=9_000_000)
     assert history_of(everything_gone) == []
@@ -379,8 +385,8 @@ def test_what_stands_up_to_the_moment_of_deleting_all_is_gone() -> None:
 
 def test_an_unknown_user_with_ratings_is_the_stranger_with_these() -> None:
     people = fitted("ease")
-    ratings = [Rated(MOVIES[8], 5.0, 1), Rated(MOVIES[9], 5.0, 2)]
-    user, stranger = people.user(STRANGER, ratings), people.stranger(ratings)
+    ratings = [RatedMovie(MOVIES[8], 5.0, 1), RatedMovie(MOVIES[9], 5.0, 2)]
+    user, stranger = people.user(STRANGER, ratings), people.anonymous(ratings)
     assert np.array_equal(people.scores(user), people.scores(stranger))
     assert history_of(people.user(STRANGER)) == []
 
@@ -391,7 +397,9 @@ def test_what_people_gave_a_movie_on_average() -> None:
     kind = family(popular.NAME)
     params = kind.hyper_parameters(size=1)
     arrays = kind.fit(known, params, catalogue=catalogue(), seed=0).arrays
-    people = People(toy.bundle_of(popular.NAME, params, arrays, known), kind.scorer(arrays))
+    people = UserRecommender(
+        toy.bundle_of(popular.NAME, params, arrays, known), kind.scorer(arrays)
+    )
     assert [people.mean_stars(row) for row in (0, 1, 3)] == [3.67, None, 0.5]
     assert people.counts[:4].tolist() == [3, 0, 0, 1]
     assert people.popularity.all_time[[0, 1, 3]].tolist() == pytest.approx([1.0, 0.0, 1 / 3])
@@ -408,14 +416,14 @@ class ReadsOrder(Counting):
 
 
 def test_order_of_ratings_with_equal_timestamps_changes_nothing() -> None:
-    people = People(fitted("ease")._bundle, ReadsOrder(fitted("ease")._scorer))
-    rated = [Rated(MOVIES[row], 0.5 * (1 + row % 10), 5) for row in range(9)]
+    people = UserRecommender(fitted("ease")._bundle, ReadsOrder(fitted("ease")._scorer))
+    rated = [RatedMovie(MOVIES[row], 0.5 * (1 + row % 10), 5) for row in range(9)]
     random = np.random.default_rng(0)
-    first = people.stranger(rated)
+    first = people.anonymous(rated)
     page = people.page(first, Filter(), exclude=NOTHING, top_k=5)
     for _ in range(20):
         shuffled = [rated[place] for place in random.permutation(len(rated))]
-        again = people.stranger(shuffled)
+        again = people.anonymous(shuffled)
         assert again.key == first.key
         assert history_of(again) == history_of(first)
         assert people.page(again, Filter(), exclude=NOTHING, top_k=5).items == page.items
@@ -425,17 +433,21 @@ def test_order_of_ratings_with_equal_timestamps_changes_nothing() -> None:
 
 def test_timestamps_order_a_history() -> None:
     people = fitted("ease")
-    rated = [Rated(MOVIES[0], 4.0, 30), Rated(MOVIES[5], 3.0, 10), Rated(MOVIES[2], 5.0, 20)]
-    moments = [moment for _, _, moment in history_of(people.stranger(rated))]
+    rated = [
+        RatedMovie(MOVIES[0], 4.0, 30),
+        RatedMovie(MOVIES[5], 3.0, 10),
+        RatedMovie(MOVIES[2], 5.0, 20),
+    ]
+    moments = [moment for _, _, moment in history_of(people.anonymous(rated))]
     assert moments == [10, 20, 30]
     later = [rated[0]._replace(timestamp=5), *rated[1:]]
-    assert people.stranger(later).key != people.stranger(rated).key
+    assert people.anonymous(later).key != people.anonymous(rated).key
 
 
-def test_scores_of_some_movies_are_those_of_the_whole_catalogue(people: People) -> None:
+def test_scores_of_some_movies_are_those_of_the_whole_catalogue(people: UserRecommender) -> None:
     rows = np.array([3, 0, 12])
     for person in (
-        people.stranger([Rated(MOVIES[1], 5.0, 1), Rated(MOVIES[9], 1.0, 1)]),
+        people.anonymous([RatedMovie(MOVIES[1], 5.0, 1), RatedMovie(MOVIES[9], 1.0, 1)]),
         people.user(USERS[1]),
         people.user(STRANGER),
     ):

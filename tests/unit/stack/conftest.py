@@ -11,7 +11,7 @@ import pytest
 
 from moovier.stack.environment import MARKER
 from moovier.stack.process_cleanup import end_stack_processes
-from moovier.stack.services import Part
+from moovier.stack.services import ManagedProcess
 from moovier.stack.supervisor import Supervisor
 
 
@@ -34,6 +34,6 @@ def environment(home: Path) -> dict[str, str]:
     return {**os.environ, MARKER: str(home)}
 
 
-def part(name: str, script: str, home: Path, **options: bool | int) -> Part:
+def part(name: str, script: str, home: Path, **options: bool | int) -> ManagedProcess:
     """A part that runs a line of Python."""
-    return Part(name, (sys.executable, "-c", script), home, **options)  # type: ignore[arg-type]
+    return ManagedProcess(name, (sys.executable, "-c", script), home, **options)  # type: ignore[arg-type]

@@ -202,9 +202,9 @@ class Models:
 
 def test_the_first_ingest_is_asked_for_once(fake: FakeAirflow, airflow: AirflowApi) -> None:
     none: Any = Models(None)
-    assert "asked for" in pipeline.ask_for_first_ingest(airflow, none)
+    assert "asked for" in pipeline.trigger_first_ingest(airflow, none)
     assert fake.triggered == [pipeline.INGEST]
-    assert "under way" in pipeline.ask_for_first_ingest(airflow, none)
+    assert "under way" in pipeline.trigger_first_ingest(airflow, none)
     assert fake.triggered == [pipeline.INGEST]
 
 
@@ -212,5 +212,5 @@ def test_with_a_champion_nothing_is_asked_for(fake: FakeAirflow, airflow: Airflo
     name, made = "moovier_ease_4_trained_0", datetime(2026, 1, 1, tzinfo=UTC)
     champion = Version(1, name, "ease", "run", (CHAMPION,), {}, made, None, {}, "READY")
     models: Any = Models(champion)
-    assert name in pipeline.ask_for_first_ingest(airflow, models)
+    assert name in pipeline.trigger_first_ingest(airflow, models)
     assert fake.triggered == []

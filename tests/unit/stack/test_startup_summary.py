@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from moovier.settings import Settings
-from moovier.stack.lifecycle import Running
+from moovier.stack.lifecycle import RunningStack
 from moovier.stack.startup_summary import show
 from tests.unit.cli.test_models import version
 
@@ -29,6 +29,6 @@ def test_the_champions_quality_is_shown(
 ) -> None:
     champion = dataclasses.replace(version(2, "champion"), metrics=metrics)
     text = io.StringIO()
-    running = Running(Settings(project=tmp_path, home=tmp_path), champion, "secret")
+    running = RunningStack(Settings(project=tmp_path, home=tmp_path), champion, "secret")
     show(running, Console(file=text, width=200))
     assert f"moovier_dae_128_trained_2 {shown}" in text.getvalue()

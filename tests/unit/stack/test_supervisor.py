@@ -14,7 +14,7 @@ import pytest
 
 from moovier.errors import StackError
 from moovier.stack.process_cleanup import end_stack_processes, stack_processes
-from moovier.stack.services import Part
+from moovier.stack.services import ManagedProcess
 from moovier.stack.supervisor import Supervisor, tail
 from tests.unit.stack.conftest import environment, part
 
@@ -82,7 +82,7 @@ def test_nothing_survives_a_killed_supervisor_and_it_starts_again(
 ) -> None:
     script = home / "stubborn.py"
     script.write_text(STUBBORN)
-    parts = [Part("stubborn", (sys.executable, str(script)), home)]
+    parts = [ManagedProcess("stubborn", (sys.executable, str(script)), home)]
     supervisor.start(parts, environment(home))
     eventually(lambda: len(stack_processes(home)) == 3)
     pid = int((home / "supervisord.pid").read_text())

@@ -12,15 +12,15 @@ from moovier.data.catalogue import Catalogue, Movie
 from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.data.split import (
     Development,
-    by_global_time,
-    by_time,
     development_split,
     hold_out_users,
     random_split,
+    split_at_time,
+    split_last_share,
     split_last_visit,
 )
 from moovier.models import families
-from moovier.models.family import Fitted
+from moovier.models.family import FitResult
 from moovier.models.popular import PopularFamily, PopularParams
 from moovier.training import fit
 
@@ -43,7 +43,7 @@ class SpyScorer:
     def fold_in(self, history: History) -> Floats:
         return -np.arange(N_MOVIES, dtype=np.float32)
 
-    def because(self, history: History, movies: Ints) -> Floats:
+    def explain(self, history: History, movies: Ints) -> Floats:
         return np.zeros((len(movies), len(history)), dtype=np.float32)
 
 
@@ -58,13 +58,13 @@ class SpyFamily(PopularFamily):
         self.shown: list[Histories] = []
         self.keras_model: Any = None
 
-    def fit(self, train: Ratings, params: Any, **options: Any) -> Fitted:
+    def fit(self, train: Ratings, params: Any, **options: Any) -> FitResult:
         self.fits.append({"train": train, "params": params, **options})
         if options.get("on_epoch") is not None:
             options["on_epoch"](0, {"loss": 1.0})
-        return Fitted(arrays={}, epochs=3, keras_model=self.keras_model)
+        return FitResult(arrays={}, epochs=3, keras_model=self.keras_model)
 
-    def fine_tune(self, parent: Fitted, params: Any, **options: Any) -> Fitted:
+    def fine_tune(self, parent: FitResult, params: Any, **options: Any) -> FitResult:
         self.tunings.append(options)
         return parent
 
@@ -157,14 +157,14 @@ def test_the_last_share_by_time_validates_where_nobody_qualifies(
     first = short.take(short.timestamps < (short.users * 2 + 5) * DAY_S)
     split = development_split(first)
     trained = trained_on(split)
-    earlier, later = by_time(split.train)
+    earlier, later = split_last_share(split.train)
     assert pairs(spy.fits[0]["train"]) == pairs(earlier)
     assert pairs(spy.fits[0]["validation"]) == pairs(later)
     assert set(trained.validation) == {"val_ndcg_at_10"}
 
 
 def test_a_rating_family_is_fitted_on_random_rows(spy: SpyFamily, ratings: Ratings) -> None:
-    spy.learns = "rating"
+    spy.objective = "rating"
     split = development_split(ratings)
     trained_on(split)
     assert spy.fits[0]["train"] is split.stars_train
@@ -192,7 +192,7 @@ def test_each_protocol_fits_its_own_training_part(spy: SpyFamily, ratings: Ratin
     assert steps == ["visitor", "next visit", "split by time", "global time", "fine-tuning"]
     kept, held_out = hold_out_users(ratings, 0)
     before, after = split_last_visit(ratings)
-    expected = [kept, before, by_time(ratings)[0], by_global_time(ratings)[0]]
+    expected = [kept, before, split_last_share(ratings)[0], split_at_time(ratings)[0]]
     assert [pairs(call["train"]) for call in spy.fits] == list(map(pairs, expected))
     for call in spy.fits:
         assert (call["epochs"], call["seed"], call.get("validation")) == (3, 7, None)
@@ -254,7 +254,7 @@ def test_the_gap_is_measured_on_people_whom_both_models_know(
 
 
 def test_a_rating_family_is_measured_in_stars(spy: SpyFamily, ratings: Ratings) -> None:
-    spy.learns = "rating"
+    spy.objective = "rating"
     spy.keras_model = object()
     trained = trained_on(development_split(ratings))
     found = fit.evaluate(trained, ratings, catalogue=CATALOGUE)
@@ -283,8 +283,8 @@ def test_a_refit_lasts_an_epoch_at_least(spy: SpyFamily, ratings: Ratings) -> No
 
 
 def test_two_parts_together_are_over_the_same_index(ratings: Ratings) -> None:
-    first, second = by_time(ratings)
-    whole = fit.both(first, second)
+    first, second = split_last_share(ratings)
+    whole = fit.concat(first, second)
     assert len(whole) == len(ratings)
     assert (whole.n_users, whole.n_movies) == (N_USERS, N_MOVIES)
     assert whole.stars[-1] == second.stars[-1]

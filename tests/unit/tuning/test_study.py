@@ -65,7 +65,7 @@ def test_a_study_is_resumed_where_it_stopped(tiny: TinyFamily, tmp_path: Path) -
 
 def test_what_is_reported_is_what_the_study_keeps(tiny: TinyFamily, storage: BaseStorage) -> None:
     reports = run(storage, 5)
-    for report, kept in zip(reports, tuning.ended(opened(storage), "tiny"), strict=True):
+    for report, kept in zip(reports, tuning.finished_trials(opened(storage), "tiny"), strict=True):
         assert (kept.number, kept.params, kept.state) == (
             report.number,
             report.params,
@@ -190,7 +190,7 @@ def test_an_interrupted_trial_leaves_nobody_waiting(tiny: TinyFamily, storage: B
 def test_without_a_completed_trial_nothing_is_best(tiny: TinyFamily, storage: BaseStorage) -> None:
     study = opened(storage)
     assert tuning.best(study, "tiny") is None
-    assert tuning.ended(study, "tiny") == []
+    assert tuning.finished_trials(study, "tiny") == []
     study.tell(study.ask(), state=TrialState.PRUNED)
     assert tuning.best(study, "tiny") is None
 

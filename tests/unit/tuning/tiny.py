@@ -15,7 +15,7 @@ from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.data.split import Development, development_split
 from moovier.models.family import (
     Arrays,
-    Fitted,
+    FitResult,
     HyperParameters,
     OnEpoch,
     Scorer,
@@ -42,13 +42,13 @@ class TinyScorer:
     def fold_in(self, history: History) -> Floats:
         return np.zeros(self.n_movies, dtype=np.float32)
 
-    def because(self, history: History, movies: Ints) -> Floats:
+    def explain(self, history: History, movies: Ints) -> Floats:
         return np.zeros((len(movies), len(history)), dtype=np.float32)
 
 
 class TinyFamily:
     name = "tiny"
-    learns: Literal["ranking", "rating"] = "rating"
+    objective: Literal["ranking", "rating"] = "rating"
     hyper_parameters: type[HyperParameters] = TinyParams
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class TinyFamily:
         validation_ndcg: ValidationNdcg | None = None,
         epochs: int | None = None,
         on_epoch: OnEpoch | None = None,
-    ) -> Fitted:
+    ) -> FitResult:
         assert isinstance(params, TinyParams)
         self.before_fit(params)
         self.fitted.append(params)
@@ -82,9 +82,9 @@ class TinyFamily:
             self.epochs_run[-1] += 1
             if on_epoch is not None:
                 on_epoch(epoch, {"loss": 0.0, "val_loss": curve[-1]})
-        return Fitted({"n_movies": np.array(train.n_movies)}, None, EPOCHS, {"val_loss": curve})
+        return FitResult({"n_movies": np.array(train.n_movies)}, None, EPOCHS, {"val_loss": curve})
 
-    def fine_tune(self, *args: Any, **options: Any) -> Fitted:
+    def fine_tune(self, *args: Any, **options: Any) -> FitResult:
         raise NotImplementedError
 
     def scorer(self, arrays: Arrays) -> Scorer:
