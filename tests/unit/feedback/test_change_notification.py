@@ -17,7 +17,7 @@ from moovier.feedback.api_keys import KeyStore
 from moovier.feedback.cache import FeedbackCache
 from moovier.feedback.database import Database
 from moovier.feedback.store import FeedbackStore
-from tests.unit.feedback.test_mirror import give, movies
+from tests.unit.feedback.test_cache import give, movies
 
 PATIENCE_S = 60.0
 
