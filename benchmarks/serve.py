@@ -35,7 +35,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import load_generator, report
-from benchmarks.bare import ANSWERS
+from benchmarks.fastapi_baseline import ANSWERS
 from moovier.data import sources
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Ratings
@@ -170,7 +170,7 @@ def _measured(
         uvicorn = (
             console_script("uvicorn"),
             "--factory",
-            "benchmarks.bare:create_app",
+            "benchmarks.fastapi_baseline:create_app",
             "--host",
             HOST,
         )
