@@ -14,8 +14,8 @@ import pytest
 from moovier.jobs import retrain
 from moovier.registry.run_artifacts import RunArtifacts
 from moovier.settings import Settings
+from tests.fixtures import RANKING, toy_movielens
 from tests.servers import Server
-from tests.toys import RANKING, toy_movielens
 from tests.worker_processes import Job, Machines
 
 CONFIG = {"families": [RANKING], "trials": 3, "workers": 2}

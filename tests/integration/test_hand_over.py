@@ -14,10 +14,10 @@ import pytest
 from moovier.jobs.registration import open_registry
 from moovier.models import bundle
 from moovier.registry.rest_client import Rest
+from tests.fixtures import RANKING
 from tests.postgres import own_database
 from tests.retraining_harness import CONFIG, Retraining, by_id
 from tests.servers import Server
-from tests.toys import RANKING
 from tests.worker_processes import Machines
 
 

@@ -14,10 +14,10 @@ import pytest
 
 from moovier.jobs.registration import open_registry
 from tests.fakes.relay import Relay, relay_before
+from tests.fixtures import RANKING
 from tests.postgres import own_database
 from tests.retraining_harness import Retraining, tags
 from tests.servers import Server
-from tests.toys import RANKING
 from tests.worker_processes import Machines
 
 #: Away once so long, and again for moments, so that answers to what was done get lost.

@@ -22,8 +22,8 @@ from moovier.jobs.retrain import retrain_all
 from moovier.models import bundle
 from moovier.registry.version import Version
 from moovier.settings import Settings
+from tests.fixtures import RANKING, toy_movielens
 from tests.servers import Server, end_group, free_port
-from tests.toys import RANKING, toy_movielens
 
 RANKED = {f"{RANKING}-tuned"}
 

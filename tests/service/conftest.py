@@ -19,9 +19,9 @@ from moovier.jobs.registration import open_registry
 from moovier.registry.version import Version
 from moovier.settings import PREFIX, Settings
 from tests.dvc_checkout import ROOT
+from tests.fixtures import toy_bundle
 from tests.registry_fixtures import register
 from tests.servers import Server, end_group, free_port
-from tests.toys import toy_bundle
 
 START_S = 90.0
 

@@ -19,11 +19,11 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from moovier.settings import Settings
+from tests.fixtures import MOVIE_IDS
 from tests.postgres import SERVER, own_database
 from tests.servers import Server, worker_of
 from tests.service.conftest import Service, own_settings, promote, published, running_service
 from tests.service.raw import Answer, Connection, request
-from tests.toys import MOVIE_IDS
 
 RATINGS, CLIENTS = 1_000, 8
 #: What is killed, in turn; each at a moment of the seed's choice.

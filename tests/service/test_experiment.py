@@ -21,10 +21,10 @@ from moovier.feedback.store import FeedbackStore
 from moovier.jobs.registration import open_registry
 from moovier.registry.version import Version
 from moovier.settings import Settings
+from tests.fixtures import toy_bundle
 from tests.registry_fixtures import register
 from tests.servers import Server
 from tests.service.conftest import Service, environment, own_settings, promote, running_service
-from tests.toys import toy_bundle
 
 #: Those whom the models know, and others.
 USERS = (7, 11, 13, *range(101, 141))
@@ -71,9 +71,11 @@ def two(mlflow: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tw
     challenger = registered(settings, folder, "moovier_popular_2_trained_0", [1, 2, 3, 4, 5])
     promote(settings, champion)
     open_registry(settings).set_challenger(challenger)
-    # All lists, also of a test in a hurry.
-    limit = {"MOOVIER_RECORDED_LISTS_PER_S": "1000"}
-    with running_service(settings, **limit) as service, service.client() as client:
+    with (
+        # All lists, however fast a test asks for them.
+        running_service(settings, MOOVIER_RECORDED_LISTS_PER_S="1000") as service,
+        service.client() as client,
+    ):
         wait_for(lambda: client.get("/readyz").is_success)
         yield Two(service, client, settings, mlflow, folder, champion, challenger)
 

@@ -19,12 +19,12 @@ from moovier.settings import Settings
 from moovier.tmdb.client import FAILURES_TO_OPEN
 from tests.fakes.relay import relay_before
 from tests.fakes.tmdb import V3_KEY, fake_tmdb
+from tests.fixtures import toy_bundle
 from tests.registry_fixtures import register
 from tests.servers import Server, free_port
 from tests.service.conftest import promote, published
 from tests.service.test_api import NAME, OTHER, started
 from tests.service.test_swaps import wait_for
-from tests.toys import toy_bundle
 
 NO_STARS = "there is no model of the stars: lists have no stars"
 

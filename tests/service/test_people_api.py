@@ -25,7 +25,11 @@ from moovier.data.movielens import read_movielens, to_arrays
 from moovier.jobs.registration import open_registry
 from moovier.registry.version import Version
 from moovier.settings import Settings
-from tests.cinema import IDS, MOVIES, USERS, cinema, genres
+from tests.fixtures import TITLED_IDS as IDS
+from tests.fixtures import TITLED_MOVIES as MOVIES
+from tests.fixtures import TITLED_USERS as USERS
+from tests.fixtures import genres_of as genres
+from tests.fixtures import titled_movielens
 from tests.registry_fixtures import register_trained
 from tests.servers import Server, free_port
 from tests.service.conftest import own_settings, promote
@@ -91,7 +95,7 @@ def refused(answer: httpx.Response, status: int) -> str:
 def world(mlflow: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("people")
     settings = own_settings(mlflow, folder / "home")
-    data = cinema(folder / "data")
+    data = titled_movielens(folder / "data")
     champion, other, stars = (
         register_trained(settings, folder, data, name, size)
         for name, size in (("timeline", 8), ("ease", 1), ("taste", 2))

@@ -18,11 +18,11 @@ import pytest
 from moovier.jobs.registration import open_registry
 from moovier.registry.version import Version
 from moovier.settings import Settings
+from tests.fixtures import toy_bundle
 from tests.registry_fixtures import register
 from tests.servers import Server
 from tests.service.conftest import Service, own_settings, promote, running_service
 from tests.service.raw import Answer, Connection, request
-from tests.toys import toy_bundle
 
 SWAPS, CONNECTIONS = 10, 12
 #: The bar is 15 s with a look at the registry every 5 s; here there is one every second.

@@ -26,7 +26,7 @@ from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.evaluation import ranking
 from moovier.models.families import FAMILIES
-from tests.toys import toy_movielens
+from tests.fixtures import toy_movielens
 
 VISITOR = ("visitor_ndcg_at_10", "visitor_low", "visitor_high", "visitor_debiased", "visitor_k0")
 NEXT_VISIT = ("next_visit_ndcg_at_10", "next_visit_low", "next_visit_high", "next_visit_debiased")
@@ -43,7 +43,7 @@ KEYS = {
     *("visitor_users", "next_visit_users", "visitor_minus_champion", "next_visit_minus_champion"),
     *("rmse", "mae", "seeds", "fit_s", "ms_per_user", "tuned", "epochs", "trials"),
 }
-ABOUT = {
+ABOUT: dict[str, Any] = {
     "protocol": quality.PROTOCOL,
     "data": {
         "name": "toy <1>",
@@ -89,6 +89,9 @@ class _Random:
     def fold_in(self, history: History) -> Floats:
         return self._scores.copy()
 
+    def explain(self, history: History, movies: Ints) -> Floats:
+        return np.zeros((len(movies), len(history)), dtype=np.float32)
+
 
 def _random_champion() -> RankingBaseline:
     return RankingBaseline(
@@ -120,7 +123,7 @@ def ease(toy: tuple[Ratings, Catalogue]) -> Ours:
 @pytest.fixture(scope="module")
 def entries(toy: tuple[Ratings, Catalogue], data: Data, ease: Ours) -> list[Any]:
     """Return a stand-in for the champion, two of ours, a ranking and a rating baseline."""
-    chosen = [
+    chosen: list[Contender] = [
         _random_champion(),
         ease,
         Ours("popular", toy[1]),

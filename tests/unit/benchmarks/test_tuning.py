@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.tuning import drawn, measure
-from tests.toys import RANKING, toy_movielens
+from tests.fixtures import RANKING, toy_movielens
 
 
 def test_both_sides_get_the_same_trials() -> None:

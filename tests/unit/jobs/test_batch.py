@@ -25,10 +25,10 @@ from moovier.jobs.batch_store import STAGING, SUCCESS, ListStore, new_key
 from moovier.jobs.recommend import recommend
 from moovier.jobs.registration import open_registry
 from moovier.settings import Settings
+from tests.fixtures import toy_bundle
 from tests.registry_fixtures import register
 from tests.s3_server import s3_server
 from tests.servers import free_port
-from tests.toys import toy_bundle
 
 NAME = "moovier_popular_1_trained_0"
 SET = f"{NAME}-v1"

@@ -12,7 +12,7 @@ from moovier.jobs.retrain_plan import Plan, Recipe
 from moovier.models.bundle import DataFacts
 from moovier.models.families import family
 from moovier.registry.version import Version
-from tests.toys import RANKING
+from tests.fixtures import RANKING
 
 FACTS = DataFacts(name="toy", hash="toy.dir", synthetic=True, ratings=1, users=1, movies=1)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ from moovier.errors import BadRequest, DataUnavailable, InvalidData, MoovierErro
 from moovier.jobs.evaluate import EvaluationReport, evaluate
 from moovier.jobs.registration import open_registry, open_tracking, tags_of
 from moovier.settings import Settings
+from tests.fixtures import toy_bundle, toy_model, toy_movielens
 from tests.servers import free_port
-from tests.toys import toy_bundle, toy_model, toy_movielens
 
 NAME = "moovier_ease_1_trained_0"
 RECIPE = {"size": 1, "lambda_": 7.5}
@@ -37,7 +38,7 @@ def registered(settings: Settings, tmp_path: Path) -> Settings:
     return settings
 
 
-def register(settings: Settings, tmp_path: Path, family: str, params: dict[str, object]) -> None:
+def register(settings: Settings, tmp_path: Path, family: str, params: Mapping[str, object]) -> None:
     tracking = open_tracking(settings)
     run_id = tracking.start(NAME, retraining="k", part="fit")
     folder = toy_model(tmp_path / "model", NAME)

@@ -23,8 +23,8 @@ from moovier.jobs.registration import open_registry
 from moovier.registry.client import Registry
 from moovier.registry.version import Version
 from moovier.settings import Settings
+from tests.fixtures import toy_bundle
 from tests.registry_fixtures import register
-from tests.toys import toy_bundle
 
 ONE, TWO, THREE = (f"moovier_popular_{size}_trained_0" for size in (1, 2, 3))
 HOUR = 3_600

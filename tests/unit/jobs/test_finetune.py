@@ -16,8 +16,8 @@ from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
 from moovier.models.families import family
 from moovier.settings import Settings
+from tests.fixtures import LEARNING, toy_model
 from tests.registry_fixtures import register
-from tests.toys import LEARNING, toy_model
 
 USERS, MOVIES = np.array([7, 11, 13, 17, 19, 23]), np.array([1, 2, 6, 32, 47, 50, 110, 150])
 
@@ -29,7 +29,7 @@ def register_toy(settings: Settings, folder: Path, family_name: str, size: int =
     ratings = Ratings(
         rated[:, 0],
         rated[:, 1],
-        random.integers(1, 11, len(rated)).astype(np.float32) / 2,
+        random.integers(1, 11, len(rated)).astype(np.float32) / np.float32(2),
         np.arange(len(rated)),
         USERS.size,
         MOVIES.size,

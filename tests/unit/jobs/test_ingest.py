@@ -8,7 +8,7 @@ import pytest
 from moovier.errors import DataError, InvalidData
 from moovier.jobs import ingest
 from moovier.settings import Settings
-from tests.toys import toy_movielens
+from tests.fixtures import toy_movielens
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def test_what_was_pulled_is_checked_and_reported(settings: Settings, tmp_path: P
 
 def test_bad_rows_stop_it_and_the_report_names_them(settings: Settings, tmp_path: Path) -> None:
     folder = toy_movielens(tmp_path / "data")
-    with (folder / "ratings.csv").open("a") as file:
-        file.write("1,1,7.5,1000000\n")
+    with (folder / "ratings.csv").open("a") as ratings:
+        ratings.write("1,1,7.5,1000000\n")
     pulled = ingest.pull(str(folder), settings=settings)
     with pytest.raises(InvalidData):
         ingest.validate(pulled, settings=settings)
@@ -40,8 +40,8 @@ def test_bad_rows_stop_it_and_the_report_names_them(settings: Settings, tmp_path
 
 def test_a_share_of_bad_rows_can_be_set_aside(tmp_path: Path) -> None:
     folder = toy_movielens(tmp_path / "data")
-    with (folder / "ratings.csv").open("a") as file:
-        file.write("1,1,7.5,1000000\n")
+    with (folder / "ratings.csv").open("a") as ratings:
+        ratings.write("1,1,7.5,1000000\n")
     settings = Settings(home=tmp_path / "home", bad_rows_share=0.01)
     report = ingest.validate(ingest.pull(str(folder), settings=settings), settings=settings)
     assert report["ratings"] == 600

@@ -17,12 +17,13 @@ from moovier.errors import BadRequest, InvalidData
 from moovier.feedback.store import FeedbackStore, NewRating
 from moovier.jobs import monitor, monitoring_metrics, retrain
 from moovier.jobs.registration import open_registry
+from moovier.jobs.retrain_plan import RetrainConfig
 from moovier.registry.monitoring_summary import MonitoringSummary
 from moovier.registry.version import MONITORING
 from moovier.settings import Settings
+from tests.fixtures import toy_movielens
 from tests.registry_fixtures import register_trained
 from tests.servers import free_port
-from tests.toys import toy_movielens
 
 NOON = 1_700_000_000
 
@@ -112,7 +113,7 @@ def test_a_drift_asks_for_a_retraining_once(
     assert found["figures"]["came_by_new_users"] == 1
     # The retraining is asked for on the data that were looked at, and takes what it is given.
     assert found["retraining"]["data"] == str(planted)
-    config = retrain.RetrainConfig.of(found["retraining"])
+    config = RetrainConfig.of(found["retraining"])
     assert config.reason is not None
     assert "ratings: " in config.reason
     run = run_of(settings, found["run_id"])

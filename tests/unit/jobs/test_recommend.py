@@ -15,8 +15,8 @@ from moovier.feedback.store import FeedbackStore, NewRating
 from moovier.jobs.recommend import recommend
 from moovier.jobs.registration import open_registry, open_tracking
 from moovier.settings import Settings
+from tests.fixtures import MOVIE_IDS, toy_model
 from tests.servers import free_port
-from tests.toys import MOVIE_IDS, toy_model
 
 NAME = "moovier_popular_1_trained_0"
 

@@ -10,7 +10,7 @@ from moovier.jobs.retrain_plan import DONE, Plan, RetrainConfig, key_of, read_js
 from moovier.models.bundle import DataFacts
 from moovier.models.families import RETIRED
 from moovier.settings import Settings
-from tests.toys import LEARNING
+from tests.fixtures import LEARNING
 
 HASH = "0123456789abcdef.dir"
 

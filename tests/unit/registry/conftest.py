@@ -9,8 +9,8 @@ import pytest
 from moovier.registry.client import Registry
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import Version
+from tests.fixtures import toy_model
 from tests.servers import Server
-from tests.toys import toy_model
 
 Publish = Callable[..., Version]
 

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import uuid
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,16 +16,16 @@ from moovier.errors import RegistryUnavailable
 from moovier.models.bundle import DataFacts
 from moovier.registry.client import Registry
 from moovier.registry.tracking import Tracking
+from tests.fixtures import toy_bundle, toy_model
 from tests.servers import Server, free_port
-from tests.toys import toy_bundle, toy_model
 
 NAME = "moovier_popular_1_trained_0"
 
 
-def run_of(server: Server, run_id: str) -> dict[str, dict[str, object]]:
+def run_of(server: Server, run_id: str) -> dict[str, dict[str, Any]]:
     """The run as MLflow's API shows it."""
     answer = httpx.get(f"{server.address}/api/2.0/mlflow/runs/get", params={"run_id": run_id})
-    run: dict[str, dict[str, object]] = answer.raise_for_status().json()["run"]
+    run: dict[str, dict[str, Any]] = answer.raise_for_status().json()["run"]
     return run
 
 
@@ -54,7 +55,7 @@ def test_what_is_logged_can_be_read(mlflow: Server, tracking: Tracking) -> None:
     run = run_of(mlflow, run_id)
     assert pairs(run["data"]["params"]) == {"size": "10"}
     assert pairs(run["data"]["metrics"]) == {"ndcg_at_10": 0.12, "loss": 0.6, "val_loss": 0.78}
-    (used,) = run["inputs"]["dataset_inputs"]  # type: ignore[union-attr]
+    (used,) = run["inputs"]["dataset_inputs"]
     assert used["dataset"]["digest"] == "toy.dir"
     history = httpx.get(
         f"{mlflow.address}/api/2.0/mlflow/metrics/get-history",
@@ -81,7 +82,7 @@ def test_a_digest_of_the_real_set_fits(mlflow: Server, tracking: Tracking) -> No
     )
     run_id = tracking.start("data", retraining="k", part="data")
     tracking.log_data(run_id, facts)
-    (used,) = run_of(mlflow, run_id)["inputs"]["dataset_inputs"]  # type: ignore[union-attr]
+    (used,) = run_of(mlflow, run_id)["inputs"]["dataset_inputs"]
     assert used["dataset"]["digest"] == digest
     assert json.loads(used["dataset"]["source"])["synthetic"] is False
 

@@ -11,7 +11,7 @@ from moovier.models.families import family
 from moovier.report.examples import examples
 from moovier.report.model_report import BASELINE, POPULARITY, ModelReport
 from moovier.training import fit
-from tests.toys import toy_movielens
+from tests.fixtures import toy_movielens
 
 CURVES = {"loss": [0.9, 0.8], "val_loss": [0.95, 0.9]}
 

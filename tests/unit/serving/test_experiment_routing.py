@@ -13,8 +13,8 @@ from moovier.registry.client import Registry
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import Version
 from moovier.serving.model_store import ModelStore
+from tests.fixtures import toy_model
 from tests.servers import Server, free_port
-from tests.toys import toy_model
 from tests.unit.registry.conftest import Publish
 
 ONE, TWO, THREE = (f"moovier_popular_{size}_trained_0" for size in (1, 2, 3))

@@ -18,8 +18,8 @@ from moovier.serving import bundle_loader
 from moovier.serving import model_store as room
 from moovier.serving.model_store import ModelStore
 from tests.fakes.relay import Relay, relay_before
+from tests.fixtures import toy_model
 from tests.servers import Server, free_port
-from tests.toys import toy_model
 
 Publish = Callable[..., Version]
 OLD, NEW = "moovier_popular_1_trained_0", "moovier_popular_2_trained_0"

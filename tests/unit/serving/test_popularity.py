@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from moovier.data.ratings import Floats
 from moovier.models.bundle import Bundle
 from moovier.models.popular import PopularParams
 from moovier.serving.bundle_loader import LoadedModel
@@ -16,7 +17,7 @@ from moovier.serving.filters import Filter
 from moovier.serving.popularity import Popularity, popular_days
 from moovier.serving.recommender import Recommender
 from tests.contracts import toy
-from tests.toys import toy_bundle
+from tests.fixtures import toy_bundle
 
 DAY_S = 86_400
 NOTHING = np.zeros(0, dtype=np.int64)
@@ -49,8 +50,9 @@ def aged_bundle(arrays: Mapping[str, Any] | None = None, **params: int) -> Bundl
     return replace(bundle, card=card, arrays={**bundle.arrays, **(arrays or {})})
 
 
-def best(scores: np.ndarray, k: int = 5) -> list[int]:
-    return np.lexsort((np.arange(scores.size), -scores))[:k].tolist()
+def best(scores: Floats, k: int = 5) -> list[int]:
+    movies: list[int] = np.lexsort((np.arange(scores.size), -scores))[:k].tolist()
+    return movies
 
 
 @pytest.mark.parametrize(

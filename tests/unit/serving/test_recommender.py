@@ -9,7 +9,7 @@ from moovier.data.ratings import Histories
 from moovier.errors import BadRequest, BundleError
 from moovier.serving import recommender as room
 from moovier.serving.recommender import KEPT_TOP_K, Answer, Recommender
-from tests.toys import toy_bundle
+from tests.fixtures import toy_bundle
 
 # The toy: user 7 rated movies 1 and 2, user 11 movie 2, user 13 movie 47. Movies 1, 2, 6, 32 and
 # 47 were rated 1, 2, 0, 0 and 1 times.
