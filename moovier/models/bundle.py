@@ -13,19 +13,23 @@ The Keras model lies beside it in MLflow; answering does not need it.
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from moovier.data.catalogue import Catalogue, Movie
+from moovier.data.array_files import (
+    pack_arrays,
+    pack_catalogue,
+    pack_ratings,
+    unpack_arrays,
+    unpack_catalogue,
+    unpack_ratings,
+)
+from moovier.data.catalogue import Catalogue
 from moovier.data.ratings import Histories, Index
 from moovier.errors import BundleError
 from moovier.models.family import Arrays
@@ -94,22 +98,10 @@ class Bundle:
 def save(bundle: Bundle, folder: Path) -> Path:
     """Write ``bundle`` into ``folder``, made if need be, the card last; returns ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    h = bundle.histories
     contents = {
-        "scoring.npz": _npz(bundle.arrays),
-        "people.npz": _npz(
-            {
-                "users": bundle.index.users,
-                "movies": bundle.index.movies,
-                "offsets": h.offsets,
-                "rated": h.movies,
-                "stars": h.stars,
-                "timestamps": h.timestamps,
-            }
-        ),
-        "catalogue.json": orjson.dumps(
-            [[m.id, m.title, m.year, m.genres, m.imdb_id, m.tmdb_id] for m in bundle.catalogue]
-        ),
+        "scoring.npz": pack_arrays(bundle.arrays),
+        "people.npz": pack_ratings(bundle.index, bundle.histories),
+        "catalogue.json": pack_catalogue(bundle.catalogue),
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)
@@ -134,38 +126,13 @@ def load(folder: Path) -> Bundle:
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != head["sha256"][name]:
                 raise BundleError(f"{name} was altered: its SHA-256 is not the one in {CARD}")
-        people = _arrays(contents["people.npz"])
-        index = Index(people["users"], people["movies"])
+        index, histories = unpack_ratings(contents["people.npz"])
         return Bundle(
             card=card,
             index=index,
-            histories=Histories(
-                people["offsets"],
-                people["rated"],
-                people["stars"],
-                people["timestamps"],
-                n_movies=index.movies.size,
-            ),
-            catalogue=Catalogue(
-                tuple(
-                    Movie(i, title, year, tuple(genres), imdb_id, tmdb_id)
-                    for i, title, year, genres, imdb_id, tmdb_id in orjson.loads(
-                        contents["catalogue.json"]
-                    )
-                )
-            ),
-            arrays=_arrays(contents["scoring.npz"]),
+            histories=histories,
+            catalogue=unpack_catalogue(contents["catalogue.json"]),
+            arrays=unpack_arrays(contents["scoring.npz"]),
         )
     except (OSError, KeyError, TypeError, ValueError, ValidationError) as error:
         raise BundleError(f"no usable bundle in {folder.name}: {error}") from error
-
-
-def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
