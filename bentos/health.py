@@ -37,7 +37,7 @@ class Probes:
 
 def health(state: Any) -> Health:
     """``state``: the application's; it may lack everything before the start."""
-    model_store: ModelStore | None = getattr(state, "shelf", None)
+    model_store: ModelStore | None = getattr(state, "model_store", None)
     if model_store is None:
         return Health(ready=False, champion=None, degraded=["the service is starting"])
     champion = model_store.champion

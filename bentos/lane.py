@@ -122,7 +122,7 @@ class FastPath:
             await self._inner(scope, receive, send)
             return
         path = scope["path"]
-        if path not in ("/predict", "/recommend") or not hasattr(self._app.state, "shelf"):
+        if path not in ("/predict", "/recommend") or not hasattr(self._app.state, "model_store"):
             await self._inner(scope, receive, send)
             return
         started = time.perf_counter()
