@@ -23,7 +23,7 @@ from moovier.models import bundle
 from moovier.models.bundle import Bundle, DataFacts
 from moovier.monitoring import alarm_policy, drift
 from moovier.monitoring.alarm_policy import Trigger
-from moovier.monitoring.dataset_diff import Change, Known
+from moovier.monitoring.dataset_diff import Change, Snapshot
 from moovier.monitoring.drift import Drift, Limits
 from moovier.registry.client import Registry
 from moovier.registry.tracking import Tracking
@@ -122,7 +122,7 @@ def run_check(
     data, current = _data(config.data, settings)
     model = load(registry, champion, settings)
     change = Change.between(_known(model), current)
-    say(f"{int(change.came.sum())} ratings came and {int(change.went.sum())} went")
+    say(f"{int(change.added.sum())} ratings came and {int(change.removed.sum())} went")
     came = drift.added_drift(change, config.limits, seed=settings.seed)
     went = drift.removed_drift(change, config.limits, seed=settings.seed)
     previous = registry.alias(PREVIOUS)
@@ -134,12 +134,12 @@ def run_check(
     service, notes = monitoring_metrics.of_service(settings)
 
     reasons = [
-        *alarm_policy.of_drift(came, went),
-        *alarm_policy.of_live(lived, config.quality or 0.0),
-        *alarm_policy.of_age(
+        *alarm_policy.drift_reasons(came, went),
+        *alarm_policy.quality_reasons(lived, config.quality or 0.0),
+        *alarm_policy.age_reasons(
             ages["since_retraining_days"],
             config.age_days or 0.0,
-            other_data=data.hash != model.card.data.hash,
+            data_changed=data.hash != model.card.data.hash,
         ),
     ]
     figures = monitoring_metrics.finite(
@@ -205,7 +205,7 @@ def load(registry: Registry, version: Version, settings: Settings) -> Bundle:
     return bundle.load(registry.download_bundle(version, folder))
 
 
-def _data(data: str | None, settings: Settings) -> tuple[DataFacts, Known]:
+def _data(data: str | None, settings: Settings) -> tuple[DataFacts, Snapshot]:
     """What an ingest would bring in now."""
     pulled = ingest.pull(data, settings=settings)
     found = read_movielens(
@@ -223,11 +223,11 @@ def _data(data: str | None, settings: Settings) -> tuple[DataFacts, Known]:
         users=int(index.users.size),
         movies=len(catalogue),
     )
-    return facts, Known(index, ratings, catalogue)
+    return facts, Snapshot(index, ratings, catalogue)
 
 
-def _known(model: Bundle) -> Known:
-    return Known(model.index, model.histories.ratings(), model.catalogue)
+def _known(model: Bundle) -> Snapshot:
+    return Snapshot(model.index, model.histories.ratings(), model.catalogue)
 
 
 def _last_trigger(registry: Registry) -> Trigger | None:

@@ -21,8 +21,8 @@ from moovier.models.bundle import Bundle
 from moovier.monitoring import list_metrics as monitored
 from moovier.monitoring.dataset_diff import Change
 from moovier.monitoring.distances import Values, kolmogorov_smirnov, psi, shares
-from moovier.monitoring.drift import FEWEST_RATINGS, Drift
-from moovier.monitoring.feedback_quality import Live, live
+from moovier.monitoring.drift import MIN_RATINGS, Drift
+from moovier.monitoring.feedback_quality import LiveQuality, measure_live_quality
 from moovier.registry.client import Registry
 from moovier.registry.version import Version
 from moovier.serving.recommender import Recommender
@@ -46,7 +46,7 @@ def finite(figures: Mapping[str, float]) -> Figures:
 def of_change(change: Change) -> Figures:
     """How much came and went, and plain distances between the data sets as they stand."""
     then, now = change.reference, change.current
-    came = now.take(change.came)
+    came = now.take(change.added)
     n_came = max(len(came), 1)
     then_lengths = np.bincount(then.users, minlength=then.n_users)
     now_lengths = np.bincount(now.users, minlength=now.n_users)
@@ -54,7 +54,7 @@ def of_change(change: Change) -> Figures:
     return {
         "ratings": float(len(now)),
         "came": float(len(came)),
-        "went": float(change.went.sum()),
+        "went": float(change.removed.sum()),
         "came_share": len(came) / max(len(now), 1),
         "came_by_new_users": float(change.new_users[came.users].sum() / n_came),
         "came_of_unknown_movies": float((~change.known_movies[came.movies]).sum() / n_came),
@@ -80,8 +80,8 @@ def _genres(change: Change, ratings: Ratings) -> Values:
 
 def of_drift(drift: Drift, prefix: str) -> Figures:
     """Each distance and its p-value."""
-    return {f"{prefix}_{one.name}": one.value for one in drift.figures} | {
-        f"{prefix}_{one.name}_p": one.p for one in drift.figures
+    return {f"{prefix}_{one.name}": one.value for one in drift.statistics} | {
+        f"{prefix}_{one.name}_p": one.p for one in drift.statistics
     }
 
 
@@ -116,7 +116,7 @@ def _lists(model: Bundle, people: list[int]) -> list[list[int]]:
     return [[item.movie.id for item in answer.items] for answer in answers]
 
 
-def live_quality(settings: Settings) -> Live | None:
+def live_quality(settings: Settings) -> LiveQuality | None:
     """Feedback on what was recommended; None where there is no database of feedback yet."""
     if not exists(settings.database):
         return None
@@ -125,10 +125,10 @@ def live_quality(settings: Settings) -> Live | None:
         seen = (one for one in store.lists(0, int(time.time()) + 1) if one.arm != SHADOW_ARM)
         first = next(seen, None)
         lists = None if first is None else itertools.chain([first], seen)
-        return live(store.everything().ratings, lists, seed=settings.seed)
+        return measure_live_quality(store.everything().ratings, lists, seed=settings.seed)
 
 
-def of_live(found: Live | None) -> Figures:
+def of_live(found: LiveQuality | None) -> Figures:
     """Figures of the live quality; those of the lists only where lists are recorded."""
     if found is None:
         return {}
@@ -213,13 +213,13 @@ def fallback(metrics: str) -> Figures:
     return told
 
 
-def notes(change: Change, came: Drift, lived: Live | None, compared: bool) -> list[str]:
+def notes(change: Change, came: Drift, lived: LiveQuality | None, compared: bool) -> list[str]:
     """What could not be told, and why."""
     said = []
-    if not change.came.any():
+    if not change.added.any():
         said.append("drift: the champion was trained on all ratings there are")
-    elif not came.figures:
-        said.append(f"drift: fewer than {FEWEST_RATINGS} ratings came, too few to judge")
+    elif not came.statistics:
+        said.append(f"drift: fewer than {MIN_RATINGS} ratings came, too few to judge")
     if not compared:
         said.append("lists: there is no previous champion to compare with")
     if lived is None:

@@ -1,1 +1,1 @@
-"""Whether the world still is the one that the champion was trained on: figures on plain values."""
+"""Compare the current data and feedback with what the champion was trained on."""

@@ -1,4 +1,4 @@
-"""From figures to an alarm, and from an alarm to whether a retraining is asked for."""
+"""Turn drift statistics into alarms, and decide whether an alarm starts a retraining."""
 
 from __future__ import annotations
 
@@ -8,26 +8,34 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from moovier.monitoring.drift import Drift, DriftStatistic
-from moovier.monitoring.feedback_quality import LIKED, Live
+from moovier.monitoring.feedback_quality import LIKED, LiveQuality
 
-#: What has grown by less has not got worse.
-WORSE = 1.25
-_SAYS: Mapping[str, str] = {
-    "stars": "new ratings are {value:.2f} stars away from what was expected",
-    "rerated": "people changed their own ratings by {value:.2f} stars, all the same way",
-    "agreement": "new ratings have lost {value:.0%} of the agreement with earlier ones",
-    "popularity": "new ratings go to movies of another popularity (distance {value:.2f})",
-    "crowd": "{value:.0%} more of the people than expected rated one and the same movie",
-    "novel": "{value:.0%} more of the new ratings than expected are of movies nobody rated before",
-    "genres": "new ratings go to other genres (distance {value:.2f})",
-    "tastes": "genres are liked otherwise than before (by {value:.2f} stars)",
+#: A reason counts as worse when its excess has grown by this factor since the last trigger.
+WORSE_FACTOR = 1.25
+#: Number of data hashes that a trigger remembers.
+_MAX_HASHES = 50
+#: Text of a reason by drift statistic.
+_TEXTS: Mapping[str, str] = {
+    "stars": "new ratings differ from the expected stars by {value:.2f}",
+    "rerated": "users changed their own ratings by {value:.2f} stars in one direction",
+    "agreement": "new ratings lost {value:.0%} of the agreement with earlier ratings",
+    "popularity": "new ratings go to movies of a different popularity (distance {value:.2f})",
+    "crowd": "the share of users who rated the same movie is {value:.0%} above the expected share",
+    "novel": "the share of movies without earlier ratings is {value:.0%} above the expected share",
+    "genres": "new ratings go to different genres (distance {value:.2f})",
+    "tastes": "users rate genres differently than before (by {value:.2f} stars)",
 }
 
 
 @dataclass(frozen=True)
 class Reason:
-    """``kind``: ``ratings``, ``users``, ``movies``, ``genres``, ``quality`` or ``age``. ``excess``:
-    the figure over its limit, above 1."""
+    """A reason for an alarm.
+
+    Attributes:
+        kind: ``ratings``, ``users``, ``movies``, ``genres``, ``quality`` or ``age``.
+        text: The reason as a sentence.
+        excess: The measured value divided by its limit, above 1.
+    """
 
     kind: str
     text: str
@@ -35,8 +43,14 @@ class Reason:
 
 
 class Trigger(BaseModel):
-    """The last retraining that was asked for. ``excess``: of the worst figure of each kind.
-    ``hashes``: data that retrainings were asked for, newest last."""
+    """The last retraining that monitoring triggered.
+
+    Attributes:
+        at: Time of the trigger in seconds since 1970.
+        champion: Version number of the champion at that time.
+        excess: Excess of the worst reason of each kind.
+        hashes: Hashes of the data sets that triggered a retraining, newest last.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,25 +60,28 @@ class Trigger(BaseModel):
     hashes: list[str]
 
 
-def of_drift(came: Drift, went: Drift) -> list[Reason]:
-    """One for each figure that drifted."""
-    reasons = [_of_figure(figure, "") for figure in came.drifted]
-    return reasons + [_of_figure(figure, "deleted ratings: ") for figure in went.drifted]
+def drift_reasons(added: Drift, removed: Drift) -> list[Reason]:
+    """Return one reason for each statistic that drifted."""
+    reasons = [_drift_reason(statistic) for statistic in added.drifted]
+    return reasons + [_drift_reason(statistic, deleted=True) for statistic in removed.drifted]
 
 
-def _of_figure(figure: DriftStatistic, before: str) -> Reason:
-    said = _SAYS[figure.name].format(value=figure.value)
-    if before:
-        said = said.replace("new ratings", "they")
+def _drift_reason(statistic: DriftStatistic, *, deleted: bool = False) -> Reason:
+    text = _TEXTS[statistic.name].format(value=statistic.value)
+    if deleted:
+        text = "deleted ratings: " + text.replace("new ratings", "they")
     text = (
-        f"{figure.kind}: {before}{said}; limit {figure.limit:.2f}, by chance up to "
-        f"{figure.chance:.2f}"
+        f"{statistic.kind}: {text}; limit {statistic.limit:.2f}, by chance up to "
+        f"{statistic.chance:.2f}"
     )
-    return Reason(figure.kind, text, figure.value / figure.limit)
+    return Reason(statistic.kind, text, statistic.value / statistic.limit)
 
 
-def of_live(live: Live | None, limit: float) -> list[Reason]:
-    """Recommended movies are liked less than others by more than ``limit``, beyond chance."""
+def quality_reasons(live: LiveQuality | None, limit: float) -> list[Reason]:
+    """Return a reason if users like recommended movies less than others by more than ``limit``.
+
+    The upper end of the gain's confidence interval must lie below ``-limit``.
+    """
     if live is None or not live.enough or not live.high < -limit:
         return []
     text = (
@@ -74,16 +91,16 @@ def of_live(live: Live | None, limit: float) -> list[Reason]:
     return [Reason("quality", text, -live.gain / limit if limit > 0 else 1.0)]
 
 
-def of_age(days: float, limit: float, *, other_data: bool) -> list[Reason]:
-    """The last retraining is too long ago, and there are data that the champion does not know."""
-    if days <= limit or not other_data:
+def age_reasons(days: float, limit: float, *, data_changed: bool) -> list[Reason]:
+    """Return a reason if the last retraining is older than ``limit`` days and the data changed."""
+    if days <= limit or not data_changed:
         return []
     text = f"age: {days:.0f} days since the last retraining, and the data have changed since"
     return [Reason("age", text, days / limit)]
 
 
 def excess(reasons: Sequence[Reason]) -> dict[str, float]:
-    """By kind, how far the worst figure is past its limit."""
+    """Return the largest excess of each kind of reason."""
     worst: dict[str, float] = {}
     for reason in reasons:
         worst[reason.kind] = max(worst.get(reason.kind, 0.0), reason.excess)
@@ -93,30 +110,42 @@ def excess(reasons: Sequence[Reason]) -> dict[str, float]:
 def should_retrain(
     reasons: Sequence[Reason], last: Trigger | None, *, data_hash: str, champion: int
 ) -> tuple[bool, str]:
-    """Whether these reasons ask for a retraining, and what to say of it.
+    """Decide whether the reasons trigger a retraining, and explain the decision.
 
-    Not for data that one was asked for already. While the champion is the same as at the last
-    time, that retraining did not help, and another one is asked for only where a figure got worse:
-    a new kind of reason, or one whose excess grew by a quarter.
+    A data set triggers at most one retraining. As long as the champion is the one of the last
+    trigger, that retraining did not help: a new trigger then needs a new kind of reason, or one
+    whose excess grew by :data:`WORSE_FACTOR`.
     """
     if not reasons:
-        return False, "nothing has drifted"
+        return False, "no drift"
     if last is None:
         return True, "first alarm"
     if data_hash in last.hashes:
-        return False, "a retraining on these data was asked for already"
+        return False, "these data already triggered a retraining"
     if last.champion != champion:
         return True, "first alarm of this champion"
-    now = excess(reasons)
-    worse = [kind for kind, value in now.items() if value >= WORSE * last.excess.get(kind, 0.0)]
+    current = excess(reasons)
+    worse = [
+        kind
+        for kind, value in current.items()
+        if value >= WORSE_FACTOR * last.excess.get(kind, 0.0)
+    ]
     if worse:
         return True, f"worse than at the last alarm: {', '.join(worse)}"
-    return False, "the last retraining did not help, and nothing has got worse since"
+    return False, "the last retraining did not help, and no reason has become worse since"
 
 
 def record(
     worst: Mapping[str, float], last: Trigger | None, *, at: float, data_hash: str, champion: int
 ) -> Trigger:
-    """What to remember of a retraining that is asked for now. ``worst``: see :func:`excess`."""
-    hashes = [] if last is None else [one for one in last.hashes if one != data_hash]
-    return Trigger(at=at, champion=champion, excess=dict(worst), hashes=[*hashes, data_hash][-50:])
+    """Return the trigger to store for a retraining that starts now.
+
+    ``worst`` is the result of :func:`excess`; ``last`` is the trigger stored before.
+    """
+    hashes = [] if last is None else [known for known in last.hashes if known != data_hash]
+    return Trigger(
+        at=at,
+        champion=champion,
+        excess=dict(worst),
+        hashes=[*hashes, data_hash][-_MAX_HASHES:],
+    )

@@ -1,4 +1,4 @@
-"""Two data sets over one index, and which ratings came or went between them."""
+"""Compare two data sets: which ratings were added and which were removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Known:
+class Snapshot:
     """A data set: ``ratings`` over ``index``, whose movies are those of ``catalogue``."""
 
     index: Index
@@ -26,40 +26,46 @@ class Known:
 
 @dataclass(frozen=True)
 class Change:
-    """What a model was trained on and what there is now, over one index.
+    """The data that a model was trained on and the current data, over one common index.
 
-    ``reference``, ``current``: ratings over the users and movies of both, ids in ``users`` and
-    ``movies``. ``came``: rows of ``current`` that the reference lacks, or has with other stars;
-    ``went``: rows of ``reference`` that are no more, or have other stars now. ``known_movies``:
-    whether the reference's catalogue has the movie. ``genres``: (n_movies, n_genres) shares,
-    each movie's sum 1; ``genre_names``.
+    Attributes:
+        users: User ids of both data sets, sorted.
+        movies: Movie ids of both data sets, sorted.
+        reference: Ratings that the model was trained on.
+        current: Ratings of the current data.
+        added: (n_current,) rows of ``current`` that the reference lacks or has with other stars.
+        removed: (n_reference,) rows of ``reference`` that the current data lack or have with
+            other stars.
+        known_movies: (n_movies,) whether the catalogue of the reference has the movie.
+        genres: (n_movies, n_genres) shares; each movie's sum is 1.
+        genre_names: Names of the columns of ``genres``.
     """
 
     users: NDArray[np.int64]
     movies: NDArray[np.int64]
     reference: Ratings
     current: Ratings
-    came: Bools
-    went: Bools
+    added: Bools
+    removed: Bools
     known_movies: Bools
     genres: NDArray[np.float64]
     genre_names: tuple[str, ...]
 
     @classmethod
-    def between(cls, reference: Known, current: Known) -> Change:
-        """Compare by user and movie id."""
+    def between(cls, reference: Snapshot, current: Snapshot) -> Change:
+        """Compare two snapshots by user id, movie id and stars."""
         users = np.union1d(reference.index.users, current.index.users)
         movies = np.union1d(reference.index.movies, current.index.movies)
-        then = _moved(reference, users, movies)
-        now = _moved(current, users, movies)
-        names, genres = _genres(movies, (reference, current))
+        reference_ratings = _reindex(reference, users, movies)
+        current_ratings = _reindex(current, users, movies)
+        names, genres = _genre_shares(movies, (reference, current))
         return cls(
             users=users,
             movies=movies,
-            reference=then,
-            current=now,
-            came=~_same(now, then),
-            went=~_same(then, now),
+            reference=reference_ratings,
+            current=current_ratings,
+            added=~_isin(current_ratings, reference_ratings),
+            removed=~_isin(reference_ratings, current_ratings),
             known_movies=np.isin(movies, reference.index.movies),
             genres=genres,
             genre_names=names,
@@ -67,46 +73,53 @@ class Change:
 
     @cached_property
     def new_users(self) -> Bools:
-        """Whether the reference has no rating of this user, (n_users,)."""
+        """Whether the reference has no rating of the user, (n_users,)."""
         counts = np.bincount(self.reference.users, minlength=self.users.size)
         new: Bools = counts == 0
         return new
 
 
-def _moved(known: Known, users: NDArray[np.int64], movies: NDArray[np.int64]) -> Ratings:
-    """The same ratings over another, wider index."""
-    old = known.ratings
+def _reindex(snapshot: Snapshot, users: NDArray[np.int64], movies: NDArray[np.int64]) -> Ratings:
+    """Return the same ratings over a wider index."""
+    ratings = snapshot.ratings
     return Ratings(
-        users=np.searchsorted(users, known.index.users[old.users]),
-        movies=np.searchsorted(movies, known.index.movies[old.movies]),
-        stars=old.stars,
-        timestamps=old.timestamps,
+        users=np.searchsorted(users, snapshot.index.users[ratings.users]),
+        movies=np.searchsorted(movies, snapshot.index.movies[ratings.movies]),
+        stars=ratings.stars,
+        timestamps=ratings.timestamps,
         n_users=users.size,
         n_movies=movies.size,
     )
 
 
-def _same(rows: Ratings, others: Ratings) -> Bools:
-    """Which of ``rows`` stand in ``others`` with the very same stars."""
+def _isin(ratings: Ratings, others: Ratings) -> Bools:
+    """Return which of ``ratings`` are in ``others`` with equal stars."""
 
     def key(ratings: Ratings) -> NDArray[np.int64]:
         pairs = ratings.users * ratings.n_movies + ratings.movies
         return pairs * 16 + np.rint(ratings.stars * 2).astype(np.int64)
 
-    found: Bools = np.isin(key(rows), key(others))
-    return found
+    unchanged: Bools = np.isin(key(ratings), key(others))
+    return unchanged
 
 
-def _genres(
-    movies: NDArray[np.int64], sources: Sequence[Known]
+def _genre_shares(
+    movies: NDArray[np.int64], snapshots: Sequence[Snapshot]
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Names, and each movie's genres in equal shares; the last source that has a movie is right."""
-    of = {movie.id: movie.genres or (NO_GENRE,) for one in sources for movie in one.catalogue}
-    names = tuple(sorted({name for genres in of.values() for name in genres}))
-    column = {name: place for place, name in enumerate(names)}
+    """Return genre names, and each movie's genres in equal shares.
+
+    The last snapshot that has a movie decides on its genres.
+    """
+    genres_by_id = {
+        movie.id: movie.genres or (NO_GENRE,)
+        for snapshot in snapshots
+        for movie in snapshot.catalogue
+    }
+    names = tuple(sorted({name for genres in genres_by_id.values() for name in genres}))
+    columns = {name: column for column, name in enumerate(names)}
     shares = np.zeros((movies.size, len(names)))
     for row, movie_id in enumerate(movies.tolist()):
-        genres = of[movie_id]
+        genres = genres_by_id[movie_id]
         for name in genres:
-            shares[row, column[name]] += 1 / len(genres)
+            shares[row, columns[name]] += 1 / len(genres)
     return names, shares

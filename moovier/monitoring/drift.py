@@ -1,12 +1,13 @@
-"""Whether the ratings that came (or went) are unlike those that the model was trained on.
+"""Test whether added or removed ratings differ from those that the model was trained on.
 
-What came is described by a few figures, each a distance from what the reference would have given
-(:mod:`moovier.monitoring.null_distribution`). A figure has drifted when it is large enough to
-matter (:class:`Limits`) *and* chance does not explain it, with all figures looked at together: its
-p-value is the share of drawn windows in which any figure stands out as much, which keeps the
-chance of a false alarm below the significance however many figures there are and however they
-hang together. Source: single-step maxT, Westfall & Young 1993, "Resampling-Based Multiple
-Testing", ISBN 978-0-471-55761-6. Why not a library's tests: docs/decisions/monitoring.md.
+A few statistics describe the added ratings. Each one is a distance from what the reference would
+have given (:mod:`moovier.monitoring.null_distribution`). A statistic has drifted if it reaches its
+limit (:class:`Limits`) *and* chance does not explain it. Its p-value is the share of windows drawn
+from the reference in which any statistic stands out as much. This correction for multiple tests
+keeps the chance of a false alarm below the significance level for any number of statistics and
+any correlation between them. Source: single-step maxT, Westfall & Young 1993, "Resampling-Based
+Multiple Testing", ISBN 978-0-471-55761-6. docs/decisions/monitoring.md says why no library is
+used.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from numpy.typing import NDArray
 from moovier.data.ratings import Ratings
 from moovier.monitoring.dataset_diff import Bools, Change
 from moovier.monitoring.distances import Values, js_distance, wasserstein
-from moovier.monitoring.null_distribution import Crowd, draws
-from moovier.monitoring.profiles import Profile, Reference, sampled
+from moovier.monitoring.null_distribution import WindowShape, draw_windows
+from moovier.monitoring.profiles import Profile, Reference, sample_evenly
 
 Ints = NDArray[np.int64]
-#: Windows drawn from the reference, people looked at, and ratings without which nothing is said.
-DRAWS, MOST_PEOPLE, FEWEST_RATINGS = 500, 2000, 20
-#: Figure to the kind of drift that it speaks of.
+#: Number of windows drawn from the reference.
+DRAWS = 500
+#: Largest number of users that drift is measured on; more are sampled.
+MAX_USERS = 2000
+#: Smallest number of ratings that drift is measured on.
+MIN_RATINGS = 20
+#: Kind of drift by statistic.
 KINDS: Mapping[str, str] = {
     "stars": "ratings",
     "rerated": "ratings",
@@ -37,20 +42,25 @@ KINDS: Mapping[str, str] = {
     "genres": "genres",
     "tastes": "genres",
 }
-#: What the limit of a kind is multiplied by for a figure that has another scale.
+#: Factor on the limit of the kind, for statistics on a different scale.
 _SCALE = {"crowd": 2.0, "tastes": 0.6}
-#: Quantile of the drawn windows that a figure's tail begins at.
+#: Quantile of the drawn windows at which a statistic's tail begins.
 _TAIL = 0.99
-#: No window of time that novelty is compared with starts before this share of the reference.
+#: Periods for the usual share of new movies start after this share of the reference: earlier on,
+#: nearly every movie is new.
 _ESTABLISHED = 0.3
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How large a figure must be to matter, by kind, and how improbable by chance.
+    """The smallest value that counts as drift, by kind of drift.
 
-    ``ratings``: stars that the distribution of stars has moved by. ``users``: share of the
-    agreement with earlier people that is lost. ``movies``, ``genres``: Jensen-Shannon distance.
+    Attributes:
+        significance: Largest p-value that counts as drift, 0 to 1.
+        ratings: Shift of the distribution of stars, in stars.
+        users: Lost share of the agreement with earlier users, 0 to 1.
+        movies: Jensen-Shannon distance, 0 to 1.
+        genres: Jensen-Shannon distance, 0 to 1.
     """
 
     significance: float = 0.01
@@ -59,20 +69,29 @@ class Limits:
     movies: float = 0.2
     genres: float = 0.25
 
-    def of(self, figure: str) -> float:
+    def of(self, statistic: str) -> float:
+        """Return the limit of a statistic, by its name in :data:`KINDS`."""
         by_kind = {
             "ratings": self.ratings,
             "users": self.users,
             "movies": self.movies,
             "genres": self.genres,
         }
-        return by_kind[KINDS[figure]] * _SCALE.get(figure, 1.0)
+        return by_kind[KINDS[statistic]] * _SCALE.get(statistic, 1.0)
 
 
 @dataclass(frozen=True)
 class DriftStatistic:
-    """One distance. ``chance``: what 99 % of the drawn windows stay below; ``p``: how probable it
-    is that any figure stands out like this by chance."""
+    """One distance between the ratings and the reference.
+
+    Attributes:
+        name: A key of :data:`KINDS`.
+        value: The distance, at least 0.
+        limit: The smallest value that counts as drift.
+        chance: The 99 % quantile of the drawn windows.
+        p: Probability that any statistic stands out as much by chance, 0 to 1.
+        drifted: Whether the value reaches the limit and is significant.
+    """
 
     name: str
     value: float
@@ -83,12 +102,13 @@ class DriftStatistic:
 
     @property
     def kind(self) -> str:
+        """The kind of drift that this statistic measures."""
         return KINDS[self.name]
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The mean of the drawn windows."""
+    """The mean profile of the drawn windows; the fields are those of :class:`Profile`."""
 
     stars: Values
     popularity: Values
@@ -101,86 +121,101 @@ class Expected:
 
 @dataclass(frozen=True)
 class Drift:
-    """``people``, ``ratings``: how much was looked at. ``figures`` is empty, and so are ``seen``
-    and ``expected``, where it was too little."""
+    """The result of a drift test.
+
+    Attributes:
+        people: Number of users that were measured.
+        ratings: Number of ratings that were measured.
+        statistics: One entry for each key of :data:`KINDS`; empty for fewer than
+            :data:`MIN_RATINGS` ratings.
+        seen: Profile of the measured ratings; None for too few ratings.
+        expected: Mean profile of the drawn windows; None for too few ratings.
+    """
 
     people: int
     ratings: int
-    figures: tuple[DriftStatistic, ...] = ()
+    statistics: tuple[DriftStatistic, ...] = ()
     seen: Profile | None = None
     expected: Expected | None = None
 
     @property
     def drifted(self) -> tuple[DriftStatistic, ...]:
-        return tuple(figure for figure in self.figures if figure.drifted)
+        """The statistics that drifted."""
+        return tuple(statistic for statistic in self.statistics if statistic.drifted)
 
 
 def added_drift(change: Change, limits: Limits, *, seed: int, n: int = DRAWS) -> Drift:
-    """Drift of what the current data have and the reference has not."""
-    return _look(change, change.current, change.came, limits, seed, n)
+    """Measure the drift of the ratings that the current data have and the reference lacks."""
+    return _measure(change, change.current, change.added, limits, seed, n)
 
 
 def removed_drift(change: Change, limits: Limits, *, seed: int, n: int = DRAWS) -> Drift:
-    """Drift of what is gone: whether those that were deleted are unlike the others. A rating whose
-    stars changed is not gone."""
-    gone = change.went & ~change.reference.isin(change.current)
-    return _look(change, change.reference, gone, limits, seed, n)
+    """Measure whether the deleted ratings differ from the others.
+
+    A rating whose stars changed is not deleted.
+    """
+    deleted = change.removed & ~change.reference.isin(change.current)
+    return _measure(change, change.reference, deleted, limits, seed, n)
 
 
-def _look(
-    change: Change, ratings: Ratings, moved: Bools, limits: Limits, seed: int, n: int
+def _measure(
+    change: Change, ratings: Ratings, selected: Bools, limits: Limits, seed: int, n: int
 ) -> Drift:
+    """Compare the selected rows of ``ratings`` with ``n`` windows of the reference."""
     rng = np.random.default_rng(seed)
-    h = ratings.take(moved).histories
-    given = h.counts()
-    who = np.flatnonzero(given)
-    if who.size > MOST_PEOPLE:
-        who = np.sort(rng.choice(who, MOST_PEOPLE, replace=False))
-    reached = int(given[who].sum())
-    if reached < FEWEST_RATINGS or not len(change.reference):
-        return Drift(int(who.size), reached)
+    histories = ratings.take(selected).histories
+    counts = histories.counts()
+    users = np.flatnonzero(counts)
+    if users.size > MAX_USERS:
+        users = np.sort(rng.choice(users, MAX_USERS, replace=False))
+    n_ratings = int(counts[users].sum())
+    if n_ratings < MIN_RATINGS or not len(change.reference):
+        return Drift(int(users.size), n_ratings)
     reference = Reference(change.reference, change.genres)
     totals = np.bincount(ratings.users, minlength=ratings.n_users)
-    crowd = Crowd(given[who], totals[who], change.new_users[who])
-    people, places = sampled(given[who], rng.random(who.size))
-    at = h.offsets[who][people] + places
-    rows = reference.foreign(people, who[people], h.movies[at].astype(np.int64), h.stars[at])
+    shape = WindowShape(counts[users], totals[users], change.new_users[users])
+    people, places = sample_evenly(counts[users], rng.random(users.size))
+    at = histories.offsets[users][people] + places
+    rows = reference.external_rows(
+        people, users[people], histories.movies[at].astype(np.int64), histories.stars[at]
+    )
     seen = reference.profile(rows)
-    drawn = [reference.profile(window) for window in draws(reference, crowd, n, rng)]
-    expected = _mean(drawn, change.movies.size)
+    windows = [reference.profile(window) for window in draw_windows(reference, shape, n, rng)]
+    expected = _mean_profile(windows, change.movies.size)
     values = _distances(seen, expected)
     by_chance = {name: np.empty(n) for name in KINDS}
-    for place, window in enumerate(drawn):
+    for number, window in enumerate(windows):
         for name, value in _distances(window, expected).items():
-            by_chance[name][place] = value
-    values["rerated"], by_chance["rerated"] = _rerated(change, ratings, moved, n, rng)
-    periods = _novelty_of_periods(change.reference, int(moved.sum()), n // 2, rng)
+            by_chance[name][number] = value
+    values["rerated"], by_chance["rerated"] = _rerated(change, ratings, selected, n, rng)
+    periods = _novelty_of_periods(change.reference, int(selected.sum()), n // 2, rng)
     by_chance["novel"][::2] = np.maximum(
         by_chance["novel"][::2], np.resize(periods, (n + 1) // 2) - expected.novel
     )
-    return Drift(int(who.size), reached, _judged(values, by_chance, limits), seen, expected)
+    statistics = _statistics(values, by_chance, limits)
+    return Drift(int(users.size), n_ratings, statistics, seen, expected)
 
 
-def _mean(drawn: Sequence[Profile], n_movies: int) -> Expected:
-    tastes = np.array([one.tastes for one in drawn])
-    agreement = np.array([one.agreement for one in drawn])
+def _mean_profile(windows: Sequence[Profile], n_movies: int) -> Expected:
+    tastes = np.array([window.tastes for window in windows])
+    agreement = np.array([window.agreement for window in windows])
     crowd = np.zeros(n_movies)
-    for one in drawn:
-        movies, shares = one.crowd
-        crowd[movies] += shares / len(drawn)
+    for window in windows:
+        movies, shares = window.crowd
+        crowd[movies] += shares / len(windows)
     return Expected(
-        stars=np.mean([one.stars for one in drawn], axis=0),
-        popularity=np.mean([one.popularity for one in drawn], axis=0),
-        genres=np.mean([one.genres for one in drawn], axis=0),
-        novel=float(np.mean([one.novel for one in drawn])),
-        agreement=float(_known_mean(agreement)),
-        tastes=_known_mean(tastes),
+        stars=np.mean([window.stars for window in windows], axis=0),
+        popularity=np.mean([window.popularity for window in windows], axis=0),
+        genres=np.mean([window.genres for window in windows], axis=0),
+        novel=float(np.mean([window.novel for window in windows])),
+        agreement=float(_nan_mean(agreement)),
+        tastes=_nan_mean(tastes),
         crowd=crowd,
     )
 
 
-def _known_mean(values: Values) -> Values:
-    """Mean over the first axis of what is not NaN; 0 where there is nothing."""
+def _nan_mean(values: Values) -> Values:
+    """Return the mean over the first axis without NaN; 0 where every value is NaN."""
     known = ~np.isnan(values)
     total = np.where(known, values, 0.0).sum(axis=0)
     mean: Values = total / np.maximum(known.sum(axis=0), 1)
@@ -188,10 +223,10 @@ def _known_mean(values: Values) -> Values:
 
 
 def _distances(window: Profile, expected: Expected) -> dict[str, float]:
-    """Each figure of a window, larger for more unlike. What cannot be told counts as alike."""
+    """Return each statistic of a window, at least 0; an undefined one is 0."""
     lost = 0.0
     if expected.agreement > 0 and np.isfinite(window.agreement):
-        # Only less counts: people who agree more than others do no harm.
+        # More agreement than expected does no harm.
         lost = max(0.0, 1 - window.agreement / expected.agreement)
     apart = np.nan_to_num(window.tastes - expected.tastes)
     movies, crowd = window.crowd
@@ -208,62 +243,66 @@ def _distances(window: Profile, expected: Expected) -> dict[str, float]:
 
 
 def _rerated(
-    change: Change, ratings: Ratings, moved: Bools, n: int, rng: np.random.Generator
+    change: Change, ratings: Ratings, selected: Bools, n: int, rng: np.random.Generator
 ) -> tuple[float, Values]:
-    """Stars by which people changed their own ratings, mean over the people who moved any.
+    """Return by how many stars users changed their own ratings, and the same by chance, (n,).
 
-    By chance somebody rates higher the second time as often as lower: each of the ``n`` draws flips
-    the sign of all changes of a person or not (Fisher's randomisation of paired differences).
+    The value is the mean over the users with a selected rating. By chance a user raises a rating
+    as often as he or she lowers it: each of the ``n`` draws keeps or flips the sign of all changes
+    of a user (Fisher's randomisation test for paired differences).
     """
-    then = change.reference
-    again = np.flatnonzero(moved & ratings.isin(then))
-    pairs = then.users * then.n_movies + then.movies
+    earlier = change.reference
+    again = np.flatnonzero(selected & ratings.isin(earlier))
+    pairs = earlier.users * earlier.n_movies + earlier.movies
     order = np.argsort(pairs, kind="stable")
     wanted = ratings.users[again] * ratings.n_movies + ratings.movies[again]
-    before = then.stars[order[np.searchsorted(pairs, wanted, sorter=order)]]
-    by = ratings.stars[again].astype(np.float64) - before
+    before = earlier.stars[order[np.searchsorted(pairs, wanted, sorter=order)]]
+    differences = ratings.stars[again].astype(np.float64) - before
     counts = np.bincount(ratings.users[again], minlength=ratings.n_users)
-    sums = np.bincount(ratings.users[again], by, ratings.n_users)
-    who = np.flatnonzero(counts)
-    means = sums[who] / counts[who]
-    people = np.count_nonzero(np.bincount(ratings.users[moved]))
-    signs = rng.choice((-1.0, 1.0), (n, who.size))
-    return abs(float(means.sum())) / people, np.abs(signs @ means) / people
+    sums = np.bincount(ratings.users[again], differences, ratings.n_users)
+    users = np.flatnonzero(counts)
+    means = sums[users] / counts[users]
+    n_users = np.count_nonzero(np.bincount(ratings.users[selected]))
+    signs = rng.choice((-1.0, 1.0), (n, users.size))
+    return abs(float(means.sum())) / n_users, np.abs(signs @ means) / n_users
 
 
 def _novelty_of_periods(reference: Ratings, size: int, n: int, rng: np.random.Generator) -> Values:
-    """Share of new movies' ratings in ``n`` periods of the reference of ``size`` ratings each.
+    """Return the share of new movies in ``n`` periods of the reference of ``size`` ratings each.
 
-    A service gets new movies all the time, and whoever is drawn from the reference has rated
-    none: what was usual is read off the times at which movies were rated first.
+    A service gets new movies all the time, but windows drawn from the reference have none. The
+    usual share therefore comes from the times at which movies got their first rating.
     """
     order = np.argsort(reference.timestamps, kind="stable")
-    moments, movies = reference.timestamps[order], reference.movies[order]
+    timestamps, movies = reference.timestamps[order], reference.movies[order]
     first = np.full(reference.n_movies, np.iinfo(np.int64).max)
-    np.minimum.at(first, movies, moments)
+    np.minimum.at(first, movies, timestamps)
     earliest = int(_ESTABLISHED * order.size)
     latest = max(earliest + 1, order.size - min(size, order.size // 2))
     starts = rng.integers(earliest, latest, n)
     return np.array(
-        [float(np.mean(first[movies[a : a + size]] >= moments[a])) for a in starts.tolist()]
+        [
+            float(np.mean(first[movies[start : start + size]] >= timestamps[start]))
+            for start in starts.tolist()
+        ]
     )
 
 
-def _judged(
+def _statistics(
     values: Mapping[str, float], by_chance: Mapping[str, Values], limits: Limits
 ) -> tuple[DriftStatistic, ...]:
-    """Each figure beside what chance does; p-values corrected by the largest of all figures."""
-    # In units of each figure's own tail: by its spread alone a figure with rare large values, such
-    # as the crowd, would drown the others.
+    """Return each statistic with a p-value corrected by the largest of all statistics."""
+    # The unit is each statistic's own tail. In units of the standard deviation a statistic with
+    # rare large values, such as the crowd, would hide the others.
     middle = {name: float(np.median(drawn)) for name, drawn in by_chance.items()}
     tail = {name: float(np.quantile(drawn, _TAIL)) for name, drawn in by_chance.items()}
     scale = {name: max(tail[name] - middle[name], 1e-9) for name in KINDS}
     largest = np.max([(by_chance[name] - middle[name]) / scale[name] for name in KINDS], axis=0)
-    figures = []
+    statistics = []
     for name in KINDS:
         stands_out = (values[name] - middle[name]) / scale[name]
         p = (1 + int((largest >= stands_out).sum())) / (1 + largest.size)
         limit = limits.of(name)
         drifted = values[name] >= limit and p <= limits.significance
-        figures.append(DriftStatistic(name, values[name], limit, tail[name], p, drifted))
-    return tuple(figures)
+        statistics.append(DriftStatistic(name, values[name], limit, tail[name], p, drifted))
+    return tuple(statistics)

@@ -1,8 +1,7 @@
-"""Whether people like what was recommended to them, from ratings that quote a list's request id.
+"""Measure how users like recommended movies, from ratings that quote a list's request id.
 
-Which movies a list held is known only where served lists are recorded. Without them every rating
-that quotes a list counts as a rating of something recommended, and what depends on the lists is
-left out.
+The movies of a list are known only if served lists are recorded. Without records, every rating
+that quotes a list counts as a rating of a recommended movie, and the metrics about lists are None.
 """
 
 from __future__ import annotations
@@ -14,42 +13,50 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-#: From so many stars on a movie was liked: the threshold of most work on MovieLens.
+#: Fewest stars of a liked movie: the threshold of most work on MovieLens.
 LIKED = 3.5
-#: Ratings of recommended movies, and people who gave them, without which nothing is concluded.
-FEWEST_RATINGS, FEWEST_PEOPLE = 50, 10
+#: Fewest ratings of recommended movies, and fewest users who gave them, for a conclusion.
+MIN_RATINGS, MIN_USERS = 50, 10
 _DRAWS = 2000
-_Z = 1.959964
+_CONFIDENCE = 0.95
 
 
-class Said(Protocol):
-    """A rating; ``request_id``: the list that the person quoted."""
+class QuotingRating(Protocol):
+    """A rating; ``request_id`` is that of the list that the user quoted, or None."""
 
     @property
-    def user_id(self) -> int: ...
+    def user_id(self) -> int: ...  # noqa: D102
     @property
-    def movie_id(self) -> int: ...
+    def movie_id(self) -> int: ...  # noqa: D102
     @property
-    def stars(self) -> float: ...
+    def stars(self) -> float: ...  # noqa: D102
     @property
-    def request_id(self) -> str | None: ...
+    def request_id(self) -> str | None: ...  # noqa: D102
 
 
-class Served(Protocol):
-    """A list that was given. ``movie_ids``: best first; ``version``: the model's number."""
+class RecordedList(Protocol):
+    """A served list; ``movie_ids`` has the best movie first, ``version`` is the model's number."""
 
     @property
-    def request_id(self) -> str: ...
+    def request_id(self) -> str: ...  # noqa: D102
     @property
-    def version(self) -> int: ...
+    def version(self) -> int: ...  # noqa: D102
     @property
-    def movie_ids(self) -> Sequence[int]: ...
+    def movie_ids(self) -> Sequence[int]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Ratings of recommended movies: how many, by how many people, mean stars, and the share with
-    at least :data:`LIKED` stars with its 95 % interval. NaN where there are none."""
+    """Metrics of a set of ratings; NaN without any rating.
+
+    Attributes:
+        ratings: Number of ratings.
+        people: Number of users who gave them.
+        stars: Mean stars.
+        liked: Share with at least :data:`LIKED` stars, 0 to 1.
+        low: Lower end of the 95 % interval of ``liked``.
+        high: Upper end of the 95 % interval of ``liked``.
+    """
 
     ratings: int
     people: int
@@ -60,11 +67,20 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Live:
-    """``recommended`` beside ``others``, all other ratings. ``gain``: liked share of the former
-    less that of the latter, with its 95 % interval over people. ``lists``: served lists, and
-    ``rated_share``: of them, those of which anything was rated (None: not recorded).
-    ``by_version``: version number to quality."""
+class LiveQuality:
+    """Ratings of recommended movies compared with all other ratings.
+
+    Attributes:
+        recommended: Quality of the ratings of recommended movies.
+        others: Quality of all other ratings.
+        gain: Liked share of ``recommended`` minus that of ``others``.
+        low: Lower end of the 95 % interval of ``gain``.
+        high: Upper end of the 95 % interval of ``gain``.
+        lists: Number of served lists; None if they are not recorded.
+        rated_share: Share of the served lists with at least one rated movie; None if they are not
+            recorded.
+        by_version: Quality of the recommended movies by version number of the model.
+    """
 
     recommended: Quality
     others: Quality
@@ -77,107 +93,111 @@ class Live:
 
     @property
     def enough(self) -> bool:
-        """Whether anything may be concluded from so few."""
-        least = min(self.recommended.ratings, self.others.ratings)
-        return least >= FEWEST_RATINGS and self.recommended.people >= FEWEST_PEOPLE
+        """Whether the ratings are enough for a conclusion."""
+        n_ratings = min(self.recommended.ratings, self.others.ratings)
+        return n_ratings >= MIN_RATINGS and self.recommended.people >= MIN_USERS
 
 
-def live(ratings: Sequence[Said], lists: Iterable[Served] | None, *, seed: int) -> Live:
-    """Compare ratings of what was recommended with all others.
+def measure_live_quality(
+    ratings: Sequence[QuotingRating], lists: Iterable[RecordedList] | None, *, seed: int
+) -> LiveQuality:
+    """Compare ratings of recommended movies with all other ratings.
 
-    ``lists``: what was served, each request id once; None where that is not recorded. Ratings that
-    quote a list which is not among them are left out: nobody knows whether it had the movie.
+    ``lists`` holds the served lists, each request id once, or None if they are not recorded.
+    Ratings that quote an unrecorded list are left out: nothing says whether the list had the
+    movie. ``seed`` is that of the bootstrap.
     """
-    quoted = {one.request_id for one in ratings}
-    # Lists are many, and few are quoted.
-    served: dict[str, Served] = {}
+    quoted_ids = {rating.request_id for rating in ratings}
+    # Lists are many and few of them are quoted, so the others are only counted.
+    quoted: dict[str, RecordedList] = {}
     n_lists = 0
-    for given in lists or ():
+    for recorded in lists or ():
         n_lists += 1
-        if given.request_id in quoted:
-            served[given.request_id] = given
-    of_list: list[Said] = []
-    others: list[Said] = []
-    versions: dict[int, list[Said]] = {}
-    rated: set[str] = set()
-    for one in ratings:
-        if one.request_id is None:
-            others.append(one)
+        if recorded.request_id in quoted_ids:
+            quoted[recorded.request_id] = recorded
+    recommended: list[QuotingRating] = []
+    others: list[QuotingRating] = []
+    by_version: dict[int, list[QuotingRating]] = {}
+    rated_lists: set[str] = set()
+    for rating in ratings:
+        if rating.request_id is None:
+            others.append(rating)
         elif lists is None:
-            of_list.append(one)
-        elif (found := served.get(one.request_id)) is None:
+            recommended.append(rating)
+        elif (source := quoted.get(rating.request_id)) is None:
             continue
-        elif one.movie_id in found.movie_ids:
-            of_list.append(one)
-            rated.add(one.request_id)
-            versions.setdefault(found.version, []).append(one)
+        elif rating.movie_id in source.movie_ids:
+            recommended.append(rating)
+            rated_lists.add(rating.request_id)
+            by_version.setdefault(source.version, []).append(rating)
         else:
-            others.append(one)
-    gain, low, high = _gain(of_list, others, seed)
-    return Live(
-        recommended=_quality(of_list),
+            others.append(rating)
+    gain, low, high = _gain(recommended, others, seed)
+    return LiveQuality(
+        recommended=_quality(recommended),
         others=_quality(others),
         gain=gain,
         low=low,
         high=high,
         lists=None if lists is None else n_lists,
-        rated_share=len(rated) / n_lists if n_lists else None,
-        by_version={number: _quality(versions[number]) for number in sorted(versions)},
+        rated_share=len(rated_lists) / n_lists if n_lists else None,
+        by_version={number: _quality(by_version[number]) for number in sorted(by_version)},
     )
 
 
-def _quality(ratings: Sequence[Said]) -> Quality:
+def _quality(ratings: Sequence[QuotingRating]) -> Quality:
     if not ratings:
         nan = float("nan")
         return Quality(0, 0, nan, nan, nan, nan)
-    stars = np.array([one.stars for one in ratings])
+    from scipy.stats import binomtest
+
+    stars = np.array([rating.stars for rating in ratings])
     liked = int((stars >= LIKED).sum())
-    low, high = wilson(liked, stars.size)
-    people = len({one.user_id for one in ratings})
-    return Quality(stars.size, people, float(stars.mean()), liked / stars.size, low, high)
+    # Wilson 1927, doi:10.1080/01621459.1927.10502953: within 0 to 1 even for few ratings.
+    interval = binomtest(liked, stars.size).proportion_ci(_CONFIDENCE, method="wilson")
+    people = len({rating.user_id for rating in ratings})
+    return Quality(
+        ratings=stars.size,
+        people=people,
+        stars=float(stars.mean()),
+        liked=liked / stars.size,
+        low=float(interval.low),
+        high=float(interval.high),
+    )
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share, in 0..1 also for few and for none. Source: Wilson 1927,
-    doi:10.1080/01621459.1927.10502953. It takes the ``n`` as independent.
+def _gain(
+    recommended: Sequence[QuotingRating], others: Sequence[QuotingRating], seed: int
+) -> tuple[float, float, float]:
+    """Return the difference of the liked shares and its percentile bootstrap interval.
 
-    Raises:
-        ValueError: ``n`` is 0.
+    The ratings of one user depend on each other, so the bootstrap draws users.
     """
-    if n <= 0:
-        raise ValueError("no share of nothing")
-    p, z2 = successes / n, _Z * _Z
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z * np.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return float(max(0.0, middle - half)), float(min(1.0, middle + half))
-
-
-def _gain(of_list: Sequence[Said], others: Sequence[Said], seed: int) -> tuple[float, float, float]:
-    """Difference of the liked shares, and its percentile bootstrap interval over people: one
-    person's ratings hang together, so people are drawn."""
-    if not of_list or not others:
+    if not recommended or not others:
         return float("nan"), float("nan"), float("nan")
-    people = sorted({one.user_id for one in (*of_list, *others)})
-    row = {user: place for place, user in enumerate(people)}
-    liked, given = _per_person(of_list, row)
-    liked_else, given_else = _per_person(others, row)
-    gain = liked.sum() / given.sum() - liked_else.sum() / given_else.sum()
+    users = sorted({rating.user_id for rating in (*recommended, *others)})
+    rows = {user: row for row, user in enumerate(users)}
+    liked, counts = _per_user(recommended, rows)
+    liked_others, counts_others = _per_user(others, rows)
+    gain = liked.sum() / counts.sum() - liked_others.sum() / counts_others.sum()
     rng = np.random.default_rng(seed)
     draws = []
     for _ in range(_DRAWS):
-        who = rng.integers(0, len(people), len(people))
-        n, n_else = given[who].sum(), given_else[who].sum()
-        if n and n_else:
-            draws.append(liked[who].sum() / n - liked_else[who].sum() / n_else)
+        drawn = rng.integers(0, len(users), len(users))
+        n, n_others = counts[drawn].sum(), counts_others[drawn].sum()
+        if n and n_others:
+            draws.append(liked[drawn].sum() / n - liked_others[drawn].sum() / n_others)
     low, high = np.quantile(draws, [0.025, 0.975]) if draws else (np.nan, np.nan)
     return float(gain), float(low), float(high)
 
 
-def _per_person(
-    ratings: Sequence[Said], row: Mapping[int, int]
+def _per_user(
+    ratings: Sequence[QuotingRating], rows: Mapping[int, int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    liked, given = np.zeros(len(row)), np.zeros(len(row))
-    for one in ratings:
-        given[row[one.user_id]] += 1
-        liked[row[one.user_id]] += one.stars >= LIKED
-    return liked, given
+    """Return each user's number of liked ratings and of all ratings, (n_users,) each."""
+    liked, counts = np.zeros(len(rows)), np.zeros(len(rows))
+    for rating in ratings:
+        row = rows[rating.user_id]
+        counts[row] += 1
+        liked[row] += rating.stars >= LIKED
+    return liked, counts

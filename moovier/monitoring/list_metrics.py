@@ -1,4 +1,4 @@
-"""How the lists of one model differ from those of the model before it."""
+"""Compare the lists of one model with those of the model before it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ List = Sequence[int]
 
 
 @dataclass(frozen=True)
-class ListFigures:
-    """``coverage``: share of the catalogue that stands in any list. ``popular``: share of what is
-    recommended that belongs to the most popular movies, which have half of all ratings together."""
+class ListMetrics:
+    """Metrics of the lists of one model; NaN without any list.
+
+    Attributes:
+        coverage: Share of the catalogue that is on any list, 0 to 1.
+        popular: Share of the recommended movies that are among the most popular ones, which
+            together have half of all ratings, 0 to 1.
+    """
 
     coverage: float
     popular: float
@@ -23,36 +28,39 @@ class ListFigures:
 
 def describe(
     lists: Sequence[List], movies: NDArray[np.int64], counts: NDArray[np.int64]
-) -> ListFigures:
-    """``movies``: ids of the catalogue; ``counts``: ratings of each. NaN without any list."""
-    shown = np.array([movie for one in lists for movie in one], dtype=np.int64)
-    if not shown.size:
-        return ListFigures(float("nan"), float("nan"))
-    return ListFigures(
-        coverage=float(np.unique(shown).size / movies.size),
-        popular=float(np.isin(shown, _head(movies, counts)).mean()),
+) -> ListMetrics:
+    """Return the metrics of ``lists``.
+
+    ``movies`` are the (n_movies,) ids of the catalogue and ``counts`` their numbers of ratings.
+    """
+    recommended = np.array([movie for movie_ids in lists for movie in movie_ids], dtype=np.int64)
+    if not recommended.size:
+        return ListMetrics(float("nan"), float("nan"))
+    return ListMetrics(
+        coverage=float(np.unique(recommended).size / movies.size),
+        popular=float(np.isin(recommended, _most_popular(movies, counts)).mean()),
     )
 
 
-def overlap(one: Sequence[List], other: Sequence[List]) -> float:
-    """Mean over people of the share of a list that the other one has too, in any order, 0..1.
+def overlap(lists: Sequence[List], others: Sequence[List]) -> float:
+    """Return the mean share of a user's list that the other list has too, in any order, 0 to 1.
 
-    Lists of equal length k: |A ∩ B| / k. Two empty lists are equal; NaN where there is no pair.
+    For lists of equal length k: |A ∩ B| / k. Two empty lists are equal; NaN without any pair.
 
     Raises:
-        ValueError: the two are not about the same people.
+        ValueError: The two sequences differ in length.
     """
-    if len(one) != len(other):
-        raise ValueError(f"{len(one)} lists and {len(other)} cannot be paired")
+    if len(lists) != len(others):
+        raise ValueError(f"cannot pair {len(lists)} lists with {len(others)} lists")
     shares = [
-        len(set(a) & set(b)) / max(len(a), len(b)) if a or b else 1.0
-        for a, b in zip(one, other, strict=True)
+        len(set(first) & set(second)) / max(len(first), len(second)) if first or second else 1.0
+        for first, second in zip(lists, others, strict=True)
     ]
     return float(np.mean(shares)) if shares else float("nan")
 
 
-def _head(movies: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The fewest movies that have half of the ratings together."""
+def _most_popular(movies: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the fewest movies that together have half of the ratings."""
     order = np.argsort(-counts, kind="stable")
     mass = np.cumsum(counts[order])
     total = int(mass[-1]) if mass.size else 0

@@ -1,7 +1,6 @@
-"""What a handful of people's ratings look like: the profile that drift is measured on.
+"""Describe the ratings of a few users: the profile that drift is measured on.
 
-A profile is about rows that each belong to a person. Of one person at most :data:`MOST_EACH` rows
-count, so that no one drowns the others.
+At most :data:`MAX_PER_USER` rows of one user count, so that no user dominates the profile.
 """
 
 from __future__ import annotations
@@ -18,20 +17,24 @@ from moovier.monitoring.distances import shares
 Ints = NDArray[np.int64]
 Values = NDArray[np.float64]
 
-MOST_EACH = 50
+MAX_PER_USER = 50
 STARS = np.arange(0.5, 5.01, 0.5)
 #: Groups of movies, from rare to popular; each has about the same share of the ratings.
 POPULARITY_BINS = 10
-#: Ratings of the mean that a movie's own ratings are drawn towards.
+#: Number of average ratings that shrink a movie's effect towards 0.
 _PRIOR = 5.0
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some ratings: whose they are (``people``, 0..n-1), and of what.
+    """Some ratings, (n_rows,) each.
 
-    ``counts``: how many *other* people rated the movie in the reference. ``effects``: by how many
-    stars those others rate the movie above what they usually give, drawn towards 0.
+    Attributes:
+        people: Number of the user within these rows, from 0.
+        movies: Row of the movie in the reference.
+        stars: Stars of the rating.
+        counts: Number of *other* users who rated the movie in the reference.
+        effects: Stars of those others above their own means, shrunk towards 0.
     """
 
     people: Ints
@@ -43,11 +46,18 @@ class Rows:
 
 @dataclass(frozen=True)
 class Profile:
-    """``stars``, ``popularity``, ``genres``: shares. ``novel``: share of ratings whose movie nobody
-    else rated before. ``agreement``: stars that people give a movie above their own mean, per star
-    that others did (1: just as others; below 0: the opposite). ``tastes``: stars above their own
-    mean by genre, NaN for a genre that is not there. ``crowd``: movies and the share of the people
-    who rated each."""
+    """The distributions of some ratings.
+
+    Attributes:
+        stars: (10,) share of each value from 0.5 to 5.
+        popularity: (:data:`POPULARITY_BINS`,) share of each group of movies.
+        genres: (n_genres,) share of each genre.
+        novel: Share of the ratings whose movie nobody else rated before, 0 to 1.
+        agreement: Stars above a user's own mean per star above others' own means. 1: the user
+            agrees with others; below 0: the user says the opposite; NaN: undefined.
+        tastes: (n_genres,) stars above users' own means by genre; NaN without a rating.
+        crowd: Rated movies, and the share of the users who rated each.
+    """
 
     stars: Values
     popularity: Values
@@ -59,10 +69,10 @@ class Profile:
 
 
 class Reference:
-    """The reference's ratings, prepared so that many windows can be cut out of them."""
+    """The ratings of the reference, prepared for drawing many windows."""
 
     def __init__(self, ratings: Ratings, genres: Values) -> None:
-        """``genres``: (n_movies, n_genres) shares."""
+        """Prepare the ratings; ``genres`` are (n_movies, n_genres) shares."""
         self.histories: Histories = ratings.histories
         self.genres = genres
         h = self.histories
@@ -73,12 +83,12 @@ class Reference:
         means = np.bincount(owner, stars, h.n_users) / np.maximum(self.lengths, 1)
         self._above = stars - means[owner]
         self._sums = np.bincount(h.movies, self._above, h.n_movies)
-        self._edges = _edges(self.counts)
+        self._edges = _popularity_edges(self.counts)
         self._pairs = owner * h.n_movies + h.movies
         self._order = np.argsort(self._pairs, kind="stable")
 
     def rows(self, people: Ints, places: Ints) -> Rows:
-        """Rows of the reference itself, each judged by what others said."""
+        """Return rows of the reference itself, each compared with the other users' ratings."""
         movies = self.histories.movies[places].astype(np.int64)
         others = self.counts[movies] - 1
         return Rows(
@@ -89,8 +99,13 @@ class Reference:
             effects=(self._sums[movies] - self._above[places]) / (others + _PRIOR),
         )
 
-    def foreign(self, people: Ints, users: Ints, movies: Ints, stars: Values) -> Rows:
-        """Rows from elsewhere; a person's own earlier rating of the movie is not others'."""
+    def external_rows(
+        self, people: Ints, users: Ints, movies: Ints, stars: NDArray[np.floating[Any]]
+    ) -> Rows:
+        """Return rows from outside the reference, each compared with the other users' ratings.
+
+        A user's own earlier rating of the movie does not count as another user's.
+        """
         pairs = users * self.histories.n_movies + movies
         place = np.searchsorted(self._pairs, pairs, sorter=self._order)
         place = self._order[np.minimum(place, self._order.size - 1)]
@@ -100,8 +115,9 @@ class Reference:
         return Rows(people, movies, stars.astype(np.float64), others, sums / (others + _PRIOR))
 
     def profile(self, rows: Rows) -> Profile:
-        seen = rows.counts > 0
-        popularity = np.searchsorted(self._edges, rows.counts[seen], side="left")
+        """Return the profile of some rows."""
+        rated_before = rows.counts > 0
+        popularity = np.searchsorted(self._edges, rows.counts[rated_before], side="left")
         above, effects = _centred(rows.people, rows.stars), _centred(rows.people, rows.effects)
         spread = float(np.sum(effects * effects))
         # By movie first, then by genre: a row for each rating's genres would take most of the time.
@@ -117,21 +133,22 @@ class Reference:
             stars=shares(np.bincount(halves, minlength=STARS.size).astype(float)),
             popularity=shares(np.bincount(popularity, minlength=POPULARITY_BINS).astype(float)),
             genres=shares(weights),
-            novel=float(1 - seen.mean()),
+            novel=float(1 - rated_before.mean()),
             agreement=float(np.sum(above * effects)) / spread if spread > 0 else np.nan,
             tastes=tastes,
             crowd=(movies, crowd[movies] / n_people),
         )
 
     def _by_genre(self, per_movie: NDArray[Any]) -> Values:
-        """Not by matrix product: on a busy machine BLAS's threads wait for each other a hundred
-        times longer than these few additions take."""
+        """Return the sums of a (n_movies,) array by genre."""
+        # Not a matrix product: on a busy machine BLAS's threads wait for each other a hundred
+        # times longer than these few additions take.
         total: Values = np.einsum("m,mg->g", per_movie, self.genres)
         return total
 
 
-def _edges(counts: Ints) -> Values:
-    """Counts that part the movies into groups with about the same share of the ratings."""
+def _popularity_edges(counts: Ints) -> Values:
+    """Return the counts that divide the movies into groups with about equal numbers of ratings."""
     ordered = np.sort(counts[counts > 0])
     mass = np.cumsum(ordered) / max(ordered.sum(), 1)
     wanted = np.arange(1, POPULARITY_BINS) / POPULARITY_BINS
@@ -141,20 +158,20 @@ def _edges(counts: Ints) -> Values:
 
 
 def _centred(people: Ints, values: Values) -> Values:
-    """``values`` less their mean per person."""
+    """Return ``values`` minus the mean of each user."""
     n = np.bincount(people)
     means = np.bincount(people, values) / np.maximum(n, 1)
     centred: Values = values - means[people]
     return centred
 
 
-def sampled(lengths: Ints, offsets: Values) -> tuple[Ints, Ints]:
-    """Evenly spread places of at most :data:`MOST_EACH` in stretches of these lengths.
+def sample_evenly(lengths: Ints, offsets: Values) -> tuple[Ints, Ints]:
+    """Return evenly spaced places, at most :data:`MAX_PER_USER` from each history.
 
-    ``offsets``: (n,) in 0..1, where in its step each stretch is met. Returns, flat, whose stretch
-    each place is in and the place, from 0.
+    ``lengths`` are the (n,) lengths of the histories and ``offsets`` the (n,) positions within a
+    step, 0 to 1. The result is two flat arrays: the number of the history and the place in it.
     """
-    taken = np.minimum(lengths, MOST_EACH)
+    taken = np.minimum(lengths, MAX_PER_USER)
     people = np.repeat(np.arange(lengths.size), taken)
     nth = np.arange(people.size) - np.repeat(np.cumsum(taken) - taken, taken)
     step = (lengths / np.maximum(taken, 1))[people]

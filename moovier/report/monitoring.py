@@ -43,7 +43,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {"ratings": ratings(change), "genres": genres(change)}
     pictures["popularity"] = popularity(change)
-    if came.figures:
+    if came.statistics:
         pictures = {"drift": drift(came), **pictures}
     for name, picture in pictures.items():
         (folder / f"{name}.png").write_bytes(picture)
@@ -68,15 +68,15 @@ def write(
 
 def drift(came: Drift) -> bytes:
     """Each distance as a share of its limit, beside what chance alone reaches."""
-    drawn = canvas(8.0, 1.4 + 0.4 * len(came.figures))
+    drawn = canvas(8.0, 1.4 + 0.4 * len(came.statistics))
     axes = drawn.add_subplot()
-    for place, one in enumerate(came.figures):
+    for place, one in enumerate(came.statistics):
         axes.barh(
             place, one.value / one.limit, 0.55, color=NOW if one.drifted else THEN, alpha=0.85
         )
         chance = one.chance / one.limit
         axes.plot([chance, chance], [place - 0.4, place + 0.4], color="black", linewidth=2)
-    names = [f"{one.kind}: {one.name}" for one in came.figures]
+    names = [f"{one.kind}: {one.name}" for one in came.statistics]
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.axvline(1.0, color="grey", linestyle="--", label="limit")
@@ -146,8 +146,8 @@ def popularity(change: Change) -> bytes:
 def _three(change: Change, of: Any) -> dict[str, Values]:
     """A distribution of the training data, of the current data, and of what came, if anything."""
     found = {"trained on": of(change.reference), "now": of(change.current)}
-    if change.came.any():
-        found["came since"] = of(change.current.take(change.came))
+    if change.added.any():
+        found["came since"] = of(change.current.take(change.added))
     return found
 
 
