@@ -86,15 +86,17 @@ class Middle:
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        self.values[name] = math.sqrt(low * high) if log else (low + high) / 2
-        return self.values[name]
+        middle = math.sqrt(low * high) if log else (low + high) / 2
+        self.values[name] = middle
+        return middle
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
         middle = math.sqrt(low * high) if log else (low + high) / 2
-        self.values[name] = low + step * round((middle - low) / step)
-        return self.values[name]
+        rounded = low + step * round((middle - low) / step)
+        self.values[name] = rounded
+        return rounded
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:
         self.values[name] = choices[len(choices) // 2]
@@ -115,7 +117,7 @@ class Ours:
     """
 
     ours = True
-    library = None
+    library: str | None = None
 
     def __init__(self, name: str, catalogue: Catalogue, *, rank_raters: bool = False) -> None:
         self.name = name

@@ -62,7 +62,14 @@ def user_movie_matrix(ratings: Ratings) -> sp.csr_matrix:
     )
 
 
-class _HistoryScorer:
+class _Unexplained:
+    """A scorer that cannot tell which rated movies a score comes from."""
+
+    def explain(self, history: History, movies: Ints) -> Floats:
+        return np.zeros((len(movies), len(history)), dtype=np.float32)
+
+
+class _HistoryScorer(_Unexplained):
     """Scores a person as the sum of item-item weights over the movies in their history."""
 
     def __init__(self, n_movies: int, rows: Callable[[Ints], Floats]) -> None:
@@ -76,7 +83,7 @@ class _HistoryScorer:
         return self._rows(history.movies)
 
 
-class _Popularity:
+class _Popularity(_Unexplained):
     """Scores everybody alike. ``counts``: (n_movies,) float32."""
 
     def __init__(self, counts: Floats) -> None:
@@ -167,7 +174,8 @@ def _inverse(matrix: sp.csr_matrix, lambda_: float) -> Floats:
     if n_people >= n_movies:
         gram = (people.T @ people).toarray()
         gram[np.diag_indices(n_movies)] += lambda_
-        return scipy.linalg.inv(gram, overwrite_a=True, check_finite=False).astype(np.float32)
+        inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False)
+        return np.asarray(inverse, dtype=np.float32)
     between = (people @ people.T).toarray() + lambda_ * np.eye(n_people)
     solved = scipy.linalg.solve(between, people.toarray(), assume_a="pos").astype(np.float32)
     inverse = people.T.astype(np.float32) @ solved
@@ -176,7 +184,7 @@ def _inverse(matrix: sp.csr_matrix, lambda_: float) -> Floats:
     return np.asarray(inverse, dtype=np.float32)
 
 
-class _Factors:
+class _Factors(_Unexplained):
     """A model of `implicit`: learnt factors for known users, one solve for new people."""
 
     def __init__(self, model: Any, n_movies: int, alpha: float) -> None:

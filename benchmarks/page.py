@@ -91,7 +91,12 @@ def main() -> None:
     console.print(table)
     show(scores, console)
     data = {"name": reference.name, "hash": reference.hash, "synthetic": reference.synthetic}
-    found = {**middle, "script_kb": script_kb, "lighthouse": scores, "rounds": rounds}
+    found: dict[str, Any] = {
+        **middle,
+        "script_kb": script_kb,
+        "lighthouse": scores,
+        "rounds": rounds,
+    }
     file = report.write("page", {"data": data, **found})
     console.print(f"written to {file.relative_to(file.parents[2])}")
     slow = middle["drawn_ms"] > BAR_MS or script_kb > MOST_KB or middle["shift"] > MOST_SHIFT

@@ -226,7 +226,7 @@ class _Runner:
         histories = known.histories
         results, fit_s = self._repeated(
             known,
-            lambda scorer: next_visit.evaluate(scorer, histories, later),
+            lambda scorer: _present(next_visit.evaluate(scorer, histories, later)),
             lambda a, b: np.array_equal(a.top, b.top),
         )
         mean = averaged(results)
@@ -278,6 +278,13 @@ class _Runner:
                 break
             results.append(result)
         return results, float(np.median(seconds))
+
+
+def _present(result: RankingResult | None) -> RankingResult:
+    """Return the result, which is None only where nobody was ranked for."""
+    if result is None:
+        raise ValueError("nobody has a movie to find; evaluate on other ratings")
+    return result
 
 
 def averaged(results: Sequence[Record]) -> Record:

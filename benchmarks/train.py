@@ -139,7 +139,12 @@ def ours(train: Ratings, validation: Ratings, *, catalogue: Catalogue, seed: int
 
     started = time.perf_counter()
     NeuMFFamily().fit(
-        train, NeuMFParams(size=SIZE), seed=seed, validation=validation, on_epoch=note
+        train,
+        NeuMFParams(size=SIZE),
+        catalogue=catalogue,
+        seed=seed,
+        validation=validation,
+        on_epoch=note,
     )
     return found
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, dag, task
 from moovier_tasks import DEFAULTS
+
+if TYPE_CHECKING:
+    from moovier.jobs.ingest import Pulled
 
 RATINGS = Asset("moovier_ratings")
 FACTS = ("name", "hash", "synthetic", "ratings", "users", "movies", "report")
@@ -37,7 +40,7 @@ def moovier_ingest() -> None:
         return dict(ingest.pull())
 
     @task(outlets=[RATINGS], doc_md="Checks every row; emits the asset with the data's facts.")
-    def validate(pulled: dict[str, Any], *, outlet_events: Any = None) -> dict[str, Any]:
+    def validate(pulled: Pulled, *, outlet_events: Any = None) -> dict[str, Any]:
         from airflow.sdk.exceptions import AirflowFailException
 
         from moovier.errors import InvalidData
@@ -48,7 +51,7 @@ def moovier_ingest() -> None:
         except InvalidData as error:
             # The same rows are as bad on the next attempt.
             raise AirflowFailException("\n".join([str(error), *error.problems])) from error
-        facts = {key: report[key] for key in FACTS}
+        facts = {key: value for key, value in report.items() if key in FACTS}
         outlet_events[RATINGS].extra = facts
         return facts
 

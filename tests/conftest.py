@@ -1,4 +1,4 @@
-"""Fixtures that several rooms share."""
+"""Fixtures and hooks that all test folders share."""
 
 from __future__ import annotations
 
@@ -14,55 +14,58 @@ from xdist.scheduler import LoadScopeScheduling
 from moovier.data.ratings import Ratings
 from tests.dvc_checkout import REMOTE_BESIDE, new_project, real_remote
 from tests.servers import Server, mlflow_server
-from tests.worker_processes import Machines, machines
+from tests.worker_processes import WorkerProcesses, running_worker_processes
 
-#: Rooms whose tests run one after the other, on one of the cores: whole stacks would take each
-#: other's time, and what a visit to the page needs is made once. Any other file is a group.
+#: Folders whose tests run one after the other in one process: whole stacks would slow each other
+#: down, and the page tests share one trained model. Every other file is a group of its own.
 _GROUPS = {"integration": "stacks", "orchestration": "stacks", "page": "page"}
 
 
-class ByRoom(LoadScopeScheduling):
-    """Hands out whole groups, in their order. xdist's own ``loadgroup`` groups by an ending of the
-    node ids, which pytest 9 does not let it write."""
+# xdist has no types.
+class ByFolder(LoadScopeScheduling):  # type: ignore[misc]
+    """A scheduler that hands out the groups of :data:`_GROUPS` whole, in the collected order.
+
+    xdist's own ``loadgroup`` appends the group to the node id, which pytest 9 refuses.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         return _GROUPS.get(file.split("/")[1], file)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByRoom | None:
-    return ByRoom(config, log) if config.getvalue("dist") == "loadscope" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder | None:
+    return ByFolder(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole stacks first, since they take longest; all else beside them."""
-    here = Path(__file__).parent
+    """Put the whole stacks first, since they take longest; everything else runs beside them."""
+    tests = Path(__file__).parent
     order = ("integration", "orchestration", "page", "service")
 
-    def place(item: pytest.Item) -> int:
-        room = item.path.relative_to(here).parts[0]
-        return order.index(room) if room in order else len(order)
+    def position(item: pytest.Item) -> int:
+        folder = item.path.relative_to(tests).parts[0]
+        return order.index(folder) if folder in order else len(order)
 
-    items.sort(key=place)
+    items.sort(key=position)
 
 
 @pytest.fixture(scope="session")
 def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real MLflow for the session; tests keep apart by the names they use."""
+    """One MLflow server for the session; each test uses names of its own."""
     with mlflow_server(tmp_path_factory.mktemp("mlflow")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def started() -> Iterator[Machines]:
-    """Starts jobs in processes of their own, which are ended with the session."""
-    with machines() as there:
-        yield there
+def worker_processes() -> Iterator[WorkerProcesses]:
+    """A starter of processes, which are killed at the end of the session."""
+    with running_worker_processes() as processes:
+        yield processes
 
 
 @pytest.fixture(scope="session")
 def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the real ml-latest-small, pulled through DVC once per session. Do not write."""
+    """The folder of the real ml-latest-small, pulled through DVC once. Do not write to it."""
     from moovier.data import dvc_remote, sources
     from moovier.errors import DataUnavailable
     from moovier.settings import Settings
@@ -77,8 +80,8 @@ def real_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         dvc_remote.pull(pointer, settings)
     except DataUnavailable as error:
         if os.environ.get("CI") == "true" and REMOTE_BESIDE.is_dir():
-            pytest.fail(f"the real data set must be there in CI: {error}")
-        pytest.skip(f"the real data set cannot be had: {error}")
+            pytest.fail(f"CI needs the real data set: {error}")
+        pytest.skip(f"the real data set is not available: {error}")
     return pointer.folder
 
 
@@ -92,10 +95,11 @@ def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny_ratings() -> Ratings:
-    """Five users by seven movies, on purpose neither square nor symmetric.
+    """Five users by seven movies: not square, not symmetric.
 
-    User 0 has five ratings, in another order than time's; user 1 four, two at one moment; user 2
-    one; user 3 none; user 4 ten seconds of two. Movie 6 is never rated.
+    User 0 has five ratings that are not sorted by time; user 1 has four, two of them at the same
+    moment; user 2 has one; user 3 has none; user 4 has two, ten seconds apart. Nobody rated
+    movie 6.
     """
     return Ratings(
         users=np.array([0, 1, 0, 2, 0, 1, 4, 0, 1, 0, 4, 1]),

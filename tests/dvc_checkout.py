@@ -1,4 +1,4 @@
-"""Checkouts in temporary folders, so that no test touches the developer's data or DVC cache."""
+"""DVC projects in temporary folders, apart from the developer's data and DVC cache."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-#: A DVC remote with the real data lies here on development and CI machines.
+#: The place beside the checkout where development and CI machines keep the real data.
 REMOTE_BESIDE = ROOT.parent / "shared" / "dvc-remote"
 
 
 def new_project(folder: Path) -> Path:
-    """What a fresh checkout has of DVC: its configuration and the pointers."""
+    """Copy the DVC configuration and the data pointers into ``folder``, as a fresh clone has."""
     (folder / ".dvc").mkdir(parents=True)
     (folder / "data").mkdir()
     shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
@@ -22,8 +22,7 @@ def new_project(folder: Path) -> Path:
 
 
 def real_remote() -> str | None:
-    """The DVC remote that holds the real data set, None where there is none."""
-    named = os.environ.get("MOOVIER_DVC_REMOTE")
-    if named:
-        return named
+    """Return the DVC remote that holds the real data set, or None without one."""
+    if remote := os.environ.get("MOOVIER_DVC_REMOTE"):
+        return remote
     return str(REMOTE_BESIDE) if REMOTE_BESIDE.is_dir() else None

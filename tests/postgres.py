@@ -1,4 +1,4 @@
-"""A database of a test's own, on the Postgres of the machine."""
+"""Temporary databases on the machine's Postgres."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ SERVER = "postgresql://postgres@127.0.0.1:5432"
 
 @contextlib.contextmanager
 def own_database() -> Iterator[str]:
-    """URL of an empty database, dropped afterwards; skips where there is no Postgres, but in CI."""
+    """Yield the URL of an empty database, and drop the database afterwards.
+
+    Skips the test when no Postgres answers; in CI a missing Postgres is an error.
+    """
     try:
         server = psycopg2.connect(f"{SERVER}/postgres", connect_timeout=3)
     except psycopg2.OperationalError as error:

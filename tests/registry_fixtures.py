@@ -1,4 +1,4 @@
-"""Models in a real registry, for tests."""
+"""Models that tests register in a real registry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from moovier.settings import Settings
 
 
 def register(settings: Settings, folder: Path, model: Bundle, keras_model: Any = None) -> Version:
-    """Register ``model``, not promoted. ``folder`` is for files on their way."""
+    """Register ``model`` without promoting it. ``folder`` takes the temporary files."""
     name, key = model.card.name, uuid.uuid4().hex
     tracking = open_tracking(settings)
     run_id = tracking.start(name, retraining=key, part="train")
@@ -26,7 +26,7 @@ def register(settings: Settings, folder: Path, model: Bundle, keras_model: Any =
 def register_trained(
     settings: Settings, folder: Path, data: Path, family_name: str, size: int
 ) -> Version:
-    """Train one epoch on the MovieLens folder ``data`` and register the model."""
+    """Train a family for one epoch on the MovieLens folder ``data``, and register the model."""
     movielens = read_movielens(data)
     index, ratings, catalogue = to_arrays(movielens)
     kind = family(family_name)

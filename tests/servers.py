@@ -1,4 +1,4 @@
-"""Real servers for tests: own folder, free port, own process group, ended by their group."""
+"""Real servers for tests, each with its own folder, port and process group."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START_S = 120.0
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its address, its process, and the folder with all it wrote."""
+    """A running server. ``folder`` holds everything that it writes."""
 
     address: str
     process: subprocess.Popen[bytes]
@@ -31,7 +31,7 @@ class Server:
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago, another one each time."""
+    """Return a port on which nothing listens; each call returns another one."""
     while True:
         port = next(_ports)
         with socket.socket() as listener, contextlib.suppress(OSError):
@@ -39,14 +39,14 @@ def free_port() -> int:
             return port
 
 
-#: None that the system gives out: until the server binds it, any connection on the machine may get
-#: that one for its own end. Drawn, since tests run in several processes.
+#: Ports below the ephemeral range: the system may hand an ephemeral port to any connection before
+#: the server binds it. Shuffled, because several test processes draw at once.
 _ports = itertools.cycle(random.SystemRandom().sample(range(10_000, 32_000), 22_000))
 
 
 @contextlib.contextmanager
 def mlflow_server(folder: Path, port: int | None = None) -> Iterator[Server]:
-    """MLflow with SQLite and proxied artefacts in ``folder``; what it holds survives a restart."""
+    """Run MLflow on SQLite with proxied artifacts; a restart in ``folder`` keeps its contents."""
     port = port or free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
@@ -74,7 +74,7 @@ def mlflow_server(folder: Path, port: int | None = None) -> Iterator[Server]:
 
 
 def end_group(process: subprocess.Popen[bytes], patience_s: float = 10.0) -> None:
-    """End a process that leads its group, and all of the group."""
+    """End a group leader and its whole group: SIGTERM, then SIGKILL after ``patience_s``."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -83,22 +83,22 @@ def end_group(process: subprocess.Popen[bytes], patience_s: float = 10.0) -> Non
 
 
 def worker_of(process: subprocess.Popen[bytes], name: str) -> psutil.Process | None:
-    """What runs the service ``name`` below a ``bentoml serve``; None while nothing does."""
+    """Return the worker of the service ``name`` below a ``bentoml serve``, or None without one."""
     try:
         family = psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return None
-    for one in family:
+    for worker in family:
         with contextlib.suppress(psutil.Error):
-            words = one.cmdline()
+            words = worker.cmdline()
             if "--service-name" in words and words[words.index("--service-name") + 1] == name:
-                return one
+                return worker
     return None
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], folder: Path) -> None:
-    until = time.monotonic() + START_S
-    while time.monotonic() < until:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             break
         with contextlib.suppress(httpx.HTTPError):

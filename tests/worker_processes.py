@@ -1,7 +1,7 @@
-"""Stages of a retraining as several machines run them: a process and a home for each.
+"""Processes that run the stages of a retraining, as several machines would.
 
-The processes are forked off a server that has imported what they need, and nothing else: a fresh
-process without the seconds that importing takes.
+The processes are forked off a server that has already imported TensorFlow, MLflow and Optuna, so
+each starts with fresh memory and without the seconds that importing takes.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-_PATIENCE_S = 240.0
+_TIMEOUT_S = 240.0
 
 
 @dataclass
 class Job:
-    """One stage under way; ``fetched`` are the artefacts that it downloaded, once it ended."""
+    """A running stage. ``fetched``: the artifacts that it downloaded, filled when it ends."""
 
     process: BaseProcess
     _answers: Connection
     fetched: list[str] = field(default_factory=list)
 
     def result(self) -> Any:
-        """What the stage returned.
+        """Wait for the stage and return its result.
 
         Raises:
-            RuntimeError: it raised, with its error's text, or it was killed.
+            RuntimeError: The stage raised (the message holds its error), was killed, or timed out.
         """
         try:
-            if not self._answers.poll(_PATIENCE_S):
-                raise RuntimeError("the stage did not end")
+            if not self._answers.poll(_TIMEOUT_S):
+                raise RuntimeError(f"the stage did not end within {_TIMEOUT_S:.0f} s")
             value, error, self.fetched = self._answers.recv()
         except EOFError:
             self.process.join()
@@ -48,7 +48,7 @@ class Job:
         return value
 
     def kill(self) -> None:
-        """``kill -9``."""
+        """Send SIGKILL and wait for the end."""
         pid = self.process.pid
         assert pid is not None
         with contextlib.suppress(ProcessLookupError):
@@ -56,13 +56,13 @@ class Job:
         self.process.join()
 
 
-class Machines:
+class WorkerProcesses:
     """Starts stages, each in a process of its own."""
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.worker_processes_preload"])
-        self._started: list[Job] = []
+        self._jobs: list[Job] = []
 
     def start(
         self,
@@ -71,8 +71,11 @@ class Machines:
         changed: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Job:
-        """Run ``call(*arguments, **options)``; ``changed``: attributes of modules or
-        classes that differ in that process, such as a period that no test can wait for."""
+        """Run ``call(*arguments, **options)`` in a new process.
+
+        ``changed`` replaces attributes of modules or classes in that process only, such as a
+        period that is too long for a test.
+        """
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=_run, args=(theirs, call, arguments, options, dict(changed or {}))
@@ -80,21 +83,23 @@ class Machines:
         process.start()
         theirs.close()
         job = Job(process, ours)
-        self._started.append(job)
+        self._jobs.append(job)
         return job
 
     def end(self) -> None:
-        for job in self._started:
+        """Kill every process that is still running."""
+        for job in self._jobs:
             job.kill()
 
 
 @contextlib.contextmanager
-def machines() -> Iterator[Machines]:
-    started = Machines()
+def running_worker_processes() -> Iterator[WorkerProcesses]:
+    """Yield a starter of processes; kill those that are left when the block ends."""
+    processes = WorkerProcesses()
     try:
-        yield started
+        yield processes
     finally:
-        started.end()
+        processes.end()
 
 
 def _run(

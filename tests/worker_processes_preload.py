@@ -1,6 +1,6 @@
 """Modules that the fork server of :mod:`tests.worker_processes` imports once.
 
-It computes nothing: TensorFlow survives a fork only before its first operation.
+The server computes nothing: a child hangs if TensorFlow ran an operation before the fork.
 """
 
 import os
@@ -16,5 +16,5 @@ import moovier.jobs.retrain
 import moovier.report.page
 import moovier.tuning.study  # noqa: F401
 
-# The outages of tests are short.
+# The default of 2 waits longer than any outage of the tests lasts.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")

@@ -1,4 +1,4 @@
-"""A TCP relay before a real server, so that the server can go away without being stopped."""
+"""A TCP relay in front of a real server, to simulate outages without stopping the server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 
 class Relay:
-    """Passes bytes on to a server until it is cut; ``address`` takes the server's place."""
+    """Passes bytes on to a server until it is cut. ``address`` replaces the server's own."""
 
     def __init__(self, address: str) -> None:
         target = urlsplit(address)
@@ -30,16 +30,18 @@ class Relay:
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def cut(self) -> None:
-        """Drop what is open, and everything new at once."""
+        """Close the open connections and refuse new ones."""
         self._cut = True
         for end in list(self._open):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
     def mend(self) -> None:
+        """Pass connections on again."""
         self._cut = False
 
     def close(self) -> None:
+        """Stop the relay for good."""
         self.cut()
         self._server.shutdown()
         self._server.server_close()
@@ -59,6 +61,7 @@ class Relay:
 
 @contextlib.contextmanager
 def relay_before(address: str) -> Iterator[Relay]:
+    """Run a relay in front of the server at ``address``."""
     relay = Relay(address)
     try:
         yield relay

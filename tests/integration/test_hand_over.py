@@ -18,7 +18,7 @@ from tests.fixtures import RANKING
 from tests.postgres import own_database
 from tests.retraining_harness import CONFIG, Retraining, by_id
 from tests.servers import Server
-from tests.worker_processes import Machines
+from tests.worker_processes import WorkerProcesses
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +28,10 @@ def studies() -> Iterator[str]:
 
 
 @pytest.fixture
-def retraining(mlflow: Server, studies: str, tmp_path: Path, started: Machines) -> Retraining:
-    return Retraining(mlflow, studies, tmp_path, started)
+def retraining(
+    mlflow: Server, studies: str, tmp_path: Path, worker_processes: WorkerProcesses
+) -> Retraining:
+    return Retraining(mlflow, studies, tmp_path, worker_processes)
 
 
 _send = Rest.send

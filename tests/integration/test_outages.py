@@ -18,7 +18,7 @@ from tests.fixtures import RANKING
 from tests.postgres import own_database
 from tests.retraining_harness import Retraining, tags
 from tests.servers import Server
-from tests.worker_processes import Machines
+from tests.worker_processes import WorkerProcesses
 
 #: Away once so long, and again for moments, so that answers to what was done get lost.
 AWAY_S, MOMENTS, MOMENT_S, BACK_S = 1.5, 2, 0.15, 0.4
@@ -31,7 +31,12 @@ class Unlucky(Retraining):
     """A retraining whose servers go away while its stages run, behind ``relays``."""
 
     def __init__(
-        self, mlflow: Server, relays: dict[str, Relay], studies: str, folder: Path, own: Machines
+        self,
+        mlflow: Server,
+        relays: dict[str, Relay],
+        studies: str,
+        folder: Path,
+        own: WorkerProcesses,
     ) -> None:
         super().__init__(mlflow, studies, folder, own, address=relays["mlflow"].address)
         self.relays = relays
@@ -76,7 +81,7 @@ class Unlucky(Retraining):
 
 
 @pytest.fixture
-def unlucky(mlflow: Server, tmp_path: Path, started: Machines) -> Iterator[Unlucky]:
+def unlucky(mlflow: Server, tmp_path: Path, started: WorkerProcesses) -> Iterator[Unlucky]:
     with own_database() as url, relay_before(mlflow.address) as one, relay_before(url) as other:
         studies = f"{url.rpartition('@')[0]}@{other.address.removeprefix('http://')}"
         studies += f"/{url.rpartition('/')[2]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
@@ -12,7 +13,7 @@ from tests.page.visit import Visit
 from tests.service.conftest import Service
 
 
-def refused(status: int, detail: str) -> dict[str, object]:
+def refused(status: int, detail: str) -> dict[str, Any]:
     return {"status": status, "json": {"detail": detail}, "headers": {"Retry-After": "1"}}
 
 

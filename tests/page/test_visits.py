@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from moovier.settings import Settings
 from tests.fakes.tmdb import V3_KEY, fake_tmdb
@@ -207,13 +207,12 @@ def test_tmdbs_images_cover_the_drawn_posters(browser: Browser, trained: Setting
         opened(browser, service.address, strict=False) as page,
     ):
         asked: list[str] = []
-        page.route(
-            "https://image.tmdb.org/**",
-            lambda route: (
-                asked.append(route.request.url),
-                route.fulfill(body=pixel, content_type="image/png"),
-            ),
-        )
+
+        def send_pixel(route: Route) -> None:
+            asked.append(route.request.url)
+            route.fulfill(body=pixel, content_type="image/png")
+
+        page.route("https://image.tmdb.org/**", send_pixel)
         visit = Visit(page)
         visit.arrive()
         expect(visit.cards.first.locator("img")).to_be_visible()

@@ -67,8 +67,12 @@ def running(tmp_path_factory: pytest.TempPathFactory, sample_data: Path) -> Iter
         register_trained(settings, folder, sample_data, "emb", 10)
         promote(settings, register_trained(settings, folder, sample_data, "ease", 3))
         # Patient with TMDB: some tests want the details of all movies at once.
-        tmdb_settings = {"MOOVIER_TMDB_URL": tmdb.address, "MOOVIER_TMDB_TIMEOUT_S": "30"}
-        with running_service(settings, TMDB_API_KEY=V3_KEY, **tmdb_settings) as service:
+        with running_service(
+            settings,
+            TMDB_API_KEY=V3_KEY,
+            MOOVIER_TMDB_URL=tmdb.address,
+            MOOVIER_TMDB_TIMEOUT_S="30",
+        ) as service:
             yield Running(service, mlflow, tmdb, settings)
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from benchmarks import quality, quality_report, report
 from benchmarks.adapters import (
     CHAMPION,
+    Contender,
     Middle,
     Ours,
     RankingBaseline,

@@ -51,12 +51,12 @@ def some_visits(draw: st.DrawFn) -> Ratings:
     users, movies, moments = [], [], []
     for user in range(n_users):
         moment = draw(st.integers(0, 1000))
-        order = iter(draw(st.permutations(range(n_movies))))
+        unrated = iter(draw(st.permutations(range(n_movies))))
         for size in draw(st.lists(st.integers(1, 15), max_size=4)):
             moment += draw(st.sampled_from([0, PAUSE_S - 1, PAUSE_S, 10 * PAUSE_S]))
             for _ in range(size):
                 users.append(user)
-                movies.append(next(order))
+                movies.append(next(unrated))
                 moments.append(moment)
                 moment += draw(st.sampled_from([0, 60]))
     n = len(users)

@@ -207,7 +207,8 @@ def _count_correlation(movies: Ints, in_second: NDArray[np.bool_]) -> float:
     """Correlate the movies' numbers of ratings in two parts of the ratings."""
     _, rows = np.unique(movies, return_inverse=True)
     parts = [np.bincount(rows[part], minlength=rows.max() + 1) for part in (~in_second, in_second)]
-    return float(np.corrcoef(*parts)[0, 1])
+    first, second = parts
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _histories(folder: Path) -> list[tuple[Ints, Ints, Floats]]:

@@ -16,7 +16,7 @@ class Table:
 
     def score(self, users: Ints, histories: Histories) -> Floats:
         table = np.arange(N_USERS * N_MOVIES, dtype=np.float32).reshape(N_USERS, N_MOVIES) / 3
-        return table[users]
+        return table[users].astype(np.float32)
 
     def fold_in(self, history: History) -> Floats:
         return np.full(N_MOVIES, len(history), dtype=np.float32)

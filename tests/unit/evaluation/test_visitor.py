@@ -53,7 +53,8 @@ def columns(held_out: Ratings) -> list[list[bool]]:
         Recorder(), draw_visitors(held_out, moment=MOMENT), np.ones(N_MOVIES, int)
     )
     assert found is not None
-    return (~np.isnan(found.ndcg)).tolist()
+    measured: list[list[bool]] = (~np.isnan(found.ndcg)).tolist()
+    return measured
 
 
 def test_a_person_takes_part_with_k_and_ten_more_ratings() -> None:

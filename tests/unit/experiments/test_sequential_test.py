@@ -77,7 +77,9 @@ def test_a_canary_of_a_tenth_finds_a_large_difference() -> None:
 def test_the_evidence_is_the_product_that_the_formula_says() -> None:
     outcomes = np.array([1.0, 0.0, 1.0, 0.0, 1.0])
     arms = np.array([True, False, False, True, True])
-    share, before, differences = 0.25, [], []
+    share = 0.25
+    before: list[float] = []
+    differences: list[float] = []
     for outcome, arm in zip(outcomes, arms, strict=True):
         centre = (sum(before) + 0.5) / (len(before) + 1)
         differences.append((1 / 0.25 if arm else -1 / 0.75) * (outcome - centre))

@@ -23,8 +23,8 @@ def keys(url: str) -> Iterator[KeyStore]:
 def test_a_key_allows_what_it_was_made_for(keys: KeyStore) -> None:
     writing = keys.make("page", frozenset({"write"}))
     both = keys.make("partner", frozenset({"write", "train"}))
-    assert keys.scopes_of(writing) == {"write"}
-    assert keys.scopes_of(both) == {"write", "train"}
+    assert keys.scopes_of(writing) == frozenset({"write"})
+    assert keys.scopes_of(both) == frozenset({"write", "train"})
     assert writing.startswith("moo_")
     assert len(writing) == 4 + 43
 
@@ -40,10 +40,10 @@ def test_an_unknown_key_allows_nothing(keys: KeyStore, key: str) -> None:
 def test_a_revoked_key_allows_nothing_at_once(keys: KeyStore, url: str) -> None:
     key, other = keys.make("page", {"write"}), keys.make("other", {"write"})
     elsewhere = KeyStore.open(url)
-    assert elsewhere.scopes_of(key) == {"write"}
+    assert elsewhere.scopes_of(key) == frozenset({"write"})
     keys.revoke("page")
     assert elsewhere.scopes_of(key) is None
-    assert elsewhere.scopes_of(other) == {"write"}
+    assert elsewhere.scopes_of(other) == frozenset({"write"})
     elsewhere.close()
 
 
@@ -54,7 +54,7 @@ def test_a_key_can_be_replaced_under_its_name(keys: KeyStore) -> None:
     keys.revoke("page")
     new = keys.make("page", {"train"})
     assert keys.scopes_of(old) is None
-    assert keys.scopes_of(new) == {"train"}
+    assert keys.scopes_of(new) == frozenset({"train"})
     assert [(key.name, key.revoked is None) for key in keys.list()] == [
         ("page", False),
         ("page", True),
@@ -123,7 +123,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert "train, write" in listed
     assert key[4:12] not in listed
     keys = KeyStore.open(f"sqlite:///{tmp_path / 'moovier.db'}")
-    assert keys.scopes_of(key) == {"write", "train"}
+    assert keys.scopes_of(key) == frozenset({"write", "train"})
     assert "page" in moovier("revoke", "page")
     assert keys.scopes_of(key) is None
     keys.close()

@@ -175,7 +175,7 @@ def test_a_revoked_key_is_refused_by_every_process_at_once(url: str) -> None:
         contextlib.closing(KeyStore.open(url)) as there,
     ):
         key = here.make("one", ["write"])
-        assert there.scopes_of(key) == {"write"}
+        assert there.scopes_of(key) == frozenset({"write"})
         here.revoke("one")
         assert there.scopes_of(key) is None
         assert here.scopes_of(key) is None

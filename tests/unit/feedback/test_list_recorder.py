@@ -154,7 +154,7 @@ def test_more_a_second_than_the_limit_are_left_out_and_counted(
     lists: FeedbackStore, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(room.time, "monotonic", lambda: now)
+    monkeypatch.setattr("moovier.feedback.list_recorder.time.monotonic", lambda: now)
     recorder = ListRecorder(lambda: lists, per_s=3, keep_days=90, count=counted)
     assert [recorder.wants() for _ in range(5)] == [True] * 3 + [False] * 2
     now += 0.4
@@ -171,7 +171,7 @@ def test_a_limit_below_one_a_second_lets_some_through(
     lists: FeedbackStore, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(room.time, "monotonic", lambda: now)
+    monkeypatch.setattr("moovier.feedback.list_recorder.time.monotonic", lambda: now)
     recorder = ListRecorder(lambda: lists, per_s=0.5, keep_days=90, count=counted)
     said = []
     for _ in range(8):

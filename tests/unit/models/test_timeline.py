@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from moovier.data.catalogue import Catalogue, Movie
 from moovier.data.ratings import History, Ratings
@@ -55,11 +56,11 @@ def scorer_of(ratings: Ratings, **changed: float) -> TimelineScorer:
     return TimelineScorer(timeline.build_arrays(ratings, params, CATALOGUE))
 
 
-def flow_by_definition(ratings: Ratings, history: History) -> np.ndarray:
+def flow_by_definition(ratings: Ratings, history: History) -> NDArray[np.float64]:
     """For each rated movie, each time anybody rated it and each movie near it on their timeline."""
     flow, now = np.zeros(N_MOVIES), history.timestamps[-1] / YEAR_S
     for place, (movie, stars) in enumerate(zip(history.movies, history.stars, strict=True)):
-        reached, support = np.zeros(N_MOVIES), 0.0
+        reached, support = np.zeros(N_MOVIES), np.float64(0)
         for user in range(N_USERS):
             theirs = ratings.histories[user]
             for middle in np.flatnonzero(theirs.movies == movie):

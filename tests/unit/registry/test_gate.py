@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from moovier.evaluation.visitor import KS
 from moovier.registry.gate import HoldOutResult, decide
@@ -11,7 +12,7 @@ from moovier.registry.gate import HoldOutResult, decide
 PEOPLE = 40
 
 
-def spread(mean: float, seed: int, n: int = PEOPLE) -> np.ndarray:
+def spread(mean: float, seed: int, n: int = PEOPLE) -> NDArray[np.float64]:
     """Per-person figures that differ and have exactly this mean."""
     values = np.random.default_rng(seed).uniform(-0.05, 0.05, n)
     return mean + values - values.mean()

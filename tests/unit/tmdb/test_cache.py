@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from moovier.tmdb import cache as room
 from moovier.tmdb.cache import Cache
 
 
@@ -20,7 +19,7 @@ def test_what_was_put_outlives_the_process(tmp_path: Path) -> None:
 def test_it_is_valid_for_its_time_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = Cache(tmp_path / "tmdb.sqlite", ttl_s=60)
     now = 1_000_000.0
-    monkeypatch.setattr(room.time, "time", lambda: now)
+    monkeypatch.setattr("moovier.tmdb.cache.time.time", lambda: now)
     cache.put({1: "old"})
     now += 59
     cache.put({2: "new"})

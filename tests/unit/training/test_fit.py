@@ -88,7 +88,7 @@ def ratings() -> Ratings:
     movies = np.concatenate([random.permutation(N_MOVIES)[:36] for _ in range(N_USERS)])
     place = np.tile(np.arange(36), N_USERS)
     moments = users * 2 * DAY_S + place // 12 * 10 * DAY_S + place
-    stars = random.integers(1, 11, users.size).astype(np.float32) / 2
+    stars = random.integers(1, 11, users.size).astype(np.float32) / np.float32(2)
     shuffled = random.permutation(users.size)
     return Ratings(users, movies, stars, moments, N_USERS, N_MOVIES).take(shuffled)
 
@@ -225,7 +225,7 @@ def test_what_is_only_reported_can_be_left_out(spy: SpyFamily, ratings: Ratings)
     assert len(spy.fits) == 2
     assert found.visitor is not None
     assert found.next_visit is not None
-    assert found.by_time is found.global_time is found.order_audit is found.gap is None
+    assert (found.by_time, found.global_time, found.order_audit, found.gap) == (None,) * 4
 
 
 def test_the_split_by_time_is_kept_where_few_people_come_back(
@@ -261,8 +261,8 @@ def test_a_rating_family_is_measured_in_stars(spy: SpyFamily, ratings: Ratings) 
     known, hidden = random_split(ratings, 0)
     assert pairs(spy.fits[-1]["train"]) == pairs(known)
     assert found.metrics()["mae"] == pytest.approx(np.abs(-hidden.movies - hidden.stars).mean())
-    assert found.visitor is found.next_visit is None
-    assert found.order_audit is found.by_time is found.global_time is None
+    assert (found.visitor, found.next_visit) == (None, None)
+    assert (found.order_audit, found.by_time, found.global_time) == (None, None, None)
     assert found.gap is not None
     assert (found.gap.figure, found.gap.fine_tuned) == ("mae", found.gap.retrained)
     assert pairs(spy.tunings[0]["merged"]) == pairs(known)

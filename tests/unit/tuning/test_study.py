@@ -300,9 +300,9 @@ def test_defaults_are_the_first_trial_of_a_study(name: str, storage: BaseStorage
     assert waiting.state is TrialState.WAITING
     kind = families.family(name)
     trial = study.ask()
-    assert kind.search_space(trial) == kind.hyper_parameters()
+    assert kind.search_space(trial) == kind.hyper_parameters.model_validate({})
     study.tell(trial, 0.1)
-    assert tuning.best(study, name) == kind.hyper_parameters()
+    assert tuning.best(study, name) == kind.hyper_parameters.model_validate({})
 
 
 def test_defaults_outside_the_search_space_are_no_trial(storage: BaseStorage) -> None:

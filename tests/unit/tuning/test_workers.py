@@ -24,7 +24,7 @@ from tests.fakes.relay import Relay, relay_before
 from tests.postgres import own_database
 from tests.servers import end_group, free_port
 from tests.unit.tuning.tiny import CATALOGUE, TinyFamily, split
-from tests.worker_processes import Machines
+from tests.worker_processes import WorkerProcesses
 
 SOON = {"moovier.tuning.storage.HEARTBEAT_S": 1, "moovier.tuning.storage.GRACE_S": 4}
 _PATIENCE_S = 120.0
@@ -67,7 +67,8 @@ def work(
 
 
 def trials_of(url: str, name: str) -> list[FrozenTrial]:
-    return optuna.load_study(study_name=name, storage=url).get_trials()
+    trials: list[FrozenTrial] = optuna.load_study(study_name=name, storage=url).get_trials()
+    return trials
 
 
 def wait_for(moment: Callable[[], bool]) -> None:
@@ -85,11 +86,13 @@ def assert_met(trials: list[FrozenTrial], budget: int, reported: list[int]) -> N
     assert not [one.number for one in trials if one.state is TrialState.RUNNING]
 
 
-def test_a_killed_worker_costs_its_trial_only(url: str, started: Machines, tmp_path: Path) -> None:
+def test_a_killed_worker_costs_its_trial_only(
+    url: str, worker_processes: WorkerProcesses, tmp_path: Path
+) -> None:
     stuck = tmp_path / "stuck"
-    victim = started.start(work, url, "killed", 1, 6, stuck=str(stuck), changed=SOON)
+    victim = worker_processes.start(work, url, "killed", 1, 6, stuck=str(stuck), changed=SOON)
     wait_for(stuck.exists)
-    survivor = started.start(work, url, "killed", 0, 6, fit_s=0.1, changed=SOON)
+    survivor = worker_processes.start(work, url, "killed", 0, 6, fit_s=0.1, changed=SOON)
     wait_for(lambda: any(one.state is TrialState.COMPLETE for one in trials_of(url, "killed")))
     victim.kill()
     reported = survivor.result()
@@ -100,15 +103,15 @@ def test_a_killed_worker_costs_its_trial_only(url: str, started: Machines, tmp_p
     (again,) = [one for one in trials if one.system_attrs.get("retry_history") == [lost.number]]
     assert again.params == lost.params
     # The same thing run again has nothing to do; with more to do, it goes on.
-    assert started.start(work, url, "killed", 1, 6).result() == []
-    more = started.start(work, url, "killed", 1, 8).result()
+    assert worker_processes.start(work, url, "killed", 1, 6).result() == []
+    more = worker_processes.start(work, url, "killed", 1, 8).result()
     assert_met(trials_of(url, "killed"), 8, reported + more)
 
 
 def test_workers_that_race_for_the_last_place_keep_to_the_budget(
-    url: str, started: Machines
+    url: str, worker_processes: WorkerProcesses
 ) -> None:
-    workers = [started.start(work, url, "race", worker, 10) for worker in range(3)]
+    workers = [worker_processes.start(work, url, "race", worker, 10) for worker in range(3)]
     reported = [job.result() for job in workers]
     trials = trials_of(url, "race")
     assert_met(trials, 10, [number for one in reported for number in one])
@@ -118,11 +121,13 @@ def test_workers_that_race_for_the_last_place_keep_to_the_budget(
     assert withdrawn[True] == len([one for one in trials if one.state is TrialState.FAIL])
 
 
-def test_connections_that_are_cut_cost_no_trial(url: str, started: Machines) -> None:
+def test_connections_that_are_cut_cost_no_trial(
+    url: str, worker_processes: WorkerProcesses
+) -> None:
     with relay_before(url) as relay:
         through = f"{url.rpartition('@')[0]}@{relay.address.removeprefix('http://')}"
         through += f"/{url.rpartition('/')[2]}"
-        job = started.start(work, through, "cut", 0, 8, fit_s=0.4, changed=SOON)
+        job = worker_processes.start(work, through, "cut", 0, 8, fit_s=0.4, changed=SOON)
         wait_for(lambda: job_has(url, "cut", 1))
         terminate(url)
         wait_for(lambda: job_has(url, "cut", 2))
@@ -136,7 +141,7 @@ def test_connections_that_are_cut_cost_no_trial(url: str, started: Machines) -> 
 def job_has(url: str, name: str, number: int) -> bool:
     """Whether the study has completed so many trials."""
     with contextlib.suppress(KeyError):
-        return sum(one.state.is_finished() for one in trials_of(url, name)) >= number
+        return sum(bool(trial.state.is_finished()) for trial in trials_of(url, name)) >= number
     return False
 
 
