@@ -15,9 +15,7 @@ _EMPTY_SHARE = 1e-4
 def shares(counts: Values) -> Values:
     """Return ``counts`` divided by their sum along the last axis; all 0 where the sum is 0."""
     total = counts.sum(axis=-1, keepdims=True)
-    normalised: Values = np.divide(
-        counts, total, out=np.zeros_like(counts, float), where=total > 0
-    )
+    normalised: Values = np.divide(counts, total, out=np.zeros_like(counts, float), where=total > 0)
     return normalised
 
 

@@ -22,27 +22,39 @@ _CONFIDENCE = 0.95
 
 
 class QuotingRating(Protocol):
-    """A rating; ``request_id`` is that of the list that the user quoted, or None."""
+    """A rating that may quote the list that led to it."""
 
     @property
-    def user_id(self) -> int: ...  # noqa: D102
+    def user_id(self) -> int:
+        """The user's id."""
+
     @property
-    def movie_id(self) -> int: ...  # noqa: D102
+    def movie_id(self) -> int:
+        """The movie's id."""
+
     @property
-    def stars(self) -> float: ...  # noqa: D102
+    def stars(self) -> float:
+        """Stars of the rating, 0.5 to 5."""
+
     @property
-    def request_id(self) -> str | None: ...  # noqa: D102
+    def request_id(self) -> str | None:
+        """Request id of the quoted list; None if no list is quoted."""
 
 
 class RecordedList(Protocol):
-    """A served list; ``movie_ids`` has the best movie first, ``version`` is the model's number."""
+    """A recorded list that the service served."""
 
     @property
-    def request_id(self) -> str: ...  # noqa: D102
+    def request_id(self) -> str:
+        """Request id of the list."""
+
     @property
-    def version(self) -> int: ...  # noqa: D102
+    def version(self) -> int:
+        """Version number of the model."""
+
     @property
-    def movie_ids(self) -> Sequence[int]: ...  # noqa: D102
+    def movie_ids(self) -> Sequence[int]:
+        """Ids of the movies, best first."""
 
 
 @dataclass(frozen=True)

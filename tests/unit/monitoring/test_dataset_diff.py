@@ -4,13 +4,13 @@ import numpy as np
 
 from moovier.data.catalogue import NO_GENRE, Catalogue, Movie
 from moovier.data.ratings import Index, Ratings
-from moovier.monitoring.dataset_diff import Change, Known
+from moovier.monitoring.dataset_diff import Change, Snapshot
 
 
-def known(
+def snapshot(
     users: list[int], movies: list[int], rows: list[tuple[int, int, float]], genre: str = "Drama"
-) -> Known:
-    """``rows``: user id, movie id, stars."""
+) -> Snapshot:
+    """Return a data set of ``rows``: user id, movie id, stars."""
     index = Index(np.array(users), np.array(movies))
     user_ids, movie_ids, stars = (np.array(column) for column in zip(*rows, strict=True))
     ratings = Ratings(
@@ -24,31 +24,31 @@ def known(
     catalogue = Catalogue.of(
         Movie(id_, f"Movie {id_}", None, (genre,) if id_ != 9 else (), None, None) for id_ in movies
     )
-    return Known(index, ratings, catalogue)
+    return Snapshot(index, ratings, catalogue)
 
 
-def told(change: Change, ratings: Ratings, rows: np.ndarray) -> set[tuple[int, int, float]]:
-    some = ratings.take(rows)
-    ids = (change.users[some.users], change.movies[some.movies], some.stars)
+def rows_by_id(change: Change, ratings: Ratings, rows: np.ndarray) -> set[tuple[int, int, float]]:
+    selected = ratings.take(rows)
+    ids = (change.users[selected.users], change.movies[selected.movies], selected.stars)
     return set(zip(*(column.tolist() for column in ids), strict=True))
 
 
-def test_what_came_and_went_is_told_by_ids_and_stars() -> None:
-    # Users in another order, as after fine-tuning, and other movies: rows differ, ids count.
-    then = known([5, 2], [1, 3], [(5, 1, 4.0), (5, 3, 2.0), (2, 1, 3.5)])
-    now = known([2, 5, 8], [1, 3, 9], [(5, 1, 4.0), (5, 3, 2.5), (8, 9, 5.0)], "War")
-    change = Change.between(then, now)
-    assert told(change, change.current, change.came) == {(5, 3, 2.5), (8, 9, 5.0)}
-    assert told(change, change.reference, change.went) == {(5, 3, 2.0), (2, 1, 3.5)}
+def test_added_and_removed_ratings_are_matched_by_ids_and_stars() -> None:
+    # Users in a different order, as after fine-tuning, and other movies: rows differ, ids match.
+    reference = snapshot([5, 2], [1, 3], [(5, 1, 4.0), (5, 3, 2.0), (2, 1, 3.5)])
+    current = snapshot([2, 5, 8], [1, 3, 9], [(5, 1, 4.0), (5, 3, 2.5), (8, 9, 5.0)], "War")
+    change = Change.between(reference, current)
+    assert rows_by_id(change, change.current, change.added) == {(5, 3, 2.5), (8, 9, 5.0)}
+    assert rows_by_id(change, change.reference, change.removed) == {(5, 3, 2.0), (2, 1, 3.5)}
     assert change.users[change.new_users].tolist() == [8]
     assert change.movies[~change.known_movies].tolist() == [9]
-    # The current catalogue is right about genres, and each movie's shares make one.
+    # The current catalogue decides on genres, and each movie's shares sum to 1.
     assert change.genre_names == (NO_GENRE, "War")
     np.testing.assert_allclose(change.genres, [[0, 1], [0, 1], [1, 0]])
 
 
-def test_another_order_of_rows_is_no_change() -> None:
+def test_a_different_order_of_rows_is_no_change() -> None:
     rows = [(5, 1, 4.0), (5, 3, 2.0), (2, 1, 3.5)]
-    change = Change.between(known([2, 5], [1, 3], rows), known([5, 2], [1, 3], rows[::-1]))
-    assert not change.came.any()
-    assert not change.went.any()
+    change = Change.between(snapshot([2, 5], [1, 3], rows), snapshot([5, 2], [1, 3], rows[::-1]))
+    assert not change.added.any()
+    assert not change.removed.any()
