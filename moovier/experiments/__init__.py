@@ -1,1 +1,1 @@
-"""Two models on the same traffic: who gets which, what people made of it, and what that proves."""
+"""Compare a challenger with the champion on a share of the traffic."""

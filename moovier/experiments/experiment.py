@@ -1,10 +1,11 @@
-"""What an experiment is, and whose turn it is: a tag on the version that challenges the champion.
+"""Define an experiment and the users that its challenger serves.
 
-The tag ``experiment`` is JSON, set by `moovier experiment start` or by hand in MLflow's page:
+The definition is the tag ``experiment`` of a model version. The tag is JSON, written by
+`moovier experiment start` or by hand in MLflow's user interface:
 
     {"id": "autumn", "mode": "canary", "share": 0.1, "started_at": 1790000000, "salt": "9f2c"}
 
-It counts on the version under the alias ``challenger`` alone.
+The tag takes effect only on the version with the alias ``challenger``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from moovier.errors import BadRequest
 
-#: Keys of the tags: what runs on a version, and how the last one on it ended.
+#: Key of the tag of a running experiment, and of the tag with the result of the last one.
 TAG, RESULT_TAG = "experiment", "experiment_result"
 CANARY, SHADOW = "canary", "shadow"
 
@@ -26,12 +27,17 @@ _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
 
 
 class Experiment(BaseModel):
-    """One experiment; frozen.
+    """The definition of one experiment, frozen.
 
-    ``share``: 0 to 1. In a canary, of the people who are answered by the challenger; in the shadow,
-    of those whose lists it makes a second time. ``started_at``: seconds since 1970. ``salt`` draws
-    the people; unset it is ``id``. ``window_h``: hours after a person's first list within which
-    what they say counts. ``alpha``: chance of a wrong decision where the two are alike.
+    Attributes:
+        id: Name of the experiment: 1 to 32 letters, digits, dots, hyphens or underscores.
+        mode: ``canary``: the challenger serves a share of the users. ``shadow``: the champion
+            serves everybody, and the challenger computes a share of the lists a second time.
+        share: Share of the users, 0 to 1.
+        started_at: Start in seconds since 1970.
+        salt: Seed of the draw of users; empty: ``id``.
+        window_h: Hours after a user's first list in which the user's ratings count.
+        alpha: Chance of a wrong decision if the models are equally good.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -45,50 +51,57 @@ class Experiment(BaseModel):
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_share(self) -> Self:
         if self.mode == CANARY and "share" not in self.model_fields_set:
             raise ValueError("a canary needs a share")
         return self
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From the tag's text.
+        """Parse the text of the tag.
 
         Raises:
-            BadRequest: it is not such an object; the message says what is wrong.
+            BadRequest: The text is not a valid experiment; the message lists every problem.
         """
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, one['loc'])) or 'the whole'}: {one['msg']}"
-                for one in error.errors(include_input=False, include_url=False)
+            problems = "; ".join(
+                f"{'.'.join(map(str, problem['loc'])) or 'experiment'}: {problem['msg']}"
+                for problem in error.errors(include_input=False, include_url=False)
             )
-            raise BadRequest(f"the tag {TAG} describes no experiment: {wrong}") from error
+            raise BadRequest(f"the tag {TAG!r} is not a valid experiment: {problems}") from error
 
     @property
     def tag(self) -> str:
-        """The tag's text."""
+        """The text of the tag."""
         return self.model_dump_json()
 
     @property
     def window_s(self) -> int:
+        """The window in seconds."""
         return round(self.window_h * 3600)
 
     def takes(self, user_id: int) -> bool:
-        """Whether this person is one of the challenger's: the same in every process and at any
-        time, and with a larger share of the same salt still."""
-        said = f"{self.salt or self.id}:{user_id}".encode()
-        place = int.from_bytes(hashlib.blake2b(said, digest_size=8).digest(), "big")
+        """Return whether the challenger serves this user.
+
+        The result is the same in every process and at any time. A larger share with the same salt
+        keeps the users of a smaller one.
+        """
+        salted = f"{self.salt or self.id}:{user_id}".encode()
+        place = int.from_bytes(hashlib.blake2b(salted, digest_size=8).digest(), "big")
         return place < self.share * 2**64
 
     def takes_all(self, user_ids: Sequence[int]) -> bool:
-        """Whether all of them are the challenger's; False of nobody."""
+        """Return whether the challenger serves all of these users; False without any user."""
         return bool(user_ids) and all(map(self.takes, user_ids))
 
     def key(self, champion: int, challenger: int) -> str:
-        """What lists are recorded under: at most 49 characters, others as soon as anything that
-        people's turns depend on is another, such as the champion's version number."""
-        parts = [self.mode, self.share, self.salt or self.id, champion, challenger]
-        digest = hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()
+        """Return the key under which lists are recorded, at most 49 characters.
+
+        The key changes whenever an input of the assignment changes, such as the version number of
+        the champion.
+        """
+        inputs = [self.mode, self.share, self.salt or self.id, champion, challenger]
+        digest = hashlib.blake2b(json.dumps(inputs).encode(), digest_size=8).hexdigest()
         return f"{self.id}-{digest}"

@@ -1,9 +1,9 @@
-"""What people made of the lists they were served: one outcome a person, and shadows beside lists.
+"""Join served lists with ratings: one outcome per user, and shadow lists beside served ones.
 
-A person's ratings hang together, so the person counts, once: whether within the window after the
-first list of the experiment they gave a movie that had been recommended to them at least
-``LIKED`` stars. A rating belongs to a list if it came after it and is of one of its movies, whether
-or not it quotes the list's request id: applications forget to.
+The ratings of one user depend on each other, so each user counts once. The outcome is whether the
+user gave at least ``LIKED`` stars to a recommended movie within the window after the first list of
+the experiment. A rating belongs to a list if it came after the list and is of one of its movies.
+It need not quote the list's request id, because many clients do not send it.
 """
 
 from __future__ import annotations
@@ -14,22 +14,25 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from moovier.feedback.ratings import StoredRating
 from moovier.feedback.served_lists import CHALLENGER_ARM, CHAMPION_ARM, SHADOW_ARM, ServedList
-from moovier.feedback.store import StoredRating
 
-#: Stars from which on a rating is a liking.
+#: Fewest stars of a liked movie.
 LIKED = 3.5
-#: Movies of two lists that are compared.
+#: Number of movies of two lists that are compared.
 TOP = 10
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The people whose window is over, in the order in which they were first served: (n,) each.
+    """The users whose window is over, in the order of their first lists, (n_users,) each.
 
-    ``liked``: 1 where somebody liked what was recommended, else 0. ``stars``: mean of the stars
-    that the person gave to what was recommended, NaN where none. ``waiting``: how many people's
-    window is still open, of the champion's and of the challenger's.
+    Attributes:
+        users: User ids.
+        challenger: Whether the challenger served the user.
+        liked: 1 if the user liked a recommended movie, else 0.
+        stars: Mean stars that the user gave to recommended movies; NaN without a rating.
+        waiting: Number of users whose window is open, of the champion and of the challenger.
     """
 
     users: NDArray[np.int64]
@@ -41,12 +44,15 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Shadows:
-    """Lists that were seen beside those that would have been.
+    """Served lists compared with the challenger's lists for the same requests.
 
-    ``short``: pairs in which the challenger found fewer movies than the champion. ``overlap``: mean
-    share of the first ``TOP`` movies that both have, 0..1, NaN without pairs.
-    ``liked``: of the movies that people liked afterwards, how many the champion's list had, how
-    many the challenger's, and how many both.
+    Attributes:
+        pairs: Number of pairs of lists.
+        short: Number of pairs in which the challenger found fewer movies than the champion.
+        overlap: Mean share of the first ``TOP`` movies that both lists have, 0 to 1; NaN without
+            pairs.
+        liked: Number of movies that users liked afterwards: those on the champion's lists, on the
+            challenger's, and on both.
     """
 
     pairs: int
@@ -56,15 +62,17 @@ class Shadows:
 
 
 @dataclass
-class _Person:
+class _Visit:
+    """The lists and ratings of one user."""
+
     first_at: int
     challenger: bool
-    #: Movie id to the moment at which it was first recommended.
-    movies: dict[int, int] = field(default_factory=dict)
+    #: Time of the first recommendation by movie id.
+    recommended_at: dict[int, int] = field(default_factory=dict)
     stars: list[float] = field(default_factory=list)
 
 
-def outcomes_of(
+def join_outcomes(
     served: Iterable[ServedList],
     ratings: Iterable[StoredRating],
     *,
@@ -72,85 +80,98 @@ def outcomes_of(
     window_s: int,
     now: int,
 ) -> Outcomes:
-    """Join lists, oldest first, with ratings.
+    """Join served lists, oldest first, with ratings.
 
-    ``experiment``: the key that lists were recorded under, those of others are left out; ``now``:
-    seconds since 1970.
+    Lists with a key other than ``experiment`` are left out. ``window_s`` is the window in seconds
+    and ``now`` the current time in seconds since 1970.
     """
-    people: dict[int, _Person] = {}
-    for one in served:
-        if one.user_id is None or one.experiment != experiment:
+    visits: dict[int, _Visit] = {}
+    for shown in served:
+        if shown.user_id is None or shown.experiment != experiment:
             continue
-        if one.arm not in (CHAMPION_ARM, CHALLENGER_ARM):
+        if shown.arm not in (CHAMPION_ARM, CHALLENGER_ARM):
             continue
-        challenger = one.arm == CHALLENGER_ARM
-        person = people.setdefault(one.user_id, _Person(one.served_at, challenger))
-        if person.challenger == challenger and one.served_at <= person.first_at + window_s:
-            for movie in one.movie_ids:
-                person.movies.setdefault(movie, one.served_at)
+        challenger = shown.arm == CHALLENGER_ARM
+        visit = visits.setdefault(shown.user_id, _Visit(shown.served_at, challenger))
+        if visit.challenger == challenger and shown.served_at <= visit.first_at + window_s:
+            for movie in shown.movie_ids:
+                visit.recommended_at.setdefault(movie, shown.served_at)
     for rating in ratings:
-        rater = people.get(rating.user_id)
-        shown = None if rater is None else rater.movies.get(rating.movie_id)
-        if rater is None or shown is None:
+        rater = visits.get(rating.user_id)
+        recommended_at = None if rater is None else rater.recommended_at.get(rating.movie_id)
+        if rater is None or recommended_at is None:
             continue
-        if shown <= rating.timestamp <= rater.first_at + window_s:
+        if recommended_at <= rating.timestamp <= rater.first_at + window_s:
             rater.stars.append(rating.stars)
-    over = {user: one for user, one in people.items() if one.first_at + window_s < now}
-    waiting = [one.challenger for user, one in people.items() if user not in over]
+    over = {user: visit for user, visit in visits.items() if visit.first_at + window_s < now}
+    waiting = [visit.challenger for user, visit in visits.items() if user not in over]
     return Outcomes(
         users=np.array(list(over), dtype=np.int64),
-        challenger=np.array([one.challenger for one in over.values()], dtype=bool),
-        liked=np.array([_liked(one.stars) for one in over.values()], dtype=np.float64),
-        stars=np.array([_mean(one.stars) for one in over.values()], dtype=np.float64),
+        challenger=np.array([visit.challenger for visit in over.values()], dtype=bool),
+        liked=np.array([_any_liked(visit.stars) for visit in over.values()], dtype=np.float64),
+        stars=np.array([_mean(visit.stars) for visit in over.values()], dtype=np.float64),
         waiting=(waiting.count(False), waiting.count(True)),
     )
 
 
-def shadows_of(
+def compare_shadows(
     served: Iterable[ServedList], ratings: Iterable[StoredRating], *, experiment: str
 ) -> Shadows:
-    """Compare each list that was seen with the one that the shadow made of the same request."""
-    lists: dict[str, dict[str, ServedList]] = {}
-    for one in served:
-        if one.experiment == experiment and one.arm in (CHAMPION_ARM, SHADOW_ARM):
-            lists.setdefault(one.request_id, {})[one.arm] = one
-    pairs = [(both[CHAMPION_ARM], both[SHADOW_ARM]) for both in lists.values() if len(both) == 2]
-    overlaps = [
-        shared
-        for seen, shadow in pairs
-        if (shared := overlap(seen.movie_ids, shadow.movie_ids)) is not None
+    """Compare each served list with the challenger's list for the same request.
+
+    Lists with a key other than ``experiment``, and lists without a partner, are left out.
+    """
+    by_request: dict[str, dict[str, ServedList]] = {}
+    for shown in served:
+        if shown.experiment == experiment and shown.arm in (CHAMPION_ARM, SHADOW_ARM):
+            by_request.setdefault(shown.request_id, {})[shown.arm] = shown
+    pairs = [
+        (arms[CHAMPION_ARM], arms[SHADOW_ARM]) for arms in by_request.values() if len(arms) == 2
     ]
-    liked = {(one.user_id, one.movie_id): one.timestamp for one in ratings if one.stars >= LIKED}
-    # Once a person and movie, however many lists had it.
-    found: dict[tuple[int, int], set[str]] = {}
-    for seen, shadow in pairs:
-        for one in (seen, shadow):
-            for movie in one.movie_ids if one.user_id is not None else ():
-                key = (int(one.user_id or 0), movie)
-                if liked.get(key, -1) >= seen.served_at:
-                    found.setdefault(key, set()).add(one.arm)
-    arms = list(found.values())
+    overlaps = [
+        share
+        for shown, shadow in pairs
+        if (share := overlap(shown.movie_ids, shadow.movie_ids)) is not None
+    ]
+    liked_at = {
+        (rating.user_id, rating.movie_id): rating.timestamp
+        for rating in ratings
+        if rating.stars >= LIKED
+    }
+    # A movie counts once per user, on however many lists it is.
+    liked: dict[tuple[int, int], set[str]] = {}
+    for shown, shadow in pairs:
+        for candidate in (shown, shadow):
+            if candidate.user_id is None:
+                continue
+            for movie in candidate.movie_ids:
+                key = (candidate.user_id, movie)
+                if liked_at.get(key, -1) >= shown.served_at:
+                    liked.setdefault(key, set()).add(candidate.arm)
+    arms_of_likes = list(liked.values())
     return Shadows(
         pairs=len(pairs),
-        short=sum(len(shadow.movie_ids) < len(seen.movie_ids) for seen, shadow in pairs),
+        short=sum(len(shadow.movie_ids) < len(shown.movie_ids) for shown, shadow in pairs),
         overlap=float(np.mean(overlaps)) if overlaps else float("nan"),
         liked=(
-            sum(CHAMPION_ARM in had for had in arms),
-            sum(SHADOW_ARM in had for had in arms),
-            sum(len(had) == 2 for had in arms),
+            sum(CHAMPION_ARM in arms for arms in arms_of_likes),
+            sum(SHADOW_ARM in arms for arms in arms_of_likes),
+            sum(len(arms) == 2 for arms in arms_of_likes),
         ),
     )
 
 
-def overlap(seen: Sequence[int], shadow: Sequence[int]) -> float | None:
-    """Share of the first ``TOP`` that two lists have in common, of the shorter one's length; None
-    where one is empty."""
-    most = min(len(seen), len(shadow), TOP)
-    return len(set(seen[:TOP]) & set(shadow[:TOP])) / most if most else None
+def overlap(first: Sequence[int], second: Sequence[int]) -> float | None:
+    """Return the share of the first ``TOP`` movies that two lists have in common, 0 to 1.
+
+    The share is of the shorter list's length; None if a list is empty.
+    """
+    length = min(len(first), len(second), TOP)
+    return len(set(first[:TOP]) & set(second[:TOP])) / length if length else None
 
 
-def _liked(stars: Sequence[float]) -> bool:
-    return any(one >= LIKED for one in stars)
+def _any_liked(stars: Sequence[float]) -> bool:
+    return any(value >= LIKED for value in stars)
 
 
 def _mean(stars: Sequence[float]) -> float:

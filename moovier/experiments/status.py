@@ -1,4 +1,4 @@
-"""Where an experiment stands, as plain values and as sentences."""
+"""Describe the status of an experiment, as plain values and as sentences."""
 
 from __future__ import annotations
 
@@ -12,39 +12,44 @@ from moovier.experiments.experiment import Experiment
 from moovier.experiments.outcomes import LIKED, Outcomes, Shadows
 from moovier.experiments.sequential_test import SequentialResult, compare
 
-#: In the shadow a challenger is withdrawn that finds too few movies in more than this share of so
-#: many lists.
-SHORT_SHARE, SHORT_PAIRS = 0.01, 100
+#: A shadow challenger is withdrawn if it found fewer movies in more than this share of the lists.
+SHORT_SHARE = 0.01
+#: Fewest pairs of lists for that decision.
+SHORT_PAIRS = 100
 
 
-def of_canary(people: Outcomes, plan: Experiment) -> dict[str, Any]:
-    """``arms``, ``difference``, ``evidence``, ``verdict`` (:attr:`SequentialResult.verdict`) and
-    ``says``."""
-    if 0 < plan.share < 1:
-        stands = compare(people.liked, people.challenger, plan.share, alpha=plan.alpha)
-    else:  # set by hand: one arm has nobody
-        stands = SequentialResult(1.0, 1.0, -1.0, 1.0, 1.0, plan.alpha)
+def canary_status(outcomes: Outcomes, experiment: Experiment) -> dict[str, Any]:
+    """Return the status of a canary.
+
+    The keys are ``arms``, ``difference``, ``evidence``, ``verdict``
+    (:attr:`SequentialResult.verdict`) and ``says``, the sentences.
+    """
+    if 0 < experiment.share < 1:
+        result = compare(
+            outcomes.liked, outcomes.challenger, experiment.share, alpha=experiment.alpha
+        )
+    else:  # A tag written by hand may leave one arm without users.
+        result = SequentialResult(1.0, 1.0, -1.0, 1.0, 1.0, experiment.alpha)
     arms = {
-        name: _arm(people, people.challenger == is_challenger, people.waiting[is_challenger])
+        name: _arm(outcomes, outcomes.challenger == is_challenger, outcomes.waiting[is_challenger])
         for name, is_challenger in (("champion", False), ("challenger", True))
-    }
-    evidence = {
-        "better": stands.better,
-        "worse": stands.worse,
-        "needed": stands.needed,
-        "unfair": stands.unfair,
     }
     return {
         "arms": arms,
-        "difference": {"low": stands.low, "high": stands.high},
-        "evidence": evidence,
-        "verdict": stands.verdict,
-        "says": [_compared(arms, stands), _meaning(stands, plan)],
+        "difference": {"low": result.low, "high": result.high},
+        "evidence": {
+            "better": result.better,
+            "worse": result.worse,
+            "needed": result.needed,
+            "unfair": result.unfair,
+        },
+        "verdict": result.verdict,
+        "says": [_comparison(arms, result), _conclusion(result, experiment)],
     }
 
 
-def _arm(people: Outcomes, own: NDArray[np.bool_], waiting: int) -> dict[str, Any]:
-    liked, stars = people.liked[own], people.stars[own]
+def _arm(outcomes: Outcomes, served: NDArray[np.bool_], waiting: int) -> dict[str, Any]:
+    liked, stars = outcomes.liked[served], outcomes.stars[served]
     rated = stars[~np.isnan(stars)]
     return {
         "people": int(liked.size),
@@ -56,58 +61,65 @@ def _arm(people: Outcomes, own: NDArray[np.bool_], waiting: int) -> dict[str, An
     }
 
 
-def _compared(arms: dict[str, dict[str, Any]], stands: SequentialResult) -> str:
-    def one(name: str) -> str:
+def _comparison(arms: dict[str, dict[str, Any]], result: SequentialResult) -> str:
+    def likes(name: str) -> str:
         arm = arms[name]
         share = "" if arm["liked_share"] is None else f" ({arm['liked_share']:.1%})"
-        return f"{arm['liked']} of the {name}'s {arm['people']} people{share}"
+        return f"{arm['liked']} of {arm['people']} users{share} of the {name}"
 
     return (
-        f"{one('challenger')} gave {LIKED:g} or more stars to a movie recommended to them, "
-        f"{one('champion')}; the difference lies between {100 * stands.low:+.1f} and "
-        f"{100 * stands.high:+.1f} points ({1 - stands.alpha:.0%}, whenever one looks)"
+        f"{likes('challenger')} and {likes('champion')} gave {LIKED:g} or more stars to a "
+        f"recommended movie; the difference is between {100 * result.low:+.1f} and "
+        f"{100 * result.high:+.1f} points ({1 - result.alpha:.0%} confidence at any time)"
     )
 
 
-def _meaning(stands: SequentialResult, plan: Experiment) -> str:
+def _conclusion(result: SequentialResult, experiment: Experiment) -> str:
     evidence = (
-        f"evidence that it is better {_number(stands.better)}, worse {_number(stands.worse)}; "
-        f"{_number(stands.needed)} decides"
+        f"evidence for better {_number(result.better)}, for worse {_number(result.worse)}; a "
+        f"decision needs {_number(result.needed)}"
     )
-    if stands.verdict == "unfair":
+    if result.verdict == "unfair":
         return (
-            f"no decision: the challenger's people are not {plan.share:.1%} of all (evidence "
-            f"{_number(stands.unfair)}), so the arms cannot be compared; look for lists that one "
-            "of them loses, then stop this experiment and start another"
+            f"no decision: the challenger did not serve {experiment.share:.1%} of the users "
+            f"(evidence {_number(result.unfair)}), so the arms cannot be compared; find out which "
+            "arm loses lists, then stop this experiment and start a new one"
         )
-    if stands.verdict == "open":
+    if result.verdict == "open":
         return f"not yet: {evidence}"
-    return f"the challenger is {stands.verdict}: {evidence}"
+    return f"the challenger is {result.verdict}: {evidence}"
 
 
-def of_shadow(found: Shadows) -> dict[str, Any]:
-    """``shadow``, ``verdict`` (``open``, or ``short``: it found too few movies) and ``says``."""
-    short = found.pairs >= SHORT_PAIRS and found.short > SHORT_SHARE * found.pairs
-    champion, challenger, both = found.liked
-    says = [
-        f"{found.pairs} lists made a second time"
-        + ("" if math.isnan(found.overlap) else f"; {found.overlap:.0%} of the first ten the same"),
-        f"of the movies that people liked afterwards the champion's lists had {champion}, the "
-        f"challenger's {challenger}, both {both}: biased to the champion, whose lists were shown",
+def shadow_status(shadows: Shadows) -> dict[str, Any]:
+    """Return the status of a shadow.
+
+    The keys are ``shadow``, ``verdict`` and ``says``, the sentences. The verdict is ``short`` if
+    the challenger found too few movies, else ``open``.
+    """
+    short = shadows.pairs >= SHORT_PAIRS and shadows.short > SHORT_SHARE * shadows.pairs
+    champion, challenger, both = shadows.liked
+    same = "" if math.isnan(shadows.overlap) else f"; {shadows.overlap:.0%} of the top 10 equal"
+    sentences = [
+        f"the challenger computed {shadows.pairs} lists a second time{same}",
+        f"of the movies that users liked afterwards, {champion} were on the champion's lists, "
+        f"{challenger} on the challenger's and {both} on both: biased towards the champion, whose "
+        "lists were shown",
     ]
     if short:
-        says.append(f"the challenger found too few movies in {found.short} of {found.pairs} lists")
+        sentences.append(
+            f"the challenger found too few movies in {shadows.short} of {shadows.pairs} lists"
+        )
     else:
-        says.append("not yet: what nobody saw proves nothing; a canary can")
+        sentences.append("no decision: lists that nobody saw cannot show a gain; use a canary")
     return {
         "shadow": {
-            "pairs": found.pairs,
-            "short": found.short,
-            "overlap": None if math.isnan(found.overlap) else found.overlap,
+            "pairs": shadows.pairs,
+            "short": shadows.short,
+            "overlap": None if math.isnan(shadows.overlap) else shadows.overlap,
             "liked": {"champion": champion, "challenger": challenger, "both": both},
         },
         "verdict": "short" if short else "open",
-        "says": says,
+        "says": sentences,
     }
 
 

@@ -19,11 +19,12 @@ from typing import Any
 
 from moovier.errors import BadRequest, RegistryError
 from moovier.experiments.experiment import CANARY, RESULT_TAG, SHADOW, TAG, Experiment
-from moovier.experiments.outcomes import outcomes_of, shadows_of
-from moovier.experiments.status import of_canary, of_shadow
+from moovier.experiments.outcomes import compare_shadows, join_outcomes
+from moovier.experiments.status import canary_status, shadow_status
 from moovier.feedback import database
+from moovier.feedback.ratings import StoredRating
 from moovier.feedback.served_lists import ServedList
-from moovier.feedback.store import FeedbackStore, StoredRating
+from moovier.feedback.store import FeedbackStore
 from moovier.jobs.registration import open_registry
 from moovier.registry.client import Registry
 from moovier.registry.version import CHALLENGER, CHAMPION, Version
@@ -133,10 +134,10 @@ def status(*, settings: Settings | None = None, now: float | None = None) -> dic
     key = plan.key(champion.number, holder.number)
     served, ratings = _told(settings, plan)
     if plan.mode == SHADOW:
-        return said | of_shadow(shadows_of(served, ratings, experiment=key))
+        return said | shadow_status(compare_shadows(served, ratings, experiment=key))
     moment = int(time.time() if now is None else now)
-    people = outcomes_of(served, ratings, experiment=key, window_s=plan.window_s, now=moment)
-    return said | of_canary(people, plan)
+    people = join_outcomes(served, ratings, experiment=key, window_s=plan.window_s, now=moment)
+    return said | canary_status(people, plan)
 
 
 def decide(*, settings: Settings | None = None, now: float | None = None) -> dict[str, Any]:

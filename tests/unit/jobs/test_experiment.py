@@ -16,8 +16,9 @@ from moovier.cli import app
 from moovier.cli import experiment as cli
 from moovier.errors import BadRequest, RegistryError, UnknownModel
 from moovier.experiments.experiment import RESULT_TAG, TAG, Experiment
+from moovier.feedback.ratings import NewRating
 from moovier.feedback.served_lists import ServedList
-from moovier.feedback.store import FeedbackStore, NewRating
+from moovier.feedback.store import FeedbackStore
 from moovier.jobs import experiment
 from moovier.jobs.registration import open_registry
 from moovier.registry.client import Registry
@@ -284,7 +285,7 @@ def test_a_tag_that_makes_no_sense_is_named_and_can_be_taken_off(
 ) -> None:
     registry.set_tag(challenger, TAG, '{"share": 3}')
     for look in (experiment.status, experiment.decide):
-        with pytest.raises(BadRequest, match="describes no experiment"):
+        with pytest.raises(BadRequest, match="is not a valid experiment"):
             look(settings=settings)
     assert experiment.stop(settings=settings)["decision"] == "stopped"
     assert not experiment.status(settings=settings)["running"]
