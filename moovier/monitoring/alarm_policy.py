@@ -16,7 +16,7 @@ WORSE_FACTOR = 1.25
 _MAX_HASHES = 50
 #: Text of a reason by drift statistic.
 _TEXTS: Mapping[str, str] = {
-    "stars": "new ratings differ from the expected stars by {value:.2f}",
+    "stars": "new ratings are {value:.2f} stars away from the expected distribution",
     "rerated": "users changed their own ratings by {value:.2f} stars in one direction",
     "agreement": "new ratings lost {value:.0%} of the agreement with earlier ratings",
     "popularity": "new ratings go to movies of a different popularity (distance {value:.2f})",
