@@ -91,13 +91,13 @@ def main() -> None:
     console.print(table)
     show(scores, console)
     data = {"name": reference.name, "hash": reference.hash, "synthetic": reference.synthetic}
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         **middle,
         "script_kb": script_kb,
         "lighthouse": scores,
         "rounds": rounds,
     }
-    file = report.write("page", {"data": data, **found})
+    file = report.write("page", {"data": data, **figures})
     console.print(f"written to {file.relative_to(file.parents[2])}")
     slow = middle["drawn_ms"] > BAR_MS or script_kb > MOST_KB or middle["shift"] > MOST_SHIFT
     if slow or any(min(found.values()) < LEAST_SCORE for found in scores.values()):

@@ -1,10 +1,11 @@
-"""docker-compose.yaml, run as processes of this machine.
+"""The services of docker-compose.yaml, run as processes of this machine.
 
-Each service has an address of its own in 127.0.0.0/8, so that every port is the one that the file
-says and nothing else on the machine is touched. Names of services, container paths and 0.0.0.0 are
-replaced in commands, environment and mounted files by what stands for them here; commands,
-environment, health checks, start order, volumes and restarts are otherwise the file's.
+Each service gets an address of its own in 127.0.0.0/8, so it listens on the port of the file and
+disturbs nothing else on the machine. In commands, environment and mounted files, the names of
+services, container paths and 0.0.0.0 are replaced by the local addresses and folders. Everything
+else comes from the file: commands, environment, health checks, start order, volumes, restarts.
 
-What stands in, since there is no image: Postgres, Redis, Prometheus and the exporters are the
-machine's programs of that name, the S3 store is ``rclone serve s3``. Grafana cannot be had.
+No image is available, so local programs take their place: Postgres, Redis, Prometheus and the
+exporters are the machine's own, and the S3 store is ``rclone serve s3``. Grafana has no
+replacement and does not run.
 """

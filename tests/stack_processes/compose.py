@@ -1,4 +1,4 @@
-"""Reading docker-compose.yaml as Docker does: variables, anchors, merged mappings, short forms."""
+"""A reader of docker-compose.yaml: variables, anchors, merged mappings and short forms."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ _VARIABLE = re.compile(
 
 
 class MissingVariable(Exception):
-    """A variable that the file requires is not set; the message is what Docker would say."""
+    """A variable that the file requires is not set. The message is Docker's."""
 
 
 @dataclass(frozen=True)
 class Mount:
-    """What a container sees at ``target``. ``source``: a folder or file of the project, the name
-    of a volume, or None: a folder that lives and dies with the container. ``content``: of a file
-    that the compose file itself holds."""
+    """What a container sees at the path ``target``.
+
+    ``source``: a folder or file of the project, or the name of a volume (``named``); None for a
+    temporary folder. ``content``: the text of a file that the compose file itself holds.
+    """
 
     target: str
     source: str | None = None
@@ -34,7 +36,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Service:
-    """One service. ``command`` includes the entry point, where the file names one."""
+    """A service of the file. ``command`` starts with the entry point, if the file has entry."""
 
     name: str
     image: str
@@ -48,34 +50,39 @@ class Service:
 
 
 def read_compose(file: Path, variables: Mapping[str, str]) -> dict[str, Service]:
-    """The services by name.
+    """Return the services by name.
 
     Raises:
-        MissingVariable: a required one is unset or empty.
+        MissingVariable: A required variable is unset or empty.
     """
-    whole = _filled_in(yaml.safe_load(file.read_text()), variables)
-    configs = whole.get("configs", {})
-    volumes = whole.get("volumes", {})
-    return {name: _service(name, one, volumes, configs) for name, one in whole["services"].items()}
+    content = _filled_in(yaml.safe_load(file.read_text()), variables)
+    configs = content.get("configs", {})
+    volumes = content.get("volumes", {})
+    return {
+        name: _service(name, entry, volumes, configs) for name, entry in content["services"].items()
+    }
 
 
 def interpolated(text: str, variables: Mapping[str, str]) -> str:
-    """``text`` with its variables replaced (https://docs.docker.com/reference/compose-file/interpolation/)."""
+    """Replace the variables in ``text``.
+
+    Source: https://docs.docker.com/reference/compose-file/interpolation/
+    """
 
     def value(match: re.Match[str]) -> str:
         if match["escaped"]:
             return "$"
         name = match["bare"] or match["name"]
         how, text = match["how"] or "", match["text"] or ""
-        found = variables.get(name)
-        there = bool(found) if how.startswith(":") else found is not None
-        if how.endswith("?") and not there:
+        current = variables.get(name)
+        is_set = bool(current) if how.startswith(":") else current is not None
+        if how.endswith("?") and not is_set:
             raise MissingVariable(f"required variable {name} is missing a value: {text}")
-        if how.endswith("-") and not there:
+        if how.endswith("-") and not is_set:
             return text
         if how.endswith("+"):
-            return text if there else ""
-        return found or ""
+            return text if is_set else ""
+        return current or ""
 
     return _VARIABLE.sub(value, text)
 
@@ -89,22 +96,22 @@ def _filled_in(part: Any, variables: Mapping[str, str]) -> Any:
 
 
 def _service(
-    name: str, one: Mapping[str, Any], volumes: Mapping[str, Any], configs: Mapping[str, Any]
+    name: str, entry: Mapping[str, Any], volumes: Mapping[str, Any], configs: Mapping[str, Any]
 ) -> Service:
-    mounts = [_volume(text, volumes) for text in one.get("volumes", [])]
-    mounts += [Mount(text.partition(":")[0]) for text in one.get("tmpfs", [])]
-    mounts += [_config(config, configs) for config in one.get("configs", [])]
-    check = one.get("healthcheck")
+    mounts = [_volume(text, volumes) for text in entry.get("volumes", [])]
+    mounts += [Mount(text.partition(":")[0]) for text in entry.get("tmpfs", [])]
+    mounts += [_config(config, configs) for config in entry.get("configs", [])]
+    check = entry.get("healthcheck")
     return Service(
         name=name,
-        image=one["image"],
-        target=one.get("build", {}).get("target"),
-        command=(*one.get("entrypoint", ()), *one.get("command", ())),
-        environment={key: str(value) for key, value in one.get("environment", {}).items()},
+        image=entry["image"],
+        target=entry.get("build", {}).get("target"),
+        command=(*entry.get("entrypoint", ()), *entry.get("command", ())),
+        environment={key: str(value) for key, value in entry.get("environment", {}).items()},
         mounts=tuple(mounts),
-        depends_on={other: how["condition"] for other, how in one.get("depends_on", {}).items()},
+        depends_on={other: how["condition"] for other, how in entry.get("depends_on", {}).items()},
         healthcheck=None if check is None else _shell_form(check["test"]),
-        restarts=one.get("restart") == "unless-stopped",
+        restarts=entry.get("restart") == "unless-stopped",
     )
 
 

@@ -1,7 +1,6 @@
-"""The same stack as real containers, through ``docker compose``.
+"""The services of docker-compose.yaml as containers, through ``docker compose``.
 
-Not tried where it was written: there is no Docker engine. It keeps to what the compose reference
-documents.
+Tests use it where a Docker engine answers. It relies on documented behaviour of compose only.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from tests.stack_processes.container_paths import ROOT
 
 @functools.cache
 def has_engine() -> bool:
-    """Whether an engine answers, and has the compose plugin."""
+    """Return whether a Docker engine with the compose plugin answers."""
     if shutil.which("docker") is None:
         return False
     return all(
@@ -33,7 +32,7 @@ def has_engine() -> bool:
 
 
 class DockerStack:
-    """One project of its own name, ports and volumes. Use :func:`docker_stack`."""
+    """A compose project with its own name, ports and volumes; see :func:`docker_stack`."""
 
     def __init__(self, variables: Mapping[str, str], scale: Mapping[str, int], env: Path) -> None:
         ports = {name: str(free_port()) for name in variables if name.endswith("_PORT")}
@@ -49,31 +48,31 @@ class DockerStack:
         return f"http://{self._compose('port', service, str(port)).strip()}"
 
     def up(self, *, timeout_s: float, without: frozenset[str] = frozenset()) -> None:
-        """Build the images and start all, in the file's order; wait until they are healthy."""
+        """Build the images, start all services but ``without``, and wait until all are healthy."""
         names = self._compose("config", "--services").split()
         scale = [word for name, n in self._scale.items() for word in ("--scale", f"{name}={n}")]
         self._compose("build", timeout_s=3600.0)
-        wanted = [name for name in names if name not in without]
-        self._compose("up", "--detach", "--no-build", *scale, *wanted, timeout_s=1800.0)
+        chosen = [name for name in names if name not in without]
+        self._compose("up", "--detach", "--no-build", *scale, *chosen, timeout_s=1800.0)
         deadline = time.monotonic() + timeout_s
         while bad := {n: s for n, s in self.health().items() if s not in ("healthy", "done")}:
             if time.monotonic() > deadline:
-                raise RuntimeError(str(bad))
+                raise RuntimeError(f"not healthy after {timeout_s:.0f} s: {bad}")
             time.sleep(2.0)
 
     def start(self, name: str) -> None:
         """Start a container that was killed, or its service for the first time."""
         service, _, number = name.rpartition("-")
-        if found := self._container(service, number):
-            subprocess.run(["docker", "start", found], check=True, capture_output=True)
+        if container := self._container(service, number):
+            subprocess.run(["docker", "start", container], check=True, capture_output=True)
         else:
             self._compose("up", "--detach", "--no-build", "--no-deps", service)
 
     def kill(self, name: str) -> None:
         service, _, number = name.rpartition("-")
-        found = self._container(service, number)
-        assert found is not None, f"{name} does not run"
-        subprocess.run(["docker", "kill", found], check=True, capture_output=True)
+        container = self._container(service, number)
+        assert container is not None, f"{name} does not run"
+        subprocess.run(["docker", "kill", container], check=True, capture_output=True)
 
     def await_healthy(self, name: str, *, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
@@ -90,19 +89,21 @@ class DockerStack:
         return self._compose("logs", "--no-color", "--index", number, service)
 
     def put(self, bucket: str, folder: Path) -> bool:
-        """The store publishes no port."""
+        """Return False: the store publishes no port."""
         return False
 
     def health(self) -> dict[str, str]:
-        found = {}
+        states = {}
         for line in self._compose("ps", "--all", "--format", "json").splitlines():
-            one = json.loads(line)
-            name = f"{one['Service']}-{one['Name'].rpartition('-')[2]}"
-            if one["State"] == "exited":
-                found[name] = "done" if one["ExitCode"] == 0 else f"exit code {one['ExitCode']}"
+            container = json.loads(line)
+            name = f"{container['Service']}-{container['Name'].rpartition('-')[2]}"
+            if container["State"] == "exited":
+                states[name] = (
+                    "done" if container["ExitCode"] == 0 else f"exit code {container['ExitCode']}"
+                )
             else:
-                found[name] = one["Health"] or one["State"]
-        return found
+                states[name] = container["Health"] or container["State"]
+        return states
 
     def end(self) -> None:
         self._compose("down", "--volumes", "--remove-orphans", "--timeout", "10", timeout_s=300.0)
@@ -125,7 +126,7 @@ class DockerStack:
 
 @contextlib.contextmanager
 def docker_stack(variables: Mapping[str, str], scale: Mapping[str, int]) -> Iterator[DockerStack]:
-    """A project that is not started yet; removed with its volumes afterwards."""
+    """Yield a project that is not started yet; remove it with its volumes afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         stack = DockerStack(variables, scale, Path(folder) / "env")
         try:

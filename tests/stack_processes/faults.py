@@ -1,7 +1,8 @@
-"""Kill one part of the running stack in the middle of a retraining, bring it back, and look what
-became of it. One line of a table for each part.
+"""Kill each service of the running stack during a retraining, restart it, and report the outcome.
 
-python -m tests.stack_processes.faults [--only PART,PART] [--write FILE]
+The report is a table with one line per service.
+
+python -m tests.stack_processes.faults [--only SERVICE,SERVICE] [--write FILE]
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.stack_processes.api_client import INGEST, RETRAIN, Operator, Registry, Viewer
+from tests.stack_processes.api_client import (
+    INGEST,
+    RETRAIN,
+    AirflowClient,
+    RegistryClient,
+    ServiceClient,
+)
 from tests.stack_processes.driver import Stack, generated_variables
 from tests.stack_processes.processes import process_stack
 
@@ -31,8 +38,11 @@ POLL_S = 0.2
 
 @dataclass(frozen=True)
 class Fault:
-    """``container`` is killed with -9 while a task called ``during`` runs, and comes back after
-    ``outage_s`` seconds. ``container`` None: the worker that has the task."""
+    """A kill of ``container`` by SIGKILL while the task ``during`` runs.
+
+    The container is started again after ``outage_s`` seconds. ``container`` None stands for the
+    worker that runs the task.
+    """
 
     name: str
     container: str | None
@@ -51,10 +61,10 @@ FAULTS = (
 
 
 class Poll:
-    """Asks for recommendations all the time, from a thread of its own."""
+    """A thread that requests recommendations all the time and counts the statuses."""
 
     def __init__(self, stack: Stack) -> None:
-        self._viewer = Viewer(stack)
+        self._service = ServiceClient(stack)
         self._stop = threading.Event()
         self.statuses: Counter[str] = Counter()
         self.slowest_s = 0.0
@@ -70,6 +80,7 @@ class Poll:
 
     @property
     def failed(self) -> int:
+        """The number of requests without a status of 200."""
         return self.statuses.total() - self.statuses["200"]
 
     def _run(self) -> None:
@@ -77,7 +88,7 @@ class Poll:
         while not self._stop.wait(POLL_S):
             started = time.monotonic()
             try:
-                status = str(self._viewer.predict(next(users)).status_code)
+                status = str(self._service.predict(next(users)).status_code)
             except httpx.HTTPError as error:
                 status = type(error).__name__
             self.statuses[status] += 1
@@ -86,11 +97,11 @@ class Poll:
 
 @dataclass
 class Outcome:
-    """What a retraining left behind."""
+    """The result of a retraining. ``retried``: tasks that needed more than one attempt."""
 
     state: str
     seconds: float
-    again: int = field(metadata={"says": "tasks that needed more than one attempt"})
+    retried: int
     versions: int
     broken: list[str]
     runs: Counter[str]
@@ -99,74 +110,77 @@ class Outcome:
     slowest_s: float
 
     def problems(self, expected: Outcome) -> list[str]:
-        """What is not as after an undisturbed retraining."""
-        found = list(self.broken)
+        """Return the differences from an undisturbed retraining."""
+        problems = list(self.broken)
         if self.state != "success":
-            found.append(f"the retraining ended as {self.state}")
+            problems.append(f"the retraining ended as {self.state}")
         if self.versions != expected.versions:
-            found.append(f"{self.versions} versions instead of {expected.versions}")
+            problems.append(f"{self.versions} versions instead of {expected.versions}")
         if self.runs["FINISHED"] != expected.runs["FINISHED"]:
-            found.append(
+            problems.append(
                 f"{self.runs['FINISHED']} finished runs instead of {expected.runs['FINISHED']}"
             )
         if self.runs["RUNNING"]:
-            found.append(f"{self.runs['RUNNING']} runs never ended")
+            problems.append(f"{self.runs['RUNNING']} runs never ended")
         if self.failed_polls:
-            found.append(f"{self.failed_polls} of {self.polls} calls of /predict failed")
-        return found
+            problems.append(f"{self.failed_polls} of {self.polls} requests to /predict failed")
+        return problems
 
 
-def first_champion(stack: Stack) -> None:
-    """The first ingest and a quick retraining, so that there is something to lose."""
-    operator = Operator(stack)
-    operator.pause(RETRAIN)
+def first_ingest(stack: Stack) -> None:
+    """Run the first ingest, which the retrainings need."""
+    airflow = AirflowClient(stack)
+    airflow.pause(RETRAIN)
     stack.start("first-training-1")
     deadline = time.monotonic() + UP_S
-    while not (runs := operator.runs(INGEST)):
+    while not (runs := airflow.runs(INGEST)):
         if time.monotonic() > deadline:
-            raise TimeoutError(stack.logs("first-training-1"))
+            raise TimeoutError(f"no run of {INGEST}:\n{stack.logs('first-training-1')}")
         time.sleep(1.0)
-    ended = operator.follow(INGEST, runs[0]["dag_run_id"], timeout_s=RUN_S)
+    ended = airflow.follow(INGEST, runs[0]["dag_run_id"], timeout_s=RUN_S)
     if ended != "success":
-        raise RuntimeError(operator.said(INGEST, runs[0]["dag_run_id"]))
+        raise RuntimeError(airflow.describe(INGEST, runs[0]["dag_run_id"]))
 
 
 def retraining(stack: Stack, fault: Fault | None, say: Callable[[str], None]) -> Outcome:
-    """Run one retraining, with ``fault`` in its middle."""
-    operator, started = Operator(stack), time.monotonic()
+    """Run one retraining with ``fault`` in its middle, and return its outcome."""
+    airflow, started = AirflowClient(stack), time.monotonic()
     with Poll(stack) as poll:
-        run = operator.trigger(RETRAIN, CONF)
-        operator.pause(RETRAIN, paused=False)
+        run = airflow.trigger(RETRAIN, CONF)
+        airflow.pause(RETRAIN, paused=False)
         if fault is not None:
-            _strike(stack, operator, run, fault, say)
-        state = operator.follow(RETRAIN, run, timeout_s=RUN_S)
+            _apply(stack, airflow, run, fault, say)
+        state = airflow.follow(RETRAIN, run, timeout_s=RUN_S)
         seconds = time.monotonic() - started
-        # The service has to notice the new champion, too.
+        # The service must load the new champion, too.
         if state == "success":
-            Viewer(stack).await_version(Registry(stack).champion()["version"])
-    say(operator.said(RETRAIN, run))
-    operator.pause(RETRAIN)
-    tasks = operator.tasks(RETRAIN, run)
+            ServiceClient(stack).await_version(RegistryClient(stack).champion()["version"])
+    say(airflow.describe(RETRAIN, run))
+    airflow.pause(RETRAIN)
+    tasks = airflow.tasks(RETRAIN, run)
     key = re.sub(r"[^A-Za-z0-9_-]+", "-", run).strip("-")[:100]
-    versions = [one for one in Registry(stack).versions() if _tags(one).get("retraining") == key]
+    registry = RegistryClient(stack)
+    versions = [
+        version for version in registry.versions() if _tags(version).get("retraining") == key
+    ]
     return Outcome(
         state=state,
         seconds=seconds,
-        again=sum(task["try_number"] > 1 for task in tasks),
+        retried=sum(task["try_number"] > 1 for task in tasks),
         versions=len(versions),
-        broken=[problem for one in versions if (problem := _broken(stack, one))],
-        runs=Counter(one["info"]["status"] for one in Registry(stack).runs(key)),
+        broken=[problem for version in versions if (problem := _problem_of(stack, version))],
+        runs=Counter(run["info"]["status"] for run in registry.runs(key)),
         polls=poll.statuses.total(),
         failed_polls=poll.failed,
         slowest_s=poll.slowest_s,
     )
 
 
-def _strike(
-    stack: Stack, operator: Operator, run: str, fault: Fault, say: Callable[[str], None]
+def _apply(
+    stack: Stack, airflow: AirflowClient, run: str, fault: Fault, say: Callable[[str], None]
 ) -> None:
-    task = _await_task(operator, run, fault)
-    container = fault.container or _holder(stack, task["id"])
+    task = _await_task(airflow, run, fault)
+    container = fault.container or _worker_of(stack, task["id"])
     say(f"kill -9 {container} during {fault.during}")
     stack.kill(container)
     time.sleep(fault.outage_s)
@@ -175,42 +189,42 @@ def _strike(
     say(f"{container} is back")
 
 
-def _await_task(operator: Operator, run: str, fault: Fault) -> dict[str, Any]:
-    """A task called ``fault.during`` that runs now."""
+def _await_task(airflow: AirflowClient, run: str, fault: Fault) -> dict[str, Any]:
+    """Wait for a running task called ``fault.during`` and return it."""
     deadline = time.monotonic() + RUN_S
-    while time.monotonic() < deadline and operator.state(RETRAIN, run) not in ("success", "failed"):
-        for task in operator.tasks(RETRAIN, run):
+    while time.monotonic() < deadline and airflow.state(RETRAIN, run) not in ("success", "failed"):
+        for task in airflow.tasks(RETRAIN, run):
             if task["task_id"] == fault.during and task["state"] == "running":
                 return task
         time.sleep(0.3)
-    raise RuntimeError(f"no task {fault.during} to kill {fault.name} in")
+    raise RuntimeError(f"{fault.name}: no running task {fault.during} within {RUN_S:.0f} s")
 
 
-def _holder(stack: Stack, task: str) -> str:
-    """The worker that took the task with this id."""
+def _worker_of(stack: Stack, task: str) -> str:
+    """Return the worker that runs the task with this id."""
     for number in range(1, WORKERS + 1):
         if task in stack.logs(name := f"airflow-worker-{number}"):
             return name
-    raise RuntimeError(f"no worker says that it took {task}")
+    raise RuntimeError(f"no worker has task {task} in its log")
 
 
 def _tags(version: dict[str, Any]) -> dict[str, str]:
     return {tag["key"]: tag["value"] for tag in version.get("tags", [])}
 
 
-def _broken(stack: Stack, version: dict[str, Any]) -> str:
-    """What is wrong with a version; nothing, when it is complete and the service answers by it."""
+def _problem_of(stack: Stack, version: dict[str, Any]) -> str:
+    """Return what is wrong with a version: incomplete, or not served; else an empty string."""
     number = version["version"]
     if _tags(version).get("complete") != "true":
         return f"version {number} is not complete"
-    answer = Viewer(stack).http.post("/predict", params={"model_name": number}, json=[1])
+    answer = ServiceClient(stack).http.post("/predict", params={"model_name": number}, json=[1])
     if answer.status_code != 200:
         return f"version {number} does not answer: {answer.status_code} {answer.text[:200]}"
     return ""
 
 
 def table(expected: Outcome, lines: list[tuple[Fault, Outcome]]) -> str:
-    """As Markdown."""
+    """Return the outcomes as a Markdown table."""
     head = "| killed with -9 | during | away | retraining | tasks run again | versions whole "
     head += "| runs left open | `/predict` answered 200 | slowest |"
     rows = [head, "|---|---|---|---|---|---|---|---|---|"]
@@ -221,23 +235,26 @@ def table(expected: Outcome, lines: list[tuple[Fault, Outcome]]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _row(name: str, during: str, away: str, one: Outcome, expected: Outcome) -> str:
-    whole = one.versions - len(one.broken)
+def _row(name: str, during: str, away: str, outcome: Outcome, expected: Outcome) -> str:
+    complete = outcome.versions - len(outcome.broken)
     cells = [
-        *(name, during, away, f"{one.state}, {one.seconds:.0f} s", str(one.again)),
-        *(f"{whole} of {expected.versions}", str(one.runs["RUNNING"])),
-        *(f"{one.polls - one.failed_polls} of {one.polls}", f"{one.slowest_s * 1000:.0f} ms"),
+        *(name, during, away, f"{outcome.state}, {outcome.seconds:.0f} s", str(outcome.retried)),
+        *(f"{complete} of {expected.versions}", str(outcome.runs["RUNNING"])),
+        *(
+            f"{outcome.polls - outcome.failed_polls} of {outcome.polls}",
+            f"{outcome.slowest_s * 1000:.0f} ms",
+        ),
     ]
     return "| " + " | ".join(cells) + " |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="names of parts, with commas between")
-    parser.add_argument("--write", type=Path, help="file for the table")
+    parser.add_argument("--only", default="", help="names of services, separated by commas")
+    parser.add_argument("--write", type=Path, help="the file to write the table to")
     arguments = parser.parse_args()
-    wanted = {name.strip().casefold() for name in arguments.only.split(",") if name.strip()}
-    chosen = [fault for fault in FAULTS if not wanted or fault.name.casefold() in wanted]
+    names = {name.strip().casefold() for name in arguments.only.split(",") if name.strip()}
+    chosen = [fault for fault in FAULTS if not names or fault.name.casefold() in names]
     started = time.monotonic()
 
     def say(text: str) -> None:
@@ -248,9 +265,9 @@ def main() -> None:
     scale = {"airflow-worker": WORKERS}
     with process_stack(generated_variables(MOOVIER_DATA="sample"), scale) as stack:
         stack.up(timeout_s=UP_S, without=frozenset({"first-training"}))
-        say("everything is up")
-        first_champion(stack)
-        # Before the first champion there is nothing to recommend.
+        say("all services are up")
+        first_ingest(stack)
+        # The first retraining makes the first champion; the second one is the reference.
         retraining(stack, None, say)
         expected = retraining(stack, None, say)
         say(f"undisturbed: {expected}")
@@ -263,8 +280,8 @@ def main() -> None:
                 continue
             lines.append((fault, outcome))
             problems += [f"{fault.name}: {text}" for text in outcome.problems(expected)]
-            if fault.container is None and not outcome.again:
-                problems.append(f"{fault.name}: no task was hit")
+            if fault.container is None and not outcome.retried:
+                problems.append(f"{fault.name}: no task was interrupted")
             say(f"{fault.name}: {outcome}")
         text = table(expected, lines)
     print(text)

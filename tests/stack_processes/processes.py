@@ -1,4 +1,4 @@
-"""The containers of docker-compose.yaml as processes: started in order, watched, killed, ended."""
+"""The services of docker-compose.yaml as local processes: started, watched, killed, ended."""
 
 from __future__ import annotations
 
@@ -7,83 +7,44 @@ import contextlib
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
 
 from tests.stack_processes import standins
 from tests.stack_processes.compose import Service, read_compose
-from tests.stack_processes.container_paths import ROOT, Place
+from tests.stack_processes.container import MARKER, Container, end_processes, marked_processes
+from tests.stack_processes.container_paths import ROOT, ContainerPaths
 
-#: In the environment of every process: children inherit it wherever they move to. Some programs
-#: (Redis) wipe theirs, and are found as what was started.
-MARKER = "_MOOVIER_CONTAINER"
-#: No program of it is to be had here.
+#: Services without a local program.
 ABSENT = {"grafana"}
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 _TICK_S = 0.5
 _CHECK_S = 60.0
 
 
-@dataclass
-class Container:
-    """One container of a service. ``wanted``: it is meant to run."""
-
-    name: str
-    place: Place
-    command: list[str]
-    user: str | None
-    process: subprocess.Popen[bytes] | None = None
-    wanted: bool = False
-    healthy: bool = False
-    starts: list[float] = field(default_factory=list)
-
-    @property
-    def service(self) -> Service:
-        return self.place.service
-
-    @property
-    def log(self) -> Path:
-        return self.place.folder / "log.txt"
-
-    @property
-    def exit_code(self) -> int | None:
-        return None if self.process is None else self.process.poll()
-
-    def family(self) -> list[psutil.Process]:
-        """What was started, as long as it runs, and its descendants."""
-        if self.process is None or self.exit_code is not None:
-            return []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            first = psutil.Process(self.process.pid)
-            return [first, *first.children(recursive=True)]
-        return []
-
-
 class ProcessStack:
-    """All services but :data:`ABSENT`. Use :func:`process_stack`."""
+    """All services but :data:`ABSENT`. Create one with :func:`process_stack`."""
 
     def __init__(
         self, folder: Path, variables: Mapping[str, str], scale: Mapping[str, int]
     ) -> None:
         self.folder = folder
-        self.variables = dict(variables)
+        self.variables: Mapping[str, str] = dict(variables)
         services = read_compose(ROOT / "docker-compose.yaml", self.variables)
-        self.services = {name: one for name, one in services.items() if name not in ABSENT}
+        self.services = {name: service for name, service in services.items() if name not in ABSENT}
         network = f"127.{secrets.randbelow(200) + 20}.{secrets.randbelow(250) + 1}"
         names = [
             (name, number) for name in self.services for number in range(1, scale.get(name, 1) + 1)
         ]
-        hosts = {one: f"{network}.{host}" for host, one in enumerate(names, start=10)}
+        hosts = {name: f"{network}.{host}" for host, name in enumerate(names, start=10)}
         first = {name: hosts[name, 1] for name in self.services}
         self.containers = {
             f"{name}-{number}": self._container(name, number, hosts[name, number], first)
@@ -94,82 +55,89 @@ class ProcessStack:
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
-    # What tests use
+    # Interface of :class:`tests.stack_processes.driver.Stack`
 
     def url(self, service: str, port: int) -> str:
-        """Where a port of the service is reached from here."""
-        return f"http://{self.containers[f'{service}-1'].place.address}:{port}"
+        """Return the local address of a port of the service."""
+        return f"http://{self.containers[f'{service}-1'].paths.address}:{port}"
 
     def up(self, *, timeout_s: float, without: frozenset[str] = frozenset()) -> None:
-        """Start every container in the order that `depends_on` asks for, and wait until all are
-        healthy, or have done what they were for.
+        """Start the containers in the order of `depends_on`; wait until all are healthy or done.
 
         Raises:
-            RuntimeError: one ended badly, or took too long; with the end of its log.
+            RuntimeError: A container failed or took too long; the message ends with its log.
         """
-        todo = [one for one in self.containers.values() if one.service.name not in without]
+        todo = [
+            container
+            for container in self.containers.values()
+            if container.service.name not in without
+        ]
         deadline = time.monotonic() + timeout_s
         checks: dict[str, concurrent.futures.Future[bool]] = {}
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            while not all(self._settled(one) for one in todo):
-                for one in todo:
-                    if not one.wanted and self._may_start(one.service):
-                        self.start(one.name)
-                    if one.wanted and one.service.restarts and not one.healthy:
-                        self._look(one, checks, pool)
-                    self._check_failed(one)
+            while not all(self._settled(container) for container in todo):
+                for container in todo:
+                    if not container.wanted and self._may_start(container.service):
+                        self.start(container.name)
+                    if container.wanted and container.service.restarts and not container.healthy:
+                        self._update_health(container, checks, pool)
+                    self._check_failed(container)
                 if time.monotonic() > deadline:
-                    late = [one for one in todo if not self._settled(one)]
-                    raise RuntimeError("\n".join(map(self._said, late)) or "too slow")
+                    late = [container for container in todo if not self._settled(container)]
+                    raise RuntimeError(
+                        "\n".join(map(self._report, late)) or f"not up within {timeout_s:.0f} s"
+                    )
                 time.sleep(_TICK_S)
 
     def start(self, name: str) -> None:
         """Start a container, again or for the first time."""
         with self._lock:
-            one = self.containers[name]
-            one.wanted, one.healthy = True, False
-            self._spawn(one)
+            container = self.containers[name]
+            container.wanted, container.healthy = True, False
+            self._spawn(container)
 
     def kill(self, name: str) -> None:
-        """As a machine that loses its power: SIGKILL to all processes of the container; it stays
-        down until it is started again."""
-        with self._lock:
-            one = self.containers[name]
-            one.wanted, one.healthy = False, False
-            if not (running := self._processes(one)):
-                raise RuntimeError(f"nothing of {name} runs that could be killed")
-            _end(running, hard=True)
+        """Send SIGKILL to all processes of the container, as a machine that loses power.
 
-    def stop(self, name: str, *, patience_s: float = 20.0) -> None:
-        """SIGTERM to the container's first process, SIGKILL to what is left afterwards."""
+        The container stays down until it is started again.
+        """
         with self._lock:
-            one = self.containers[name]
-            one.wanted = False
-        if one.process is not None and one.process.poll() is None:
-            one.process.terminate()
+            container = self.containers[name]
+            container.wanted, container.healthy = False, False
+            if not (running := self._processes(container)):
+                raise RuntimeError(f"{name} has no running process to kill")
+            end_processes(running, hard=True)
+
+    def stop(self, name: str, *, grace_s: float = 20.0) -> None:
+        """Send SIGTERM to the container's first process, then SIGKILL to all that are left."""
+        with self._lock:
+            container = self.containers[name]
+            container.wanted = False
+        if container.process is not None and container.process.poll() is None:
+            container.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                one.process.wait(patience_s)
-        _end(self._processes(one), hard=True)
+                container.process.wait(grace_s)
+        end_processes(self._processes(container), hard=True)
 
     def await_healthy(self, name: str, *, timeout_s: float) -> None:
-        one = self.containers[name]
+        container = self.containers[name]
         deadline = time.monotonic() + timeout_s
-        while not self._is_healthy(one):
+        while not self._is_healthy(container):
             if time.monotonic() > deadline:
-                raise RuntimeError(self._said(one))
+                raise RuntimeError(self._report(container))
             time.sleep(_TICK_S)
 
     def run(self, service: str, *command: str, timeout_s: float = 120.0) -> str:
-        """Run a command in the service's first container; what it printed.
+        """Run a command in the service's first container and return its output.
 
         Raises:
-            CalledProcessError: it failed.
+            CalledProcessError: The command failed.
         """
-        one = self.containers[f"{service}-1"]
+        container = self.containers[f"{service}-1"]
         return subprocess.run(
-            [one.place.here(word) for word in command],
-            env=self._environment(one),
-            cwd=one.place.workdir,
+            [container.paths.translate(word) for word in command],
+            env=self._environment(container),
+            cwd=container.paths.workdir,
             capture_output=True,
             text=True,
             check=True,
@@ -197,20 +165,20 @@ class ProcessStack:
         return True
 
     def health(self) -> dict[str, str]:
-        """What the health checks said when the containers were started, and who ended since."""
-        return {one.name: _state(one) for one in self.containers.values()}
+        """Return per container the result of its last health check, or how it ended."""
+        return {container.name: container.state for container in self.containers.values()}
 
     def end(self) -> None:
-        """End everything, and delete what it wrote."""
+        """End all processes of the stack."""
         self._ended.set()
         self._watcher.join()
-        for one in reversed(self.containers.values()):
-            one.wanted = False
-        _end(self._all_processes(), hard=False)
+        for container in reversed(self.containers.values()):
+            container.wanted = False
+        end_processes(self._all_processes(), hard=False)
         for _ in range(10):
             if not (left := self._all_processes()):
                 break
-            _end(left, hard=True)
+            end_processes(left, hard=True)
 
     # Starting
 
@@ -218,55 +186,62 @@ class ProcessStack:
         self, name: str, number: int, address: str, addresses: Mapping[str, str]
     ) -> Container:
         service = self.services[name]
-        place = Place(
+        paths = ContainerPaths(
             service, address, addresses, self.folder / f"{name}-{number}", self.folder / "volumes"
         )
-        place.furnish()
-        one = Container(f"{name}-{number}", place, [], None)
-        one.command = standins.command(place, self._environment(one))
-        one.user = standins.user(service)
-        return one
+        paths.create()
+        container = Container(f"{name}-{number}", paths, [], None)
+        container.command = standins.command(paths, self._environment(container))
+        container.user = standins.user(service)
+        return container
 
-    def _environment(self, one: Container) -> dict[str, str]:
-        here = {key: one.place.here(value) for key, value in one.service.environment.items()}
+    def _environment(self, container: Container) -> dict[str, str]:
+        here = {
+            key: container.paths.translate(value)
+            for key, value in container.service.environment.items()
+        }
         return {
             "PATH": PATH,
             "LANG": "C.UTF-8",
-            "HOSTNAME": one.name,
+            "HOSTNAME": container.name,
             "PYTHONUNBUFFERED": "1",
             **here,
-            **standins.environment(one.place),
-            MARKER: str(one.place.folder),
-            # A process that renames itself would wipe the marker (setproctitle's README).
+            **standins.environment(container.paths),
+            MARKER: str(container.paths.folder),
+            # Without it, a process that renames itself wipes the marker (setproctitle's README).
             "SPT_NOENV": "1",
         }
 
-    def _spawn(self, one: Container) -> None:
-        one.starts.append(time.monotonic())
-        environment = self._environment(one)
-        standins.prepare(one.place, environment)
-        with one.log.open("ab") as log:
-            one.process = subprocess.Popen(
-                one.command,
+    def _spawn(self, container: Container) -> None:
+        container.starts.append(time.monotonic())
+        environment = self._environment(container)
+        standins.prepare(container.paths, environment)
+        with container.log.open("ab") as log:
+            container.process = subprocess.Popen(
+                container.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
-                cwd=one.place.workdir,
+                cwd=container.paths.workdir,
                 start_new_session=True,
-                user=one.user,
+                user=container.user,
             )
 
     def _watch(self) -> None:
-        """Docker's `restart: unless-stopped`: what ends is started again, ever later."""
+        """Restart ended containers, after growing delays, as Docker does by `unless-stopped`."""
         while not self._ended.wait(_TICK_S):
-            for one in self.containers.values():
+            for container in self.containers.values():
                 with self._lock:
-                    if one.wanted and one.service.restarts and one.exit_code is not None:
-                        lately = [s for s in one.starts if time.monotonic() - s < 120]
-                        if time.monotonic() - one.starts[-1] > min(len(lately), 10):
-                            _end(self._processes(one), hard=True)
-                            self._spawn(one)
+                    if (
+                        container.wanted
+                        and container.service.restarts
+                        and container.exit_code is not None
+                    ):
+                        recent = [s for s in container.starts if time.monotonic() - s < 120]
+                        if time.monotonic() - container.starts[-1] > min(len(recent), 10):
+                            end_processes(self._processes(container), hard=True)
+                            self._spawn(container)
 
     # Order and health
 
@@ -279,40 +254,42 @@ class ProcessStack:
         )
 
     def _of(self, service: str) -> list[Container]:
-        return [one for one in self.containers.values() if one.service.name == service]
+        return [
+            container for container in self.containers.values() if container.service.name == service
+        ]
 
     def _is_done(self, service: str) -> bool:
-        return all(one.exit_code == 0 for one in self._of(service))
+        return all(container.exit_code == 0 for container in self._of(service))
 
     def _are_healthy(self, service: str) -> bool:
-        return all(one.healthy for one in self._of(service))
+        return all(container.healthy for container in self._of(service))
 
-    def _settled(self, one: Container) -> bool:
-        return one.healthy if one.service.restarts else one.exit_code == 0
+    def _settled(self, container: Container) -> bool:
+        return container.healthy if container.service.restarts else container.exit_code == 0
 
-    def _look(
+    def _update_health(
         self,
-        one: Container,
+        container: Container,
         checks: dict[str, concurrent.futures.Future[bool]],
         pool: concurrent.futures.Executor,
     ) -> None:
-        """Run the health check if it does not run already; take over what it said."""
-        if (check := checks.get(one.name)) is None:
-            checks[one.name] = pool.submit(self._is_healthy, one)
+        """Start the health check, or take the result of the one that has ended."""
+        if (check := checks.get(container.name)) is None:
+            checks[container.name] = pool.submit(self._is_healthy, container)
         elif check.done():
-            one.healthy = check.result()
-            del checks[one.name]
+            container.healthy = check.result()
+            del checks[container.name]
 
-    def _is_healthy(self, one: Container) -> bool:
-        """The file's health check, run once."""
-        assert one.service.healthcheck is not None, f"{one.name} has no health check"
-        environment = self._environment(one)
-        command = standins.healthcheck(one.place, environment)
+    def _is_healthy(self, container: Container) -> bool:
+        """Run the health check of the file once."""
+        assert container.service.healthcheck is not None, f"{container.name} has no health check"
+        environment = self._environment(container)
+        command = standins.healthcheck(container.paths, environment)
         try:
             done = subprocess.run(
                 command,
                 env=environment,
-                cwd=one.place.workdir,
+                cwd=container.paths.workdir,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 check=False,
@@ -320,50 +297,52 @@ class ProcessStack:
             )
         except subprocess.TimeoutExpired:
             return False
-        (one.place.folder / "health.txt").write_bytes(done.stdout)
-        one.healthy = done.returncode == 0
-        return one.healthy
+        (container.paths.folder / "health.txt").write_bytes(done.stdout)
+        container.healthy = done.returncode == 0
+        return container.healthy
 
-    def _check_failed(self, one: Container) -> None:
-        if one.wanted and not one.service.restarts and one.exit_code not in (None, 0):
-            raise RuntimeError(self._said(one))
-        if len(one.starts) > 3:
-            raise RuntimeError(f"{one.name} does not stay up\n{self._said(one)}")
+    def _check_failed(self, container: Container) -> None:
+        if (
+            container.wanted
+            and not container.service.restarts
+            and container.exit_code not in (None, 0)
+        ):
+            raise RuntimeError(self._report(container))
+        if len(container.starts) > 3:
+            raise RuntimeError(f"{container.name} does not stay up\n{self._report(container)}")
 
-    def _said(self, one: Container) -> str:
-        health = one.place.folder / "health.txt"
-        checked = health.read_text(errors="replace")[-1500:] if health.exists() else ""
-        state = "not started" if not one.starts else f"exit code {one.exit_code}"
-        return (
-            f"{one.name}: {state}\n{self.logs(one.name)[-4000:]}\n"
-            f"health check {standins.healthcheck(one.place, self._environment(one))}: {checked}"
-        )
+    def _report(self, container: Container) -> str:
+        health = container.paths.folder / "health.txt"
+        check_output = health.read_text(errors="replace")[-1500:] if health.exists() else ""
+        state = "not started" if not container.starts else f"exit code {container.exit_code}"
+        command = standins.healthcheck(container.paths, self._environment(container))
+        log = self.logs(container.name)[-4000:]
+        return f"{container.name}: {state}\n{log}\nhealth check {command}: {check_output}"
 
     # Ending
 
-    def _processes(self, one: Container) -> list[psutil.Process]:
-        return list({*_marked(lambda mark: mark == str(one.place.folder)), *one.family()})
+    def _processes(self, container: Container) -> list[psutil.Process]:
+        return list(
+            {
+                *marked_processes(lambda mark: mark == str(container.paths.folder)),
+                *container.family(),
+            }
+        )
 
     def _all_processes(self) -> list[psutil.Process]:
-        families = [process for one in self.containers.values() for process in one.family()]
-        return list({*_marked(lambda mark: mark.startswith(f"{self.folder}/")), *families})
-
-
-def _state(one: Container) -> str:
-    if one.exit_code is not None:
-        return "done" if one.exit_code == 0 else f"exit code {one.exit_code}"
-    if len(one.starts) != 1:
-        return f"started {len(one.starts)} times"
-    return "healthy" if one.healthy else "not healthy"
+        families = [
+            process for container in self.containers.values() for process in container.family()
+        ]
+        return list({*marked_processes(lambda mark: mark.startswith(f"{self.folder}/")), *families})
 
 
 @contextlib.contextmanager
 def process_stack(variables: Mapping[str, str], scale: Mapping[str, int]) -> Iterator[ProcessStack]:
-    """A stack in a folder of its own, nothing of it started yet; all of it ended afterwards.
+    """Yield a stack that is not started yet, in a folder of its own; end it afterwards.
 
-    With ``KEEP_STACK`` in the environment the folder is left for a look.
+    The folder is kept if ``KEEP_STACK`` is set in the environment.
     """
-    # Not pytest's: the user postgres has to be let in.
+    # Not pytest's folder, which the user postgres must not enter.
     folder = Path(tempfile.mkdtemp(prefix="moovier-stack-"))
     folder.chmod(0o711)
     stack = None
@@ -377,26 +356,8 @@ def process_stack(variables: Mapping[str, str], scale: Mapping[str, int]) -> Ite
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _marked(belongs: Callable[[str], bool]) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.status() != psutil.STATUS_ZOMBIE and belongs(
-                process.environ().get(MARKER, "")
-            ):
-                found.append(process)
-    return found
-
-
-def _end(processes: list[psutil.Process], *, hard: bool) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            process.send_signal(signal.SIGKILL if hard else signal.SIGTERM)
-    psutil.wait_procs(processes, timeout=3.0 if hard else 8.0)
-
-
 def has_loopback_network() -> bool:
-    """Whether all of 127.0.0.0/8 is this machine, as on Linux."""
+    """Return whether all of 127.0.0.0/8 belongs to this machine, as on Linux."""
     with socket.socket() as probe, contextlib.suppress(OSError):
         probe.bind(("127.77.1.2", 0))
         return True

@@ -1,4 +1,4 @@
-"""What runs instead of a program that only an image has."""
+"""Local programs that replace those of images."""
 
 from __future__ import annotations
 
@@ -12,135 +12,137 @@ from pathlib import Path
 
 from tests.servers import free_port
 from tests.stack_processes.compose import Service
-from tests.stack_processes.container_paths import Place
+from tests.stack_processes.container_paths import ContainerPaths
 
-#: Debian's names of what the images call so.
+#: The programs of the images, and Debian's names for them.
 PROGRAMS = {
     "/bin/prometheus": "prometheus",
     "/bin/postgres_exporter": "prometheus-postgres-exporter",
     "/redis_exporter": "prometheus-redis-exporter",
 }
 _DATA = "/var/lib/postgresql/data"
-_SETTLED = "/docker-entrypoint-initdb.d/databases.sh"
+_INIT_SCRIPT = "/docker-entrypoint-initdb.d/databases.sh"
 
 
 def missing() -> list[str]:
-    """The programs that are not installed here."""
-    wanted = [*PROGRAMS.values(), "redis-server", "rclone"]
-    there = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    found = [name for name in wanted if shutil.which(name, path=there) is None]
-    return found + ([] if _postgres_folder() else ["postgresql"])
+    """Return the names of the programs that are not installed on this machine."""
+    programs = [*PROGRAMS.values(), "redis-server", "rclone"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    absent = [name for name in programs if shutil.which(name, path=path) is None]
+    return absent + ([] if _postgres_folder() else ["postgresql"])
 
 
-def command(place: Place, environment: Mapping[str, str]) -> list[str]:
-    """The service's own command, with the names and paths of this machine."""
-    match place.service.name:
+def command(paths: ContainerPaths, environment: Mapping[str, str]) -> list[str]:
+    """Return the service's own command with local names and paths."""
+    match paths.service.name:
         case "postgres":
-            return _postgres(place)
+            return _postgres(paths)
         case "s3":
-            key, secret = _s3_keys(place)
+            key, secret = _s3_keys(paths)
             return [
-                *("rclone", "serve", "s3", "--addr", f"{place.address}:8333"),
+                *("rclone", "serve", "s3", "--addr", f"{paths.address}:8333"),
                 *("--auth-key", f"{key},{secret}", "--config", "/dev/null"),
-                str(place.path("/data")),
+                str(paths.path("/data")),
             ]
-    program, *arguments = place.service.command
-    return [PROGRAMS.get(program, program), *map(place.here, arguments)]
+    program, *arguments = paths.service.command
+    return [PROGRAMS.get(program, program), *map(paths.translate, arguments)]
 
 
-def healthcheck(place: Place, environment: Mapping[str, str]) -> list[str]:
-    """The service's own check; the S3 server here has no page for it, so its buckets are listed."""
-    if place.service.name == "s3":
-        key, secret = _s3_keys(place)
+def healthcheck(paths: ContainerPaths, environment: Mapping[str, str]) -> list[str]:
+    """Return the service's own check.
+
+    rclone has no health page, so the check of the S3 store lists the buckets.
+    """
+    if paths.service.name == "s3":
+        key, secret = _s3_keys(paths)
         script = (
             "import boto3; boto3.client('s3', region_name='us-east-1', "
-            f"endpoint_url='http://{place.address}:8333', aws_access_key_id='{key}', "
+            f"endpoint_url='http://{paths.address}:8333', aws_access_key_id='{key}', "
             f"aws_secret_access_key='{secret}').list_buckets()"
         )
         return [sys.executable, "-c", script]
-    assert place.service.healthcheck is not None
-    return [place.here(word) for word in place.service.healthcheck]
+    assert paths.service.healthcheck is not None
+    return [paths.translate(word) for word in paths.service.healthcheck]
 
 
-def environment(place: Place) -> dict[str, str]:
-    """What differs because the containers share one machine."""
-    if place.service.name.startswith("airflow-worker"):
-        # The page of a running task's log listens on all addresses.
-        return {"AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(_log_port(place))}
+def environment(paths: ContainerPaths) -> dict[str, str]:
+    """Return the variables that differ because the containers share one machine."""
+    if paths.service.name.startswith("airflow-worker"):
+        # The server of task logs listens on all addresses, so each worker needs its own port.
+        return {"AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(_log_port(paths))}
     return {}
 
 
 def user(service: Service) -> str | None:
-    """Postgres refuses to run as root."""
+    """Return the user to run as: Postgres refuses to run as root."""
     return "postgres" if service.name == "postgres" and os.geteuid() == 0 else None
 
 
-def prepare(place: Place, environment: Mapping[str, str]) -> None:
-    """Before each start."""
-    if place.service.name == "postgres" and not (place.path(_DATA) / "PG_VERSION").exists():
-        _initialise(place, environment)
+def prepare(paths: ContainerPaths, environment: Mapping[str, str]) -> None:
+    """Initialise an empty Postgres volume; called before each start."""
+    if paths.service.name == "postgres" and not (paths.path(_DATA) / "PG_VERSION").exists():
+        _initialise(paths, environment)
 
 
-def _log_port(place: Place) -> int:
-    file = place.folder / "log-port"
+def _log_port(paths: ContainerPaths) -> int:
+    file = paths.folder / "log-port"
     if not file.exists():
         file.write_text(str(free_port()))
     return int(file.read_text())
 
 
-def _s3_keys(place: Place) -> tuple[str, str]:
-    """From the configuration that the store would read."""
+def _s3_keys(paths: ContainerPaths) -> tuple[str, str]:
+    """Return the access key and the secret key of the store's own configuration."""
     import json
 
-    told = json.loads(place.path("/etc/seaweedfs/s3.json").read_text())
-    keys = told["identities"][0]["credentials"][0]
+    config = json.loads(paths.path("/etc/seaweedfs/s3.json").read_text())
+    keys = config["identities"][0]["credentials"][0]
     return keys["accessKey"], keys["secretKey"]
 
 
 def _postgres_folder() -> Path | None:
-    """Where the newest Postgres keeps its programs; Debian does not put the server on the path."""
-    versions = Path("/usr/lib/postgresql").glob("*/bin/initdb")
-    found = sorted(versions, key=lambda path: int(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    there = shutil.which("initdb")
-    return Path(there).parent if there else None
+    """Return the folder of the newest Postgres; Debian does not put the server on the path."""
+    programs = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    if newest_last := sorted(programs, key=lambda path: int(path.parts[-3])):
+        return newest_last[-1].parent
+    initdb = shutil.which("initdb")
+    return Path(initdb).parent if initdb else None
 
 
-def _postgres(place: Place) -> list[str]:
+def _postgres(paths: ContainerPaths) -> list[str]:
     folder = _postgres_folder()
     assert folder is not None
-    program, *arguments = place.service.command
-    return [str(folder / program), *arguments, *_postgres_places(place, place.address)]
+    program, *arguments = paths.service.command
+    return [str(folder / program), *arguments, *_postgres_options(paths, paths.address)]
 
 
-def _postgres_places(place: Place, address: str) -> list[str]:
+def _postgres_options(paths: ContainerPaths, address: str) -> list[str]:
     settings = {
         "listen_addresses": address,
         "port": "5432",
-        "unix_socket_directories": str(place.path("/run/postgresql")),
-        # What was handed to the system outlives a killed process; only its own end would lose it.
+        "unix_socket_directories": str(paths.path("/run/postgresql")),
+        # Tests kill processes, not the machine, and the system's page cache survives that.
         "fsync": "off",
     }
     return [
-        *("-D", str(place.path(_DATA))),
+        *("-D", str(paths.path(_DATA))),
         *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
     ]
 
 
-def _initialise(place: Place, environment: Mapping[str, str]) -> None:
-    """What the image does with an empty volume: a cluster, then the scripts that were mounted."""
+def _initialise(paths: ContainerPaths, environment: Mapping[str, str]) -> None:
+    """Create a cluster and run the mounted scripts, as the image does with an empty volume."""
     folder = _postgres_folder()
     assert folder is not None
-    data, sockets = place.path(_DATA), place.path("/run/postgresql")
-    secret = place.folder / "password"
+    data, sockets = paths.path(_DATA), paths.path("/run/postgresql")
+    secret = paths.folder / "password"
     secret.write_text(environment["POSTGRES_PASSWORD"])
-    who = user(place.service)
-    if who:
-        ids = pwd.getpwnam(who)
+    owner = user(paths.service)
+    if owner:
+        ids = pwd.getpwnam(owner)
         for path in (data, sockets, secret):
             os.chown(path, ids.pw_uid, ids.pw_gid)
-        for path in (place.folder, data.parent, sockets.parent):
+        for path in (paths.folder, data.parent, sockets.parent):
             path.chmod(0o711)
     data.chmod(0o700)
 
@@ -149,13 +151,13 @@ def _initialise(place: Place, environment: Mapping[str, str]) -> None:
             command,
             env={**environment, "PGHOST": str(sockets), "PATH": f"{folder}:{environment['PATH']}"},
             cwd=data,
-            user=who,
+            user=owner,
             check=True,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
 
-    with (place.folder / "log.txt").open("ab") as log:
+    with (paths.folder / "log.txt").open("ab") as log:
         run(
             *(str(folder / "initdb"), "-D", str(data), "--username=postgres", "--no-sync"),
             *("--auth-host=scram-sha-256", "--auth-local=trust", f"--pwfile={secret}"),
@@ -163,8 +165,8 @@ def _initialise(place: Place, environment: Mapping[str, str]) -> None:
         with (data / "pg_hba.conf").open("a") as rules:
             rules.write("host all all all scram-sha-256\n")
         control = (str(folder / "pg_ctl"), "-D", str(data), "-w", "-l", str(sockets / "setup.log"))
-        run(*control, "-o", " ".join(_postgres_places(place, "")[2:]), "start")
+        run(*control, "-o", " ".join(_postgres_options(paths, "")[2:]), "start")
         try:
-            run("bash", str(place.path(_SETTLED)))
+            run("bash", str(paths.path(_INIT_SCRIPT)))
         finally:
             run(*control, "-m", "fast", "stop")

@@ -60,7 +60,7 @@ def flow_by_definition(ratings: Ratings, history: History) -> NDArray[np.float64
     """For each rated movie, each time anybody rated it and each movie near it on their timeline."""
     flow, now = np.zeros(N_MOVIES), history.timestamps[-1] / YEAR_S
     for place, (movie, stars) in enumerate(zip(history.movies, history.stars, strict=True)):
-        reached, support = np.zeros(N_MOVIES), np.float64(0)
+        reached, support = np.zeros(N_MOVIES), 0.0
         for user in range(N_USERS):
             theirs = ratings.histories[user]
             for middle in np.flatnonzero(theirs.movies == movie):
@@ -75,8 +75,8 @@ def flow_by_definition(ratings: Ratings, history: History) -> NDArray[np.float64
                         fading = 2 ** (distance / PARAMS.back_half_life)
                         reached[target] -= era * PARAMS.back * fading
         age = len(history) - 1 - place
-        fading = 2 ** (-age / PARAMS.asking_half_life) + PARAMS.asking_floor
-        flow += (stars / 5) ** PARAMS.star_power * fading * reached / (support + PARAMS.shrink)
+        recency = 2 ** (-age / PARAMS.asking_half_life) + PARAMS.asking_floor
+        flow += (stars / 5) ** PARAMS.star_power * recency * reached / (support + PARAMS.shrink)
     return flow
 
 

@@ -15,7 +15,8 @@ PEOPLE = 40
 def spread(mean: float, seed: int, n: int = PEOPLE) -> NDArray[np.float64]:
     """Per-person figures that differ and have exactly this mean."""
     values = np.random.default_rng(seed).uniform(-0.05, 0.05, n)
-    return mean + values - values.mean()
+    centred: NDArray[np.float64] = mean + values - values.mean()
+    return centred
 
 
 def result(
