@@ -1,6 +1,7 @@
-"""Parses the DAG files as Airflow does and prints what it found, as JSON. Run as a script.
+"""Parse the DAG files as Airflow does, and print their facts as JSON. Run as a script.
 
-A process of its own, because the test process has imported much of what a DAG file must not.
+It runs in a process of its own, because the test process has already imported modules that a DAG
+file must not import.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any
 
 
 def main(folder: Path) -> dict[str, Any]:
+    """Return import errors, imported modules, and the facts of each DAG."""
     from airflow.dag_processing.dagbag import BundleDagBag
 
-    # As everywhere in Airflow: the folder is on the path, so that its files can share one.
+    # Airflow puts the folder on the path, so that DAG files can import a common one.
     bag = BundleDagBag(folder, bundle_path=folder, bundle_name="dags")
     return {
         "errors": bag.import_errors,
@@ -25,6 +27,7 @@ def main(folder: Path) -> dict[str, Any]:
 
 
 def facts(dag: Any) -> dict[str, Any]:
+    """Return the parts of a DAG that tests assert on, as JSON."""
     return {
         "params": {
             name: {"value": param.value, "description": param.description, **param.schema}
@@ -47,15 +50,15 @@ def facts(dag: Any) -> dict[str, Any]:
                 "pool": task.pool,
                 "doc_md": task.doc_md,
                 "outlets": [outlet.name for outlet in task.outlets],
-                "starts": started(task),
+                "starts": triggered_run(task),
             }
             for task in dag.tasks
         },
     }
 
 
-def started(task: Any) -> dict[str, str] | None:
-    """The DAG that a task triggers, if it triggers one."""
+def triggered_run(task: Any) -> dict[str, str] | None:
+    """Return the DAG run that a task triggers, or None."""
     if task.task_type != "TriggerDagRunOperator":
         return None
     return {

@@ -1,4 +1,4 @@
-"""The containers' description: valid, without default secrets, and every command exists."""
+"""The compose file: its syntax, secrets, limits, and that every command exists."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from tests.stack_processes.driver import generated_variables
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yaml"
 EXAMPLE = (ROOT / ".env.example").read_text()
-#: What the base image python:3.11-slim brings along.
-OF_THE_BASE_IMAGE = {"bash", "python", "sh"}
-#: What images of others bring along.
-OF_IMAGES = {
+#: Programs of the base image python:3.11-slim.
+BASE_IMAGE_PROGRAMS = {"bash", "python", "sh"}
+#: Programs of the third-party images.
+IMAGE_PROGRAMS = {
     "postgres": {"postgres", "pg_isready"},
     "redis": {"sh"},
     "chrislusf/seaweedfs": {"server", "wget"},
@@ -41,16 +41,16 @@ OF_IMAGES = {
     "grafana/grafana": {"wget"},
 }
 OURS = {"moovier-serving", "moovier-training", "moovier-mlflow"}
-#: Images that are nobody special from their first process on; the rest is asked for a `user`.
+#: Images that do not run as root by themselves; all others need a `user`.
 NOT_ROOT = {
     "quay.io/prometheuscommunity/postgres-exporter",
     "oliver006/redis_exporter",
     "prom/prometheus",
     "grafana/grafana",
-    # Root for a moment, with what that takes and no more.
+    # Starts as root to give its folder to another user.
     "chrislusf/seaweedfs",
 }
-#: The one that writes into its own file system: DVC puts the data beside their pointer.
+#: The service that writes into its own file system: DVC puts the data beside their pointer.
 WRITES = {"airflow-worker"}
 
 
@@ -60,7 +60,7 @@ def compose() -> dict[str, Any]:
     return content
 
 
-def test_it_follows_the_compose_specification() -> None:
+def test_file_follows_the_compose_specification() -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "check_jsonschema"),
@@ -73,39 +73,43 @@ def test_it_follows_the_compose_specification() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_every_secret_is_required_and_explained() -> None:
+def test_every_secret_is_required_and_has_no_default() -> None:
     offered = dict(re.findall(r"^([A-Z0-9_]+)=(.*)$", EXAMPLE, re.MULTILINE))
     used: dict[str, set[str]] = {}
-    for name, how in re.findall(r"\$\{([A-Z0-9_]+)(:[-?])?", COMPOSE.read_text()):
-        used.setdefault(name, set()).add(how)
+    for name, operator in re.findall(r"\$\{([A-Z0-9_]+)(:[-?])?", COMPOSE.read_text()):
+        used.setdefault(name, set()).add(operator)
     assert set(used) == set(offered)
     secret = [name for name in used if re.search("PASSWORD|SECRET|FERNET|KEY", name)]
     assert len(secret) >= 15
     for name in set(secret) - OPTIONAL:
         assert used[name] == {":?"}, f"{name} must have no default"
     for name in secret:
-        assert offered[name] == "", f"{name} must not be given away"
+        assert offered[name] == "", f"{name} must have no value in the example"
 
 
-def test_a_missing_secret_stops_with_its_name() -> None:
-    whole = generated_variables()
-    assert len(read_compose(COMPOSE, whole)) >= 15
+def test_missing_secret_is_an_error_with_its_name() -> None:
+    variables = generated_variables()
+    assert len(read_compose(COMPOSE, variables)) >= 15
     for name in re.findall(r"^([A-Z0-9_]+)=$", EXAMPLE, re.MULTILINE):
         if name not in OPTIONAL:
             with pytest.raises(MissingVariable, match=f"variable {name} is missing"):
-                read_compose(COMPOSE, {**whole, name: ""})
+                read_compose(COMPOSE, {**variables, name: ""})
 
 
-def test_generated_secrets_have_the_form_that_is_needed() -> None:
-    made = generated_variables()
-    Fernet(made["AIRFLOW_FERNET_KEY"])
-    assert len(made["AIRFLOW_JWT_SECRET"]) >= 64
-    secrets = [value for name, value in made.items() if re.search("PASSWORD|SECRET|KEY$", name)]
-    assert len(set(secrets)) == len(secrets), "each has its own"
-    for name, value in made.items():
+def test_generated_secrets_have_the_required_form() -> None:
+    variables = generated_variables()
+    Fernet(variables["AIRFLOW_FERNET_KEY"])
+    assert len(variables["AIRFLOW_JWT_SECRET"]) >= 64
+    secrets = [
+        value for name, value in variables.items() if re.search("PASSWORD|SECRET|KEY$", name)
+    ]
+    assert len(set(secrets)) == len(secrets), "no two secrets are equal"
+    for name, value in variables.items():
         if name.endswith("PASSWORD"):
-            assert re.fullmatch("[A-Za-z0-9]{32,}", value), "it goes into addresses as it is"
-    # What somebody has set stays, also what the example does not know.
+            assert re.fullmatch("[A-Za-z0-9]{32,}", value), (
+                "a password is part of a URL and is not escaped"
+            )
+    # Values that are already set stay, also those of variables that the example lacks.
     again = filled(EXAMPLE, "REDIS_PASSWORD=mine\nMOOVIER_PORT=8001\nMORE=1\nS3_ACCESS_KEY=\n")
     assert "\nREDIS_PASSWORD=mine\n" in again
     assert "\nMOOVIER_PORT=8001\n" in again
@@ -115,7 +119,7 @@ def test_generated_secrets_have_the_form_that_is_needed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"),
+    ("text", "expected"),
     [
         ("a $$b ${FULL} $FULL", "a $b 1 1"),
         ("${EMPTY:-x}${EMPTY-x}${NONE-x}${NONE:-}", "xx"),
@@ -123,11 +127,11 @@ def test_generated_secrets_have_the_form_that_is_needed() -> None:
         ("$${FULL}", "${FULL}"),
     ],
 )
-def test_variables_are_read_as_docker_reads_them(text: str, meant: str) -> None:
-    assert interpolated(text, {"FULL": "1", "EMPTY": ""}) == meant
+def test_variables_are_interpolated_as_docker_does(text: str, expected: str) -> None:
+    assert interpolated(text, {"FULL": "1", "EMPTY": ""}) == expected
 
 
-def test_services_are_pinned_bounded_and_without_rights(compose: dict[str, Any]) -> None:
+def test_services_have_pinned_images_limits_and_no_privileges(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         image, _, tag = service["image"].partition(":")
         assert image in OURS or re.search(r"\d+\.\d+", tag), f"{name}: {service['image']}"
@@ -141,11 +145,11 @@ def test_services_are_pinned_bounded_and_without_rights(compose: dict[str, Any])
         text = (ROOT / file).read_text()
         assert re.findall(r"^FROM python:(\S+)", text, re.MULTILINE) == ["3.11.14-slim-bookworm"]
         for stage in re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]:
-            assert "\nUSER " in stage or " AS base" in stage, "nobody is root"
+            assert "\nUSER " in stage or " AS base" in stage, "a stage without USER runs as root"
 
 
-def test_workers_are_told_where_lists_go_and_whom_to_ask(compose: dict[str, Any]) -> None:
-    """Settings that have no meaning on one machine, and no default that fits many."""
+def test_workers_know_the_stores_and_the_service(compose: dict[str, Any]) -> None:
+    """The settings that have no useful default on several machines."""
     environment = compose["services"]["airflow-worker"]["environment"]
     for name, value in {
         "dvc_remote": "s3://moovier-dvc",
@@ -156,21 +160,23 @@ def test_workers_are_told_where_lists_go_and_whom_to_ask(compose: dict[str, Any]
             assert environment.get(f"MOOVIER_{name.upper()}") == value
 
 
-def test_ports_are_bound_to_this_machine_only(compose: dict[str, Any]) -> None:
+def test_ports_are_bound_to_the_loopback_address(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:"), name
 
 
-def test_lasting_services_are_checked_and_waited_for(compose: dict[str, Any]) -> None:
+def test_services_have_health_checks_and_wait_for_their_dependencies(
+    compose: dict[str, Any],
+) -> None:
     services = compose["services"]
     for name, service in services.items():
         if service.get("restart") != "no":
             assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
-        for other, how in service.get("depends_on", {}).items():
-            lasting = services[other].get("restart") != "no"
-            wanted = "service_healthy" if lasting else "service_completed_successfully"
-            assert how["condition"] == wanted, f"{name} on {other}"
+        for other, dependency in service.get("depends_on", {}).items():
+            is_job = services[other].get("restart") == "no"
+            condition = "service_completed_successfully" if is_job else "service_healthy"
+            assert dependency["condition"] == condition, f"{name} on {other}"
 
 
 def test_every_volume_and_config_exists(compose: dict[str, Any]) -> None:
@@ -195,29 +201,31 @@ def test_every_volume_and_config_exists(compose: dict[str, Any]) -> None:
 
 
 def _commands(service: dict[str, Any]) -> list[list[str]]:
-    """The service's commands as argument lists, those inside a shell script included."""
+    """Return the commands of a service as argument lists, including those of shell scripts."""
     command = [*service.get("entrypoint", []), *service.get("command", [])]
-    found = [command] if command else []
+    commands = [command] if command else []
     test = service["healthcheck"]["test"] if "healthcheck" in service else []
     if test:
-        found.append(["sh", "-c", test[1]] if test[0] == "CMD-SHELL" else test[1:])
+        commands.append(["sh", "-c", test[1]] if test[0] == "CMD-SHELL" else test[1:])
     scripts = [
-        command[2] for command in found if command[0] in ("bash", "sh") and len(command) == 3
+        command[2] for command in commands if command[0] in ("bash", "sh") and len(command) == 3
     ]
     text = re.sub(r"\$\$\w+", "1", "\n".join(scripts).replace("\\\n", " "))
     inner = [shlex.split(line.removeprefix("exec ")) for line in text.splitlines()]
-    return found + [line for line in inner if line and line[0] in ("airflow", "celery", "optuna")]
+    return commands + [
+        line for line in inner if line and line[0] in ("airflow", "celery", "optuna")
+    ]
 
 
 def _extras(target: str) -> set[str]:
-    """The extras that a target of the Dockerfile installs."""
+    """Return the extras that a target of the Dockerfile installs."""
     stages = re.split(r"^FROM ", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     (stage,) = [stage for stage in stages if re.match(rf"\S+ AS {target}$", stage, re.MULTILINE)]
     return set(re.findall(r"--extra (\w+)", stage))
 
 
 def _installed_with(extras: set[str]) -> set[str]:
-    """Names of all distributions that ``moovier[extras]`` pulls in, as installed here."""
+    """Return the names of all distributions that ``moovier[extras]`` requires."""
     seen: set[tuple[str, str]] = set()
     todo = [("moovier", extra) for extra in ["", *extras]]
     while todo:
@@ -234,12 +242,12 @@ def _installed_with(extras: set[str]) -> set[str]:
 
 
 def _programs(names: set[str]) -> set[str]:
-    """The console scripts of the distributions ``names``."""
+    """Return the console scripts of the distributions ``names``."""
     return {
         script.name
-        for found in distributions()
-        if canonicalize_name(found.name) in names
-        for script in found.entry_points.select(group="console_scripts")
+        for installed in distributions()
+        if canonicalize_name(installed.name) in names
+        for script in installed.entry_points.select(group="console_scripts")
     }
 
 
@@ -249,17 +257,17 @@ def test_every_command_exists_in_its_image(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         build = service.get("build")
         if build is None:
-            there = OF_IMAGES[service["image"].partition(":")[0]]
+            programs = IMAGE_PROGRAMS[service["image"].partition(":")[0]]
         elif "target" in build:
-            there = OF_THE_BASE_IMAGE | _programs(_installed_with(_extras(build["target"])))
+            programs = BASE_IMAGE_PROGRAMS | _programs(_installed_with(_extras(build["target"])))
         else:
             assert build["dockerfile"] == "mlflow/Dockerfile"
-            there = OF_THE_BASE_IMAGE | _programs(_installed_with(set(tracking)))
+            programs = BASE_IMAGE_PROGRAMS | _programs(_installed_with(set(tracking)))
         for command in _commands(service):
-            assert command[0] in there, f"{name} runs {command[0]}"
+            assert command[0] in programs, f"{name} runs {command[0]}"
 
 
-def test_serving_needs_neither_tensorflow_nor_airflow_nor_mlflow() -> None:
+def test_serving_image_has_no_tensorflow_airflow_or_mlflow() -> None:
     serving = _installed_with(_extras("serving"))
     assert "bentoml" in serving
     assert serving.isdisjoint(
@@ -273,8 +281,8 @@ def test_serving_needs_neither_tensorflow_nor_airflow_nor_mlflow() -> None:
     assert tracking.isdisjoint({"keras", "apache-airflow", "bentoml"})
 
 
-def test_airflow_and_mlflow_take_the_options(compose: dict[str, Any]) -> None:
-    """Their own parsers read each command line; nothing is run."""
+def test_airflow_and_mlflow_accept_the_options(compose: dict[str, Any]) -> None:
+    """Each command line goes through the program's own parser and is not run."""
     commands = list(itertools.chain(*map(_commands, compose["services"].values())))
     airflow = [command[1:] for command in commands if command[0] == "airflow"]
     mlflow = [command[1:] for command in commands if command[0] == "mlflow"]
@@ -290,15 +298,15 @@ for name, *arguments in {mlflow!r}:
     command.make_context(name, list(arguments))
     assert any(option.envvar == "MLFLOW_BACKEND_STORE_URI" for option in command.params)
 """
-    # Executor and users' manager bring commands of their own.
-    settled = {
+    # The executor and the auth manager add commands of their own.
+    variables = {
         name: value
         for name, value in compose["services"]["airflow-worker"]["environment"].items()
         if name in ("AIRFLOW__CORE__EXECUTOR", "AIRFLOW__CORE__AUTH_MANAGER")
     }
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env={**os.environ, **settled},
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -313,8 +321,8 @@ def test_the_database_script_is_valid_shell() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_grafana_finds_its_source_and_dashboards(compose: dict[str, Any]) -> None:
-    """Grafana cannot be run here: what it reads is checked as far as files go."""
+def test_grafana_files_name_the_data_source_and_the_dashboards(compose: dict[str, Any]) -> None:
+    """Only the files are tested, because Grafana has no local program."""
     folder = ROOT / "deploy" / "grafana"
     (source,) = yaml.safe_load(
         (folder / "provisioning" / "datasources" / "prometheus.yaml").read_text()
@@ -326,33 +334,36 @@ def test_grafana_finds_its_source_and_dashboards(compose: dict[str, Any]) -> Non
     mounted = [volume.split(":")[:2] for volume in compose["services"]["grafana"]["volumes"]]
     assert ["./deploy/grafana/dashboards", provider["options"]["path"]] in mounted
     assert ["./deploy/grafana/provisioning", "/etc/grafana/provisioning"] in mounted
-    seen = set()
+    dashboards = set()
     for file in (folder / "dashboards").glob("*.json"):
         dashboard = json.loads(file.read_text())
-        seen.add(dashboard["uid"])
+        dashboards.add(dashboard["uid"])
         ids = [panel["id"] for panel in dashboard["panels"]]
         assert len(set(ids)) == len(ids)
         for panel in dashboard["panels"]:
             if panel["type"] != "row":
                 assert panel["datasource"]["uid"] == source["uid"], panel["title"]
                 assert panel["targets"], panel["title"]
-    assert len(seen) == 3
+    assert len(dashboards) == 3
     home = compose["services"]["grafana"]["environment"][
         "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"
     ]
     assert (folder / "dashboards" / Path(home).name).is_file()
 
 
-def test_prometheus_takes_its_configuration() -> None:
+def test_prometheus_accepts_its_configuration() -> None:
     if shutil.which("promtool") is None:
-        assert "CI" not in os.environ, "promtool is needed in CI (Debian's package prometheus)"
+        assert "CI" not in os.environ, "CI needs promtool (Debian's package prometheus)"
         pytest.skip("no promtool")
     folder = ROOT / "deploy" / "prometheus"
-    for what, file in (
+    for arguments, file in (
         (["config", "--syntax-only"], folder / "prometheus.yaml"),
         (["rules"], folder / "rules" / "moovier.yaml"),
     ):
         done = subprocess.run(
-            ["promtool", "check", *what, str(file)], capture_output=True, text=True, check=False
+            ["promtool", "check", *arguments, str(file)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""The DAG files, parsed by Airflow in a process of its own: no database, no connection."""
+"""The DAG files, parsed by Airflow in a separate process without a database."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "pandas", "dvc", "bentoml", 
 
 @pytest.fixture(scope="session")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What Airflow makes of ``dags/``."""
+    """The facts of ``dags/`` as Airflow parses them."""
     home = tmp_path_factory.mktemp("airflow")
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")
+    }
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("parse_dags.py")), str(DAGS)],
         env={
-            **bare,
+            **inherited,
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            # Whoever connects at parse time fails here.
+            # A connection at parse time fails on these addresses.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://nobody@127.0.0.1:1/none",
             "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
         },
@@ -53,12 +55,12 @@ def test_all_dags_parse(parsed: dict[str, Any]) -> None:
     }
 
 
-def test_parsing_imports_nothing_heavy(parsed: dict[str, Any]) -> None:
+def test_parsing_imports_no_heavy_module(parsed: dict[str, Any]) -> None:
     assert HEAVY.isdisjoint(parsed["modules"])
     assert parsed["moovier"] == []
 
 
-def test_ingest_emits_what_retrain_waits_for(parsed: dict[str, Any]) -> None:
+def test_ingest_emits_the_asset_that_retrain_waits_for(parsed: dict[str, Any]) -> None:
     tasks = parsed["dags"]["moovier_ingest"]["tasks"]
     assert tasks["pull"]["downstream"] == ["validate"]
     assert tasks["pull"]["outlets"] == []
@@ -68,7 +70,7 @@ def test_ingest_emits_what_retrain_waits_for(parsed: dict[str, Any]) -> None:
     assert retrain["asset"] == "moovier_ratings"
 
 
-def test_the_retraining_runs_in_order(parsed: dict[str, Any]) -> None:
+def test_retraining_tasks_run_in_order(parsed: dict[str, Any]) -> None:
     tasks = parsed["dags"]["moovier_retrain"]["tasks"]
     order = ["prepare", "share_out", "tune", "train", "register", "gate", "promote"]
     assert set(tasks) == set(order)
@@ -77,7 +79,7 @@ def test_the_retraining_runs_in_order(parsed: dict[str, Any]) -> None:
     assert [name for name in order if tasks[name]["mapped"]] == ["tune", "train"]
 
 
-def test_lists_are_published_when_every_shard_is_written(parsed: dict[str, Any]) -> None:
+def test_lists_are_published_after_every_shard_is_written(parsed: dict[str, Any]) -> None:
     dag = parsed["dags"]["moovier_batch"]
     assert set(dag["tasks"]) == {"prepare", "write", "finish"}
     assert dag["tasks"]["prepare"]["downstream"] == ["finish", "write"]
@@ -86,20 +88,20 @@ def test_lists_are_published_when_every_shard_is_written(parsed: dict[str, Any])
     assert dag["schedule"] == "NullTimetable"
 
 
-def test_the_form_of_the_lists_offers_what_the_job_takes(parsed: dict[str, Any]) -> None:
+def test_batch_form_accepts_the_same_values_as_the_job(parsed: dict[str, Any]) -> None:
     from moovier.errors import BadRequest
     from moovier.jobs import batch
 
     params = parsed["dags"]["moovier_batch"]["params"]
-    assert batch.configured(**{name: one["value"] for name, one in params.items()}) == (
+    assert batch.configured(**{name: param["value"] for name, param in params.items()}) == (
         batch.configured()
     )
-    # What the form refuses, the job does as well, and the other way round.
-    for name, good, bad in (
+    cases: list[tuple[str, list[Any], list[Any]]] = [
         ("top_k", [1, 1000], [0, 1001, "ten"]),
         ("shards", [1, 256], [0, 257]),
         ("model", [None, "champion"], [3]),
-    ):
+    ]
+    for name, good, bad in cases:
         for value in good:
             jsonschema.validate(value, params[name])
             batch.configured(**{name: value})
@@ -110,34 +112,34 @@ def test_the_form_of_the_lists_offers_what_the_job_takes(parsed: dict[str, Any])
                 batch.configured(**{name: value})
 
 
-def test_the_retries_outlast_an_outage_of_minutes(parsed: dict[str, Any]) -> None:
+def test_retries_outlast_an_outage_of_five_minutes(parsed: dict[str, Any]) -> None:
     for dag in parsed["dags"].values():
         for name, task in dag["tasks"].items():
             waits = [
-                min(task["retry_delay_s"] * task["backoff"] ** done, task["max_retry_delay_s"])
-                for done in range(task["retries"])
+                min(task["retry_delay_s"] * task["backoff"] ** attempt, task["max_retry_delay_s"])
+                for attempt in range(task["retries"])
             ]
-            # Airflow waits at least so long before each try.
+            # Airflow waits at least this long before each attempt.
             assert sum(waits) >= 300, name
             assert waits[0] <= 15, name
 
 
-def test_monitoring_starts_a_retraining_once_for_the_same_data(parsed: dict[str, Any]) -> None:
+def test_monitoring_starts_one_retraining_for_the_same_data(parsed: dict[str, Any]) -> None:
     dag = parsed["dags"]["moovier_monitor"]
     tasks = dag["tasks"]
     order = ["look", "asked", "retrain", "remember"]
     assert set(tasks) == set(order)
     for before, after in itertools.pairwise(order):
         assert after in tasks[before]["downstream"], f"{after} does not wait for {before}"
-    started = tasks["retrain"]["starts"]
-    assert started["dag"] == "moovier_retrain"
-    # Airflow has one run of an id, and the id is the data's.
-    assert started["again"] == "skips"
-    assert "trigger_key" in started["run_id"]
-    assert "retraining" in started["conf"]
+    triggered = tasks["retrain"]["starts"]
+    assert triggered["dag"] == "moovier_retrain"
+    # The run id contains the data, and Airflow refuses a second run with the same id.
+    assert triggered["again"] == "skips"
+    assert "trigger_key" in triggered["run_id"]
+    assert "retraining" in triggered["conf"]
 
 
-def test_every_task_is_retried_pooled_and_explained(parsed: dict[str, Any]) -> None:
+def test_every_task_has_retries_a_pool_and_a_description(parsed: dict[str, Any]) -> None:
     for dag_id, dag in parsed["dags"].items():
         assert dag["doc_md"].strip(), dag_id
         assert dag["catchup"] is False
@@ -161,7 +163,7 @@ def test_every_task_is_retried_pooled_and_explained(parsed: dict[str, Any]) -> N
         ("reason", ["monitoring: ratings", None], [3, "x" * 5000]),
     ],
 )
-def test_the_trigger_form_refuses_nonsense(
+def test_retraining_form_rejects_invalid_values(
     parsed: dict[str, Any], name: str, good: list[Any], bad: list[Any]
 ) -> None:
     param = parsed["dags"]["moovier_retrain"]["params"][name]
@@ -174,17 +176,17 @@ def test_the_trigger_form_refuses_nonsense(
             jsonschema.validate(value, param)
 
 
-def test_the_form_offers_what_the_job_takes(parsed: dict[str, Any]) -> None:
+def test_retraining_form_has_the_fields_and_defaults_of_the_job(parsed: dict[str, Any]) -> None:
     from moovier.jobs.retrain_plan import RetrainConfig
 
     params = parsed["dags"]["moovier_retrain"]["params"]
     config = RetrainConfig.model_validate({name: param["value"] for name, param in params.items()})
     assert config == RetrainConfig()
-    # A run by hand always trains: there is nothing to force.
+    # A manual run always trains, so the form has no field `force`.
     assert set(params) == set(RetrainConfig.model_fields) - {"force"}
 
 
-def test_the_form_of_monitoring_offers_what_its_job_takes(parsed: dict[str, Any]) -> None:
+def test_monitoring_form_has_the_fields_and_defaults_of_the_job(parsed: dict[str, Any]) -> None:
     from moovier.jobs.monitor import MonitorConfig
 
     params = parsed["dags"]["moovier_monitor"]["params"]
@@ -197,7 +199,7 @@ def test_the_form_of_monitoring_offers_what_its_job_takes(parsed: dict[str, Any]
                 jsonschema.validate(value, params[name])
 
 
-def test_the_linter_refuses_a_heavy_import_in_a_dag_file(tmp_path: Path) -> None:
+def test_linter_rejects_a_heavy_import_in_a_dag_file(tmp_path: Path) -> None:
     code = "import tensorflow\n\nprint(tensorflow)\n"
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--stdin-filename", str(DAGS / "some.py"), "-"],

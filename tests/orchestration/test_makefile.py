@@ -1,4 +1,4 @@
-"""The Makefile's own decisions. That it sets up a whole environment, `.ci/run` shows each time."""
+"""The decisions of the Makefile. `.ci/run` tests the setup of an environment."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ ROOT = Path(__file__).parents[2]
 def make(
     *arguments: str, home: Path | None = None, path: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     if home is not None:
-        bare["MOOVIER_HOME"] = str(home)
+        environment["MOOVIER_HOME"] = str(home)
     if path is not None:
-        bare["PATH"] = str(path)
+        environment["PATH"] = str(path)
     return subprocess.run(
         ["make", "--no-print-directory", *arguments],
         cwd=ROOT,
-        env=bare,
+        env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -40,7 +40,7 @@ def test_help_lists_every_command() -> None:
     assert {"up", "down", "reset", "test", "lint", "bench-train", "bench-serve"} <= targets
 
 
-def test_no_python_is_a_clear_error(tmp_path: Path) -> None:
+def test_missing_python_is_a_clear_error(tmp_path: Path) -> None:
     done = make("lint", f"VENV={tmp_path / 'venv'}", "PYTHON=python3.11-that-is-not-there")
     assert done.returncode != 0
     assert "install Python 3.11" in done.stderr
@@ -48,40 +48,41 @@ def test_no_python_is_a_clear_error(tmp_path: Path) -> None:
     assert not (tmp_path / "venv").exists()
 
 
-def test_another_python_is_a_clear_error(tmp_path: Path) -> None:
+def test_wrong_python_version_is_a_clear_error(tmp_path: Path) -> None:
     other = tmp_path / "python"
-    other.write_text("#!/bin/sh\nexit 1\n")  # what the check of its version ends with
+    other.write_text("#!/bin/sh\nexit 1\n")  # the version check fails
     other.chmod(0o755)
     done = make("lint", f"VENV={tmp_path / 'venv'}", f"PYTHON={other}")
     assert done.returncode != 0
     assert "is not Python 3.11" in done.stderr
 
 
-def test_down_without_an_environment_is_no_error(tmp_path: Path) -> None:
+def test_down_without_an_environment_succeeds(tmp_path: Path) -> None:
     done = make("down", f"VENV={tmp_path / 'venv'}")
     assert done.returncode == 0
     assert "nothing is running" in done.stdout
 
 
-@pytest.mark.parametrize(("force", "kept"), [("0", True), ("1", False)])
-def test_reset_asks_unless_forced(tmp_path: Path, force: str, kept: bool) -> None:
+@pytest.mark.parametrize(("force", "remains"), [("0", True), ("1", False)])
+def test_reset_asks_unless_forced(tmp_path: Path, force: str, remains: bool) -> None:
     home = tmp_path / "a home"
     home.mkdir()
     (home / "model").touch()
     done = make("reset", f"FORCE={force}", f"VENV={tmp_path / 'venv'}", home=home)
-    assert home.exists() is kept
-    assert (done.returncode != 0) is kept
+    assert home.exists() is remains
+    assert (done.returncode != 0) is remains
     assert str(home) in done.stdout
 
 
-def test_up_goes_on_without_npm_and_with_one_that_fails(tmp_path: Path) -> None:
-    """The step before the start: it says in a line what is missing, and is no error."""
+def test_page_build_without_npm_or_with_a_failing_one_does_not_stop_the_start(
+    tmp_path: Path,
+) -> None:
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("make", "sh", "find", "touch"):
-        found = shutil.which(name)
-        assert found is not None
-        (tools / name).symlink_to(found)
+        program = shutil.which(name)
+        assert program is not None
+        (tools / name).symlink_to(program)
     without = make("page", path=tools)
     assert without.returncode == 0
     assert "npm not found: starting without the web page" in without.stdout

@@ -1,4 +1,4 @@
-"""`moovier up` for real: MLflow, Airflow and the service on free ports, in a temporary home."""
+"""`moovier up` and `down` with real MLflow, Airflow and service on free ports."""
 
 from __future__ import annotations
 
@@ -41,28 +41,28 @@ def stack_settings(home: Path) -> Settings:
         mlflow_port=free_port(),
         airflow_port=free_port(),
         data="sample",
-        # Enough to see that it works.
+        # One trial is enough for a champion.
         first_run_trials=1,
         tuning_workers=1,
     )
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """What a person would export; other settings of this shell don't reach the stack."""
-    bare = {
+    """Return the environment of a user who exports ``settings``, without this shell's own."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("MOOVIER_", "MLFLOW_", "AIRFLOW", "TMDB_"))
     }
-    chosen = settings.model_dump(
+    exported = settings.model_dump(
         include={"home", "project", "port", "mlflow_port", "airflow_port", "data"}
         | {"first_run_trials", "tuning_workers"}
     )
-    return bare | {f"MOOVIER_{name.upper()}": str(value) for name, value in chosen.items()}
+    return inherited | {f"MOOVIER_{name.upper()}": str(value) for name, value in exported.items()}
 
 
 def moovier(settings: Settings, *arguments: str, timeout_s: float) -> tuple[int, str]:
-    """Run a command without a terminal, as a script would; its exit code and all it said."""
+    """Run a command without a terminal and return its exit code and output."""
     done = subprocess.run(
         [MOOVIER, *arguments],
         env=environment(settings),
@@ -84,33 +84,33 @@ def predict(settings: Settings, **options: Any) -> httpx.Response:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A home in which a first start has been watched to its end in a terminal, and stopped there
-    by Ctrl-C."""
+    """A home whose first start has finished in a terminal and was stopped by Ctrl-C."""
     settings = stack_settings(tmp_path_factory.mktemp("stack") / "home")
     try:
-        with terminal([MOOVIER, "up"], environment(settings)) as person:
-            person.wait_for("Ctrl-C stops everything", FIRST_START_S)
-            check_first_start(settings, person.text)
-            person.press_ctrl_c()
-            assert person.wait(STOP_S) == 0
+        with terminal([MOOVIER, "up"], environment(settings)) as up:
+            up.wait_for("Ctrl-C stops everything", FIRST_START_S)
+            check_first_start(settings, up.text)
+            up.press_ctrl_c()
+            assert up.wait(STOP_S) == 0
         assert stack_processes(settings.path()) == []
         yield settings
     finally:
         end_stack_processes(settings.path())
 
 
-def check_first_start(settings: Settings, said: str) -> None:
+def check_first_start(settings: Settings, output: str) -> None:
+    """Assert what a finished first start prints and serves."""
     for task in ("pull", "validate", "prepare", "tune [", "train [", "register", "gate", "promote"):
-        assert f"✓   {task}" in said
-    assert "SYNTHETIC" in said
-    assert read_secrets(settings).airflow_password in said
-    champion = re.search(r"Champion\s+(moovier_\w+)", said)
+        assert f"✓   {task}" in output
+    assert "SYNTHETIC" in output
+    assert read_secrets(settings).airflow_password in output
+    champion = re.search(r"Champion\s+(moovier_\w+)", output)
     assert champion is not None
     for address in (service_url(settings), airflow_url(settings), mlflow_url(settings)):
-        assert address in said
+        assert address in output
 
-    # The command that it offers works as it stands.
-    (command,) = re.findall(r"^curl .*$", said, re.MULTILINE)
+    # The printed command works unchanged.
+    (command,) = re.findall(r"^curl .*$", output, re.MULTILINE)
     answer = subprocess.run(
         command.replace("curl ", "curl -s --fail --noproxy '*' ", 1),
         shell=True,
@@ -127,80 +127,80 @@ def check_first_start(settings: Settings, said: str) -> None:
         retraining = airflow.latest_run("moovier_retrain")
         assert retraining is not None
         assert retraining.state == "success"
-        assert retraining.id.startswith("asset_triggered"), "the scheduler starts it, not we"
+        assert retraining.id.startswith("asset_triggered"), "the asset of the ingest starts it"
 
 
-def test_the_next_start_goes_on_without_retraining(stack: Settings) -> None:
-    code, said = moovier(stack, "up", timeout_s=NEXT_START_S)
-    assert code == 0, said
-    assert "moovier_retrain" not in said
+def test_next_start_does_not_retrain(stack: Settings) -> None:
+    code, output = moovier(stack, "up", timeout_s=NEXT_START_S)
+    assert code == 0, output
+    assert "moovier_retrain" not in output
     assert predict(stack).status_code == 200
 
-    # Again, while it runs: nothing is started twice.
+    # A second `up` starts nothing twice.
     before = {process.pid for process in stack_processes(stack.path())}
-    code, said = moovier(stack, "up", timeout_s=60)
+    code, output = moovier(stack, "up", timeout_s=60)
     assert code == 0
-    assert "already running" in said
-    assert service_url(stack) in said
+    assert "already running" in output
+    assert service_url(stack) in output
     assert {process.pid for process in stack_processes(stack.path())} >= before
 
-    # Another home, the same ports: refused, and this stack goes on.
+    # A stack of another home on the same ports is refused, and this one keeps running.
     other = stack.model_copy(update={"home": stack.home.with_name("other")})
-    code, said = moovier(other, "up", timeout_s=60)
+    code, output = moovier(other, "up", timeout_s=60)
     assert code == 1
-    assert f"port {stack.port}" in said
-    assert "MOOVIER_PORT" in said
+    assert f"port {stack.port}" in output
+    assert "MOOVIER_PORT" in output
     assert predict(stack).status_code == 200
 
-    # Nothing survives a supervisor killed without warning, and `down` can be said twice.
+    # `down` ends all processes even of a killed supervisor, and can be repeated.
     os.kill(int((stack.path("supervisord.pid")).read_text()), signal.SIGKILL)
-    code, said = moovier(stack, "down", timeout_s=STOP_S)
-    assert code == 0, said
+    code, output = moovier(stack, "down", timeout_s=STOP_S)
+    assert code == 0, output
     assert stack_processes(stack.path()) == []
     for port in (stack.port, stack.mlflow_port, stack.airflow_port):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
-    code, said = moovier(stack, "down", timeout_s=60)
-    assert (code, said.strip()) == (0, "nothing is running")
+    code, output = moovier(stack, "down", timeout_s=60)
+    assert (code, output.strip()) == (0, "nothing is running")
 
 
-def test_ctrl_c_in_the_middle_of_a_start(stack: Settings) -> None:
-    with terminal([MOOVIER, "up"], environment(stack)) as person:
-        person.wait_for("supervisor started", 60)
+def test_ctrl_c_during_the_start_ends_all_processes(stack: Settings) -> None:
+    with terminal([MOOVIER, "up"], environment(stack)) as up:
+        up.wait_for("supervisor started", 60)
         assert stack_processes(stack.path())
-        person.press_ctrl_c()
-        assert person.wait(STOP_S) == 130
+        up.press_ctrl_c()
+        assert up.wait(STOP_S) == 130
     assert stack_processes(stack.path()) == []
 
 
-def test_a_start_killed_half_way_is_taken_up_again(stack: Settings) -> None:
-    with terminal([MOOVIER, "up"], environment(stack)) as person:
-        person.wait_for("supervisor started", 60)
-        person.process.kill()
-        person.process.wait()
-    left = {process.pid for process in stack_processes(stack.path())}
-    assert left, "the supervisor has a session of its own"
-    code, said = moovier(stack, "up", "--detach", timeout_s=NEXT_START_S)
-    assert code == 0, said
-    assert "already running" in said
-    code, said = moovier(stack, "down", timeout_s=STOP_S)
-    assert code == 0, said
+def test_killed_start_is_resumed(stack: Settings) -> None:
+    with terminal([MOOVIER, "up"], environment(stack)) as up:
+        up.wait_for("supervisor started", 60)
+        up.process.kill()
+        up.process.wait()
+    remaining = {process.pid for process in stack_processes(stack.path())}
+    assert remaining, "the supervisor runs in a session of its own"
+    code, output = moovier(stack, "up", "--detach", timeout_s=NEXT_START_S)
+    assert code == 0, output
+    assert "already running" in output
+    code, output = moovier(stack, "down", timeout_s=STOP_S)
+    assert code == 0, output
     assert stack_processes(stack.path()) == []
 
 
-def test_bad_data_stop_everything_with_file_row_and_reason(tmp_path: Path) -> None:
+def test_invalid_data_ends_the_start_with_file_row_and_reason(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / "movies.csv").write_text("movieId,title,genres\n1,Toy Story (1995),Animation\n")
     (data / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,5.3,0\n")
     settings = stack_settings(tmp_path / "home").model_copy(update={"data": str(data)})
     try:
-        code, said = moovier(settings, "up", timeout_s=FIRST_START_S)
+        code, output = moovier(settings, "up", timeout_s=FIRST_START_S)
         assert code == 1
-        assert "task validate failed" in said
-        assert re.search(r"ratings\.csv, row 2: .*5\.3", said)
-        assert "task_id=validate/attempt=1.log" in said, "the same rows fail again: no retry"
+        assert "task validate failed" in output
+        assert re.search(r"ratings\.csv, row 2: .*5\.3", output)
+        assert "task_id=validate/attempt=1.log" in output, "invalid rows are not retried"
         assert stack_processes(settings.path()) == []
     finally:
         end_stack_processes(settings.path())

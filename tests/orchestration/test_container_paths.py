@@ -1,4 +1,4 @@
-"""What the processes that stand for containers see instead of names, addresses and paths."""
+"""The local replacements of a container's names, addresses and paths."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.stack_processes.compose import Mount, Service
-from tests.stack_processes.container_paths import Place, copied_into
+from tests.stack_processes.container_paths import ContainerPaths, copied_into
 
 ADDRESSES = {
     "postgres": "127.9.9.1",
@@ -18,20 +18,22 @@ ADDRESSES = {
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def paths(tmp_path: Path) -> ContainerPaths:
     mounts = (
         Mount("/var/lib/moovier", "work", named=True),
         Mount("/tmp"),
         Mount("/etc/app/conf.ini", content="home = /var/lib/moovier\nat = redis:6379\n"),
     )
     service = Service("mlflow", "x", None, ("run",), {}, mounts, {}, None, True)
-    one = Place(service, ADDRESSES["mlflow"], ADDRESSES, tmp_path / "own", tmp_path / "volumes")
-    one.furnish()
-    return one
+    created = ContainerPaths(
+        service, ADDRESSES["mlflow"], ADDRESSES, tmp_path / "own", tmp_path / "volumes"
+    )
+    created.create()
+    return created
 
 
 @pytest.mark.parametrize(
-    ("said", "here"),
+    ("text", "local"),
     [
         ("http://mlflow:5000", "http://127.9.9.3:5000"),
         ("redis://:redis@redis:6379/0", "redis://:redis@127.9.9.2:6379/0"),
@@ -42,7 +44,7 @@ def place(tmp_path: Path) -> Place:
         ("http://s3:8333/mlflow/redis", "http://127.9.9.4:8333/mlflow/redis"),
         ("s3://moovier-mlflow", "s3://moovier-mlflow"),
         ("--username=postgres", "--username=postgres"),
-        # Where a name stands alone a port has to tell it from a word.
+        # A name on its own is a host only before a port.
         ("mlflow:*,localhost:*", "127.9.9.3:*,127.9.9.3:*"),
         ("postgres:5432/postgres?sslmode=disable", "127.9.9.1:5432/postgres?sslmode=disable"),
         ("Host: mlflow:5000", "Host: 127.9.9.3:5000"),
@@ -51,19 +53,21 @@ def place(tmp_path: Path) -> Place:
         ("1127.0.0.1 localhosts", "1127.0.0.1 localhosts"),
     ],
 )
-def test_hosts(place: Place, said: str, here: str) -> None:
-    assert place.here(said) == here
+def test_hosts_become_local_addresses(paths: ContainerPaths, text: str, local: str) -> None:
+    assert paths.translate(text) == local
 
 
-def test_paths_and_files(place: Place, tmp_path: Path) -> None:
+def test_paths_and_mounted_files_are_translated(paths: ContainerPaths, tmp_path: Path) -> None:
     volume = tmp_path / "volumes" / "work"
-    assert place.here("/var/lib/moovier/a --tmp=/tmp") == f"{volume}/a --tmp={place.path('/tmp')}"
-    assert place.here("/var/lib/moovier2 /opt/tmp2") == "/var/lib/moovier2 /opt/tmp2"
-    written = place.path("/etc/app/conf.ini").read_text()
+    assert (
+        paths.translate("/var/lib/moovier/a --tmp=/tmp") == f"{volume}/a --tmp={paths.path('/tmp')}"
+    )
+    assert paths.translate("/var/lib/moovier2 /opt/tmp2") == "/var/lib/moovier2 /opt/tmp2"
+    written = paths.path("/etc/app/conf.ini").read_text()
     assert written == f"home = {volume}\nat = 127.9.9.2:6379\n"
 
 
-def test_an_image_has_what_its_stage_and_its_base_copy() -> None:
+def test_image_has_the_copies_of_its_stage_and_base() -> None:
     assert {"pyproject.toml", "moovier", "bentos", "web/dist"} <= set(copied_into("serving"))
     assert "dags" not in copied_into("serving")
     assert {"pyproject.toml", "moovier", "bentos", "dags", "data"} <= set(copied_into("training"))
