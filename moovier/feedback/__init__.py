@@ -1,1 +1,1 @@
-"""What people say over HTTP: their ratings and deletions, and the keys that let them write."""
+"""Feedback over HTTP: ratings and their deletions, served lists, and API keys."""

@@ -1,7 +1,6 @@
-"""API keys: several, each with scopes, revocable, shown once and never stored.
+"""API keys with scopes: revocable, shown once and stored only as a hash.
 
-A key is 32 random bytes, so that its SHA-256 needs neither salt nor a slow hash: nobody can try
-them all.
+A key holds 32 random bytes. Nobody can try all of them, so SHA-256 without a salt is enough.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from moovier.errors import BadRequest
 from moovier.feedback import schema
 from moovier.feedback.database import Database
 
-#: What a key may allow: to give and delete ratings, and to fine-tune.
+#: ``write`` allows to store and delete ratings, ``train`` to fine-tune.
 SCOPES = frozenset({"write", "train"})
 PREFIX = "moo_"
 _KEY = re.compile(r"moo_[A-Za-z0-9_-]{43}")
@@ -30,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@ -]{0,99}")
 
 @dataclass(frozen=True)
 class KeyInfo:
-    """A key without anything of the key itself; ``revoked`` is None while it is good."""
+    """The facts about a key, without the key. ``revoked`` is None while the key is valid."""
 
     name: str
     scopes: frozenset[str]
@@ -39,9 +38,9 @@ class KeyInfo:
 
 
 class KeyStore:
-    """The keys in one database. Safe to share between threads.
+    """The API keys in one database. Safe to share between threads.
 
-    Every method raises :class:`FeedbackUnavailable` where the database does not answer in time.
+    Every method raises :class:`FeedbackUnavailable` when the database does not answer in time.
     """
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
@@ -50,41 +49,41 @@ class KeyStore:
 
     @classmethod
     def open(cls, url: str) -> KeyStore:
-        """The keys at a SQLAlchemy URL, the tables brought up to date.
+        """Open the database at a SQLAlchemy URL and bring its tables up to date.
 
         Raises:
             FeedbackUnavailable: the database does not answer.
-            SettingsError: the URL is neither one of a SQLite file nor of Postgres.
+            SettingsError: the URL names neither a SQLite file nor Postgres.
         """
         return cls(Database.open(url))
 
     def make(self, name: str, scopes: Iterable[str]) -> str:
-        """A new key, which nobody can be shown again.
+        """Create a key and return it; it cannot be read again later.
 
         Raises:
-            BadRequest: no or unknown scopes, an odd name, or a good key has this name already.
+            BadRequest: no scope is given, a scope is unknown, or the name is invalid or taken.
         """
         allowed = frozenset(scopes)
         if not allowed or not allowed <= SCOPES:
             raise BadRequest(
-                f"a key needs one or more of the scopes {', '.join(sorted(SCOPES))}; given: "
+                f"an API key needs one or more of the scopes {', '.join(sorted(SCOPES))}, not "
                 f"{', '.join(sorted(allowed)) or 'none'}"
             )
         if not _NAME.fullmatch(name):
             raise BadRequest(
-                "a key's name is up to 100 letters, digits, spaces and . _ @ -, a letter or digit "
-                "first"
+                f"invalid name {name[:100]!r} of an API key: give up to 100 letters, digits, "
+                "spaces and . _ @ -, beginning with a letter or digit"
             )
         key = PREFIX + secrets.token_urlsafe(32)
         keys = schema.keys
         with self._database.writing() as connection:
             if self._database.is_postgres:
                 connection.exec_driver_sql(f"LOCK TABLE {keys.name} IN SHARE ROW EXCLUSIVE MODE")
-            same = select(keys.c.name).where(keys.c.name == name, keys.c.revoked_at.is_(None))
-            if connection.execute(same).first() is not None:
+            same_name = select(keys.c.name).where(keys.c.name == name, keys.c.revoked_at.is_(None))
+            if connection.execute(same_name).first() is not None:
                 raise BadRequest(
-                    f"there is a key {name!r} already: choose another name, or revoke it first "
-                    f"(`moovier keys revoke {name!r}`)"
+                    f"an API key named {name!r} already exists: choose another name, or revoke it "
+                    f"first (`moovier keys revoke {name!r}`)"
                 )
             connection.execute(
                 keys.insert().values(
@@ -97,47 +96,44 @@ class KeyStore:
         return key
 
     def scopes_of(self, key: str) -> frozenset[str] | None:
-        """What the key allows; None where it is unknown or revoked."""
+        """Return the scopes of a key, None where it is unknown or revoked."""
         if not _KEY.fullmatch(key):
             return None
-        keys, wanted = schema.keys, _hash(key)
+        keys, key_hash = schema.keys, _hash(key)
         with self._database.reading() as connection:
             row = connection.execute(
                 select(keys.c.key_hash, keys.c.scopes, keys.c.revoked_at).where(
-                    keys.c.key_hash == wanted
+                    keys.c.key_hash == key_hash
                 )
             ).first()
-        # The time of the look-up by hash tells nothing: whoever sends keys cannot choose hashes.
-        known = hmac.compare_digest(wanted, row.key_hash if row else _hash(""))
+        # The duration of the look-up reveals nothing, since a caller cannot choose the hash.
+        known = hmac.compare_digest(key_hash, row.key_hash if row else _hash(""))
         if row is None or not known or row.revoked_at is not None:
             return None
         return frozenset(row.scopes.split())
 
     def revoke(self, name: str) -> None:
-        """The key of this name is refused from now on.
+        """Refuse the key of this name from now on.
 
         Raises:
-            BadRequest: there is no good key of this name.
+            BadRequest: no valid key has this name.
         """
         keys = schema.keys
         with self._database.writing() as connection:
-            changed = connection.execute(
+            update_result = connection.execute(
                 update(keys)
                 .where(keys.c.name == name, keys.c.revoked_at.is_(None))
                 .values(revoked_at=int(self._clock()))
             )
-            if changed.rowcount == 0:
-                there_are = connection.scalars(
+            if update_result.rowcount == 0:
+                names = connection.scalars(
                     select(keys.c.name).where(keys.c.revoked_at.is_(None)).order_by(keys.c.name)
                 ).all()
-                raise BadRequest(
-                    f"there is no key {name!r} to revoke; there are: {', '.join(there_are)}"
-                    if there_are
-                    else f"there is no key {name!r} to revoke, nor any other"
-                )
+                valid = f"valid keys: {', '.join(names)}" if names else "there are none"
+                raise BadRequest(f"no API key named {name!r} ({valid})")
 
     def list(self) -> tuple[KeyInfo, ...]:
-        """All keys that were ever made, oldest first."""
+        """Return all keys, also revoked ones, oldest first."""
         keys = schema.keys
         with self._database.reading() as connection:
             rows = connection.execute(select(keys).order_by(keys.c.created_at, keys.c.name)).all()
@@ -154,6 +150,7 @@ class KeyStore:
         )
 
     def close(self) -> None:
+        """Close the connections to the database."""
         self._database.close()
 
 

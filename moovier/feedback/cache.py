@@ -1,7 +1,8 @@
-"""What people said since the models were trained, in memory: answering asks no database.
+"""Cache the feedback of all users in memory, so that no response waits for the database.
 
-Written through: a rating is in the database first, then here. What another process writes is here
-after :meth:`FeedbackCache.reload`, or soon by itself once :meth:`FeedbackCache.follow` was called.
+The cache is write-through: a rating is stored in the database first, then here. Writes of other
+processes arrive with :meth:`FeedbackCache.reload`, or by themselves after
+:meth:`FeedbackCache.follow`.
 """
 
 from __future__ import annotations
@@ -16,72 +17,79 @@ from moovier.errors import MoovierError
 from moovier.feedback.change_notification import ChangeListener
 from moovier.feedback.database import Database
 from moovier.feedback.errors import FeedbackUnavailable
-from moovier.feedback.store import Added, FeedbackStore, NewRating, UserFeedback
+from moovier.feedback.ratings import NewRating, UserFeedback
+from moovier.feedback.store import Added, FeedbackStore
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-#: Seconds after a failed try to open the database in which nobody tries again.
+#: Seconds after a failed try to open the database in which it is not tried again.
 RETRY_S = 2.0
 
 
 class FeedbackCache:
-    """Safe to share between threads; :meth:`for_user` and :meth:`revision` never wait."""
+    """The feedback by user. Safe to share between threads.
+
+    :meth:`for_user` and :meth:`revision` never wait.
+    """
 
     def __init__(self, url: str) -> None:
-        """``url``: of the database; nothing is opened yet."""
+        """Keep the database's URL; nothing is opened yet."""
         self._url = url
         self._lock = threading.Lock()
-        self._telling = threading.Lock()
+        self._reading_user = threading.Lock()
         self._opening = threading.Lock()
         self._reloading = threading.Lock()
-        self._follower: ChangeListener | None = None
+        self._listener: ChangeListener | None = None
         self._not_before = 0.0
         self._store: FeedbackStore | None = None
         self._users: dict[int, UserFeedback] = {}
         self._revisions: dict[int, int] = {}
         self._epoch = 0
-        #: Why the database could not be used the last time; None when it went well.
-        self.trouble: str | None = "the database was not asked yet"
+        #: The error of the last use of the database; None after a success.
+        self.trouble: str | None = "the feedback database was not read yet"
 
     def reload(self) -> None:
-        """Open the database if need be and read all there is; :attr:`trouble` says how it went."""
-        # One at a time: what was read later is what stays.
+        """Read all feedback, opening the database if needed; an error goes to :attr:`trouble`."""
+        # Serialise reloads: the latest read wins.
         with self._reloading:
             self._reload()
 
     def follow(self) -> None:
-        """From now on notice what other processes write, within about a second while the database
-        answers, and all that was missed as soon as it does again."""
-        self._follower = ChangeListener(self._database, self.reread, self._reload_or_raise)
-        self._follower.start()
+        """Follow the writes of other processes from now on.
 
-    def reread(self, user_id: int) -> None:
-        """Read anew what one person said.
+        They arrive within about a second while the database answers. What was missed while it did
+        not arrives as soon as it answers again.
+        """
+        self._listener = ChangeListener(self._database, self.reload_user, self._reload_or_raise)
+        self._listener.start()
+
+    def reload_user(self, user_id: int) -> None:
+        """Read the feedback of one user.
 
         Raises:
             FeedbackUnavailable: the database does not answer.
         """
-        self._read(self._opened(), user_id)
+        self._read_user(self._open_store(), user_id)
 
     def _reload(self) -> None:
         try:
-            store = self._opened()
+            store = self._open_store()
             with self._lock:
                 before = dict(self._revisions)
-            found = store.everything().by_user()
+            users = store.everything().by_user()
         except MoovierError as error:
             if self.trouble != str(error):
                 logger.warning("feedback: %s", error)
             self.trouble = str(error)
             return
         with self._lock:
-            # Who wrote while everything was read may not be in it: what is here is newer.
+            # A write during the read may be missing from it: the cached value is newer.
             for user, revision in self._revisions.items():
                 if revision != before.get(user):
-                    found.pop(user, None)
+                    users.pop(user, None)
                     if user in self._users:
-                        found[user] = self._users[user]
-            self._users = found
+                        users[user] = self._users[user]
+            self._users = users
             self._epoch += 1
         self.trouble = None
 
@@ -91,19 +99,20 @@ class FeedbackCache:
         return self._epoch == 0
 
     def check(self) -> None:
-        """
+        """Refuse to go on before the first read.
+
         Raises:
             FeedbackUnavailable: nothing could be read yet.
         """
         if self.empty:
-            raise FeedbackUnavailable(self.trouble or "the database was not asked yet")
+            raise FeedbackUnavailable(self.trouble or "the feedback database was not read yet")
 
     def for_user(self, user_id: int) -> UserFeedback | None:
-        """What this person said; None where it is nothing."""
+        """Return a user's feedback, None where the user gave none."""
         return self._users.get(user_id)
 
     def revision(self, user_id: int) -> tuple[int, int]:
-        """Changes whenever :meth:`for_user` may."""
+        """Return a value that changes whenever :meth:`for_user` may change."""
         return self._epoch, self._revisions.get(user_id, 0)
 
     def add(
@@ -115,8 +124,8 @@ class FeedbackCache:
         idempotency_key: str | None,
         content: bytes | None = None,
     ) -> Added:
-        """As :meth:`FeedbackStore.add`; counted from the next :meth:`for_user` on."""
-        return self._written(
+        """Store ratings as :meth:`FeedbackStore.add` does; :meth:`for_user` has them afterwards."""
+        return self._write(
             user_id,
             lambda store: store.add(
                 user_id,
@@ -128,40 +137,41 @@ class FeedbackCache:
         )
 
     def delete(self, user_id: int, movie_id: int | None = None) -> int:
-        """As :meth:`FeedbackStore.delete`; counted from the next :meth:`for_user` on."""
-        return self._written(user_id, lambda store: store.delete(user_id, movie_id))
+        """Delete ratings as :meth:`FeedbackStore.delete` does; :meth:`for_user` knows at once."""
+        return self._write(user_id, lambda store: store.delete(user_id, movie_id))
 
     def store(self) -> FeedbackStore:
-        """The open store, for what needs no mirror.
+        """Return the open store, for what is not cached.
 
         Raises:
             FeedbackUnavailable: the database does not answer.
         """
-        return self._opened()
+        return self._open_store()
 
     def close(self) -> None:
-        if self._follower is not None:
-            self._follower.close()
+        """Stop following other processes and close the database."""
+        if self._listener is not None:
+            self._listener.close()
         if self._store is not None:
             self._store.close()
 
-    def _written(self, user_id: int, write: Callable[[FeedbackStore], T]) -> T:
+    def _write(self, user_id: int, write: Callable[[FeedbackStore], T]) -> T:
         try:
-            store = self._opened()
-            answer = write(store)
-            self._read(store, user_id)
+            store = self._open_store()
+            result = write(store)
+            self._read_user(store, user_id)
         except FeedbackUnavailable as error:
             self.trouble = str(error)
             raise
-        return answer
+        return result
 
-    def _read(self, store: FeedbackStore, user_id: int) -> None:
-        # One reads after the other, so that what was read later is also what stays.
-        with self._telling:
-            said = store.of_user(user_id)
+    def _read_user(self, store: FeedbackStore, user_id: int) -> None:
+        # Serialise reads: the latest read wins.
+        with self._reading_user:
+            feedback = store.of_user(user_id)
             with self._lock:
-                if said:
-                    self._users[user_id] = said
+                if feedback:
+                    self._users[user_id] = feedback
                 else:
                     self._users.pop(user_id, None)
                 self._revisions[user_id] = self._revisions.get(user_id, 0) + 1
@@ -172,12 +182,12 @@ class FeedbackCache:
             raise FeedbackUnavailable(self.trouble)
 
     def _database(self) -> Database:
-        return self._opened().database
+        return self._open_store().database
 
-    def _opened(self) -> FeedbackStore:
+    def _open_store(self) -> FeedbackStore:
         if self._store is None:
-            # One tries at a time, and what it finds holds for a moment: a database that does not
-            # answer takes seconds to find out about, and those who wait would take all threads.
+            # One thread tries at a time, and its error holds for a moment. A database that does
+            # not answer takes seconds to fail, and waiting requests would use up all threads.
             with self._opening:
                 if self._store is None:
                     if self.trouble is not None and time.monotonic() < self._not_before:

@@ -1,7 +1,7 @@
-"""The database behind feedback and keys: one SQLite file, or Postgres by URL.
+"""The database of feedback and API keys: one SQLite file, or Postgres by URL.
 
-Every operation has a time-out, every error of the driver comes out as
-:class:`FeedbackUnavailable`, and no message holds the URL's password.
+Every operation has a time-out. Every error of the driver is raised as
+:class:`FeedbackUnavailable`, and no message contains the URL's password.
 """
 
 from __future__ import annotations
@@ -18,61 +18,64 @@ from sqlalchemy import URL, Connection, create_engine, event, inspect, make_url,
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from moovier.errors import SettingsError
-from moovier.feedback.change_notification import WriteCounter
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.schema import HEAD, VERSION_TABLE
+from moovier.feedback.write_counter import WriteCounter
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 CONNECT_TIMEOUT_S = 3
-#: Also how long a write waits for another's to end.
+#: Also the longest that a write waits for another write.
 STATEMENT_TIMEOUT_S = 5
-#: Reading all there is, once a day, may take longer than a request may.
+#: Reading all feedback, once a day, may take longer than a request.
 READ_ALL_TIMEOUT_S = 300
-#: How long a start waits for another process that migrates.
+#: The longest that a start waits for another process that migrates.
 MIGRATION_TIMEOUT_S = 60
 
 _SQLITE, _POSTGRES = "sqlite", "postgresql"
-#: Keys of Postgres' advisory locks: no other program's, and told apart from each other.
+#: Keys of the advisory locks on Postgres: they collide neither with each other nor with those of
+#: other programs ("moovier" and "moo" in ASCII).
 _MIGRATION_LOCK, _USER_LOCKS = 0x6D6F6F76696572, 0x6D6F6F
 _WRITES = "moovier_writes"
 _ERRORS = (SQLAlchemyError, sqlite3.Error, ImportError, OSError)
 
 
 def exists(url: str) -> bool:
-    """Whether there can be anything in the database: False for a SQLite file that is not there.
+    """Return False for a SQLite file that does not exist; Postgres is not asked.
 
     Raises:
-        SettingsError: as :meth:`Database.open`.
+        SettingsError: the URL names neither a SQLite file nor Postgres.
     """
-    parsed = _parsed(url)
+    parsed = _parse(url)
     return parsed.get_backend_name() != _SQLITE or _file(parsed).exists()
 
 
 class Database:
-    """An open database whose tables are up to date. Safe to share between threads; a process that
-    forks opens its own."""
+    """An open database whose tables are up to date.
+
+    Safe to share between threads. A forked process must open its own.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.is_postgres = engine.dialect.name == _POSTGRES
-        self.journal = WriteCounter()
+        self.write_counter = WriteCounter()
 
     @classmethod
     def open(cls, url: str) -> Database:
-        """Connect and bring the tables up to date; a SQLite file is made where there is none.
+        """Connect and bring the tables up to date; create a missing SQLite file.
 
-        Any number of processes may do so at once.
+        Any number of processes may call this at once.
 
         Raises:
-            FeedbackUnavailable: it does not answer, or was migrated by a newer Moovier.
-            SettingsError: the URL is not one of a SQLite file or of Postgres.
+            FeedbackUnavailable: the database does not answer, or a newer Moovier migrated it.
+            SettingsError: the URL names neither a SQLite file nor Postgres.
         """
-        parsed = _parsed(url)
+        parsed = _parse(url)
         on_sqlite = parsed.get_backend_name() == _SQLITE
         with _as_unavailable(parsed):
-            engine = _sqlite(parsed) if on_sqlite else _postgres(parsed)
+            engine = _sqlite_engine(parsed) if on_sqlite else _postgres_engine(parsed)
             database = cls(engine)
             try:
                 if database._version() != HEAD:
@@ -84,8 +87,8 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self, *, timeout_s: int = STATEMENT_TIMEOUT_S) -> Iterator[Connection]:
-        """A connection whose statements all see one and the same state."""
-        self._check_there()
+        """Open a connection whose statements all see the same state of the database."""
+        self._check_file()
         with _as_unavailable(self._engine.url), self._engine.connect() as connection:
             if self.is_postgres:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -98,13 +101,15 @@ class Database:
     def writing(
         self, user_id: int | None = None, *, beside: Collection[int] = ()
     ) -> Iterator[Connection]:
-        """A connection whose changes are on the disk when this ends, all or none.
+        """Open a transaction; its changes are on the disk when the block ends, all or none.
 
-        One writer of a person's feedback follows the other; SQLite has one writer altogether.
-        Other processes hear of changes to a person's feedback (``user_id``); not of what is written
-        ``beside`` that of other people, whose turn is waited for as well.
+        Writers of the same user's feedback take turns; on SQLite all writers do.
+
+        ``user_id``: the user whose feedback changes; other processes are notified. ``beside``:
+        users about whom something else is written: their writers take turns too, but no process
+        is notified.
         """
-        self._check_there()
+        self._check_file()
         with _as_unavailable(self._engine.url), self._engine.connect() as connection:
             connection = connection.execution_options(**{_WRITES: True})
             if user_id is None:
@@ -112,17 +117,17 @@ class Database:
                     self._take_turns(connection, beside)
                     yield connection
                 return
-            with self.journal.writing() as own, connection.begin():
+            with self.write_counter.writing() as write, connection.begin():
                 self._take_turns(connection, (user_id, *beside))
-                own.begin(connection)
+                write.begin(connection)
                 yield connection
-                own.announce(connection, user_id)
+                write.announce(connection, user_id)
 
     def _take_turns(self, connection: Connection, user_ids: Collection[int]) -> None:
         if not self.is_postgres:
             return
-        # Two people may share a lock: then one waits for the other, that is all. Always in the same
-        # order: of two writers about the same people none waits for ever.
+        # Two users may share a lock, which only costs a wait. The order is always the same, so
+        # that two writers about the same users never deadlock.
         for lock in sorted({user_id % 2**31 for user_id in user_ids}):
             connection.execute(
                 text("SELECT pg_advisory_xact_lock(:kind, :user)"),
@@ -131,47 +136,47 @@ class Database:
 
     @contextlib.contextmanager
     def listening(self, channel: str) -> Iterator[Any]:
-        """A connection of Postgres' driver, apart from all others, that is notified on ``channel``
-        from now on."""
+        """Open a connection of the Postgres driver that is notified on ``channel``."""
         driver_errors: Any = self._engine.dialect.loaded_dbapi
         with _as_unavailable(self._engine.url, (*_ERRORS, driver_errors.Error)):
-            own = self._engine.raw_connection()
+            connection = self._engine.raw_connection()
             try:
-                driver: Any = own.driver_connection
-                # The pool makes another in its place: this one is never given back.
-                own.detach()
+                driver: Any = connection.driver_connection
+                # It must not return to the pool, where it would go on being notified.
+                connection.detach()
                 driver.rollback()
                 driver.autocommit = True
                 with driver.cursor() as cursor:
                     cursor.execute(f"LISTEN {channel}")
                 yield driver
             finally:
-                own.close()
+                connection.close()
 
     def close(self) -> None:
+        """Close all connections."""
         self._engine.dispose()
 
-    def _check_there(self) -> None:
-        """SQLite goes on writing to a file that somebody has deleted, and nobody would find it."""
+    def _check_file(self) -> None:
+        """Refuse a deleted SQLite file, which SQLite would go on writing to."""
         url = self._engine.url
         if not exists(url.render_as_string(hide_password=False)):
             raise FeedbackUnavailable(
-                f"the database of feedback {_shown(url)} was deleted while it was in use: "
-                "start again"
+                f"the feedback database {_masked(url)} was deleted while it was in use: restart "
+                "this process"
             )
 
     def _version(self, connection: Connection | None = None) -> str | None:
-        """The migration that the tables are at, None where there are none."""
+        """Return the last migration of the tables, None where no table exists."""
         if connection is None:
-            with self._engine.connect() as own:
-                return self._version(own)
+            with self._engine.connect() as new_connection:
+                return self._version(new_connection)
         if not inspect(connection).has_table(VERSION_TABLE):
             return None
-        found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
-        return None if found is None else str(found)
+        version = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+        return None if version is None else str(version)
 
     def _migrate(self) -> None:
-        """Bring the tables up to date while every other process that wants to waits."""
+        """Bring the tables up to date; other processes that want to do so wait."""
         if self.is_postgres:
             with self._engine.begin() as connection:
                 connection.execute(text(f"SET LOCAL statement_timeout = '{MIGRATION_TIMEOUT_S}s'"))
@@ -183,30 +188,30 @@ class Database:
             return
         file = _file(self._engine.url)
         with FileLock(file.with_name(file.name + ".lock"), timeout=MIGRATION_TIMEOUT_S):
-            self._write_ahead()
+            self._enable_write_ahead()
             with self._engine.connect() as connection:
                 connection = connection.execution_options(**{_WRITES: True})
                 with connection.begin():
                     self._upgrade(connection)
 
-    def _write_ahead(self) -> None:
-        """Let readers and the writer of a SQLite file not wait for each other; kept in the file."""
-        patiently = tenacity.Retrying(
-            # The change of mode does not wait for readers as everything else does.
+    def _enable_write_ahead(self) -> None:
+        """Let readers and the writer of a SQLite file work at once; the file keeps this mode."""
+        retrying = tenacity.Retrying(
+            # Unlike other statements, the change of mode does not wait for readers.
             retry=tenacity.retry_if_exception_type(sqlite3.OperationalError),
             wait=tenacity.wait_fixed(0.05),
             stop=tenacity.stop_after_delay(STATEMENT_TIMEOUT_S),
             reraise=True,
         )
         with self._engine.connect() as connection:
-            # It must not be within a transaction, hence past SQLAlchemy.
+            # SQLAlchemy would begin a transaction, in which the mode cannot be changed.
             driver: Any = connection.connection.driver_connection
-            patiently(driver.execute, "PRAGMA journal_mode = WAL")
+            retrying(driver.execute, "PRAGMA journal_mode = WAL")
 
     def _upgrade(self, connection: Connection) -> None:
         if self._version(connection) == HEAD:
             return
-        # Only here: most starts find the tables as they should be.
+        # Imported late: most starts need no migration, and Alembic takes long to import.
         from alembic import command
         from alembic.config import Config
         from alembic.util import CommandError
@@ -219,27 +224,27 @@ class Database:
             command.upgrade(config, HEAD)
         except CommandError as error:
             raise FeedbackUnavailable(
-                f"the database of feedback {_shown(self._engine.url)} cannot be brought to version "
-                f"{HEAD} ({error}): it was probably used by a newer Moovier"
+                f"the feedback database {_masked(self._engine.url)} cannot be migrated to version "
+                f"{HEAD} ({error}): a newer Moovier has probably used it; run that version"
             ) from error
 
 
-def _parsed(url: str) -> URL:
+def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        # What SQLAlchemy says may hold the password.
-        raise SettingsError(_not_a_database("is not a URL")) from None
+        # SQLAlchemy's message may contain the password.
+        raise SettingsError(_wrong_url("is not a URL")) from None
     if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg2"):
         return parsed.set(drivername="postgresql+psycopg2")
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
-        raise SettingsError(_not_a_database(f"names {parsed.drivername}"))
+        raise SettingsError(_wrong_url(f"names {parsed.drivername}"))
     if parsed.database in (None, "", ":memory:") or str(parsed.database).startswith("file:"):
-        raise SettingsError(_not_a_database("names no file"))
+        raise SettingsError(_wrong_url("names no file"))
     return parsed
 
 
-def _not_a_database(problem: str) -> str:
+def _wrong_url(problem: str) -> str:
     return (
         f"MOOVIER_DATABASE_URL {problem}: give sqlite:////folder/file.db or "
         "postgresql://user:password@host/database"
@@ -250,16 +255,16 @@ def _file(url: URL) -> Path:
     return Path(str(url.database)).absolute()
 
 
-def _shown(url: URL) -> str:
-    """The URL without its password, wherever in it that stands."""
+def _masked(url: URL) -> str:
+    """Return the URL without its password and its query, which may repeat the password."""
     return url.set(query={}).render_as_string(hide_password=True)
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite_engine(url: URL) -> Engine:
     try:
         _file(url).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FeedbackUnavailable(f"the database of feedback cannot be made: {error}") from error
+        raise FeedbackUnavailable(f"the feedback database cannot be created: {error}") from error
     engine = create_engine(
         url,
         connect_args={"timeout": STATEMENT_TIMEOUT_S},
@@ -269,29 +274,29 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
-        # The driver begins transactions when it sees fit; the listener below does it instead.
+        # Stops the driver from beginning transactions; the listener below begins them.
         connection.isolation_level = None
-        # With NORMAL, what was committed last may be gone after a power cut.
+        # NORMAL may lose the last commits in a power cut.
         connection.execute("PRAGMA synchronous = FULL")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # A transaction that reads first and writes later would fail at once, without waiting,
-        # where another wrote in between: https://sqlite.org/isolation.html
+        # A transaction that reads first and writes later fails without waiting where another
+        # process wrote in between: https://sqlite.org/isolation.html
         writes = connection.get_execution_options().get(_WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 
 
-def _postgres(url: URL) -> Engine:
+def _postgres_engine(url: URL) -> Engine:
     milliseconds = STATEMENT_TIMEOUT_S * 1000
     defaults: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT_S,
         "application_name": "moovier",
         "options": f"-c statement_timeout={milliseconds} "
         f"-c idle_in_transaction_session_timeout={6 * milliseconds}",
-        # The server's time-out does not end a wait for a server that has vanished.
+        # The server's own time-outs do not help where the server has vanished.
         "tcp_user_timeout": milliseconds,
         "keepalives_idle": 3,
         "keepalives_interval": 2,
@@ -310,6 +315,7 @@ def _postgres(url: URL) -> Engine:
 
 @contextlib.contextmanager
 def _as_unavailable(url: URL, errors: tuple[type[Exception], ...] = _ERRORS) -> Iterator[None]:
+    """Raise the driver's errors as :class:`FeedbackUnavailable`, without the password."""
     try:
         yield
     except errors as error:
@@ -318,5 +324,5 @@ def _as_unavailable(url: URL, errors: tuple[type[Exception], ...] = _ERRORS) -> 
             if secret:
                 reason = reason.replace(str(secret), "***")
         raise FeedbackUnavailable(
-            f"the database of feedback {_shown(url)} cannot be used: {reason}"
+            f"the feedback database {_masked(url)} cannot be used: {reason}"
         ) from error

@@ -1,4 +1,4 @@
-"""What can go wrong with feedback; leaves of the tree in `moovier.errors`."""
+"""Errors of feedback; leaves of the tree in `moovier.errors`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from moovier.errors import MoovierError
 
 
 class FeedbackUnavailable(MoovierError):
-    """The database of feedback and keys does not answer, or cannot be used. Never names a
-    password."""
+    """The feedback database does not answer, or cannot be used.
+
+    The message never contains the database's password.
+    """
 
 
 class IdempotencyConflict(MoovierError):
-    """An idempotency key came again with other content than the first time."""
+    """An idempotency key was sent again with a different request."""

@@ -1,7 +1,7 @@
-"""The tables of feedback and keys, as they are after the newest migration.
+"""The tables of feedback and API keys after the newest migration.
 
-All moments are whole seconds since 1970 (UTC). A test compares this page with what the migrations
-make.
+All moments are whole seconds since 1970 (UTC). A test compares this module with the tables that
+the migrations create.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from sqlalchemy import (
     Text,
 )
 
-#: The newest migration. A database that says this needs no Alembic, whose import takes time.
+#: The newest migration. A database at this version needs no Alembic, which takes long to import.
 HEAD = "0002"
-#: A name of our own: MLflow or Airflow may keep their `alembic_version` in the same database.
+#: Not Alembic's default name: MLflow or Airflow may keep `alembic_version` in the same database.
 VERSION_TABLE = "moovier_schema"
 
 metadata = MetaData()
 
-#: One row a person and movie: the newest rating.
+#: One row per user and movie: the newest rating.
 ratings = Table(
     "feedback_ratings",
     metadata,
@@ -36,8 +36,8 @@ ratings = Table(
     Column("request_id", Text),
 )
 
-#: Tombstones: this person's ratings of this movie up to ``deleted_at`` are gone, wherever they
-#: stand.
+#: Tombstones: the user's ratings of the movie up to ``deleted_at`` are deleted, also those in the
+#: data set's original files.
 deleted_ratings = Table(
     "feedback_deleted_ratings",
     metadata,
@@ -46,7 +46,7 @@ deleted_ratings = Table(
     Column("deleted_at", BigInteger, nullable=False),
 )
 
-#: Tombstones: all of this person's ratings up to ``deleted_at`` are gone, wherever they stand.
+#: Tombstones: all ratings of the user up to ``deleted_at`` are deleted, in the same way.
 deleted_users = Table(
     "feedback_deleted_users",
     metadata,
@@ -54,7 +54,7 @@ deleted_users = Table(
     Column("deleted_at", BigInteger, nullable=False),
 )
 
-#: Answers given to idempotency keys; keys and contents as SHA-256 in hexadecimal digits.
+#: The first answers to idempotency keys. Keys and contents are stored as SHA-256 in hexadecimal.
 answers = Table(
     "feedback_answers",
     metadata,
@@ -66,9 +66,9 @@ answers = Table(
     Column("answered_at", BigInteger, nullable=False, index=True),
 )
 
-#: Lists as they were served to people, for as long as settings say. ``arm``: see
-#: `moovier.feedback.served_lists`; ``movie_ids``: MovieLens ids, best first, with a space between;
-#: ``experiment``: what drew the arm, null where none ran.
+#: Lists that were served to users; a setting limits how long they are kept. ``arm``: see
+#: `moovier.feedback.served_lists`. ``movie_ids``: MovieLens ids, best first, separated by spaces.
+#: ``experiment``: the experiment that assigned the arm, null where none ran.
 lists = Table(
     "feedback_lists",
     metadata,
@@ -82,7 +82,7 @@ lists = Table(
     Column("experiment", String(64)),
 )
 
-#: API keys; ``key_hash`` is the SHA-256 of the key, ``scopes`` names with a space between.
+#: API keys. ``key_hash``: SHA-256 of the key. ``scopes``: names, separated by spaces.
 keys = Table(
     "api_keys",
     metadata,
@@ -92,7 +92,7 @@ keys = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
 )
-# A revoked key's name may be given again: a key is replaced without a change of its name.
+# The name of a revoked key may be used again, so a key can be replaced under its name.
 Index(
     "ix_api_keys_live_name",
     keys.c.name,

@@ -1,9 +1,11 @@
-"""Lists of movies as they were served: what feedback that quotes a request id was about.
+"""Store and read served lists, to which ratings are joined by request id.
 
-The arm says whose turn it was: ``champion`` and ``challenger`` for what was asked without a
-model's name, ``shadow`` for what the challenger would have shown (nobody saw it; it has the request
-id of the list that was seen), ``other`` for a model asked for by name, and for what is popular
-while there is no champion.
+The arm names the model behind a list:
+
+- ``champion`` and ``challenger``: requests that name no model.
+- ``shadow``: the list that the challenger would have served. No user saw it; it has the request
+  id of the list that the user saw.
+- ``other``: requests that name a model, and popular movies while there is no champion.
 """
 
 from __future__ import annotations
@@ -25,12 +27,12 @@ _ROWS_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ServedList:
-    """One page of movies.
+    """One page of recommended movies.
 
-    ``served_at``: seconds since 1970; ``version``: number of the model version that made it;
-    ``user_id``: None for somebody who came with ratings alone; ``source``: as in the answer,
-    ``model`` or ``popular``; ``movie_ids``: MovieLens ids, best first; ``experiment``: what drew
-    the arm, None where no experiment did. ``request_id`` and ``arm`` together are unique.
+    ``served_at``: seconds since 1970. ``version``: number of the model version. ``user_id``: None
+    for a visitor without an id. ``source``: ``model`` or ``popular``, as in the response.
+    ``movie_ids``: MovieLens ids, best first. ``experiment``: the experiment that assigned the
+    arm, None where none ran. ``request_id`` and ``arm`` together are unique.
     """
 
     request_id: str
@@ -44,14 +46,19 @@ class ServedList:
 
 
 def insert(connection: Connection, served: Sequence[ServedList]) -> int:
-    """Store what is not there yet, without the lists of people who deleted everything since."""
+    """Store lists that are not stored yet, and return their number.
+
+    Lists of users who deleted all ratings after they were served are left out.
+    """
     table = schema.lists
     upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    deleted = _deleted(connection, {one.user_id for one in served if one.user_id is not None})
+    deleted = _deletion_times(
+        connection, {page.user_id for page in served if page.user_id is not None}
+    )
     rows = [
-        _row(one)
-        for one in served
-        if one.user_id is None or deleted.get(one.user_id, -1) < one.served_at
+        _to_row(page)
+        for page in served
+        if page.user_id is None or deleted.get(page.user_id, -1) < page.served_at
     ]
     stored = 0
     for start in range(0, len(rows), _ROWS_AT_ONCE):
@@ -63,18 +70,21 @@ def insert(connection: Connection, served: Sequence[ServedList]) -> int:
 def read(
     connection: Connection, since: int, until: int, *, after: ServedList | None
 ) -> list[ServedList]:
-    """Up to ``PAGE`` lists of that time, oldest first, those that follow ``after``."""
+    """Return up to ``PAGE`` lists that follow ``after``, oldest first.
+
+    ``since`` and ``until``: seconds since 1970; ``until`` is excluded.
+    """
     table = schema.lists
     key = (table.c.served_at, table.c.request_id, table.c.arm)
-    wanted = and_(table.c.served_at >= since, table.c.served_at < until)
+    in_page = and_(table.c.served_at >= since, table.c.served_at < until)
     if after is not None:
-        # The first condition says what the second implies: it is the one an index serves.
-        wanted = and_(
+        # The tuple comparison implies the first condition, but only that one can use an index.
+        in_page = and_(
             table.c.served_at >= after.served_at,
             table.c.served_at < until,
             tuple_(*key) > (after.served_at, after.request_id, after.arm),
         )
-    found = connection.execute(select(table).where(wanted).order_by(*key).limit(PAGE))
+    rows = connection.execute(select(table).where(in_page).order_by(*key).limit(PAGE))
     return [
         ServedList(
             request_id=row.request_id,
@@ -86,41 +96,42 @@ def read(
             movie_ids=tuple(map(int, row.movie_ids.split())),
             experiment=row.experiment,
         )
-        for row in found
+        for row in rows
     ]
 
 
 def forget_user(connection: Connection, user_id: int) -> None:
-    """Delete what was recorded for one person."""
+    """Delete all lists of one user."""
     connection.execute(delete(schema.lists).where(schema.lists.c.user_id == user_id))
 
 
 def forget_some(connection: Connection, before: int) -> int:
-    """Delete up to ``PAGE`` lists served before ``before``; how many they were."""
+    """Delete up to ``PAGE`` lists served before ``before``, and return their number."""
     table = schema.lists
     old = select(table.c.request_id, table.c.arm).where(table.c.served_at < before).limit(PAGE)
     key = tuple_(table.c.request_id, table.c.arm)
     return connection.execute(delete(table).where(key.in_(old))).rowcount
 
 
-def _deleted(connection: Connection, users: set[int]) -> dict[int, int]:
-    """Moment at which each of the people last deleted everything, of those who did."""
-    table, found, ids = schema.deleted_users, {}, sorted(users)
+def _deletion_times(connection: Connection, users: set[int]) -> dict[int, int]:
+    """Return when each user last deleted all ratings, for the users who did."""
+    table, ids = schema.deleted_users, sorted(users)
+    times: dict[int, int] = {}
     for start in range(0, len(ids), _ROWS_AT_ONCE):
-        some = ids[start : start + _ROWS_AT_ONCE]
-        rows = connection.execute(select(table).where(table.c.user_id.in_(some)))
-        found.update({row.user_id: row.deleted_at for row in rows})
-    return found
+        part = ids[start : start + _ROWS_AT_ONCE]
+        rows = connection.execute(select(table).where(table.c.user_id.in_(part)))
+        times.update({row.user_id: row.deleted_at for row in rows})
+    return times
 
 
-def _row(one: ServedList) -> dict[str, object]:
+def _to_row(page: ServedList) -> dict[str, object]:
     return {
-        "request_id": one.request_id,
-        "arm": one.arm,
-        "served_at": one.served_at,
-        "version": one.version,
-        "user_id": one.user_id,
-        "source": one.source,
-        "movie_ids": " ".join(map(str, one.movie_ids)),
-        "experiment": one.experiment,
+        "request_id": page.request_id,
+        "arm": page.arm,
+        "served_at": page.served_at,
+        "version": page.version,
+        "user_id": page.user_id,
+        "source": page.source,
+        "movie_ids": " ".join(map(str, page.movie_ids)),
+        "experiment": page.experiment,
     }

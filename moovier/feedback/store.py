@@ -1,8 +1,8 @@
-"""People's ratings, given over HTTP: durable when acknowledged, one a person and movie.
+"""Store users' ratings durably: one per user and movie, the newest.
 
-The newest rating wins, and what is deleted stays deleted: tombstones tell the next ingest which
-rows of the original files have to go. Runs in the process that answers: no pandas, no TensorFlow,
-no MLflow.
+Deletions are stored as tombstones, which tell the next ingest which rows of the data set's
+original files to leave out. This module runs in the service: it imports no pandas, TensorFlow or
+MLflow.
 """
 
 from __future__ import annotations
@@ -12,53 +12,39 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from moovier.errors import BadRequest
 from moovier.feedback import schema, served_lists
 from moovier.feedback.database import READ_ALL_TIMEOUT_S, Database
 from moovier.feedback.errors import FeedbackUnavailable, IdempotencyConflict
+from moovier.feedback.ratings import (
+    Feedback,
+    NewRating,
+    StoredRating,
+    UserFeedback,
+    check_ids,
+    check_rating,
+    check_request_id,
+    is_id,
+    user_feedback,
+)
 from moovier.feedback.served_lists import ServedList
 
-#: How long an idempotency key is known, at the least.
+#: The shortest time that an idempotency key is remembered.
 KEY_LIFETIME_S = 48 * 3600
 _SWEEP_EVERY_S = 3600
 #: SQLite takes 32,766 values in one statement.
 _ROWS_AT_ONCE = 1000
-_LARGEST_ID = 2**63 - 1
-#: Seconds since 1970 stay below this until 2106; milliseconds were above it in 1970.
-_LATEST = 2**32
-_LONGEST_REQUEST_ID = 200
-
-
-@dataclass(frozen=True, slots=True)
-class NewRating:
-    """``stars``: 0.5 to 5 in half steps. ``timestamp``: whole seconds since 1970 (UTC)."""
-
-    movie_id: int
-    stars: float
-    timestamp: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRating:
-    """One rating as stored. ``request_id``: the list of recommendations that it came from."""
-
-    user_id: int
-    movie_id: int
-    stars: float
-    timestamp: int
-    request_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """How many ratings were ``stored``, and how many ``ignored`` since a newer one is there.
+    """The numbers of ratings ``stored``, and ``ignored`` because a newer one is stored already.
 
-    ``replayed``: nothing was done; this is the answer that the idempotency key got first.
+    ``replayed``: nothing was done now; this is the first answer to the idempotency key.
     """
 
     stored: int
@@ -66,63 +52,11 @@ class Added:
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class UserFeedback:
-    """What one person said.
-
-    ``ratings``: oldest first. ``deleted``: ids of movies whose rating was deleted and not given
-    again. ``all_deleted_at``: the moment (seconds since 1970) at which the person deleted
-    everything, None where never: of ratings known from elsewhere, a data set or a model, those up
-    to that moment must no longer count.
-    """
-
-    ratings: tuple[StoredRating, ...]
-    deleted: frozenset[int]
-    all_deleted_at: int | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self.ratings or self.deleted) or self.all_deleted_at is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """What an ingest merges; one consistent state.
-
-    ``ratings``: by person, then oldest first. ``deleted``: (user id, movie id) to the moment of
-    deletion, ``deleted_users``: user id to the moment, both in seconds since 1970. They are about
-    ratings that stand elsewhere, up to that moment; all of ``ratings`` count.
-    """
-
-    ratings: tuple[StoredRating, ...] = ()
-    deleted: Mapping[tuple[int, int], int] = field(default_factory=dict)
-    deleted_users: Mapping[int, int] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.ratings or self.deleted or self.deleted_users)
-
-    def by_user(self) -> dict[int, UserFeedback]:
-        """The same, person by person."""
-        given: dict[int, list[StoredRating]] = {}
-        for rating in self.ratings:
-            given.setdefault(rating.user_id, []).append(rating)
-        gone: dict[int, set[int]] = {}
-        for user_id, movie_id in self.deleted:
-            gone.setdefault(user_id, set()).add(movie_id)
-        return {
-            user: UserFeedback(
-                tuple(given.get(user, ())),
-                frozenset(gone.get(user, ())) - {one.movie_id for one in given.get(user, ())},
-                self.deleted_users.get(user),
-            )
-            for user in {*given, *gone, *self.deleted_users}
-        }
-
-
 class FeedbackStore:
-    """Ratings and their deletions in one database. Safe to share between threads.
+    """Ratings and deletions in one database. Safe to share between threads.
 
-    Every method raises :class:`FeedbackUnavailable` where the database does not answer in time;
-    after that, `add` and `delete` can be called again with the same arguments.
+    Every method raises :class:`FeedbackUnavailable` when the database does not answer in time.
+    ``add`` and ``delete`` can then be called again with the same arguments.
     """
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
@@ -132,13 +66,13 @@ class FeedbackStore:
 
     @classmethod
     def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> FeedbackStore:
-        """The store at a SQLAlchemy URL, its tables brought up to date.
+        """Open the database at a SQLAlchemy URL and bring its tables up to date.
 
-        ``clock`` gives the seconds since 1970.
+        ``clock``: gives seconds since 1970.
 
         Raises:
             FeedbackUnavailable: the database does not answer.
-            SettingsError: the URL is neither one of a SQLite file nor of Postgres.
+            SettingsError: the URL names neither a SQLite file nor Postgres.
         """
         return cls(Database.open(url), clock=clock)
 
@@ -151,26 +85,24 @@ class FeedbackStore:
         idempotency_key: str | None = None,
         content: bytes | None = None,
     ) -> Added:
-        """Store ratings, all or none; they are on the disk before this returns.
+        """Store ratings, all or none; they are on the disk when this returns.
 
-        Of two ratings of one movie the one with the newer timestamp stays, of two at the same
-        second the one given later. A movie whose rating was deleted counts again, whatever the
-        timestamp.
+        Of two ratings of one movie the one with the newer timestamp is kept; at equal timestamps
+        the one given later. A rating after a deletion counts, whatever its timestamp.
 
-        ``idempotency_key``: belongs to the person and is known for at least 24 h; with the same
-        content it gets its first answer again, and nothing is stored. ``content``: what is meant
-        by the same content; without it ``ratings`` and ``request_id``. Give the request's body
-        where the caller sets the timestamps: the second request's clock shows another time.
+        ``idempotency_key``: a key of the user, remembered for at least 24 h. A second call with
+        the same key and content stores nothing and returns the first answer. ``content``: the
+        bytes that define the same content; by default ``ratings`` and ``request_id``. Give the
+        request's body where the timestamps come from the clock, which differ in a retry.
 
         Raises:
-            IdempotencyConflict: the key came before, with other content.
+            IdempotencyConflict: the key was used before with other content.
             BadRequest: an id, the stars, a timestamp or the request id is out of range.
         """
-        _check_ids(user_id)
+        check_ids(user_id)
         for rating in ratings:
-            _check_rating(rating)
-        _check_request_id(request_id)
-        newest = _newest(ratings)
+            check_rating(rating)
+        check_request_id(request_id)
         rows = [
             {
                 "user_id": user_id,
@@ -179,18 +111,18 @@ class FeedbackStore:
                 "timestamp": rating.timestamp,
                 "request_id": request_id,
             }
-            for rating in newest
+            for rating in _newest_per_movie(ratings)
         ]
         if idempotency_key is None:
             with self._database.writing(user_id) as connection:
                 return _added(_upsert(connection, rows), ratings)
         key_hash = _sha256(idempotency_key.encode("utf-8", "surrogatepass"))
-        content_hash = _sha256(content if content is not None else _bytes_of(ratings, request_id))
+        content_hash = _sha256(content if content is not None else _to_bytes(ratings, request_id))
         with self._database.writing(user_id) as connection:
-            earlier = _answer(connection, user_id, key_hash)
+            earlier = _earlier_answer(connection, user_id, key_hash)
             if earlier is not None:
-                first_content, answer = earlier
-                if first_content != content_hash:
+                first_content_hash, answer = earlier
+                if first_content_hash != content_hash:
                     raise IdempotencyConflict(
                         "this idempotency key was used before with other content: use a new key "
                         "for a new request"
@@ -207,41 +139,33 @@ class FeedbackStore:
                     answered_at=self._now(),
                 )
             )
-        self._forget_old_keys()
+        self._delete_expired_keys()
         return added
 
     def of_user(self, user_id: int) -> UserFeedback:
-        """What one person gave and deleted; empty for one who never did."""
-        if not 0 < user_id <= _LARGEST_ID:
+        """Return one user's feedback, which is empty for an unknown user."""
+        if not is_id(user_id):
             return UserFeedback((), frozenset())
         ratings, deleted, users = schema.ratings, schema.deleted_ratings, schema.deleted_users
         with self._database.reading() as connection:
-            given = _given(connection.execute(select(ratings).where(ratings.c.user_id == user_id)))
-            gone = connection.scalars(
-                select(deleted.c.movie_id).where(deleted.c.user_id == user_id)
-            ).all()
-            all_gone = connection.scalar(
-                select(users.c.deleted_at).where(users.c.user_id == user_id)
+            stored = connection.execute(select(ratings).where(ratings.c.user_id == user_id))
+            return user_feedback(
+                _to_ratings(stored),
+                connection.scalars(select(deleted.c.movie_id).where(deleted.c.user_id == user_id)),
+                connection.scalar(select(users.c.deleted_at).where(users.c.user_id == user_id)),
             )
-        return UserFeedback(
-            ratings=given,
-            deleted=frozenset(gone) - {rating.movie_id for rating in given},
-            all_deleted_at=all_gone,
-        )
 
     def delete(self, user_id: int, movie_id: int | None = None) -> int:
-        """Delete a person's rating of one movie, or all that the person gave (``movie_id`` None)
-        with the lists that were recorded for them.
+        """Delete a user's rating of one movie, or all ratings, and return how many were stored.
 
-        What stands in the data set's original files goes with the next ingest, so that deleting
-        what is not stored here makes sense too.
-
-        Returns how many stored ratings were removed.
+        With ``movie_id`` None the lists that were recorded for the user are deleted too. The next
+        ingest leaves the deleted ratings out of the data set's original files as well, so a
+        rating that is not stored here can be deleted too.
 
         Raises:
             BadRequest: an id is out of range.
         """
-        _check_ids(user_id, *([] if movie_id is None else [movie_id]))
+        check_ids(user_id, *([] if movie_id is None else [movie_id]))
         table, row = schema.ratings, {"user_id": user_id, "deleted_at": self._now()}
         with self._database.writing(user_id) as connection:
             if movie_id is None:
@@ -254,40 +178,41 @@ class FeedbackStore:
                     )
                 )
                 served_lists.forget_user(connection, user_id)
-                gone = connection.execute(delete(table).where(table.c.user_id == user_id))
+                statement = delete(table).where(table.c.user_id == user_id)
             else:
                 _tombstone(connection, schema.deleted_ratings, {**row, "movie_id": movie_id})
-                gone = connection.execute(
-                    delete(table).where(table.c.user_id == user_id, table.c.movie_id == movie_id)
+                statement = delete(table).where(
+                    table.c.user_id == user_id, table.c.movie_id == movie_id
                 )
-            return gone.rowcount
+            return connection.execute(statement).rowcount
 
     def everything(self) -> Feedback:
-        """All ratings and tombstones as they stand at one moment."""
+        """Return all ratings and tombstones as they are at one moment."""
         with self._database.reading(timeout_s=READ_ALL_TIMEOUT_S) as connection:
-            given = _given(connection.execute(select(schema.ratings)))
+            ratings = _to_ratings(connection.execute(select(schema.ratings)))
             deleted = connection.execute(select(schema.deleted_ratings)).all()
             users = connection.execute(select(schema.deleted_users)).all()
         return Feedback(
-            ratings=given,
-            deleted={(user, movie): at for user, movie, at in deleted},
+            ratings=ratings,
+            deleted={(user, movie): moment for user, movie, moment in deleted},
             deleted_users=dict(users),
         )
 
     def record(self, served: Sequence[ServedList]) -> int:
-        """Store lists as they were served, all or none; how many are new.
+        """Store served lists, all or none, and return how many are new.
 
-        A list that is there already stays as it is, and one that was served before its person
-        deleted everything is left out.
+        A list that is stored already stays as it is. A list that was served before its user
+        deleted all ratings is left out.
         """
-        users = {one.user_id for one in served if one.user_id is not None}
+        users = {page.user_id for page in served if page.user_id is not None}
         with self._database.writing(beside=users) as connection:
             return served_lists.insert(connection, served)
 
     def lists(self, since: int, until: int) -> Iterator[ServedList]:
-        """Lists served from ``since`` to before ``until`` (seconds since 1970), oldest first.
+        """Yield the lists served from ``since`` to before ``until``, oldest first.
 
-        Read page by page: what is recorded meanwhile may or may not be among them.
+        Both are in seconds since 1970. The lists are read page by page, so those recorded
+        meanwhile may or may not be included.
         """
         last: ServedList | None = None
         while True:
@@ -299,34 +224,35 @@ class FeedbackStore:
             last = page[-1]
 
     def forget_lists(self, before: int) -> int:
-        """Delete the lists served before a moment (seconds since 1970); how many they were."""
-        gone = 0
+        """Delete the lists served before a moment (seconds since 1970); return their number."""
+        deleted = 0
         while True:
-            # Few at a time, so that nobody who gives a rating waits for it.
+            # In small transactions, so that users' writes do not wait long.
             with self._database.writing() as connection:
-                some = served_lists.forget_some(connection, before)
-            gone += some
-            if some < served_lists.PAGE:
-                return gone
+                count = served_lists.forget_some(connection, before)
+            deleted += count
+            if count < served_lists.PAGE:
+                return deleted
 
     @property
     def database(self) -> Database:
+        """The database behind the store."""
         return self._database
 
     def close(self) -> None:
-        """Close the connections; the store cannot be relied on afterwards."""
+        """Close the connections; the store must not be used afterwards."""
         self._database.close()
 
     def _now(self) -> int:
         return int(self._clock())
 
-    def _forget_old_keys(self) -> None:
-        """Once an hour, apart from the request that happens to come then."""
+    def _delete_expired_keys(self) -> None:
+        """Delete expired idempotency keys, once an hour."""
         now = self._clock()
         if now < self._next_sweep:
             return
         self._next_sweep = now + _SWEEP_EVERY_S
-        # The ratings are stored: that tidying up failed is no news for the person who gave them.
+        # The ratings are stored already, so a failure here is not the user's concern.
         with contextlib.suppress(FeedbackUnavailable), self._database.writing() as connection:
             answers = schema.answers
             connection.execute(
@@ -334,33 +260,8 @@ class FeedbackStore:
             )
 
 
-def _check_ids(user_id: int, *movie_ids: int) -> None:
-    for name, value in (("user", user_id), *(("movie", id_) for id_ in movie_ids)):
-        if not 0 < value <= _LARGEST_ID:
-            raise BadRequest(f"{name} id {value} is not a positive 64-bit number")
-
-
-def _check_rating(rating: NewRating) -> None:
-    """A rating that the data set's schema would refuse must not get as far as an ingest."""
-    if not 0 < rating.movie_id <= _LARGEST_ID:
-        raise BadRequest(f"movie id {rating.movie_id} is not a positive 64-bit number")
-    if not (0.5 <= rating.stars <= 5 and float(rating.stars * 2).is_integer()):
-        raise BadRequest(f"{rating.stars} stars are off the scale of 0.5 to 5 in half steps")
-    if not 0 <= rating.timestamp < _LATEST:
-        raise BadRequest(f"timestamp {rating.timestamp} is not in seconds since 1970")
-
-
-def _check_request_id(request_id: str | None) -> None:
-    if request_id is None:
-        return
-    if len(request_id) > _LONGEST_REQUEST_ID or not request_id.isprintable():
-        raise BadRequest(
-            f"the request id is not one of ours: at most {_LONGEST_REQUEST_ID} printable characters"
-        )
-
-
-def _newest(ratings: Iterable[NewRating]) -> list[NewRating]:
-    """One rating a movie, in the order of movie ids; of two at one second the later in line."""
+def _newest_per_movie(ratings: Iterable[NewRating]) -> list[NewRating]:
+    """Return the newest rating of each movie by movie id; at equal timestamps the later one."""
     newest: dict[int, NewRating] = {}
     for rating in ratings:
         other = newest.get(rating.movie_id)
@@ -370,7 +271,7 @@ def _newest(ratings: Iterable[NewRating]) -> list[NewRating]:
 
 
 def _upsert(connection: Connection, rows: Sequence[Mapping[str, object]]) -> int:
-    """Store what is not older than what is there; how many rows were stored."""
+    """Store the rows that are not older than the stored ones, and return their number."""
     table, stored = schema.ratings, 0
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     for start in range(0, len(rows), _ROWS_AT_ONCE):
@@ -386,7 +287,7 @@ def _upsert(connection: Connection, rows: Sequence[Mapping[str, object]]) -> int
 
 
 def _tombstone(connection: Connection, table: Table, row: Mapping[str, object]) -> None:
-    """Write a tombstone, or move one that is there to the later moment."""
+    """Write a tombstone, or move the existing one to the later moment."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     new = insert(table).values(row)
     connection.execute(
@@ -398,8 +299,10 @@ def _tombstone(connection: Connection, table: Table, row: Mapping[str, object]) 
     )
 
 
-def _answer(connection: Connection, user_id: int, key_hash: str) -> tuple[str, Added] | None:
-    """Hash of the content that the key came with first, and the answer it got."""
+def _earlier_answer(
+    connection: Connection, user_id: int, key_hash: str
+) -> tuple[str, Added] | None:
+    """Return the content's hash and the answer of the key's first use, None where unused."""
     answers = schema.answers
     row = connection.execute(
         select(answers.c.content_hash, answers.c.stored, answers.c.ignored).where(
@@ -413,15 +316,17 @@ def _added(stored: int, ratings: Sequence[NewRating]) -> Added:
     return Added(stored, len(ratings) - stored, replayed=False)
 
 
-def _given(rows: Iterable[tuple[int, int, float, int, str | None]]) -> tuple[StoredRating, ...]:
-    """Ratings in an order that does not depend on the database's."""
-    given = (StoredRating(*row) for row in rows)
-    return tuple(sorted(given, key=lambda one: (one.user_id, one.timestamp, one.movie_id)))
+def _to_ratings(
+    rows: Iterable[tuple[int, int, float, int, str | None]],
+) -> tuple[StoredRating, ...]:
+    """Convert rows to ratings in an order that does not depend on the database."""
+    ratings = (StoredRating(*row) for row in rows)
+    return tuple(sorted(ratings, key=lambda r: (r.user_id, r.timestamp, r.movie_id)))
 
 
-def _bytes_of(ratings: Iterable[NewRating], request_id: str | None) -> bytes:
-    said = [[one.movie_id, float(one.stars), one.timestamp] for one in ratings]
-    return json.dumps([said, request_id]).encode()
+def _to_bytes(ratings: Iterable[NewRating], request_id: str | None) -> bytes:
+    content = [[rating.movie_id, float(rating.stars), rating.timestamp] for rating in ratings]
+    return json.dumps([content, request_id]).encode()
 
 
 def _sha256(content: bytes) -> str:

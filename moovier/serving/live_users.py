@@ -1,4 +1,4 @@
-"""Users as they are now: what the model knows of them, and what they said since."""
+"""Users with the feedback that they gave since the model was trained."""
 
 from __future__ import annotations
 
@@ -6,53 +6,61 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from moovier.feedback.store import UserFeedback
+from moovier.feedback.ratings import NewRating, UserFeedback
 from moovier.serving.filters import Filter
 from moovier.serving.recommender import Answer, Recommendation, Recommender
-from moovier.serving.user_recommender import RatedMovie, UserProfile, UserRecommender
+from moovier.serving.user_recommender import UserProfile, UserRecommender
 
-#: Gives what a user said since the model was trained, None where it is nothing.
-SaidBy = Callable[[int], UserFeedback | None]
-_NOTHING = np.zeros(0, dtype=np.int64)
+#: Returns a user's feedback since the model was trained, None without any.
+FeedbackOf = Callable[[int], UserFeedback | None]
+_NO_MOVIES = np.zeros(0, dtype=np.int64)
 
 
-def rated(said: UserFeedback | None) -> list[RatedMovie]:
-    """The ratings among it, oldest first."""
-    if said is None:
+def rated_movies(feedback: UserFeedback | None) -> list[NewRating]:
+    """Return the ratings of a user's feedback, oldest first."""
+    if feedback is None:
         return []
-    return [RatedMovie(one.movie_id, one.stars, one.timestamp) for one in said.ratings]
+    return [
+        NewRating(rating.movie_id, rating.stars, rating.timestamp) for rating in feedback.ratings
+    ]
 
 
-def person(
-    people: UserRecommender,
+def profile_of(
+    user_recommender: UserRecommender,
     user_id: int,
-    said: UserFeedback | None,
-    more: Sequence[RatedMovie] = (),
+    feedback: UserFeedback | None,
+    more: Sequence[NewRating] = (),
 ) -> UserProfile:
-    """A user over one model's movies; ``more``: ratings that count on top."""
-    ratings = [*rated(said), *more]
-    if said is None:
-        return people.user(user_id, ratings)
-    return people.user(user_id, ratings, said.deleted, said.all_deleted_at or 0)
+    """Return a user's profile for one model; the ratings in ``more`` count on top."""
+    ratings = [*rated_movies(feedback), *more]
+    if feedback is None:
+        return user_recommender.user(user_id, ratings)
+    return user_recommender.user(user_id, ratings, feedback.deleted, feedback.all_deleted_at or 0)
 
 
 def recommend(
-    recommender: Recommender, users: Sequence[int], top_k: int, said_by: SaidBy
+    recommender: Recommender, users: Sequence[int], top_k: int, feedback_of: FeedbackOf
 ) -> list[Answer]:
-    """As :meth:`Recommender.recommend`, those who said something since by what they are now."""
-    answers = {one.user_id: one for one in recommender.recommend(users, top_k)}
+    """Return :meth:`Recommender.recommend` with the users' feedback taken into account.
+
+    Raises:
+        BadRequest: ``users`` is empty or ``top_k`` is out of range.
+    """
+    answers = {answer.user_id: answer for answer in recommender.recommend(users, top_k)}
     for user in dict.fromkeys(users):
-        said = said_by(user)
-        if said is not None:
-            answers[user] = _of_now(recommender.people, user, said, top_k)
+        feedback = feedback_of(user)
+        if feedback is not None:
+            answers[user] = _answer(recommender.user_recommender, user, feedback, top_k)
     return [answers[user] for user in users]
 
 
-def _of_now(people: UserRecommender, user_id: int, said: UserFeedback, top_k: int) -> Answer:
-    who = person(people, user_id, said)
-    page = people.page(who, Filter(), exclude=_NOTHING, top_k=top_k, reasons=False)
+def _answer(
+    user_recommender: UserRecommender, user_id: int, feedback: UserFeedback, top_k: int
+) -> Answer:
+    profile = profile_of(user_recommender, user_id, feedback)
+    page = user_recommender.page(profile, Filter(), exclude=_NO_MOVIES, top_k=top_k, reasons=False)
     return Answer(
         user_id,
         tuple(Recommendation(item.movie, item.score) for item in page.items),
-        "model" if len(who.history) else "popular",
+        "model" if len(profile.history) else "popular",
     )

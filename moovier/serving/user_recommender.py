@@ -1,38 +1,41 @@
-"""Lists for a person, whoever it is: filtered, in pages, with reasons.
+"""Filtered and paged lists for one user or visitor, with reasons.
 
-A person is what they rated: a user the model knows, one who rated since it was trained, or somebody
-whose ratings came with the request. All are served by the same scores, none needs a training.
+A user is represented by a rating history: that of a known user, of a user who rated movies since
+the model was trained, or of a visitor whose ratings come with the request. Fold-in scores all of
+them without a training.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
+from cachetools import LRUCache
 
 from moovier.data.catalogue import Movie
 from moovier.data.ratings import Floats, History, Ints
+from moovier.feedback.ratings import NewRating
 from moovier.models.bundle import Bundle
 from moovier.models.family import Scorer
 from moovier.models.top_k import top_rows
 from moovier.serving.filters import Filter, FilterIndex
 from moovier.serving.popularity import Popularity
-from moovier.serving.title_search import Titles
+from moovier.serving.title_search import TitleIndex
 
-#: People whose scores are kept, those asked for last: some 10 MB on ml-latest-small.
-_KEPT = 256
-#: Rated movies named as reasons for one, at most, and the least share of the greatest that counts.
-MOST_REASONS, LEAST_SHARE = 3, 0.25
-#: Stars from which on a rating is a liking.
+#: Profiles whose scores are in memory, the most recently used ones: some 10 MB on
+#: ml-latest-small.
+CACHED_PROFILES = 256
+#: Most reasons for a movie, and the smallest weight of a reason as a share of the largest weight.
+MAX_REASONS, MIN_WEIGHT_SHARE = 3, 0.25
+#: Fewest stars of a liked movie.
 LIKED = 3.5
-#: Stars that are a liking, too, where they are above the person's average. Fewer never are.
-LIKED_BY_CRITICS = 3.0
+#: Fewest stars of a movie that a strict user liked: it must also be above the user's mean.
+LIKED_BY_STRICT_USERS = 3.0
 _EMPTY = History(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
 _NO_ROWS = np.zeros(0, np.int64)
@@ -42,24 +45,19 @@ Source = Literal["model", "similar", "popular"]
 
 @runtime_checkable
 class RowScorer(Protocol):
-    """A scorer that can score some movies alone."""
+    """A scorer that can score a few movies without the whole catalogue."""
 
     def fold_in_rows(self, history: History, movies: Ints) -> Floats:
         """Return ``fold_in(history)[movies]``, (len(movies),)."""
 
 
-class RatedMovie(NamedTuple):
-    """One rating by MovieLens id; ``timestamp`` in Unix seconds."""
-
-    movie_id: int
-    stars: float
-    timestamp: int
-
-
 @dataclass(frozen=True)
 class UserProfile:
-    """``history``: over a model's rows. ``row``: of a user whom the model knows exactly so, else
-    None. ``key``: the same for the same history."""
+    """A user or visitor, as one model sees them.
+
+    ``history`` holds movie rows of the model. ``row`` is the user's row if the model was trained on
+    exactly this history, else None. Equal histories have equal ``key``s.
+    """
 
     history: History
     row: int | None
@@ -68,7 +66,11 @@ class UserProfile:
 
 @dataclass(frozen=True)
 class Item:
-    """``score`` orders the movies of one person. ``because``: liked movies that weigh most."""
+    """A movie of a page.
+
+    ``score`` orders the movies of one list. ``because`` holds the liked movies that raise the score
+    most.
+    """
 
     movie: Movie
     score: float
@@ -80,9 +82,9 @@ class Item:
 class Page:
     """Movies of one page, best first.
 
-    ``more``: whether other movies pass the filter, too. ``ids``: MovieLens ids of the items.
-    ``days``: the window of a list of popular movies, in days; None means all time, or another
-    kind of list.
+    ``more`` says whether further movies pass the filter. ``ids`` are the MovieLens ids of the
+    items. ``days`` is the window of a list of popular movies; None means all time, or another kind
+    of list.
     """
 
     items: tuple[Item, ...]
@@ -92,17 +94,17 @@ class Page:
 
 
 class UserRecommender:
-    """One model's people: never changes, safe to share between threads."""
+    """Pages for the users and visitors of one model. Safe to share between threads."""
 
     def __init__(self, bundle: Bundle, scorer: Scorer, popular_days: int | None = None) -> None:
-        """``popular_days``: window of popularity where none is asked for; None means all time."""
+        """Serve one bundle with a default window of popularity in days; None means all time."""
         self._bundle = bundle
         self._scorer = scorer
         self._row_scorer = scorer if isinstance(scorer, RowScorer) else None
         self._lock = threading.Lock()
-        self._kept: OrderedDict[int | bytes, Floats] = OrderedDict()
+        self._scores: LRUCache[int | bytes, Floats] = LRUCache(CACHED_PROFILES)
         self.popularity = Popularity(bundle.histories, popular_days)
-        #: Ratings of each movie, (n_movies,).
+        #: Number of ratings of each movie, (n_movies,).
         self.counts: Ints = self.popularity.counts
         movie_ids = bundle.index.movies
         self._row_of: dict[int, int] = dict(
@@ -111,33 +113,38 @@ class UserRecommender:
         self._catalogue_key = hashlib.blake2b(movie_ids.tobytes(), digest_size=16).digest()
 
     @cached_property
-    def facets(self) -> FilterIndex:
+    def filter_index(self) -> FilterIndex:
+        """Return the genres and years of the catalogue."""
         return FilterIndex(self._bundle.catalogue)
 
     @cached_property
-    def titles(self) -> Titles:
-        return Titles(self._bundle.catalogue, self.counts)
+    def title_index(self) -> TitleIndex:
+        """Return the searchable titles of the catalogue."""
+        return TitleIndex(self._bundle.catalogue, self.counts)
 
     def mean_stars(self, row: int) -> float | None:
-        """What people gave a movie on average, to a hundredth; None where nobody rated it."""
-        return (
-            round(float(self._sums[row]) / int(self.counts[row]), 2) if self.counts[row] else None
-        )
+        """Return a movie's mean stars, rounded to 0.01; None if nobody rated it."""
+        if not self.counts[row]:
+            return None
+        return round(float(self._star_sums[row]) / int(self.counts[row]), 2)
 
     @cached_property
-    def _sums(self) -> Floats:
+    def _star_sums(self) -> Floats:
         histories = self._bundle.histories
         return np.bincount(histories.movies, histories.stars, self.counts.size).astype(np.float32)
 
     def same_catalogue(self, other: UserRecommender) -> bool:
-        """Return whether both have the same movies in the same rows, so share a stranger."""
+        """Return whether both have the same movies in the same rows.
+
+        Then a visitor's profile of one is valid for the other.
+        """
         return self._catalogue_key == other._catalogue_key
 
-    def anonymous(self, ratings: Iterable[RatedMovie]) -> UserProfile:
-        """Return somebody of whom only these ratings are known; their order means nothing.
+    def anonymous(self, ratings: Iterable[NewRating]) -> UserProfile:
+        """Return the profile of a visitor with these ratings, in any order.
 
-        Movies that the model does not know are left out. Of two ratings of one movie the newer
-        counts, of two of one moment the later in the list.
+        Ratings of unknown movies are ignored. Of two ratings of a movie the newer one counts; of
+        two with the same timestamp, the later one in ``ratings``.
         """
         history = self._history(_EMPTY, ratings, ())
         return UserProfile(history, None, _digest(history))
@@ -145,14 +152,15 @@ class UserRecommender:
     def user(
         self,
         user_id: int,
-        ratings: Sequence[RatedMovie] = (),
+        ratings: Sequence[NewRating] = (),
         deleted: Collection[int] = (),
         deleted_before: int = 0,
     ) -> UserProfile:
-        """A user by MovieLens id, known or not, with what they rated since the model was trained.
+        """Return the profile of a user, known or not, with newer ratings and deletions.
 
-        ``deleted``: movie ids that no longer count, unless they are among ``ratings``;
-        ``deleted_before``: moment (Unix seconds) up to which none of the model's own counts.
+        ``user_id`` and the ids in ``deleted`` are MovieLens ids. ``ratings`` were given since the
+        model was trained. Movies in ``deleted`` no longer count, unless they are in ``ratings``.
+        Ratings of the training data up to ``deleted_before`` (Unix seconds) no longer count.
         """
         row = int(self._bundle.index.user_rows(np.array([user_id]))[0])
         history = _EMPTY if row < 0 else self._bundle.histories[row]
@@ -165,95 +173,105 @@ class UserRecommender:
 
     def page(
         self,
-        person: UserProfile,
-        wanted: Filter,
+        profile: UserProfile,
+        movie_filter: Filter,
         *,
         exclude: Ints,
         top_k: int,
         reasons: bool = True,
     ) -> Page:
-        """The best ``top_k`` that pass, without what the person rated and without ``exclude``
-        (MovieLens ids).
+        """Return the best ``top_k`` movies that pass the filter.
+
+        Rated movies and ``exclude`` (MovieLens ids) are left out. Without ``reasons``, the items
+        name none.
 
         Raises:
-            BadRequest: the filter makes no sense.
+            BadRequest: the filter is invalid.
         """
-        known = len(person.history) > 0
+        known = len(profile.history) > 0
         scores, rows, more = self._best(
-            self.scores(person), person.history.movies, wanted, exclude, top_k
+            self.scores(profile), profile.history.movies, movie_filter, exclude, top_k
         )
         because: Sequence[tuple[Movie, ...]] = [()] * rows.size
         if known and reasons and rows.size:
-            because = self._because(person.history, rows)
+            because = self._because(profile.history, rows)
         page = self._page(rows, scores, more, "model" if known else "popular", because)
         return page if known else replace(page, days=self.popularity.default_days)
 
     def popular(
-        self, wanted: Filter, *, exclude: Ints, top_k: int, days: int | None = None
+        self, movie_filter: Filter, *, exclude: Ints, top_k: int, days: int | None = None
     ) -> Page:
-        """Return the movies with the most ratings, those of the last ``days`` days first.
+        """Return the movies with the most ratings of the last ``days`` days.
 
-        ``days``: counted back from the newest rating; by default the model's own window. Where
-        too few movies were rated in it, others follow by their ratings of all time.
+        The days count back from the newest rating; None means the model's default window. Movies
+        without ratings in the window follow by their ratings of all time.
 
         Raises:
-            BadRequest: the filter makes no sense.
+            BadRequest: the filter is invalid.
         """
         days = self.popularity.default_days if days is None else days
         scores, rows, more = self._best(
-            self.popularity.scores(days), _NO_ROWS, wanted, exclude, top_k
+            self.popularity.scores(days), _NO_ROWS, movie_filter, exclude, top_k
         )
         page = self._page(rows, scores, more, "popular", [()] * rows.size)
         return replace(page, days=days)
 
-    def similar(self, movie_row: int, wanted: Filter, *, exclude: Ints, top_k: int) -> Page:
-        """What the model would give somebody who rated this movie alone, and rated it high."""
+    def similar(self, movie_row: int, movie_filter: Filter, *, exclude: Ints, top_k: int) -> Page:
+        """Return the list of a visitor who gave this movie 5 stars and rated no other.
+
+        Raises:
+            BadRequest: the filter is invalid.
+        """
         newest = int(self._bundle.histories.timestamps.max(initial=0))
         history = History(
             np.array([movie_row]), np.array([5.0], np.float32), np.array([newest], np.int64)
         )
-        person = UserProfile(history, None, _digest(history))
-        scores, rows, more = self._best(self.scores(person), history.movies, wanted, exclude, top_k)
+        profile = UserProfile(history, None, _digest(history))
+        scores, rows, more = self._best(
+            self.scores(profile), history.movies, movie_filter, exclude, top_k
+        )
         because = [(self._bundle.catalogue[movie_row],)] * rows.size
         return self._page(rows, scores, more, "similar", because)
 
-    def scores(self, person: UserProfile) -> Floats:
-        """Of the whole catalogue, (n_movies,); not to be written to."""
-        if not len(person.history):
+    def scores(self, profile: UserProfile) -> Floats:
+        """Return the scores of the whole catalogue, (n_movies,); do not write to them."""
+        if not len(profile.history):
             return self.popularity.default()
         with self._lock:
-            kept = self._kept.get(person.key)
-            if kept is not None:
-                self._kept.move_to_end(person.key)
-                return kept
-        if person.row is None:
-            scores = self._scorer.fold_in(person.history)
+            cached = self._scores.get(profile.key)
+        if cached is not None:
+            return cached
+        if profile.row is None:
+            scores = self._scorer.fold_in(profile.history)
         else:
-            rows = np.array([person.row], dtype=np.int64)
+            rows = np.array([profile.row], dtype=np.int64)
             scores = self._scorer.score(rows, self._bundle.histories)[0].copy()
         with self._lock:
-            self._kept[person.key] = scores
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            self._scores[profile.key] = scores
         return scores
 
-    def scores_of(self, person: UserProfile, rows: Ints) -> Floats:
-        """Return :meth:`scores` of some movies, (len(rows),); ``rows``: movie rows.
+    def scores_of(self, profile: UserProfile, rows: Ints) -> Floats:
+        """Return :meth:`scores` of the movies in ``rows``, (len(rows),).
 
-        A scorer with a method ``fold_in_rows(history, movies)`` computes no more than these.
+        A scorer that is a :class:`RowScorer` scores only these movies.
         """
-        if person.row is None and len(person.history) and self._row_scorer is not None:
-            return self._row_scorer.fold_in_rows(person.history, rows)
-        return self.scores(person)[rows]
+        if profile.row is None and len(profile.history) and self._row_scorer is not None:
+            return self._row_scorer.fold_in_rows(profile.history, rows)
+        return self.scores(profile)[rows]
 
     def _best(
-        self, scores: Floats, rated: Ints, wanted: Filter, exclude: Ints, top_k: int
+        self, scores: Floats, rated: Ints, movie_filter: Filter, exclude: Ints, top_k: int
     ) -> tuple[Floats, Ints, bool]:
-        """Return the scores, -inf for what may not be shown, the best rows, and if there are more.
+        """Return the masked scores, the best rows, and whether more rows pass.
 
-        ``scores`` is not altered. ``rated``: movie rows, ``exclude``: MovieLens ids.
+        Masked scores are -inf for movies that must not be shown; ``scores`` stays unchanged.
+        ``rated`` holds movie rows, ``exclude`` MovieLens ids.
         """
-        scores = scores.copy() if wanted.is_empty else scores + self.facets.penalty(wanted)
+        scores = (
+            scores.copy()
+            if movie_filter.is_empty
+            else scores + self.filter_index.penalty(movie_filter)
+        )
         scores[rated] = -np.inf
         if exclude.size:
             scores[self._known_rows(exclude)] = -np.inf
@@ -261,31 +279,31 @@ class UserRecommender:
         return scores, rows[:top_k], rows.size > top_k
 
     def _known_rows(self, movie_ids: Ints) -> Ints:
-        """Return the rows of those movies that the model knows."""
-        found = (self._row_of.get(movie_id) for movie_id in movie_ids.tolist())
-        return np.array([row for row in found if row is not None], dtype=np.int64)
+        """Return the rows of the movies that the model knows."""
+        rows = (self._row_of.get(movie_id) for movie_id in movie_ids.tolist())
+        return np.array([row for row in rows if row is not None], dtype=np.int64)
 
     def _because(self, history: History, rows: Ints) -> list[tuple[Movie, ...]]:
-        """Return the liked movies that raise each score most, greatest first."""
+        """Return for each row the liked movies that raise its score most, largest first."""
         catalogue = self._bundle.catalogue
         liked = np.flatnonzero(_likes(history.stars))
         if not liked.size:
             return [()] * rows.size
         parts = self._scorer.explain(history, rows)[:, liked]
-        order = np.argsort(-parts, axis=1, kind="stable")[:, :MOST_REASONS]
+        order = np.argsort(-parts, axis=1, kind="stable")[:, :MAX_REASONS]
         weights = np.take_along_axis(parts, order, axis=1)
         movies = history.movies[liked][order].tolist()
-        found = []
+        reasons = []
         for row_movies, row_weights in zip(movies, weights.tolist(), strict=True):
-            least = max(LEAST_SHARE * row_weights[0], 1e-9)
-            found.append(
+            least = max(MIN_WEIGHT_SHARE * row_weights[0], 1e-9)
+            reasons.append(
                 tuple(
                     catalogue[movie]
                     for movie, weight in zip(row_movies, row_weights, strict=True)
                     if weight >= least
                 )
             )
-        return found
+        return reasons
 
     def _page(
         self,
@@ -305,45 +323,48 @@ class UserRecommender:
         return Page(items, more, self._bundle.index.movies[rows])
 
     def _history(
-        self, known: History, ratings: Iterable[RatedMovie], deleted: Collection[int]
+        self, known: History, ratings: Iterable[NewRating], deleted: Collection[int]
     ) -> History:
-        """Return ``known`` without what was deleted or rated again, plus the ratings.
+        """Return ``known`` without deleted and re-rated movies, plus the ratings, oldest first.
 
-        Oldest first; ratings of one moment stand by movie row, so that the order in which they
-        were given changes nothing.
+        Ratings with equal timestamps are ordered by movie row, so that the order of ``ratings``
+        does not change the history.
         """
-        newest = {one.movie_id: one for one in sorted(ratings, key=_moment)}
+        newest = {rating.movie_id: rating for rating in sorted(ratings, key=_timestamp)}
         row_of = self._row_of
-        given = sorted(
-            (one.timestamp, row_of[movie_id], one.stars)
-            for movie_id, one in newest.items()
+        columns = sorted(
+            (rating.timestamp, row_of[movie_id], rating.stars)
+            for movie_id, rating in newest.items()
             if movie_id in row_of
         )
-        moments, movies, stars = zip(*given, strict=True) if given else ((), (), ())
+        timestamps, movies, stars = zip(*columns, strict=True) if columns else ((), (), ())
         added = History(
             np.array(movies, dtype=np.int64),
             np.array(stars, dtype=np.float32),
-            np.array(moments, dtype=np.int64),
+            np.array(timestamps, dtype=np.int64),
         )
         if not len(known):
             return added
-        gone = self._known_rows(np.array([*newest, *deleted], dtype=np.int64))
-        rest = _take(known, ~np.isin(known.movies, gone))
-        both = History(
+        replaced = self._known_rows(np.array([*newest, *deleted], dtype=np.int64))
+        rest = _take(known, ~np.isin(known.movies, replaced))
+        merged = History(
             np.concatenate([rest.movies, added.movies]),
             np.concatenate([rest.stars, added.stars]),
             np.concatenate([rest.timestamps, added.timestamps]),
         )
-        return _take(both, np.lexsort((both.movies, both.timestamps)))
+        return _take(merged, np.lexsort((merged.movies, merged.timestamps)))
 
 
-def _moment(rating: RatedMovie) -> int:
+def _timestamp(rating: NewRating) -> int:
     return rating.timestamp
 
 
 def _likes(stars: Floats) -> np.ndarray:
-    """Return which ratings are a liking, (k,): many stars, or above a strict person's average."""
-    above = (stars >= LIKED_BY_CRITICS) & (stars > stars.mean())
+    """Return which ratings say that the movie was liked, (k,).
+
+    They have many stars, or more than the mean of a strict user.
+    """
+    above = (stars >= LIKED_BY_STRICT_USERS) & (stars > stars.mean())
     return np.asarray((stars >= LIKED) | above)
 
 

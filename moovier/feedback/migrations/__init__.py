@@ -1,1 +1,4 @@
-"""Alembic's folder. Add `versions/vNNNN_what.py`, then raise `moovier.feedback.schema.HEAD`."""
+"""Alembic's migrations of the feedback database.
+
+To add one, write `versions/vNNNN_subject.py` and raise `moovier.feedback.schema.HEAD`.
+"""

@@ -1,5 +1,8 @@
-"""Run by Alembic; `moovier.feedback.database` hands over the connection, locked and in a
-transaction, so that a migration is there as a whole or not at all."""
+"""Run migrations; Alembic executes this module.
+
+`moovier.feedback.database` passes a locked connection within a transaction, so a migration is
+applied as a whole or not at all.
+"""
 
 from __future__ import annotations
 

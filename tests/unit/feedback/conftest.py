@@ -1,4 +1,4 @@
-"""Every test of the store runs on SQLite and on Postgres, each time in a database of its own."""
+"""Run each test of the store on SQLite and on Postgres, in a new database each time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.postgres import own_database
 
 
 class Clock:
-    """A clock that a test sets."""
+    """A clock that a test sets, in seconds since 1970."""
 
     now = 2_000_000_000.0
 

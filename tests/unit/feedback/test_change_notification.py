@@ -1,4 +1,4 @@
-"""What one process writes, another one knows soon, without being asked."""
+"""The writes of one process reach the caches of the others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATIENCE_S = 60.0
 
 @pytest.fixture
 def two(url: str) -> Iterator[tuple[FeedbackCache, FeedbackCache]]:
-    """Two mirrors of one database, as two processes have them, both following."""
+    """Return two caches of one database that follow each other, like those of two processes."""
     with following(url) as one, following(url) as other:
         yield one, other
 
@@ -35,19 +35,19 @@ def following(url: str) -> Iterator[FeedbackCache]:
         feedback_cache.reload()
         before = feedback_cache.revision(0)
         feedback_cache.follow()
-        # It reads all there is once when it begins to follow.
+        # It reloads once when it begins to follow.
         wait_for(lambda: feedback_cache.revision(0) != before)
         yield feedback_cache
 
 
-def wait_for(holds: Callable[[], bool]) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     until = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < until, "it was never noticed"
+    while not condition():
+        assert time.monotonic() < until, "the condition never came true"
         time.sleep(0.02)
 
 
-def test_each_hears_of_what_the_other_stored_and_deleted(
+def test_ratings_and_deletions_reach_the_other_process(
     two: tuple[FeedbackCache, FeedbackCache],
 ) -> None:
     one, other = two
@@ -60,12 +60,12 @@ def test_each_hears_of_what_the_other_stored_and_deleted(
     assert other.revision(7) != revision
     other.delete(7)
     wait_for(lambda: movies(one.for_user(7)) == [])
-    said = one.for_user(7)
-    assert said is not None
-    assert said.all_deleted_at is not None
+    feedback = one.for_user(7)
+    assert feedback is not None
+    assert feedback.all_deleted_at is not None
 
 
-def test_many_writers_on_both_sides_end_with_the_same(
+def test_caches_agree_after_concurrent_writes(
     two: tuple[FeedbackCache, FeedbackCache],
 ) -> None:
     with ThreadPoolExecutor(8) as threads:
@@ -76,37 +76,37 @@ def test_many_writers_on_both_sides_end_with_the_same(
         wait_for(lambda: {u: set(movies(feedback_cache.for_user(u))) for u in expected} == expected)  # noqa: B023
 
 
-def test_ones_own_writes_are_not_read_again(
+def test_own_writes_are_not_reloaded(
     two: tuple[FeedbackCache, FeedbackCache], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = two
-    read: list[str] = []
-    for name in ("reread", "_reload"):
-        noted = getattr(one, name)
+    reads: list[str] = []
+    for name in ("reload_user", "_reload"):
+        method = getattr(one, name)
 
-        def noting(*arguments: Any, _name: str = name, _noted: Any = noted) -> None:
-            read.append(_name)
-            _noted(*arguments)
+        def recording(*arguments: Any, _name: str = name, _method: Any = method) -> None:
+            reads.append(_name)
+            _method(*arguments)
 
-        monkeypatch.setattr(one, name, noting)
-    monkeypatch.setattr(one._follower, "_reread", one.reread)
+        monkeypatch.setattr(one, name, recording)
+    monkeypatch.setattr(one._listener, "_reload_user", one.reload_user)
     for movie in range(1, 6):
         give(one, 7, movie)
     wait_for(lambda: movies(other.for_user(7)) == [1, 2, 3, 4, 5])
-    # The other's write comes after all of one's own: what would have been read was read by then.
+    # The other's write comes last: the cache would have reloaded its own writes by then.
     give(other, 8, 1)
     wait_for(lambda: movies(one.for_user(8)) == [1])
-    assert len(read) == 1
+    assert len(reads) == 1
 
 
-def test_what_failed_is_no_change(url: str) -> None:
+def test_failed_write_is_not_announced(url: str) -> None:
     with contextlib.closing(Database.open(url)) as database:
         store = FeedbackStore(database)
         with following(url) as feedback_cache:
             epoch = feedback_cache.revision(9)
             with pytest.raises(ZeroDivisionError), database.writing(9):
                 raise ZeroDivisionError
-            # Keys are nobody's feedback.
+            # An API key is not feedback.
             KeyStore(database).make("mine", ["write"])
             store.delete(8)
             wait_for(lambda: feedback_cache.for_user(8) is not None)
@@ -114,36 +114,36 @@ def test_what_failed_is_no_change(url: str) -> None:
                 assert feedback_cache.revision(9) == epoch
 
 
-def test_missed_writes_are_read_when_postgres_is_back(
+def test_missed_writes_are_read_after_reconnecting(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    noticed, go_on = threading.Event(), threading.Event()
+    is_cut, may_reconnect = threading.Event(), threading.Event()
     listening = Database.listening
 
     @contextlib.contextmanager
-    def patiently(database: Database, channel: str) -> Iterator[Any]:
-        if noticed.is_set():
-            go_on.wait(PATIENCE_S)
+    def wait_and_listen(database: Database, channel: str) -> Iterator[Any]:
+        if is_cut.is_set():
+            may_reconnect.wait(PATIENCE_S)
         with listening(database, channel) as driver:
             yield driver
 
     with following(postgres_url) as feedback_cache, following(postgres_url) as writer:
-        # From here on the first one to come back waits until something was missed.
-        monkeypatch.setattr(Database, "listening", patiently)
-        noticed.set()
-        cut(postgres_url)
-        wait_for(lambda: gave(writer, 7, 1))
+        # From here on listeners reconnect only after a write that they miss.
+        monkeypatch.setattr(Database, "listening", wait_and_listen)
+        is_cut.set()
+        cut_connections(postgres_url)
+        wait_for(lambda: try_to_give(writer, 7, 1))
         assert feedback_cache.for_user(7) is None
-        go_on.set()
+        may_reconnect.set()
         wait_for(lambda: movies(feedback_cache.for_user(7)) == [1])
-        # And it listens again.
+        # It listens again.
         give(writer, 7, 2, timestamp=20)
         wait_for(lambda: movies(feedback_cache.for_user(7)) == [1, 2])
         assert feedback_cache.trouble is None
 
 
-def cut(url: str) -> None:
-    """Every connection to the database."""
+def cut_connections(url: str) -> None:
+    """Cut every connection to the database."""
     with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -152,24 +152,24 @@ def cut(url: str) -> None:
         assert cursor.rowcount >= 2
 
 
-def gave(feedback_cache: FeedbackCache, user: int, movie: int) -> bool:
+def try_to_give(feedback_cache: FeedbackCache, user: int, movie: int) -> bool:
     with contextlib.suppress(Exception):
         give(feedback_cache, user, movie)
         return True
     return False
 
 
-def test_a_stop_waits_for_nothing(url: str) -> None:
+def test_closing_is_quick(url: str) -> None:
     with following(url) as feedback_cache:
         started = time.monotonic()
         feedback_cache.close()
-        assert feedback_cache._follower is not None
-        assert not feedback_cache._follower._thread.is_alive()
-    assert time.monotonic() - started < 10 * change_notification.LOOK_S
+        assert feedback_cache._listener is not None
+        assert not feedback_cache._listener._thread.is_alive()
+    assert time.monotonic() - started < 10 * change_notification.POLL_S
 
 
-def test_a_revoked_key_is_refused_by_every_process_at_once(url: str) -> None:
-    """Keys are asked for in the database each time: nothing has to travel."""
+def test_revoked_key_is_refused_by_every_process_at_once(url: str) -> None:
+    """Keys are not cached, so no notification is needed."""
     with (
         contextlib.closing(KeyStore.open(url)) as here,
         contextlib.closing(KeyStore.open(url)) as there,
@@ -179,36 +179,3 @@ def test_a_revoked_key_is_refused_by_every_process_at_once(url: str) -> None:
         here.revoke("one")
         assert there.scopes_of(key) is None
         assert here.scopes_of(key) is None
-
-
-def test_own_and_others_numbers_are_told_apart_whatever_their_order(sqlite_url: str) -> None:
-    with (
-        contextlib.closing(Database.open(sqlite_url)) as here,
-        contextlib.closing(Database.open(sqlite_url)) as there,
-    ):
-
-        def heard() -> bool:
-            with here.reading() as connection:
-                return here.journal.others_wrote(connection)
-
-        def write(database: Database) -> None:
-            with database.writing(1):
-                pass
-
-        assert heard(), "nobody has looked yet"
-        assert not heard()
-        write(here)
-        assert not heard()
-        write(there)
-        write(here)
-        assert heard(), "another's write before one's own"
-        assert not heard()
-        write(here)
-        write(there)
-        assert heard(), "another's write after one's own"
-        assert not heard()
-        # A write that fails leaves its number to whoever comes next.
-        with pytest.raises(ZeroDivisionError), here.writing(1):
-            raise ZeroDivisionError
-        write(there)
-        assert heard()

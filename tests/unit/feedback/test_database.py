@@ -1,4 +1,4 @@
-"""Starts, faults and many writers: what only shows with several processes."""
+"""Concurrent starts, faults and writers of several processes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ from moovier.errors import SettingsError
 from moovier.feedback import schema
 from moovier.feedback.database import Database, exists
 from moovier.feedback.errors import FeedbackUnavailable
-from moovier.feedback.store import FeedbackStore, NewRating
+from moovier.feedback.ratings import NewRating
+from moovier.feedback.store import FeedbackStore
 
-#: Opens the store when it is told to, then adds movie after movie and says so.
+#: Opens the store after a line of input, then stores rating after rating and prints each movie.
 WRITER = """
 import sys
-from moovier.feedback.store import FeedbackStore, NewRating
+from moovier.feedback.ratings import NewRating
+from moovier.feedback.store import FeedbackStore
 url, user, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -42,7 +44,7 @@ for movie in range(1, count + 1):
 
 @contextlib.contextmanager
 def writers(url: str, users: list[int], count: int) -> Iterator[list[subprocess.Popen[str]]]:
-    """One process a user, all of which open the database at the same moment."""
+    """Start one process per user; all open the database at the same moment."""
     command = [sys.executable, "-c", WRITER, url]
     processes = [
         subprocess.Popen(
@@ -69,7 +71,7 @@ def writers(url: str, users: list[int], count: int) -> Iterator[list[subprocess.
             process.communicate()
 
 
-def test_processes_that_start_and_write_at_once_lose_nothing(url: str) -> None:
+def test_concurrent_processes_lose_no_rating(url: str) -> None:
     users = [1, 2, 2, 3]
     with writers(url, users, 60) as processes:
         for process in processes:
@@ -80,7 +82,7 @@ def test_processes_that_start_and_write_at_once_lose_nothing(url: str) -> None:
     store.close()
 
 
-def test_threads_that_write_at_once_lose_nothing(url: str) -> None:
+def test_concurrent_threads_lose_no_rating(url: str) -> None:
     store = FeedbackStore.open(url)
 
     def give(number: int) -> None:
@@ -90,35 +92,35 @@ def test_threads_that_write_at_once_lose_nothing(url: str) -> None:
         list(threads.map(give, range(120)))
     everything = store.everything().ratings
     assert len(everything) == 120 + 3
-    newest = {one.user_id: one.timestamp for one in everything if one.movie_id == 999}
+    newest = {r.user_id: r.timestamp for r in everything if r.movie_id == 999}
     assert newest == {1: 117, 2: 118, 3: 119}
     store.close()
 
 
-def test_a_process_that_is_killed_loses_nothing_it_acknowledged(url: str) -> None:
+def test_killed_process_loses_no_acknowledged_rating(url: str) -> None:
     acknowledged: dict[int, int] = {}
     for user in (1, 2, 3):
         with writers(url, [user], 100_000) as (process,):
             assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(random.uniform(0.05, 0.3))
+            lines = [process.stdout.readline() for _ in range(random.randint(11, 60))]
             os.kill(process.pid, signal.SIGKILL)
-            rest, _ = process.communicate()
-        # The last line may have been cut off by the kill.
-        whole = rest[: rest.rfind("\n") + 1].split()
-        acknowledged[user] = int(whole[-1]) if whole else 1
+            lines += process.stdout.readlines()
+        # The kill may have cut off the last line.
+        acknowledged[user] = int([line for line in lines if line.endswith("\n")][-1])
     store = FeedbackStore.open(url)
     for user, last in acknowledged.items():
-        found = [one.movie_id for one in store.of_user(user).ratings]
-        assert found[:last] == list(range(1, last + 1))
-        assert len(found) <= last + 1
+        stored = [rating.movie_id for rating in store.of_user(user).ratings]
+        assert stored[:last] == list(range(1, last + 1))
+        assert len(stored) <= last + 1
     assert max(acknowledged.values()) > 10
     store.add(1, [NewRating(10**6, 3, 1)])
     store.close()
 
 
 @pytest.mark.parametrize("number", range(2))
-def test_a_process_killed_while_it_makes_the_tables_harms_nobody(url: str, number: int) -> None:
+def test_process_killed_while_creating_tables_leaves_a_usable_database(
+    url: str, number: int
+) -> None:
     with writers(url, [1, 2], 1) as processes:
         time.sleep(random.uniform(0.0, 0.4))
         for process in processes:
@@ -129,7 +131,7 @@ def test_a_process_killed_while_it_makes_the_tables_harms_nobody(url: str, numbe
     store.close()
 
 
-def test_who_comes_while_another_migrates_waits(sqlite_url: str) -> None:
+def test_start_waits_for_a_running_migration(sqlite_url: str) -> None:
     file = Path(sqlite_url.removeprefix("sqlite:///"))
     file.parent.mkdir()
     with ThreadPoolExecutor(1) as thread:
@@ -140,7 +142,7 @@ def test_who_comes_while_another_migrates_waits(sqlite_url: str) -> None:
         opening.result(timeout=10).close()
 
 
-def test_the_migrations_make_what_the_schema_says(url: str) -> None:
+def test_migrations_create_the_tables_of_the_schema(url: str) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
@@ -153,12 +155,12 @@ def test_the_migrations_make_what_the_schema_says(url: str) -> None:
         )
         assert compare_metadata(context, schema.metadata) == []
         assert context.get_current_revision() == schema.HEAD
-        # MLflow's and Airflow's own, where the database is shared with them.
+        # This name belongs to MLflow or Airflow where they share the database.
         assert not inspect(connection).has_table("alembic_version")
     engine.dispose()
 
 
-def test_head_names_the_last_migration_and_all_can_be_undone(sqlite_url: str) -> None:
+def test_head_is_the_last_migration_and_all_can_be_undone(sqlite_url: str) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -180,7 +182,7 @@ def test_head_names_the_last_migration_and_all_can_be_undone(sqlite_url: str) ->
     store.close()
 
 
-def test_a_database_of_a_newer_moovier_is_left_alone(url: str) -> None:
+def test_database_of_a_newer_moovier_is_refused(url: str) -> None:
     database = Database.open(url)
     with database.writing() as connection:
         connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
@@ -189,7 +191,7 @@ def test_a_database_of_a_newer_moovier_is_left_alone(url: str) -> None:
         FeedbackStore.open(url)
 
 
-def test_a_sqlite_file_survives_a_power_cut(sqlite_url: str) -> None:
+def test_sqlite_settings_survive_a_power_cut(sqlite_url: str) -> None:
     database = Database.open(sqlite_url)
     with database.writing() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
@@ -198,7 +200,7 @@ def test_a_sqlite_file_survives_a_power_cut(sqlite_url: str) -> None:
     database.close()
 
 
-def test_a_writer_waits_for_another_but_not_for_ever(sqlite_url: str) -> None:
+def test_sqlite_writer_waits_for_another_with_a_time_out(sqlite_url: str) -> None:
     store = FeedbackStore.open(sqlite_url)
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -216,7 +218,7 @@ def test_a_writer_waits_for_another_but_not_for_ever(sqlite_url: str) -> None:
     store.close()
 
 
-def test_a_person_locked_for_long_is_an_error_in_time(postgres_url: str) -> None:
+def test_postgres_writer_waits_for_another_with_a_time_out(postgres_url: str) -> None:
     store = FeedbackStore.open(postgres_url)
     store.add(1, [NewRating(1, 1, 1)])
     with contextlib.closing(psycopg2.connect(postgres_url)) as other, other.cursor() as cursor:
@@ -231,7 +233,7 @@ def test_a_person_locked_for_long_is_an_error_in_time(postgres_url: str) -> None
     store.close()
 
 
-def test_lost_connections_are_made_again(postgres_url: str) -> None:
+def test_lost_connections_are_replaced(postgres_url: str) -> None:
     store = FeedbackStore.open(postgres_url)
     store.add(1, [NewRating(1, 1, 1)])
     with contextlib.closing(psycopg2.connect(postgres_url)) as other, other.cursor() as cursor:
@@ -244,7 +246,7 @@ def test_lost_connections_are_made_again(postgres_url: str) -> None:
     store.close()
 
 
-def test_a_snapshot_does_not_see_what_comes_later(url: str) -> None:
+def test_reading_sees_one_state(url: str) -> None:
     store = FeedbackStore.open(url)
     store.add(1, [NewRating(1, 1, 1)])
     database = Database.open(url)
@@ -258,16 +260,16 @@ def test_a_snapshot_does_not_see_what_comes_later(url: str) -> None:
 
 
 @pytest.fixture
-def silent() -> Iterator[int]:
-    """The port of a server that takes a connection and never says a word."""
+def silent_port() -> Iterator[int]:
+    """Return the port of a server that accepts connections and never sends a byte."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
-def test_a_server_that_says_nothing_is_given_up(silent: int) -> None:
+def test_silent_server_times_out(silent_port: int) -> None:
     start = time.monotonic()
     with pytest.raises(FeedbackUnavailable):
-        FeedbackStore.open(f"postgresql://ann:hush@127.0.0.1:{silent}/x")
+        FeedbackStore.open(f"postgresql://ann:hush@127.0.0.1:{silent_port}/x")
     assert time.monotonic() - start < 8
 
 
@@ -279,7 +281,7 @@ def test_a_server_that_says_nothing_is_given_up(silent: int) -> None:
         "postgresql://127.0.0.1:9/x?user=ann&password=hush-hush",
     ],
 )
-def test_no_message_holds_the_password(url: str) -> None:
+def test_error_does_not_contain_the_password(url: str) -> None:
     with pytest.raises(FeedbackUnavailable, match=r"127\.0\.0\.1:9") as caught:
         FeedbackStore.open(url)
     assert "hush" not in str(caught.value)
@@ -296,25 +298,25 @@ def test_no_message_holds_the_password(url: str) -> None:
         "x:hush@y",
     ],
 )
-def test_a_url_of_something_else_is_said(url: str) -> None:
+def test_url_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="MOOVIER_DATABASE_URL") as caught:
         FeedbackStore.open(url)
     assert "hush" not in str(caught.value)
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FeedbackUnavailable, match="cannot be"):
         FeedbackStore.open(f"sqlite:///{tmp_path}/file/moovier.db")
 
 
-def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
+def test_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text("no database " * 1000)
     with pytest.raises(FeedbackUnavailable, match="not a database"):
         FeedbackStore.open(f"sqlite:///{tmp_path / 'x.db'}")
 
 
-def test_a_database_deleted_under_the_service_is_noticed(sqlite_url: str) -> None:
+def test_deleted_sqlite_file_is_noticed(sqlite_url: str) -> None:
     store = FeedbackStore.open(sqlite_url)
     store.of_user(1)
     Path(sqlite_url.removeprefix("sqlite:///")).unlink()
@@ -323,7 +325,7 @@ def test_a_database_deleted_under_the_service_is_noticed(sqlite_url: str) -> Non
     store.close()
 
 
-def test_looking_whether_it_is_there_makes_nothing(sqlite_url: str, tmp_path: Path) -> None:
+def test_exists_creates_nothing(sqlite_url: str, tmp_path: Path) -> None:
     assert not exists(sqlite_url)
     assert list(tmp_path.iterdir()) == []
     Database.open(sqlite_url).close()

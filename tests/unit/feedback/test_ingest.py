@@ -14,7 +14,8 @@ from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens
 from moovier.errors import DataUnavailable, InvalidData
 from moovier.feedback.errors import FeedbackUnavailable
-from moovier.feedback.store import FeedbackStore, NewRating
+from moovier.feedback.ratings import NewRating
+from moovier.feedback.store import FeedbackStore
 from moovier.jobs import ingest
 from moovier.jobs.ingest import Pulled
 from moovier.settings import Settings

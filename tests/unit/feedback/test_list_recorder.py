@@ -1,4 +1,4 @@
-"""The recorder never makes anybody wait, and says what it lost."""
+"""The recorder never waits, and counts the lists that it loses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from moovier.feedback import list_recorder as room
+from moovier.feedback import list_recorder
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.list_recorder import ListRecorder
 from moovier.feedback.served_lists import ServedList
@@ -36,8 +36,8 @@ def counted() -> Counted:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "EVERY_S", 0.02)
-    monkeypatch.setattr(room, "RETRY_S", 0.02)
+    monkeypatch.setattr(list_recorder, "WRITE_EVERY_S", 0.02)
+    monkeypatch.setattr(list_recorder, "RETRY_S", 0.02)
 
 
 @pytest.fixture
@@ -56,14 +56,14 @@ def running(
         yield recorder
 
 
-def wait_for(holds: Callable[[], bool]) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     until = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < until, "it did not come about"
+    while not condition():
+        assert time.monotonic() < until, "the condition never came true"
         time.sleep(0.01)
 
 
-def test_what_is_added_is_stored_soon_and_all_of_it_at_the_end(
+def test_lists_are_stored_soon_and_all_of_them_at_the_end(
     lists: FeedbackStore, counted: Counted
 ) -> None:
     with running(lambda: lists, counted) as recorder:
@@ -75,82 +75,78 @@ def test_what_is_added_is_stored_soon_and_all_of_it_at_the_end(
     assert counted == {"stored": 1_201}
 
 
-def test_nobody_waits_for_a_database_that_is_stuck(
+def test_add_does_not_wait_for_a_stuck_database(
     lists: FeedbackStore, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "WAITING", 10)
-    asked, free = threading.Event(), threading.Event()
+    monkeypatch.setattr(list_recorder, "QUEUE_SIZE", 10)
+    is_asked, may_continue = threading.Event(), threading.Event()
 
     def stuck() -> FeedbackStore:
-        asked.set()
-        assert free.wait(30)
+        is_asked.set()
+        assert may_continue.wait(30)
         return lists
 
     with running(stuck, counted) as recorder:
         recorder.add(SEEN)
-        assert asked.wait(20)
-        # Were one of these to wait, it would be for ever: the database is freed below.
+        assert is_asked.wait(20)
+        # A call that waits would never return: the database is freed below.
         for number in range(25):
             recorder.add(numbered(number))
         assert counted["dropped"] in (15, 16)
-        free.set()
+        may_continue.set()
     assert counted["stored"] + counted["dropped"] == 26
     assert sum(1 for _ in lists.lists(0, 2_000)) == counted["stored"]
 
 
-def test_a_database_that_comes_back_in_time_loses_nothing(
-    lists: FeedbackStore, counted: Counted
-) -> None:
-    tries = iter([FeedbackUnavailable("away"), FeedbackUnavailable("away")])
+def test_failed_write_is_tried_again(lists: FeedbackStore, counted: Counted) -> None:
+    errors = iter([FeedbackUnavailable("unreachable"), FeedbackUnavailable("unreachable")])
 
-    def away_at_first() -> FeedbackStore:
-        if (error := next(tries, None)) is not None:
+    def unreachable_at_first() -> FeedbackStore:
+        if (error := next(errors, None)) is not None:
             raise error
         return lists
 
-    with running(away_at_first, counted) as recorder:
+    with running(unreachable_at_first, counted) as recorder:
         recorder.add(SEEN)
         wait_for(lambda: counted["stored"] == 1)
     assert counted == {"stored": 1}
 
 
-def test_without_a_database_lists_are_dropped_counted_and_told_once(
+def test_lists_are_dropped_and_the_error_is_logged_once(
     counted: Counted, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def away() -> FeedbackStore:
-        raise FeedbackUnavailable("the database is away")
+    def unreachable() -> FeedbackStore:
+        raise FeedbackUnavailable("the database is unreachable")
 
-    with running(away, counted) as recorder:
+    with running(unreachable, counted) as recorder:
         for number in range(3):
             recorder.add(numbered(number))
             wait_for(lambda: counted["dropped"] > number)  # noqa: B023
     assert counted == {"dropped": 3}
-    assert sum("the database is away" in line for line in caplog.messages) == 1
+    assert sum("the database is unreachable" in line for line in caplog.messages) == 1
 
 
-def test_whatever_goes_wrong_with_one_list_the_next_is_stored(
-    lists: FeedbackStore, counted: Counted
-) -> None:
-    broken = iter([RuntimeError("unforeseen")])
+def test_unforeseen_error_does_not_stop_the_thread(lists: FeedbackStore, counted: Counted) -> None:
+    errors = iter([RuntimeError("unforeseen")])
 
-    def once_broken() -> FeedbackStore:
-        # The first time it is asked is for a look at what is old.
-        if threading.current_thread().name == "recorder" and added.is_set():
-            for error in broken:
+    def broken_once() -> FeedbackStore:
+        # The thread also opens the store to delete expired lists, before any list is added.
+        if threading.current_thread().name == "recorder" and is_added.is_set():
+            for error in errors:
                 raise error
         return lists
 
-    added = threading.Event()
-    with running(once_broken, counted) as recorder:
-        added.set()
+    is_added = threading.Event()
+    with running(broken_once, counted) as recorder:
+        is_added.set()
         recorder.add(SEEN)
-        wait_for(lambda: counted["dropped"] + counted["stored"] == 1 or not list(broken))
+        wait_for(lambda: counted["dropped"] + counted["stored"] == 1 or not list(errors))
         recorder.add(numbered(1))
     assert counted["stored"] >= 1
     assert numbered(1) in list(lists.lists(0, 2_000))
 
 
-def test_more_a_second_than_the_limit_are_left_out_and_counted(
+def test_lists_over_the_rate_limit_are_counted(
     lists: FeedbackStore, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
@@ -167,29 +163,29 @@ def test_more_a_second_than_the_limit_are_left_out_and_counted(
     assert counted == {"over_limit": 10}
 
 
-def test_a_limit_below_one_a_second_lets_some_through(
+def test_rate_limit_below_one_a_second(
     lists: FeedbackStore, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
     monkeypatch.setattr("moovier.feedback.list_recorder.time.monotonic", lambda: now)
     recorder = ListRecorder(lambda: lists, per_s=0.5, keep_days=90, count=counted)
-    said = []
+    allowed = []
     for _ in range(8):
-        said.append(recorder.wants())
+        allowed.append(recorder.wants())
         now += 1
-    assert said == [True, False] * 4
+    assert allowed == [True, False] * 4
 
 
-def test_a_limit_of_nothing_records_nothing(counted: Counted) -> None:
+def test_rate_limit_of_zero_records_nothing(counted: Counted) -> None:
     def never() -> FeedbackStore:
-        raise AssertionError("nobody needs the database")
+        raise AssertionError("the database is not needed")
 
     with running(never, counted, per_s=0) as recorder:
         assert not any(recorder.wants() for _ in range(3))
     assert counted == {}
 
 
-def test_lists_are_kept_as_long_as_they_shall_be(lists: FeedbackStore, counted: Counted) -> None:
+def test_expired_lists_are_deleted(lists: FeedbackStore, counted: Counted) -> None:
     day = 86_400
     now = 1_000 * day
     lists.record([replace(numbered(age), served_at=now - age * day) for age in (1, 9, 11, 200)])
@@ -197,4 +193,4 @@ def test_lists_are_kept_as_long_as_they_shall_be(lists: FeedbackStore, counted: 
     recorder.start()
     wait_for(lambda: sum(1 for _ in lists.lists(0, 2 * now)) == 2)
     recorder.close()
-    assert [(now - one.served_at) // day for one in lists.lists(0, 2 * now)] == [9, 1]
+    assert [(now - page.served_at) // day for page in lists.lists(0, 2 * now)] == [9, 1]

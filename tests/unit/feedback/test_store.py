@@ -10,31 +10,25 @@ from hypothesis import strategies as st
 
 from moovier.errors import BadRequest
 from moovier.feedback.errors import IdempotencyConflict
-from moovier.feedback.store import (
-    KEY_LIFETIME_S,
-    Added,
-    Feedback,
-    FeedbackStore,
-    NewRating,
-    UserFeedback,
-)
+from moovier.feedback.ratings import Feedback, NewRating, UserFeedback
+from moovier.feedback.store import KEY_LIFETIME_S, Added, FeedbackStore
 from tests.unit.feedback.conftest import Clock
 
 
 def movies(feedback: UserFeedback) -> list[tuple[int, float, int]]:
-    return [(one.movie_id, one.stars, one.timestamp) for one in feedback.ratings]
+    return [(rating.movie_id, rating.stars, rating.timestamp) for rating in feedback.ratings]
 
 
-def test_what_was_given_is_there_oldest_first(store: FeedbackStore) -> None:
+def test_ratings_are_returned_oldest_first(store: FeedbackStore) -> None:
     added = store.add(7, [NewRating(3, 4.5, 200), NewRating(1, 0.5, 100)], request_id="r-1")
     assert added == Added(stored=2, ignored=0, replayed=False)
-    found = store.of_user(7)
-    assert movies(found) == [(1, 0.5, 100), (3, 4.5, 200)]
-    assert {(one.user_id, one.request_id) for one in found.ratings} == {(7, "r-1")}
+    feedback = store.of_user(7)
+    assert movies(feedback) == [(1, 0.5, 100), (3, 4.5, 200)]
+    assert {(rating.user_id, rating.request_id) for rating in feedback.ratings} == {(7, "r-1")}
     assert store.of_user(8) == UserFeedback((), frozenset())
 
 
-def test_it_outlives_the_store(store: FeedbackStore, url: str) -> None:
+def test_ratings_outlive_the_store(store: FeedbackStore, url: str) -> None:
     store.add(1, [NewRating(2, 3, 4)])
     store.close()
     again = FeedbackStore.open(url)
@@ -42,7 +36,7 @@ def test_it_outlives_the_store(store: FeedbackStore, url: str) -> None:
     again.close()
 
 
-def test_the_newest_rating_of_a_movie_wins(store: FeedbackStore) -> None:
+def test_newest_rating_of_a_movie_wins(store: FeedbackStore) -> None:
     store.add(1, [NewRating(10, 3, 100)])
     assert store.add(1, [NewRating(10, 5, 99)]) == Added(0, 1, False)
     assert movies(store.of_user(1)) == [(10, 3, 100)]
@@ -52,21 +46,21 @@ def test_the_newest_rating_of_a_movie_wins(store: FeedbackStore) -> None:
     assert movies(store.of_user(1)) == [(10, 1, 101)]
 
 
-def test_the_same_rating_twice_is_one(store: FeedbackStore) -> None:
+def test_repeated_rating_is_stored_once(store: FeedbackStore) -> None:
     for _ in range(2):
         store.add(1, [NewRating(10, 3, 100), NewRating(11, 3, 100)])
     assert movies(store.of_user(1)) == [(10, 3, 100), (11, 3, 100)]
 
 
-def test_within_one_call_the_newest_and_then_the_last_wins(store: FeedbackStore) -> None:
-    given = [NewRating(10, 1, 100), NewRating(10, 5, 102), NewRating(10, 2, 101)]
-    assert store.add(1, given) == Added(stored=1, ignored=2, replayed=False)
+def test_newest_and_then_last_rating_of_a_call_wins(store: FeedbackStore) -> None:
+    ratings = [NewRating(10, 1, 100), NewRating(10, 5, 102), NewRating(10, 2, 101)]
+    assert store.add(1, ratings) == Added(stored=1, ignored=2, replayed=False)
     assert movies(store.of_user(1)) == [(10, 5, 102)]
     store.add(1, [NewRating(11, 1, 100), NewRating(11, 2, 100)])
     assert movies(store.of_user(1)) == [(11, 2, 100), (10, 5, 102)]
 
 
-def test_people_are_kept_apart(store: FeedbackStore) -> None:
+def test_users_do_not_affect_each_other(store: FeedbackStore) -> None:
     store.add(1, [NewRating(10, 3, 100)], idempotency_key="a")
     store.add(2, [NewRating(10, 5, 50)], idempotency_key="a")
     store.delete(2)
@@ -75,7 +69,7 @@ def test_people_are_kept_apart(store: FeedbackStore) -> None:
     assert store.of_user(1).all_deleted_at is None
 
 
-def test_thousands_at_once_are_all_stored(store: FeedbackStore) -> None:
+def test_thousands_of_ratings_in_one_call(store: FeedbackStore) -> None:
     many = [NewRating(movie, 3, 100) for movie in range(1, 12_001)]
     assert store.add(1, many) == Added(12_000, 0, False)
     assert len(store.of_user(1).ratings) == 12_000
@@ -92,30 +86,30 @@ def test_thousands_at_once_are_all_stored(store: FeedbackStore) -> None:
     ),
     st.integers(0, 12),
 )
-def test_however_they_arrive_each_movie_has_its_newest(
-    store: FeedbackStore, said: list[tuple[int, int, int]], cut: int
+def test_newest_rating_wins_in_any_order_of_arrival(
+    store: FeedbackStore, rows: list[tuple[int, int, int]], cut: int
 ) -> None:
     store.delete(1)
-    given_ = [NewRating(movie, halves / 2, moment) for movie, halves, moment in said]
-    store.add(1, given_[:cut])
-    store.add(1, given_[cut:])
+    ratings = [NewRating(movie, halves / 2, moment) for movie, halves, moment in rows]
+    store.add(1, ratings[:cut])
+    store.add(1, ratings[cut:])
     expected: dict[int, tuple[float, int]] = {}
-    for one in given_:
-        if one.movie_id not in expected or one.timestamp >= expected[one.movie_id][1]:
-            expected[one.movie_id] = (one.stars, one.timestamp)
-    found = {one.movie_id: (one.stars, one.timestamp) for one in store.of_user(1).ratings}
-    assert found == expected
+    for movie, stars, moment in ratings:
+        if movie not in expected or moment >= expected[movie][1]:
+            expected[movie] = (stars, moment)
+    stored = {movie: (stars, moment) for movie, stars, moment in movies(store.of_user(1))}
+    assert stored == expected
 
 
 # Idempotency
 
 
-def test_a_key_that_comes_again_gets_the_first_answer(store: FeedbackStore) -> None:
-    given_ = [NewRating(10, 3, 100), NewRating(10, 2, 90)]
-    first = store.add(1, given_, idempotency_key="k")
+def test_repeated_key_returns_the_first_answer(store: FeedbackStore) -> None:
+    ratings = [NewRating(10, 3, 100), NewRating(10, 2, 90)]
+    first = store.add(1, ratings, idempotency_key="k")
     assert first == Added(stored=1, ignored=1, replayed=False)
     store.delete(1, 10)
-    assert store.add(1, given_, idempotency_key="k") == Added(1, 1, replayed=True)
+    assert store.add(1, ratings, idempotency_key="k") == Added(1, 1, replayed=True)
     assert store.of_user(1).ratings == ()
 
 
@@ -130,7 +124,7 @@ def test_a_key_that_comes_again_gets_the_first_answer(store: FeedbackStore) -> N
         ([], None),
     ],
 )
-def test_a_key_with_other_content_is_refused(
+def test_key_with_other_content_is_refused(
     store: FeedbackStore, ratings: list[NewRating], request_id: str | None
 ) -> None:
     store.add(1, [NewRating(10, 3, 100)], idempotency_key="k")
@@ -139,7 +133,7 @@ def test_a_key_with_other_content_is_refused(
     assert movies(store.of_user(1)) == [(10, 3, 100)]
 
 
-def test_content_says_what_the_same_is(store: FeedbackStore) -> None:
+def test_given_content_defines_a_repetition(store: FeedbackStore) -> None:
     store.add(1, [NewRating(10, 3, 100)], idempotency_key="k", content=b"body")
     later = store.add(1, [NewRating(10, 3, 105)], idempotency_key="k", content=b"body")
     assert later.replayed
@@ -147,7 +141,7 @@ def test_content_says_what_the_same_is(store: FeedbackStore) -> None:
         store.add(1, [NewRating(10, 3, 100)], idempotency_key="k", content=b"other")
 
 
-def test_a_key_is_known_for_a_day_and_not_for_ever(store: FeedbackStore, clock: Clock) -> None:
+def test_key_is_remembered_for_a_day_and_then_deleted(store: FeedbackStore, clock: Clock) -> None:
     store.add(1, [NewRating(10, 3, 100)], idempotency_key="k")
     clock.now += 24 * 3600
     store.add(2, [], idempotency_key="sweeps")
@@ -157,13 +151,13 @@ def test_a_key_is_known_for_a_day_and_not_for_ever(store: FeedbackStore, clock: 
     assert not store.add(1, [NewRating(10, 4, 100)], idempotency_key="k").replayed
 
 
-def test_any_text_may_be_a_key(store: FeedbackStore) -> None:
+def test_any_text_can_be_a_key(store: FeedbackStore) -> None:
     for key in ("", "a\0b", "\ud800", "x" * 10_000):
         assert not store.add(1, [NewRating(1, 1, 1)], idempotency_key=key).replayed
         assert store.add(1, [NewRating(1, 1, 1)], idempotency_key=key).replayed
 
 
-def test_one_key_sent_at_once_from_many_sides_is_stored_once(store: FeedbackStore) -> None:
+def test_concurrent_requests_with_one_key_store_once(store: FeedbackStore) -> None:
     def send(_: int) -> Added:
         return store.add(1, [NewRating(10, 3, 100)], idempotency_key="k")
 
@@ -175,35 +169,35 @@ def test_one_key_sent_at_once_from_many_sides_is_stored_once(store: FeedbackStor
 # Deletion
 
 
-def test_one_rating_is_deleted_and_may_be_given_again(store: FeedbackStore) -> None:
+def test_deleted_rating_can_be_given_again(store: FeedbackStore) -> None:
     store.add(1, [NewRating(10, 3, 100), NewRating(11, 4, 100)])
     assert store.delete(1, 10) == 1
     assert store.delete(1, 10) == 0
     assert store.of_user(1).deleted == {10}
     assert movies(store.of_user(1)) == [(11, 4, 100)]
-    # An older clock than the one that deleted must not swallow what a person says afterwards.
+    # A rating given after the deletion counts, even if its clock runs behind.
     store.add(1, [NewRating(10, 2, 90)])
     assert movies(store.of_user(1)) == [(10, 2, 90), (11, 4, 100)]
     assert store.of_user(1).deleted == frozenset()
 
 
-def test_what_was_never_given_here_can_be_deleted(store: FeedbackStore, clock: Clock) -> None:
+def test_rating_that_is_not_stored_can_be_deleted(store: FeedbackStore, clock: Clock) -> None:
     assert store.delete(5, 10) == 0
     assert store.of_user(5).deleted == {10}
     assert store.everything() == Feedback(deleted={(5, 10): int(clock.now)})
 
 
-def test_all_of_a_person_goes_and_may_come_again(store: FeedbackStore, clock: Clock) -> None:
+def test_user_can_rate_again_after_deleting_all_ratings(store: FeedbackStore, clock: Clock) -> None:
     store.add(1, [NewRating(10, 3, 100), NewRating(11, 4, 100)])
     store.add(2, [NewRating(10, 3, 100)])
     store.delete(1, 10)
     clock.now += 5
     assert store.delete(1) == 1
-    found = store.of_user(1)
-    assert found == UserFeedback((), frozenset(), all_deleted_at=int(clock.now))
+    feedback = store.of_user(1)
+    assert feedback == UserFeedback((), frozenset(), all_deleted_at=int(clock.now))
     store.add(1, [NewRating(11, 2, 50)])
     everything = store.everything()
-    assert [(one.user_id, one.movie_id, one.stars) for one in everything.ratings] == [
+    assert [(r.user_id, r.movie_id, r.stars) for r in everything.ratings] == [
         (1, 11, 2),
         (2, 10, 3),
     ]
@@ -211,9 +205,7 @@ def test_all_of_a_person_goes_and_may_come_again(store: FeedbackStore, clock: Cl
     assert everything.deleted == {}
 
 
-def test_a_clock_that_goes_back_does_not_undo_a_deletion(
-    store: FeedbackStore, clock: Clock
-) -> None:
+def test_clock_that_goes_back_does_not_undo_a_deletion(store: FeedbackStore, clock: Clock) -> None:
     store.delete(1, 10)
     store.delete(2)
     before = store.everything()
@@ -223,7 +215,7 @@ def test_a_clock_that_goes_back_does_not_undo_a_deletion(
     assert store.everything() == before
 
 
-# What must not get in
+# Validation
 
 
 @pytest.mark.parametrize(
@@ -241,14 +233,16 @@ def test_a_clock_that_goes_back_does_not_undo_a_deletion(
         NewRating(1, 3, 1_700_000_000_000),
     ],
 )
-def test_what_would_stop_an_ingest_is_refused(store: FeedbackStore, rating: NewRating) -> None:
+def test_invalid_rating_is_refused_with_its_request(
+    store: FeedbackStore, rating: NewRating
+) -> None:
     with pytest.raises(BadRequest):
         store.add(1, [NewRating(2, 3, 1), rating])
     assert store.of_user(1).ratings == ()
 
 
 @pytest.mark.parametrize("user_id", [0, -5, 2**63])
-def test_a_user_id_out_of_range_is_refused(store: FeedbackStore, user_id: int) -> None:
+def test_user_id_out_of_range_is_refused(store: FeedbackStore, user_id: int) -> None:
     with pytest.raises(BadRequest):
         store.add(user_id, [NewRating(2, 3, 1)])
     with pytest.raises(BadRequest):
@@ -257,18 +251,18 @@ def test_a_user_id_out_of_range_is_refused(store: FeedbackStore, user_id: int) -
 
 
 @pytest.mark.parametrize("request_id", ["a\0b", "\ud800", "a\n", "x" * 201])
-def test_an_odd_request_id_is_refused(store: FeedbackStore, request_id: str) -> None:
+def test_invalid_request_id_is_refused(store: FeedbackStore, request_id: str) -> None:
     with pytest.raises(BadRequest):
         store.add(1, [NewRating(2, 3, 1)], request_id=request_id)
 
 
-def test_quotes_are_only_text(store: FeedbackStore) -> None:
+def test_request_id_is_not_executed_as_sql(store: FeedbackStore) -> None:
     store.add(1, [NewRating(2, 3, 1)], request_id="'; DROP TABLE feedback_ratings; --")
-    (one,) = store.of_user(1).ratings
-    assert one.request_id == "'; DROP TABLE feedback_ratings; --"
+    (rating,) = store.of_user(1).ratings
+    assert rating.request_id == "'; DROP TABLE feedback_ratings; --"
 
 
-def test_the_store_needs_nothing_heavy() -> None:
+def test_import_loads_no_heavy_library() -> None:
     import subprocess
 
     heavy = ("pandas", "tensorflow", "keras", "mlflow", "dvc", "alembic")
@@ -276,5 +270,7 @@ def test_the_store_needs_nothing_heavy() -> None:
         "import sys, moovier.feedback.store, moovier.feedback.api_keys; "
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from moovier.data.catalogue import Catalogue, Movie
 from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.errors import BadRequest
+from moovier.feedback.ratings import NewRating
 from moovier.models import popular
 from moovier.models.families import family
-from moovier.models.family import Scorer
+from moovier.models.family import FitContext, Scorer
 from moovier.serving import cursor
 from moovier.serving.filters import Filter
-from moovier.serving.user_recommender import LIKED, Page, RatedMovie, UserProfile, UserRecommender
+from moovier.serving.user_recommender import LIKED, Page, UserProfile, UserRecommender
 from tests.contracts import toy
 
 GENRES = ("Drama", "Comedy", "Sci-Fi", "War")
@@ -70,7 +71,7 @@ class Counting:
 def fitted(name: str) -> UserRecommender:
     kind, known = family(name), toy.ratings()
     params = kind.hyper_parameters.model_validate(toy.PARAMS.get(name, {"size": 1}))
-    arrays = kind.fit(known, params, catalogue=catalogue(), seed=0).arrays
+    arrays = kind.fit(known, params, FitContext(catalogue(), seed=0)).arrays
     bundle = replace(toy.bundle_of(name, params, arrays, known), catalogue=catalogue())
     return UserRecommender(bundle, Counting(kind.scorer(arrays)))
 
@@ -134,7 +135,7 @@ FILTERS = st.builds(
 )
 RATED = st.lists(
     st.builds(
-        RatedMovie,
+        NewRating,
         st.sampled_from([*MOVIES, 1, 99_999]),
         st.integers(1, 10).map(lambda halves: halves / 2),
         st.integers(0, 3_000_000),
@@ -156,7 +157,7 @@ RATED = st.lists(
 def test_the_pages_hold_each_movie_that_passes_once_and_none_that_was_rated(
     name: str,
     user: int | None,
-    ratings: list[RatedMovie],
+    ratings: list[NewRating],
     deleted: set[int],
     wanted: Filter,
     exclude: list[int],
@@ -248,7 +249,7 @@ def test_reasons_come_by_weight_and_the_weak_ones_are_left_out() -> None:
     people = UserRecommender(fitted("ease")._bundle, Told(fitted("ease")._scorer))
 
     def reasons(*rated: tuple[int, float]) -> list[int]:
-        person = people.anonymous([RatedMovie(MOVIES[row], stars, 1) for row, stars in rated])
+        person = people.anonymous([NewRating(MOVIES[row], stars, 1) for row, stars in rated])
         page = people.page(person, Filter(), exclude=NOTHING, top_k=1)
         return [MOVIES.index(movie.id) for movie in page.items[0].because]
 
@@ -274,7 +275,7 @@ def test_a_known_user_is_scored_as_such_and_a_changed_one_is_folded_in(
     assert (asked.scored, len(asked.folded)) == ([2], 0)
     expected = people._scorer.score(np.array([2]), people._bundle.histories)[0]
     assert np.array_equal(first, expected)
-    changed = people.user(USERS[2], [RatedMovie(MOVIES[16], 5.0, 9_000_000)])
+    changed = people.user(USERS[2], [NewRating(MOVIES[16], 5.0, 9_000_000)])
     assert changed.row is None
     people.scores(changed)
     assert len(asked.folded) == 1
@@ -282,16 +283,16 @@ def test_a_known_user_is_scored_as_such_and_a_changed_one_is_folded_in(
 
 def test_the_same_history_is_scored_once_and_another_one_anew() -> None:
     people, asked = fresh("ease")
-    one = [RatedMovie(MOVIES[0], 5.0, 1), RatedMovie(MOVIES[1], 4.0, 2)]
+    one = [NewRating(MOVIES[0], 5.0, 1), NewRating(MOVIES[1], 4.0, 2)]
     first = people.scores(people.anonymous(one))
     # In another order of telling, and with a movie that the model does not know.
-    again = people.scores(people.anonymous([*reversed(one), RatedMovie(1, 5.0, 3)]))
+    again = people.scores(people.anonymous([*reversed(one), NewRating(1, 5.0, 3)]))
     assert again is first
     assert len(asked.folded) == 1
     for other in (
-        [RatedMovie(MOVIES[0], 4.5, 1), one[1]],
-        [RatedMovie(MOVIES[2], 5.0, 1), one[1]],
-        [RatedMovie(MOVIES[0], 5.0, 0), one[1]],
+        [NewRating(MOVIES[0], 4.5, 1), one[1]],
+        [NewRating(MOVIES[2], 5.0, 1), one[1]],
+        [NewRating(MOVIES[0], 5.0, 0), one[1]],
         one[:1],
     ):
         people.scores(people.anonymous(other))
@@ -299,13 +300,13 @@ def test_the_same_history_is_scored_once_and_another_one_anew() -> None:
 
 
 def test_only_so_many_people_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moovier.serving.user_recommender._KEPT", 2)
+    monkeypatch.setattr("moovier.serving.user_recommender.CACHED_PROFILES", 2)
     people, asked = fresh("ease")
     for user in (0, 1, 0, 2, 0, 1):
         people.scores(people.user(USERS[user]))
     # The last: 1 went for 2, since 0 was asked for after it.
     assert asked.scored == [0, 1, 2, 1]
-    assert len(people._kept) == 2
+    assert len(people._scores) == 2
 
 
 def test_a_page_alters_no_scores_that_others_share(people: UserRecommender) -> None:
@@ -325,9 +326,9 @@ def test_what_was_rated_since_is_added_and_a_new_rating_of_a_movie_replaces() ->
     before = history_of(people.user(USERS[0]))
     again, new = before[2][0], MOVIES[16]
     ratings = [
-        RatedMovie(new, 3.0, 9_000_001),
-        RatedMovie(again, 1.0, 9_000_000),
-        RatedMovie(1, 5.0, 9_000_002),
+        NewRating(new, 3.0, 9_000_001),
+        NewRating(again, 1.0, 9_000_000),
+        NewRating(1, 5.0, 9_000_002),
     ]
     assert history_of(people.user(USERS[0], ratings)) == [
         *(one for one in before if one[0] != again),
@@ -339,7 +340,7 @@ def test_what_was_rated_since_is_added_and_a_new_rating_of_a_movie_replaces() ->
 def test_a_rating_given_here_wins_over_the_models_even_if_it_says_it_is_older() -> None:
     people = fitted("ease")
     again = history_of(people.user(USERS[3]))[-1][0]
-    history = history_of(people.user(USERS[3], [RatedMovie(again, 0.5, 0)]))
+    history = history_of(people.user(USERS[3], [NewRating(again, 0.5, 0)]))
     assert history[0] == (again, 0.5, 0)
     assert [movie for movie, _, _ in history].count(again) == 1
 
@@ -348,8 +349,8 @@ def test_of_two_ratings_of_a_movie_the_newest_counts_of_two_at_once_the_later_on
     people = fitted("ease")
     new = MOVIES[16]
     for ratings, stars in (
-        ([RatedMovie(new, 1.0, 5), RatedMovie(new, 2.0, 4)], 1.0),
-        ([RatedMovie(new, 1.0, 5), RatedMovie(new, 2.0, 5)], 2.0),
+        ([NewRating(new, 1.0, 5), NewRating(new, 2.0, 4)], 1.0),
+        ([NewRating(new, 1.0, 5), NewRating(new, 2.0, 5)], 2.0),
     ):
         assert history_of(people.anonymous(ratings)) == [(new, stars, 5)]
 
@@ -363,7 +364,7 @@ def test_what_was_deleted_no_longer_counts_and_may_be_recommended_again() -> Non
     page = people.page(person, Filter(), exclude=NOTHING, top_k=20)
     assert gone in page.ids
     # Given again it counts again.
-    person = people.user(USERS[0], [RatedMovie(gone, 2.0, 9_000_000)], {gone})
+    person = people.user(USERS[0], [NewRating(gone, 2.0, 9_000_000)], {gone})
     assert history_of(person) == [*before[:-1], (gone, 2.0, 9_000_000)]
 
 
@@ -374,7 +375,7 @@ def test_what_stands_up_to_the_moment_of_deleting_all_is_gone() -> None:
     assert history_of(people.user(USERS[1], deleted_before=middle)) == before[4:]
     assert history_of(people.user(USERS[1], deleted_before=middle - 1)) == before[3:]
     # What was given here afterwards counts, whatever moment it names.
-    person = people.user(USERS[1], [RatedMovie(MOVIES[16], 4.0, 1)], deleted_before=9_000_000)
+    person = people.user(USERS[1], [NewRating(MOVIES[16], 4.0, 1)], deleted_before=9_000_000)
     assert history_of(person) == [(MOVIES[16], 4.0, 1)]
     everything_gone = people.user(USERS[1], deleted_before=9_000_000)
     assert history_of(everything_gone) == []
@@ -385,7 +386,7 @@ def test_what_stands_up_to_the_moment_of_deleting_all_is_gone() -> None:
 
 def test_an_unknown_user_with_ratings_is_the_stranger_with_these() -> None:
     people = fitted("ease")
-    ratings = [RatedMovie(MOVIES[8], 5.0, 1), RatedMovie(MOVIES[9], 5.0, 2)]
+    ratings = [NewRating(MOVIES[8], 5.0, 1), NewRating(MOVIES[9], 5.0, 2)]
     user, stranger = people.user(STRANGER, ratings), people.anonymous(ratings)
     assert np.array_equal(people.scores(user), people.scores(stranger))
     assert history_of(people.user(STRANGER)) == []
@@ -396,7 +397,7 @@ def test_what_people_gave_a_movie_on_average() -> None:
     known: Ratings = toy.ratings_of(rows, 3)
     kind = family(popular.NAME)
     params = kind.hyper_parameters(size=1)
-    arrays = kind.fit(known, params, catalogue=catalogue(), seed=0).arrays
+    arrays = kind.fit(known, params, FitContext(catalogue(), seed=0)).arrays
     people = UserRecommender(
         toy.bundle_of(popular.NAME, params, arrays, known), kind.scorer(arrays)
     )
@@ -417,7 +418,7 @@ class ReadsOrder(Counting):
 
 def test_order_of_ratings_with_equal_timestamps_changes_nothing() -> None:
     people = UserRecommender(fitted("ease")._bundle, ReadsOrder(fitted("ease")._scorer))
-    rated = [RatedMovie(MOVIES[row], 0.5 * (1 + row % 10), 5) for row in range(9)]
+    rated = [NewRating(MOVIES[row], 0.5 * (1 + row % 10), 5) for row in range(9)]
     random = np.random.default_rng(0)
     first = people.anonymous(rated)
     page = people.page(first, Filter(), exclude=NOTHING, top_k=5)
@@ -434,9 +435,9 @@ def test_order_of_ratings_with_equal_timestamps_changes_nothing() -> None:
 def test_timestamps_order_a_history() -> None:
     people = fitted("ease")
     rated = [
-        RatedMovie(MOVIES[0], 4.0, 30),
-        RatedMovie(MOVIES[5], 3.0, 10),
-        RatedMovie(MOVIES[2], 5.0, 20),
+        NewRating(MOVIES[0], 4.0, 30),
+        NewRating(MOVIES[5], 3.0, 10),
+        NewRating(MOVIES[2], 5.0, 20),
     ]
     moments = [moment for _, _, moment in history_of(people.anonymous(rated))]
     assert moments == [10, 20, 30]
@@ -447,7 +448,7 @@ def test_timestamps_order_a_history() -> None:
 def test_scores_of_some_movies_are_those_of_the_whole_catalogue(people: UserRecommender) -> None:
     rows = np.array([3, 0, 12])
     for person in (
-        people.anonymous([RatedMovie(MOVIES[1], 5.0, 1), RatedMovie(MOVIES[9], 1.0, 1)]),
+        people.anonymous([NewRating(MOVIES[1], 5.0, 1), NewRating(MOVIES[9], 1.0, 1)]),
         people.user(USERS[1]),
         people.user(STRANGER),
     ):

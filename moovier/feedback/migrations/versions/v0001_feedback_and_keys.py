@@ -1,4 +1,4 @@
-"""Ratings, tombstones, answers to idempotency keys, and API keys."""
+"""Create ratings, tombstones, answers to idempotency keys, and API keys."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ down_revision = None
 
 
 def upgrade() -> None:
+    """Create the tables and indexes."""
     op.create_table(
         "feedback_ratings",
         sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -59,6 +60,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop the tables with their indexes."""
     for table in (
         "api_keys",
         "feedback_answers",

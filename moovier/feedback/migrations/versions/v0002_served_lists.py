@@ -1,4 +1,4 @@
-"""Lists as they were served, so that feedback can be joined to what was shown."""
+"""Create the served lists, to which ratings are joined by request id."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
+    """Create the table and its indexes."""
     op.create_table(
         "feedback_lists",
         sa.Column("request_id", sa.String(32), primary_key=True),
@@ -26,4 +27,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop the table with its indexes."""
     op.drop_table("feedback_lists")

@@ -1,0 +1,145 @@
+"""The ratings of users as values: new, stored, and together with deletions.
+
+A timestamp is in whole seconds since 1970 (UTC). Stars run from 0.5 to 5 in steps of 0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from moovier.errors import BadRequest
+
+#: Longest request id that a rating may refer to, in characters.
+LONGEST_REQUEST_ID = 200
+_LARGEST_ID = 2**63 - 1
+#: Seconds since 1970 stay below this until 2106; milliseconds exceeded it in 1970.
+_LATEST = 2**32
+
+
+class NewRating(NamedTuple):
+    """A rating of one movie, by MovieLens id, that the models have not been trained on."""
+
+    movie_id: int
+    stars: float
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRating:
+    """A rating in the database.
+
+    ``request_id``: the recommended list that the user rated from, None where not given.
+    """
+
+    user_id: int
+    movie_id: int
+    stars: float
+    timestamp: int
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserFeedback:
+    """The stored ratings and deletions of one user.
+
+    ``ratings``: oldest first. ``deleted``: ids of movies whose rating was deleted and not given
+    again. ``all_deleted_at``: the moment at which the user deleted all ratings, None where never.
+    Ratings up to that moment in a data set or a model must no longer count.
+    """
+
+    ratings: tuple[StoredRating, ...]
+    deleted: frozenset[int]
+    all_deleted_at: int | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.ratings or self.deleted) or self.all_deleted_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """The ratings and deletions of all users at one moment; an ingest merges them.
+
+    ``ratings``: by user, then oldest first. ``deleted``: (user id, movie id) to the moment of the
+    deletion. ``deleted_users``: user id to the moment. A deletion applies to ratings of the data
+    set up to its moment; all of ``ratings`` count.
+    """
+
+    ratings: tuple[StoredRating, ...] = ()
+    deleted: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    deleted_users: Mapping[int, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.ratings or self.deleted or self.deleted_users)
+
+    def by_user(self) -> dict[int, UserFeedback]:
+        """Group the feedback by user id."""
+        ratings: dict[int, list[StoredRating]] = {}
+        for rating in self.ratings:
+            ratings.setdefault(rating.user_id, []).append(rating)
+        deleted: dict[int, set[int]] = {}
+        for user_id, movie_id in self.deleted:
+            deleted.setdefault(user_id, set()).add(movie_id)
+        return {
+            user: user_feedback(
+                ratings.get(user, ()), deleted.get(user, ()), self.deleted_users.get(user)
+            )
+            for user in {*ratings, *deleted, *self.deleted_users}
+        }
+
+
+def user_feedback(
+    ratings: Iterable[StoredRating], deleted: Iterable[int], all_deleted_at: int | None
+) -> UserFeedback:
+    """Build one user's feedback; a movie that is rated again no longer counts as deleted."""
+    ratings = tuple(ratings)
+    rated = {rating.movie_id for rating in ratings}
+    return UserFeedback(ratings, frozenset(deleted) - rated, all_deleted_at)
+
+
+def is_id(value: int) -> bool:
+    """Return whether ``value`` is a positive 64-bit number."""
+    return 0 < value <= _LARGEST_ID
+
+
+def check_ids(user_id: int, *movie_ids: int) -> None:
+    """Refuse ids out of range.
+
+    Raises:
+        BadRequest: an id is not a positive 64-bit number.
+    """
+    for name, value in (("user", user_id), *(("movie", movie_id) for movie_id in movie_ids)):
+        if not is_id(value):
+            raise BadRequest(f"{name} id {value} is not a positive 64-bit number")
+
+
+def check_rating(rating: NewRating) -> None:
+    """Refuse a rating that the data set's schema would refuse, before an ingest meets it.
+
+    Raises:
+        BadRequest: the movie id, the stars or the timestamp is out of range.
+    """
+    if not is_id(rating.movie_id):
+        raise BadRequest(f"movie id {rating.movie_id} is not a positive 64-bit number")
+    if not (0.5 <= rating.stars <= 5 and float(rating.stars * 2).is_integer()):
+        raise BadRequest(f"stars must be 0.5 to 5 in steps of 0.5, not {rating.stars}")
+    if not 0 <= rating.timestamp < _LATEST:
+        raise BadRequest(
+            f"timestamp {rating.timestamp} is out of range: give whole seconds since 1970"
+        )
+
+
+def check_request_id(request_id: str | None) -> None:
+    """Refuse a request id that is too long or not printable.
+
+    Raises:
+        BadRequest: the request id is neither None nor valid.
+    """
+    if request_id is None:
+        return
+    if len(request_id) > LONGEST_REQUEST_ID or not request_id.isprintable():
+        raise BadRequest(
+            f"request id {request_id[:20]!r} is invalid: give at most {LONGEST_REQUEST_ID} "
+            "printable characters"
+        )

@@ -1,0 +1,76 @@
+"""Own writes are told apart from those of other processes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from moovier.feedback.database import Database
+from moovier.feedback.write_counter import WriteCounter
+
+
+@pytest.fixture
+def here(sqlite_url: str) -> Iterator[Database]:
+    with contextlib.closing(Database.open(sqlite_url)) as database:
+        yield database
+
+
+@pytest.fixture
+def there(sqlite_url: str, here: Database) -> Iterator[Database]:
+    """Return the database as another process has it open."""
+    with contextlib.closing(Database.open(sqlite_url)) as database:
+        yield database
+
+
+def others_wrote(database: Database) -> bool:
+    with database.reading() as connection:
+        return database.write_counter.others_wrote(connection)
+
+
+def write(database: Database) -> None:
+    with database.writing(1):
+        pass
+
+
+def test_own_writes_are_told_apart_in_any_order(here: Database, there: Database) -> None:
+    assert others_wrote(here), "the first call cannot know"
+    assert not others_wrote(here)
+    write(here)
+    assert not others_wrote(here)
+    write(there)
+    write(here)
+    assert others_wrote(here), "another's write before an own one"
+    assert not others_wrote(here)
+    write(here)
+    write(there)
+    assert others_wrote(here), "another's write after an own one"
+    assert not others_wrote(here)
+
+
+def test_number_of_a_failed_write_is_used_by_the_next_writer(
+    here: Database, there: Database
+) -> None:
+    others_wrote(here)
+    with pytest.raises(ZeroDivisionError), here.writing(1):
+        raise ZeroDivisionError
+    write(there)
+    assert others_wrote(here)
+
+
+def test_numbers_start_again_after_the_largest(here: Database, there: Database) -> None:
+    """SQLite keeps the number in 32 bits with a sign."""
+    with here.writing() as connection:
+        connection.exec_driver_sql(f"PRAGMA user_version = {2**31 - 1}")
+    others_wrote(here)
+    write(here)
+    assert not others_wrote(here)
+    with here.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA user_version").scalar() == 1
+    write(there)
+    assert others_wrote(here)
+
+
+def test_each_process_has_an_origin_of_its_own() -> None:
+    assert WriteCounter().origin != WriteCounter().origin
