@@ -14,7 +14,7 @@ from moovier.data.split import Development
 from moovier.evaluation import rating_metrics
 from moovier.evaluation.rating_metrics import StarsResult
 from moovier.models.families import FAMILIES
-from moovier.models.family import Scorer, Trial
+from moovier.models.family import FitContext, Scorer, Trial
 from moovier.training import fit
 from moovier.training.validation import geometric_mean, ranking_parts
 
@@ -163,9 +163,7 @@ class Ours:
         fitted = self._family.fit(
             split.stars_train,
             params,
-            catalogue=self._catalogue,
-            seed=TUNING_SEED,
-            validation=split.stars_validation,
+            FitContext(self._catalogue, TUNING_SEED, validation=split.stars_validation),
         )
         return Validation(_rmse(self, self._family.scorer(fitted.arrays), split), fitted.epochs)
 
@@ -223,7 +221,7 @@ class RankingBaseline(_Baseline):
     def validate(self, split: Development, params: Any) -> Validation:
         parts = ranking_parts(split)
         scorer = self.fit(parts.train, params, epochs=1, seed=TUNING_SEED)
-        found = parts.figures(scorer)
+        found = parts.evaluate(scorer)
         return Validation(geometric_mean(found), parts=found)
 
     def stars(self, model: Scorer, known: Histories, test: Ratings) -> StarsResult:

@@ -32,6 +32,7 @@ from moovier.data.movielens import read_movielens, to_arrays
 from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
 from moovier.models.families import family
+from moovier.models.family import FitContext
 from moovier.serving import bundle_loader
 from moovier.serving.bundle_loader import LoadedModel
 from moovier.settings import load_settings
@@ -93,7 +94,7 @@ def fit(name: str, folder: Path, data: Path) -> None:
     index, ratings, catalogue = to_arrays(movielens)
     kind = family(name)
     params = kind.hyper_parameters.model_validate({})
-    fitted = kind.fit(ratings, params, catalogue=catalogue, seed=0, epochs=1)
+    fitted = kind.fit(ratings, params, FitContext(catalogue, seed=0, epochs=1))
     facts = DataFacts(
         name=movielens.name,
         hash=movielens.hash,
@@ -136,7 +137,7 @@ def requests(model: LoadedModel, count: int) -> list[schemas.RecommendRequest]:
 
 def measured(model: LoadedModel, stars: LoadedModel) -> dict[str, Any]:
     """Return mean and 99th percentile in milliseconds, each of the best of some rounds."""
-    people, feedback = model.recommender.people, NoFeedback()
+    people, feedback = model.recommender.user_recommender, NoFeedback()
     # Each round has people of its own: scores of the same person are kept.
     asked = requests(model, 2 * ROUNDS * PEOPLE)
     fold_in: Any = people.scores

@@ -33,6 +33,7 @@ from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Ratings
 from moovier.data.split import random_split
+from moovier.models.family import FitContext
 from moovier.models.neumf import NeuMFFamily, NeuMFParams, build
 from moovier.settings import load_settings
 from moovier.training.fit import limit_threads
@@ -141,10 +142,7 @@ def ours(train: Ratings, validation: Ratings, *, catalogue: Catalogue, seed: int
     NeuMFFamily().fit(
         train,
         NeuMFParams(size=SIZE),
-        catalogue=catalogue,
-        seed=seed,
-        validation=validation,
-        on_epoch=note,
+        FitContext(catalogue, seed, validation=validation, on_epoch=note),
     )
     return found
 

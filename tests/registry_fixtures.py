@@ -10,6 +10,7 @@ from moovier.data.movielens import read_movielens, to_arrays
 from moovier.jobs.registration import open_tracking, tags_of, write_model
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
 from moovier.models.families import family
+from moovier.models.family import FitContext
 from moovier.registry.version import Version
 from moovier.settings import Settings
 
@@ -31,7 +32,7 @@ def register_trained(
     index, ratings, catalogue = to_arrays(movielens)
     kind = family(family_name)
     params = kind.hyper_parameters(size=size)
-    fitted = kind.fit(ratings, params, catalogue=catalogue, seed=0, epochs=1)
+    fitted = kind.fit(ratings, params, FitContext(catalogue, seed=0, epochs=1))
     facts = DataFacts(
         name=movielens.name,
         hash=movielens.hash,

@@ -19,7 +19,7 @@ from moovier.errors import BadRequest, BundleError
 from moovier.jobs.registration import open_registry, open_tracking, tags_of, write_model
 from moovier.models.bundle import Bundle, Card, display_name, load
 from moovier.models.families import family
-from moovier.models.family import FitResult
+from moovier.models.family import FineTuneRequest, FitResult
 from moovier.models.popular import POPULAR_DAYS
 from moovier.registry.atomic_folder import replaced
 from moovier.registry.client import Registry
@@ -83,13 +83,15 @@ def fine_tune(
     fitted = kind.fine_tune(
         FitResult(parent.arrays, _load_keras(keras_file)),
         kind.hyper_parameters.model_validate(parent.card.params),
-        catalogue=parent.catalogue,
-        old_n_users=int(parent.index.users.size),
-        batch=batch,
-        merged=merged,
-        validation_split=validation_split,
-        patience=patience,
-        seed=settings.seed,
+        FineTuneRequest(
+            catalogue=parent.catalogue,
+            old_n_users=int(parent.index.users.size),
+            batch=batch,
+            merged=merged,
+            validation_split=validation_split,
+            patience=patience,
+            seed=settings.seed,
+        ),
     )
     child = Bundle(
         card=_card(parent.card, fitted.epochs, merged),

@@ -1,1 +1,1 @@
-"""Model families: one file each, named in one table (:mod:`moovier.models.families`)."""
+"""Model families; :mod:`moovier.models.families` has the table of them."""

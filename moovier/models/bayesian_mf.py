@@ -1,10 +1,11 @@
-"""Stars from what is known of a movie and learnt of a person: the model behind the stars shown.
+"""The model ``taste``: predicted stars from movie features and learnt factors.
 
-Every person has a taste for genres, years, how well known a movie is, and for learnt properties of
-movies; each of these is kept with how sure it is. :mod:`moovier.models.variational_mf` has the
-formulas.
-Nothing is drawn or descended: each sweep solves for all people, then for all movies. Somebody the
-model never saw gets a taste by one such solve, as good as a known one's.
+Each user has a taste for genres, release years, the popularity of movies, and learnt factors of
+movies. The model keeps a variance for each taste and factor.
+:mod:`moovier.models.variational_mf` has the formulas.
+
+Training is coordinate ascent in closed form: each sweep solves for all users, then for all
+movies. The fold-in of a visitor is one such solve, so it is as exact as a known user's taste.
 """
 
 from __future__ import annotations
@@ -19,26 +20,31 @@ from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.models import variational_mf
 from moovier.models.family import (
     Arrays,
+    FineTuneRequest,
+    FitContext,
     FitResult,
     HyperParameters,
     OnEpoch,
     Scorer,
     Trial,
-    ValidationNdcg,
     as_float32,
 )
-from moovier.models.variational_mf import Predictor
+from moovier.models.variational_scoring import Predictor
 
 NAME = "taste"
-#: Sweeps of a fine-tuning at most: it starts from what its parent knows.
+#: Most sweeps of a fine-tuning, which starts from the parent's solution.
 FINE_TUNING_SWEEPS = 5
 
 
 class TasteParams(HyperParameters):
-    """``size``: learnt properties of a movie. ``sweeps``: rounds over people and movies.
-    ``factor_sd``: spread of the learnt properties. ``noise``, ``mean_var``, ``slope_var``: first
-    guesses of the variances of a rating, of a movie's level, of tastes. ``prior_people``,
-    ``prior_ratings``: how many people and ratings it takes to move away from everybody's."""
+    """Hyper-parameters.
+
+    ``size``: learnt factors of a movie. ``sweeps``: rounds over users and movies. ``factor_sd``:
+    prior standard deviation of the factors. ``noise``, ``mean_var``, ``slope_var``: first guesses
+    of the variances of a rating, of a movie's level, and of tastes. ``prior_people``,
+    ``prior_ratings``: pseudo-users and pseudo-ratings of the priors; more of them hold the
+    estimates nearer to the averages.
+    """
 
     size: PositiveInt = 10
     sweeps: PositiveInt = 24
@@ -51,42 +57,52 @@ class TasteParams(HyperParameters):
 
 
 class TasteScorer:
-    """Predicts stars, 0.5 to 5. Arrays: see :func:`moovier.models.variational_mf.fit`."""
+    """Predicted stars, 0.5 to 5. Arrays: see :func:`moovier.models.variational_mf.fit`."""
 
     def __init__(self, arrays: Arrays) -> None:
-        # Fine-tuning goes on from all of them.
+        # All of them: fine-tuning needs more arrays than scoring does.
         arrays = {name: arrays[name] for name in variational_mf.NAMES}
         self._predictor = Predictor(arrays)
         self.n_movies = int(arrays["z"].shape[0])
-        if arrays["cov"].shape[0] != self.n_movies:
-            raise ValueError("z and cov disagree on the number of movies")
+        n_cov = arrays["cov"].shape[0]
+        if n_cov != self.n_movies:
+            raise ValueError(
+                f"the arrays disagree on the number of movies: z has {self.n_movies} rows, "
+                f"cov has {n_cov}"
+            )
 
     def score(self, users: Ints, histories: Histories) -> Floats:
+        """Return the predicted stars of known users, (len(users), n_movies)."""
         scores = np.empty((len(users), self.n_movies), dtype=np.float32)
         for row, user in enumerate(users):
             scores[row] = self._predictor.known(int(user))
         return scores
 
     def fold_in(self, history: History) -> Floats:
+        """Return the predicted stars for a visitor, (n_movies,)."""
         return as_float32(self._predictor.fold_in(history.movies, history.stars))
 
     def fold_in_rows(self, history: History, movies: Ints) -> Floats:
-        """Return ``fold_in(history)[movies]`` without predicting all the other movies."""
+        """Return ``fold_in(history)[movies]`` without predicting the other movies."""
         return as_float32(self._predictor.fold_in(history.movies, history.stars, movies))
 
     def explain(self, history: History, movies: Ints) -> Floats:
-        """In stars: added to what everybody would be predicted, they give the prediction."""
+        """Return each rating's contribution in stars, (len(movies), len(history)).
+
+        The contributions and the prediction for an empty history add up to the prediction.
+        """
         return as_float32(self._predictor.explain(history.movies, history.stars, movies))
 
 
 class TasteFamily:
-    """See the module's text."""
+    """The family ``taste``; the module's docstring describes the model."""
 
     name = NAME
     objective: Literal["ranking", "rating"] = "rating"
     hyper_parameters: type[HyperParameters] = TasteParams
 
     def search_space(self, trial: Trial) -> HyperParameters:
+        """Draw hyper-parameters."""
         return TasteParams(
             size=trial.suggest_int("size", 6, 16),
             factor_sd=trial.suggest_float("factor_sd", 0.08, 0.18, log=True),
@@ -97,80 +113,73 @@ class TasteFamily:
             mean_var=trial.suggest_float("mean_var", 0.07, 0.2, log=True),
         )
 
-    def fit(
-        self,
-        train: Ratings,
-        params: HyperParameters,
-        *,
-        catalogue: Catalogue,
-        seed: int,
-        validation: Ratings | None = None,
-        validation_ndcg: ValidationNdcg | None = None,
-        epochs: int | None = None,
-        on_epoch: OnEpoch | None = None,
-    ) -> FitResult:
+    def fit(self, train: Ratings, params: HyperParameters, context: FitContext) -> FitResult:
+        """Sweep ``params.sweeps`` times and keep the best sweep; an epoch is a sweep."""
         params = cast(TasteParams, params)
-        watched = _Watched(train, validation, on_epoch)
-        fitted = _solved(
-            train, params, catalogue, seed=seed, sweeps=epochs or params.sweeps, watched=watched
+        epochs, validation = context.epochs, context.validation
+        sweeps = epochs or params.sweeps
+        monitor = _Monitor(train, validation, context.on_epoch)
+        arrays = _solve(
+            train, params, context.catalogue, seed=context.seed, sweeps=sweeps, monitor=monitor
         )
-        if validation is None or epochs is not None or not watched.curves["val_loss"]:
-            return FitResult(fitted, _keras_model(fitted), epochs or params.sweeps, watched.curves)
-        return FitResult(
-            watched.best_arrays, _keras_model(watched.best_arrays), watched.best, watched.curves
-        )
+        if validation is not None and epochs is None and monitor.curves["val_loss"]:
+            arrays, sweeps = monitor.best_arrays, monitor.best
+        return FitResult(arrays, _keras_model(arrays), sweeps, monitor.curves)
 
     def fine_tune(
-        self,
-        parent: FitResult,
-        params: HyperParameters,
-        *,
-        catalogue: Catalogue,
-        old_n_users: int,
-        batch: Ratings,
-        merged: Ratings,
-        validation_split: float,
-        patience: int,
-        seed: int,
-        on_epoch: OnEpoch | None = None,
+        self, parent: FitResult, params: HyperParameters, request: FineTuneRequest
     ) -> FitResult:
-        """Sweep on from the parent over all ratings. The last ``validation_split`` of the batch
-        decides how often, and then is learnt from as well."""
+        """Sweep on from the parent's solution over all ratings.
+
+        The validation part of the batch decides on the number of sweeps. Then the model is solved
+        again with that part included.
+        """
         params = cast(TasteParams, params)
-        n_held = int(validation_split * len(batch))
-        held = batch.take(np.arange(len(batch) - n_held, len(batch)))
-        known = merged.take(~merged.isin(held)) if n_held else merged
-        watched = _Watched(known, held if n_held else None, on_epoch, patience=patience)
-        try:
-            fitted = _solved(
-                known,
+        _, validation = request.split_batch()
+        merged = request.merged
+        known = merged.take(~merged.isin(validation)) if len(validation) else merged
+        monitor = _Monitor(
+            known,
+            validation if len(validation) else None,
+            request.on_epoch,
+            patience=request.patience,
+        )
+
+        def solve(train: Ratings, sweeps: int, monitor: _Monitor | None) -> dict[str, Any]:
+            return _solve(
+                train,
                 params,
-                catalogue,
-                seed=seed,
-                sweeps=FINE_TUNING_SWEEPS,
-                watched=watched,
+                request.catalogue,
+                seed=request.seed,
+                sweeps=sweeps,
+                monitor=monitor,
                 start=parent.arrays,
             )
-        except _Enough:
-            fitted = watched.best_arrays
-        sweeps = watched.best if n_held else len(watched.curves["loss"])
-        if n_held:
-            fitted = _solved(
-                merged, params, catalogue, seed=seed, sweeps=sweeps, start=parent.arrays
-            )
-        return FitResult(fitted, _keras_model(fitted), sweeps, watched.curves)
+
+        try:
+            arrays = solve(known, FINE_TUNING_SWEEPS, monitor)
+        except _StopEarly:
+            arrays = monitor.best_arrays
+        sweeps = monitor.best if len(validation) else len(monitor.curves["loss"])
+        if len(validation):
+            arrays = solve(merged, sweeps, None)
+        return FitResult(arrays, _keras_model(arrays), sweeps, monitor.curves)
 
     def scorer(self, arrays: Arrays) -> Scorer:
+        """Build the scorer."""
         return TasteScorer(arrays)
 
 
-class _Enough(Exception):
-    """No better for as many sweeps as one had patience for."""
+class _StopEarly(Exception):
+    """Raised when the patience is used up."""
 
 
-class _Watched:
-    """Follows a fit: mean absolute error, in stars, on what it learns from and on the validation
-    part, and the arrays of the sweep that was best there."""
+class _Monitor:
+    """Measures each sweep and keeps the arrays of the best one.
+
+    The measure is the mean absolute error, in stars, on the training part and on the validation
+    part.
+    """
 
     def __init__(
         self,
@@ -189,36 +198,41 @@ class _Watched:
         self._patience = patience
 
     def __call__(self, sweep: int, arrays: dict[str, Any]) -> None:
+        """Measure the arrays after ``sweep`` sweeps.
+
+        Raises:
+            _StopEarly: The patience is used up.
+        """
         predictor = Predictor(arrays)
         for name, values in self.curves.items():
             part = self._parts[name]
             assert part is not None
             errors = np.abs(predictor.pairs(part.users, part.movies) - part.stars)
             values.append(float(errors.mean()) if errors.size else 0.0)
-        watched = self.curves.get("val_loss", self.curves["loss"])
-        if watched[-1] <= min(watched):
+        losses = self.curves.get("val_loss", self.curves["loss"])
+        if losses[-1] <= min(losses):
             self.best, self.best_arrays = sweep, arrays
         if self._on_epoch is not None:
             self._on_epoch(sweep - 1, {name: values[-1] for name, values in self.curves.items()})
         if self._patience is not None and sweep - self.best >= self._patience:
-            raise _Enough
+            raise _StopEarly
 
 
-def _solved(
+def _solve(
     train: Ratings,
     params: TasteParams,
     catalogue: Catalogue,
     *,
     seed: int,
     sweeps: int,
-    watched: _Watched | None = None,
+    monitor: _Monitor | None,
     start: Arrays | None = None,
 ) -> dict[str, Any]:
-    """The arrays of :class:`TasteScorer`."""
+    """Return the arrays of :class:`TasteScorer`."""
     settings = variational_mf.Settings(
         **{**params.model_dump(), "sweeps": sweeps, "seed": seed},
     )
-    facts = variational_mf.features(
+    features = variational_mf.features(
         [movie.year for movie in catalogue],
         [tuple(name for name in movie.genres if name != NO_GENRE) for movie in catalogue],
         train.histories.movie_counts(),
@@ -229,16 +243,18 @@ def _solved(
         train.stars.astype(np.float64),
         train.n_users,
         train.n_movies,
-        facts,
+        features,
         settings,
-        on_sweep=watched,
+        on_sweep=monitor,
         start=start,
     )
 
 
 def _keras_model(arrays: Arrays) -> Any:
-    """Inputs ``user`` and ``movie`` (batch,), output stars (batch,): tables of what was solved,
-    so that Keras can predict, and train them further where somebody wants to."""
+    """Return the solution as embedding tables, which Keras can train further.
+
+    Inputs ``user`` and ``movie`` (batch,), output stars (batch,).
+    """
     import keras
 
     level = arrays["mu"] + arrays["z"][:, len(arrays["beta"])]

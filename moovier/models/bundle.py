@@ -1,13 +1,13 @@
-"""A saved model that can answer alone: arrays and JSON, no pickle, checked by hash.
+"""A bundle: a saved model with all data that scoring needs.
 
-A bundle is a folder::
+It holds arrays and JSON, no pickle, and a hash of each file. A bundle is a folder::
 
-    bundle.json      the card (below) and the SHA-256 of every other file
+    bundle.json      the card (:class:`Card`) and the SHA-256 of every other file
     scoring.npz      the family's arrays
     people.npz       index (users, movies) and histories (offsets, movies, stars, timestamps)
-    catalogue.json   one [id, title, year, genres, imdb_id, tmdb_id] a movie, ascending id
+    catalogue.json   [id, title, year, genres, imdb_id, tmdb_id] of each movie, ascending ids
 
-The Keras model lies beside it in MLflow; answering does not need it.
+MLflow stores the Keras model beside it; scoring does not need it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class DataFacts(BaseModel):
 
 
 class Card(BaseModel):
-    """What a model says of itself."""
+    """The description of a model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,13 +70,16 @@ class Card(BaseModel):
 
 
 def display_name(family: str, size: int, trained: int) -> str:
-    """``moovier_emb_25_trained_0``: family, size, how often fine-tuned."""
+    """Return a model's name, such as ``moovier_emb_25_trained_0``.
+
+    ``trained``: how often the model was fine-tuned.
+    """
     return f"moovier_{family}_{size}_trained_{trained}"
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model with all it needs to answer: see the module's text for the folder it is saved as."""
+    """A model in memory; the module's docstring describes its folder."""
 
     card: Card
     index: Index
@@ -92,11 +95,17 @@ class Bundle:
                 f"index ({n_movies}) disagree on the number of movies"
             )
         if self.histories.n_users != self.index.users.size:
-            raise BundleError("histories and index disagree on the number of users")
+            raise BundleError(
+                f"histories ({self.histories.n_users}) and index ({self.index.users.size}) "
+                "disagree on the number of users"
+            )
 
 
 def save(bundle: Bundle, folder: Path) -> Path:
-    """Write ``bundle`` into ``folder``, made if need be, the card last; returns ``folder``."""
+    """Write ``bundle`` into ``folder``, the card last, and return ``folder``.
+
+    The folder is created if it is missing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
         "scoring.npz": pack_arrays(bundle.arrays),
@@ -112,20 +121,26 @@ def save(bundle: Bundle, folder: Path) -> Path:
 
 
 def load(folder: Path) -> Bundle:
-    """Read a bundle, refusing altered or foreign files.
+    """Read a bundle and verify the hashes of its files.
 
     Raises:
-        BundleError: a file is missing, altered, or not of this format.
+        BundleError: A file is missing, altered, or of another format.
     """
     try:
         head = orjson.loads((folder / CARD).read_bytes())
         card = Card.model_validate(head["card"])
         if card.format != FORMAT:
-            raise BundleError(f"bundle format {card.format}; this version reads {FORMAT}")
+            raise BundleError(
+                f"the bundle has format {card.format}, but this version of Moovier reads only "
+                f"format {FORMAT}; train the model again or use a matching version"
+            )
         contents = {name: (folder / name).read_bytes() for name in _FILES}
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != head["sha256"][name]:
-                raise BundleError(f"{name} was altered: its SHA-256 is not the one in {CARD}")
+                raise BundleError(
+                    f"{name} was altered: its SHA-256 differs from the one in {CARD}; download the "
+                    "bundle again"
+                )
         index, histories = unpack_ratings(contents["people.npz"])
         return Bundle(
             card=card,
@@ -135,4 +150,4 @@ def load(folder: Path) -> Bundle:
             arrays=unpack_arrays(contents["scoring.npz"]),
         )
     except (OSError, KeyError, TypeError, ValueError, ValidationError) as error:
-        raise BundleError(f"no usable bundle in {folder.name}: {error}") from error
+        raise BundleError(f"cannot read the bundle in {folder.name}: {error}") from error

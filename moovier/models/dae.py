@@ -1,52 +1,54 @@
-"""A denoising autoencoder over sets of ratings, with an item-item part beside it.
+"""The model ``dae``: a denoising autoencoder with item-item and genre terms, for ranking.
 
-A person is a set of rated movies. The model is trained on small random parts of people's
-histories, from one rating to most of them, to predict what else they liked, so that it serves
-somebody with one rating as well as somebody with a hundred. The score of movie j is a sum of:
+A user is a set of rated movies. Training draws small random parts of users' histories, from one
+rating to most of them, and predicts the other liked movies. So the model serves a visitor with
+one rating as well as a user with a hundred. The score of movie j is a sum of:
 
 - *autoencoder*: a hidden layer of ``size`` tanh units over the rated movies and their stars, and
-  a linear layer to one logit per movie. Trained by gradient on the multinomial likelihood (Liang
-  et al. 2018, https://arxiv.org/abs/1802.05814). Its bias holds how many people liked a movie, so
-  a person with few ratings gets what is widely liked, and taste takes over as ratings come in.
+  a linear layer to one logit per movie. The loss is the multinomial likelihood (Liang et al.
+  2018, https://arxiv.org/abs/1802.05814). The bias holds how many users liked a movie, so a user
+  with few ratings gets widely liked movies, and taste takes over with more ratings.
 - *neighbours*: EASE (:mod:`moovier.models.ease`) with stars as weights, times
-  ``neighbours * k ** neighbours_power`` for k ratings: the more ratings, the more it counts.
-- *genres*: movies of genres that the person liked more often than people do on average gain
-  points (``affinity``), movies of genres that the person rated low lose points (``aversion``).
+  ``neighbours * k ** neighbours_power`` for k ratings: it counts more with more ratings.
+- *genres*: movies of genres that the user liked more often than users do on average gain points
+  (``affinity``); movies of genres that the user rated low lose points (``aversion``).
 
-Ratings fade with age (:mod:`moovier.models.recency`). Ratings of one moment have one weight, and
-the order of a history changes nothing. Nothing belongs to a user, so a person whom the model
-never saw is served like a known one. Training: :mod:`moovier.models.dae_training`.
+Ratings lose weight with age (:mod:`moovier.models.recency`). Ratings of one moment have one
+weight, and the order of a history changes nothing. The model has no parameters per user, so
+fold-in serves a visitor like a known user.
+
+Scoring: :mod:`moovier.models.dae_scoring`. Training: :mod:`moovier.models.dae_training`.
 """
 
 from __future__ import annotations
 
 from typing import Literal, cast
 
-from moovier.data.catalogue import Catalogue
 from moovier.data.ratings import Ratings
 from moovier.models import dae_training
 from moovier.models.dae_scoring import DaeParams, DaeScorer
 from moovier.models.family import (
     Arrays,
+    FineTuneRequest,
+    FitContext,
     FitResult,
     HyperParameters,
-    OnEpoch,
     Scorer,
     Trial,
-    ValidationNdcg,
 )
 
 NAME = "dae"
 
 
 class DaeFamily:
-    """See the module's text."""
+    """The family ``dae``; the module's docstring describes the model."""
 
     name = NAME
     objective: Literal["ranking", "rating"] = "ranking"
     hyper_parameters: type[HyperParameters] = DaeParams
 
     def search_space(self, trial: Trial) -> HyperParameters:
+        """Draw hyper-parameters."""
         return DaeParams(
             size=trial.suggest_int("size", 64, 160, step=32),
             dropout=trial.suggest_float("dropout", 0.3, 0.7),
@@ -62,57 +64,20 @@ class DaeFamily:
             age_ratings=trial.suggest_float("age_ratings", 15.0, 300.0, log=True),
         )
 
-    def fit(
-        self,
-        train: Ratings,
-        params: HyperParameters,
-        *,
-        catalogue: Catalogue,
-        seed: int,
-        validation: Ratings | None = None,
-        validation_ndcg: ValidationNdcg | None = None,
-        epochs: int | None = None,
-        on_epoch: OnEpoch | None = None,
-    ) -> FitResult:
-        return dae_training.fit(
-            train,
-            cast(DaeParams, params),
-            catalogue=catalogue,
-            seed=seed,
-            validation_ndcg=validation_ndcg,
-            epochs=epochs,
-            on_epoch=on_epoch,
-        )
+    def fit(self, train: Ratings, params: HyperParameters, context: FitContext) -> FitResult:
+        """Train the autoencoder and solve for the neighbours."""
+        return dae_training.fit(train, cast(DaeParams, params), context)
 
     def fine_tune(
-        self,
-        parent: FitResult,
-        params: HyperParameters,
-        *,
-        catalogue: Catalogue,
-        old_n_users: int,
-        batch: Ratings,
-        merged: Ratings,
-        validation_split: float,
-        patience: int,
-        seed: int,
-        on_epoch: OnEpoch | None = None,
+        self, parent: FitResult, params: HyperParameters, request: FineTuneRequest
     ) -> FitResult:
-        """Train the autoencoder further on the people of the batch.
+        """Train the autoencoder further on the users of the batch.
 
         ``val_loss`` is the negative log-likelihood per held-out rating of the batch. The
-        neighbours stay the parent's. New people need no parameters of their own.
+        neighbours stay the parent's.
         """
-        return dae_training.fine_tune(
-            parent,
-            cast(DaeParams, params),
-            batch=batch,
-            merged=merged,
-            validation_split=validation_split,
-            patience=patience,
-            seed=seed,
-            on_epoch=on_epoch,
-        )
+        return dae_training.fine_tune(parent, cast(DaeParams, params), request)
 
     def scorer(self, arrays: Arrays) -> Scorer:
+        """Build the scorer."""
         return DaeScorer(arrays)

@@ -1,6 +1,6 @@
-"""Scores of the denoising autoencoder by NumPy, and its hyper-parameters.
+"""The NumPy scorer of the denoising autoencoder, and its hyper-parameters.
 
-:mod:`moovier.models.dae` says what the model is.
+:mod:`moovier.models.dae` describes the model.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from moovier.data.ratings import Floats, Histories, History, Ints
 from moovier.models.family import Arrays, HyperParameters, as_float32
 from moovier.models.recency import Recency
 
-#: Stars that say neither like nor dislike, to the autoencoder, and the unit it measures them in.
+#: Stars that the autoencoder takes as neutral, and the unit of the distance to them.
 NEUTRAL, STAR_UNIT = 3.5, 1.5
-#: The same for genres: a genre below this mean is disliked.
+#: The same for genres: a genre with a lower mean is disliked.
 GENRE_NEUTRAL, GENRE_UNIT = 3.0, 2.0
-#: Stars from which on a rating speaks for the movie's genres.
+#: Lowest stars that count in favour of the movie's genres.
 LIKES_GENRE = 3.5
-#: Ratings that say nothing, added to everybody's: one rating is no taste for a whole genre.
+#: Neutral pseudo-ratings of each user, because one rating is no taste for a whole genre.
 CALM = 8.0
 #: Unit of the logarithm of the number of ratings.
 LOG_COUNT_UNIT = 3.0
@@ -30,14 +30,13 @@ _EPSILON = 1e-6
 class DaeParams(HyperParameters):
     """Hyper-parameters.
 
-    ``size``: hidden units. ``dropout``: share of the input, and of the hidden units, left out in
-    training. ``l2``: penalty on the kernels. ``unliked_weight``: what a rating below 4 stars
-    counts as a target, 0 to 1. ``visit_share``: share of training examples that predict the next
-    visit from everything before it. ``least``: ratings that a movie needs to be covered; the
+    ``size``: hidden units. ``dropout``: share of the input, and of the hidden units, dropped in
+    training. ``l2``: penalty on the kernels. ``unliked_weight``: weight of a rating below 4 stars
+    as a target, 0 to 1. ``visit_share``: share of the training examples that predict the
+    next visit from all earlier ratings. ``least``: ratings that a movie needs to be covered; the
     others rank behind, by popularity. ``lambda_``, ``star_power``: EASE's penalty, and the power
-    of ``stars / 5`` that is a rating's weight in it. ``age_days``, ``age_ratings``,
-    ``age_floor``: see :class:`moovier.models.recency.Recency`. The others: see
-    :mod:`moovier.models.dae`.
+    of ``stars / 5`` that weighs a rating in it. ``age_days``, ``age_ratings``, ``age_floor``: see
+    :class:`moovier.models.recency.Recency`. The others: see :mod:`moovier.models.dae`.
     """
 
     size: PositiveInt = 128
@@ -61,19 +60,20 @@ class DaeParams(HyperParameters):
 
     @property
     def recency(self) -> Recency:
+        """The decay of a rating's weight."""
         return Recency(self.age_days, self.age_ratings, self.age_floor)
 
 
 class DaeScorer:
-    """Scores by NumPy.
+    """Scores by NumPy, equal to the Keras model.
 
     ``encode_rated``, ``encode_stars``: (n_covered, size) halves of the encoder's kernel.
     ``encode_bias``: (size,). ``decode``: (size + 1, n_covered), the last row for the logarithm of
     the number of ratings. ``decode_bias``: (n_covered,). ``neighbours``: (n_covered, n_covered)
     float16. ``genres``: (n_covered, n_genres), unit rows. ``covered``: (n_covered,) movie rows.
     ``mean_genres``: (n_genres,), mean row of ``genres`` over all ratings. ``counts``: (n_movies,)
-    ratings, to rank what is not covered. ``serving``: star power, weight and power of the
-    neighbours, affinity, aversion, and the parameters of :class:`Recency`.
+    ratings, to rank the movies that are not covered. ``serving``: star power, weight and power of
+    the neighbours, affinity, aversion, and the parameters of :class:`Recency`.
     """
 
     def __init__(self, arrays: Arrays) -> None:
@@ -82,7 +82,7 @@ class DaeScorer:
         self._encode_bias = as_float32(arrays["encode_bias"])
         self._decode = as_float32(arrays["decode"])
         self._decode_bias = as_float32(arrays["decode_bias"])
-        # Half precision halves the file; computing in it is slow.
+        # Half precision halves the file, but computing in it is slow.
         self._neighbours = as_float32(arrays["neighbours"])
         self._genres = as_float32(arrays["genres"])
         self._covered: Ints = arrays["covered"]
@@ -92,21 +92,31 @@ class DaeScorer:
         self._star_power, self._weight, self._power, self._affinity, self._aversion = serving[:5]
         self._recency = Recency(*serving[5:])
         n = self._covered.size
-        shapes = (self._encode_rated.shape[0], self._decode.shape[1], *self._neighbours.shape)
-        if any(size != n for size in (*shapes, self._genres.shape[0])):
-            raise ValueError(f"the layers do not fit the {n} covered movies")
+        sizes = (
+            self._encode_rated.shape[0],
+            self._decode.shape[1],
+            *self._neighbours.shape,
+            self._genres.shape[0],
+        )
+        if set(sizes) != {n}:
+            raise ValueError(
+                f"the arrays disagree on the number of covered movies: {n} in covered, "
+                f"{sizes} in encode_rated, decode, neighbours (twice) and genres"
+            )
         self.n_movies = int(counts.size)
         self._position = np.full(self.n_movies, -1, dtype=np.int64)
         self._position[self._covered] = np.arange(n)
         self._popularity = counts / max(float(counts.max(initial=1)), 1.0)
 
     def score(self, users: Ints, histories: Histories) -> Floats:
+        """Return the scores of known users, (len(users), n_movies)."""
         scores = np.empty((len(users), self.n_movies), dtype=np.float32)
         for row, user in enumerate(users):
             scores[row] = self.fold_in(histories[int(user)])
         return scores
 
     def fold_in(self, history: History) -> Floats:
+        """Return the scores for a visitor, (n_movies,)."""
         places, weights, stars = self._inputs(history)
         if not places.size:
             return as_float32(self._popularity)
@@ -119,15 +129,15 @@ class DaeScorer:
             weights.sum(),
         )
         logits += self._genres @ points
-        # What is not covered stands behind what is, by popularity.
+        # Movies that are not covered rank behind the others, by popularity.
         scores = self._popularity + (float(logits.min()) - 2.0)
         scores[self._covered] = logits
         return as_float32(scores)
 
     def explain(self, history: History, movies: Ints) -> Floats:
-        """Return how much each score falls without each rating: leave-one-out differences.
+        """Return how much each score falls without each rating, (len(movies), len(history)).
 
-        The ages of the other ratings stay as they are.
+        These leave-one-out differences keep the ages of the other ratings.
         """
         parts = np.zeros((len(movies), len(history)), dtype=np.float32)
         targets = self._position[movies]
@@ -172,8 +182,8 @@ class DaeScorer:
     def _ordered_inputs(self, history: History) -> tuple[Ints, Floats, Floats, Ints]:
         """Return :meth:`_inputs` and the position of each in the history.
 
-        Sums are taken in the order of places, so that another order of the same history gives the
-        same bytes.
+        Sums run in the order of places, so that the order of the history does not change a byte
+        of the scores.
         """
         places = self._position[history.movies]
         order = np.argsort(places, kind="stable")
@@ -191,7 +201,7 @@ class DaeScorer:
         return as_float32(self._activate(as_float32(encoded / length)[None], places.size)[0])
 
     def _activate(self, encoded: Floats, counts: Any) -> Floats:
-        """Return tanh of the encoder's output, the logarithm of the count beside it."""
+        """Return tanh of the encoder's output with the logarithm of the count appended."""
         units = np.tanh(encoded + self._encode_bias)
         logs = np.log(np.maximum(counts, 1.0)) / LOG_COUNT_UNIT
         return as_float32(np.concatenate([units, np.reshape(logs, (-1, 1))], axis=1))
@@ -205,7 +215,7 @@ class DaeScorer:
         return as_float32(weights * (stars - GENRE_NEUTRAL) / GENRE_UNIT)
 
     def _liked(self, weights: Floats, stars: Floats, genres: Floats) -> Floats:
-        """Return the genres of the liked movies, less what people rate on average, (k, n)."""
+        """Return the genres of the liked movies less the mean over all ratings, (k, n_genres)."""
         likes = weights * (stars >= LIKES_GENRE)
         return as_float32(likes[:, None] * (genres - self._mean_genres))
 

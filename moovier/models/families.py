@@ -1,4 +1,4 @@
-"""The one table of model families. Adding a family is adding its file and a line here."""
+"""The table of model families. To add a family, add its file and a line here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from moovier.models.neumf import NeuMFFamily
 from moovier.models.popular import PopularFamily
 from moovier.models.timeline import TimelineFamily
 
-#: In the order in which a retraining works on them: those that take longest first.
+#: Families by name, in the order in which a retraining trains them: the slowest first.
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         family.name: family
@@ -30,18 +30,17 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 )
 
 #: Families of earlier releases: registered models are still served and compared, but a retraining
-#: trains them only when it is asked to by name. Why: docs/decisions/order-of-lists.md.
+#: trains them only on request by name. Why: docs/decisions/order-of-lists.md.
 RETIRED = frozenset({"timeline"})
 
 
 def family(name: str) -> Family:
-    """The family called ``name``.
+    """Return the family called ``name``.
 
     Raises:
-        BadRequest: there is none; the message names those there are.
+        BadRequest: No family has this name.
     """
     try:
         return FAMILIES[name]
     except KeyError:
-        there_are = ", ".join(FAMILIES)
-        raise BadRequest(f"unknown family {name!r}; there are: {there_are}") from None
+        raise BadRequest(f"unknown family {name!r}; choose from {', '.join(FAMILIES)}") from None

@@ -1,9 +1,11 @@
-"""What a model family must offer. Adding a family is adding one file and one table entry.
+"""The interface of a model family: training with Keras, scoring with NumPy.
 
-A family has two halves. The *training* half uses Keras, imported inside its functions. The
-*scoring* half is NumPy alone, because the process that answers requests never imports
-TensorFlow. What passes from one to the other is a dictionary of arrays (:attr:`FitResult.arrays`),
-which is also what a saved bundle holds.
+A family has two halves. The *training* half uses Keras and imports it inside its functions. The
+*scoring* half uses NumPy alone, because the process that answers requests never imports
+TensorFlow. A dictionary of arrays (:attr:`FitResult.arrays`) passes from the first half to the
+second; a saved bundle holds the same arrays.
+
+To add a family, add its file and its line in :mod:`moovier.models.families`.
 """
 
 from __future__ import annotations
@@ -21,19 +23,19 @@ from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 
 Arrays = Mapping[str, NDArray[Any]]
 
-#: NDCG@10 of a scorer on the validation part, 0 to 1. Handed to :meth:`Family.fit`, because a
-#: loss does not say which epoch ranks best.
+#: Returns the NDCG@10 of a scorer on the validation part, 0 to 1. :meth:`Family.fit` gets it
+#: because the loss does not say which epoch ranks best.
 ValidationNdcg = Callable[["Scorer"], float]
 
-#: Called after each epoch with its number (from 0) and its figures, e.g. ``{"val_loss": 0.67}``.
-#: It may raise to end the training (a pruned trial does).
+#: Called after each epoch with its number (from 0) and its metrics, e.g. ``{"val_loss": 0.67}``.
+#: It may raise to end the training, as a pruned trial does.
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 
 
 class HyperParameters(BaseModel):
-    """Base of each family's hyper-parameters; unknown names are refused.
+    """Base class of the families' hyper-parameters; unknown names are refused.
 
-    ``size`` is the number that stands in a model's name: embedding size or latent factors.
+    ``size`` is the number in a model's name: the embedding size or the number of latent factors.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,22 +48,70 @@ class Trial(Protocol):
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float: ...
+    ) -> float:
+        """Return a number from ``low`` to ``high``, both included."""
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
-    ) -> int: ...
+    ) -> int:
+        """Return a whole number from ``low`` to ``high``, both included."""
 
-    def suggest_categorical(self, name: str, choices: Any) -> Any: ...
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """Return one of ``choices``."""
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """The inputs of a fit besides the ratings and the hyper-parameters.
+
+    ``catalogue``: its row i describes movie i. ``seed``: decides every random choice.
+    ``validation``: ratings for early stopping. ``validation_ndcg``: the validation of a ranking
+    family. ``epochs``: train for exactly this many epochs and do not stop early. ``on_epoch``:
+    called after each epoch.
+    """
+
+    catalogue: Catalogue
+    seed: int
+    validation: Ratings | None = None
+    validation_ndcg: ValidationNdcg | None = None
+    epochs: int | None = None
+    on_epoch: OnEpoch | None = None
+
+
+@dataclass(frozen=True)
+class FineTuneRequest:
+    """A batch of new ratings, and how to train a model further on it.
+
+    ``batch``: the new ratings. ``merged``: all known ratings, the batch included, over the old
+    index with new users appended. User rows below ``old_n_users`` mean the same users as before.
+    The movies are the same. ``validation_split``: share of the batch, its last rows, that decides
+    when to stop, 0 up to, not including, 1; with 0, the training loss decides. ``patience``:
+    epochs without improvement after which the training stops, 1 or more.
+    """
+
+    catalogue: Catalogue
+    old_n_users: int
+    batch: Ratings
+    merged: Ratings
+    validation_split: float
+    patience: int
+    seed: int
+    on_epoch: OnEpoch | None = None
+
+    def split_batch(self) -> tuple[Ratings, Ratings]:
+        """Return the batch as ``(train, validation)``, cut at ``validation_split``."""
+        n_train = len(self.batch) - int(self.validation_split * len(self.batch))
+        rows = np.arange(len(self.batch))
+        return self.batch.take(rows[:n_train]), self.batch.take(rows[n_train:])
 
 
 @dataclass(frozen=True)
 class FitResult:
     """A trained model.
 
-    ``arrays``: what :meth:`Family.scorer` needs, no object dtypes. ``keras_model``: for fine-tuning
-    and the registry; None for a family that learns nothing. ``epochs``: the epoch whose weights
-    were kept, counted from 1. ``curves``: per figure, one value an epoch.
+    ``arrays``: the input of :meth:`Family.scorer`, no object dtypes. ``keras_model``: for
+    fine-tuning and the registry; None for a family without weights. ``epochs``: the epoch with
+    the kept weights, counted from 1. ``curves``: one value an epoch for each metric.
     """
 
     arrays: Arrays
@@ -72,36 +122,36 @@ class FitResult:
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Scores the whole catalogue; NumPy alone, one thread, safe to share between threads.
+    """Scores of the whole catalogue, by NumPy in one thread; threads may share a scorer.
 
-    Scores order movies for one person: higher is better. They are comparable within a row only.
+    Scores order the movies for one user: higher is better. They are comparable within a row only.
     """
 
     n_movies: int
 
     def score(self, users: Ints, histories: Histories) -> Floats:
-        """Scores of known users, (len(users), n_movies).
+        """Return the scores of known users, (len(users), n_movies).
 
-        ``users``: rows of the index that the model was trained on. ``histories``: what to take
-        as their past, over the same index: autoencoders read it, models with a learnt user
-        embedding don't have to.
+        ``users``: rows of the index that the model was trained on. ``histories``: the users'
+        ratings, over the same index. Autoencoders read them; models with a learnt vector per user
+        need not.
         """
 
     def fold_in(self, history: History) -> Floats:
-        """Scores for a person the model never saw, (n_movies,); an empty history is allowed."""
+        """Return the scores for a visitor, (n_movies,); an empty history is allowed."""
 
     def explain(self, history: History, movies: Ints) -> Floats:
-        """What each rated movie of a history adds to ``fold_in(history)[movies]``,
-        (len(movies), len(history)).
+        """Return each rating's contribution to ``fold_in(history)[movies]``.
 
-        Greatest first, these are the reasons to show. Zeros where the model cannot tell.
+        Shape (len(movies), len(history)). The greatest contributions are the reasons to show.
+        Zeros where the model cannot tell.
         """
 
 
 class Family(Protocol):
-    """One way to build, train and score a model."""
+    """A kind of model: how to build, train and score it."""
 
-    #: As it stands in a model's name, e.g. ``emb``.
+    #: The name in a model's name, e.g. ``emb``.
     name: str
     #: ``ranking`` models may become champion for lists, ``rating`` models predict stars.
     objective: Literal["ranking", "rating"]
@@ -109,60 +159,38 @@ class Family(Protocol):
     hyper_parameters: type[HyperParameters]
 
     def search_space(self, trial: Trial) -> HyperParameters:
-        """One draw from the family's search space."""
+        """Draw hyper-parameters from the family's search space."""
 
-    def fit(
-        self,
-        train: Ratings,
-        params: HyperParameters,
-        *,
-        catalogue: Catalogue,
-        seed: int,
-        validation: Ratings | None = None,
-        validation_ndcg: ValidationNdcg | None = None,
-        epochs: int | None = None,
-        on_epoch: OnEpoch | None = None,
-    ) -> FitResult:
-        """Train on ``train``. Row i of ``catalogue`` is movie i: title, year and genres.
+    def fit(self, train: Ratings, params: HyperParameters, context: FitContext) -> FitResult:
+        """Train a model on ``train``.
 
-        With ``validation`` (for a ranking model also ``validation_ndcg``) it stops early and keeps
-        the best epoch; with ``epochs`` it trains exactly that long (a refit on all ratings after
-        the right length is known). The same seed, data and machine give the same model with one
-        thread.
+        With ``context.validation`` (a ranking family: ``context.validation_ndcg``) the training
+        stops early and keeps the best epoch. With ``context.epochs`` it lasts exactly that long:
+        the refit on all ratings, once the right length is known. The same seed, data and machine
+        give the same model with one thread.
         """
 
     def fine_tune(
-        self,
-        parent: FitResult,
-        params: HyperParameters,
-        *,
-        catalogue: Catalogue,
-        old_n_users: int,
-        batch: Ratings,
-        merged: Ratings,
-        validation_split: float,
-        patience: int,
-        seed: int,
-        on_epoch: OnEpoch | None = None,
+        self, parent: FitResult, params: HyperParameters, request: FineTuneRequest
     ) -> FitResult:
-        """Train ``parent`` further on ``batch``: its Keras model, which may be altered, and the
-        arrays of its bundle.
+        """Train ``parent`` further on the new ratings of ``request``.
 
-        ``merged`` holds every rating known now, the batch included, over the old index with new
-        users appended: rows below ``old_n_users`` mean the same users as before, the rest get
-        parameters of their own. The movies are the same. Early stopping on ``val_loss`` over the
-        last ``validation_split`` (0 up to, not including, 1) of the batch; with 0, on ``loss``.
+        ``parent``: its Keras model, which may be altered, and the arrays of its bundle. Known
+        users keep their parameters as a start; new users get parameters of their own.
+
+        Raises:
+            BadRequest: The family has no weights to train further.
         """
 
     def scorer(self, arrays: Arrays) -> Scorer:
-        """The scoring half, from the arrays of :class:`FitResult`.
+        """Build the scorer from the arrays of a :class:`FitResult`.
 
         Raises:
-            KeyError: an array is missing.
-            ValueError: shapes do not fit each other.
+            KeyError: An array is missing.
+            ValueError: Shapes do not fit each other.
         """
 
 
 def as_float32(values: NDArray[Any]) -> Floats:
-    """Contiguous float32, without a copy where it already is."""
+    """Return contiguous float32 values; a copy only where needed."""
     return np.ascontiguousarray(values, dtype=np.float32)

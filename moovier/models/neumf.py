@@ -1,8 +1,8 @@
-"""NeuMF: learnt vectors of users and movies, joined by a product and by a small network.
+"""NeuMF: learnt vectors of users and movies, combined by a product and by a small network.
 
-The prediction is stars: the element-wise product of one pair of vectors (GMF) and the output of
-dense layers over another pair (MLP) go through one last unit, squeezed into 0.5 to 5. Trained on
-the mean absolute error. Source: He et al. 2017, "Neural Collaborative Filtering",
+The prediction is stars. The element-wise product of one pair of vectors (GMF) and the output of
+dense layers over another pair (MLP) are the inputs of one last unit, which is scaled to 0.5 to 5.
+The loss is the mean absolute error. Source: He et al. 2017, "Neural Collaborative Filtering",
 https://arxiv.org/abs/1708.05031, with ratings in place of clicks.
 """
 
@@ -14,31 +14,32 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from moovier.data.catalogue import Catalogue
 from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.models import training_loop
 from moovier.models.family import (
     Arrays,
+    FineTuneRequest,
+    FitContext,
     FitResult,
     HyperParameters,
     OnEpoch,
     Scorer,
     Trial,
-    ValidationNdcg,
     as_float32,
 )
 
 NAME = "emb"
 #: Epochs without improvement after which a training ends.
 PATIENCE = 2
-#: A fine-tuning's Adam learning rate, and its epochs at most.
+#: Learning rate and most epochs of a fine-tuning.
 FINE_TUNING_RATE, MOST_EPOCHS = 0.004, 40
-#: Known users whose vectors may stand for a person the model never saw.
+#: Most known users whose vectors may stand in for a visitor.
 MOST_PROTOTYPES = 1000
-#: How many of them are averaged at most, and one in how many.
+#: The fold-in averages the nearest prototypes: at most ``NEAREST``, and at most one in ``ONE_IN``.
 NEAREST, ONE_IN = 10, 10
+#: Newest ratings of a visitor that choose the prototypes.
 FITTED_RATINGS = 50
-#: Pairs predicted at once.
+#: Pairs of user and movie per batch of predictions.
 PAIRS = 65_536
 LOWEST, RANGE = 0.5, 4.5
 _VECTORS = ("user_gmf", "user_mlp", "movie_gmf", "movie_mlp")
@@ -46,9 +47,12 @@ _USER_VECTORS, _MOVIE_VECTORS = _VECTORS[:2], _VECTORS[2:]
 
 
 class NeuMFParams(HyperParameters):
-    """``size``: embedding size. ``dense_units``: widths of the MLP's layers, first to last.
-    ``learning_rate``: its highest value. ``epochs``: after how many it has fallen to its lowest;
-    training with a validation part may stop before."""
+    """Hyper-parameters.
+
+    ``size``: embedding size. ``dense_units``: widths of the MLP's layers, first to last.
+    ``learning_rate``: highest learning rate of the schedule. ``epochs``: length of the schedule;
+    a training with a validation part may stop before.
+    """
 
     size: PositiveInt = 25
     dense_units: tuple[PositiveInt, ...] = Field((64, 32), min_length=1)
@@ -58,11 +62,13 @@ class NeuMFParams(HyperParameters):
 
 
 class NeuMFScorer:
-    """Exact NeuMF in NumPy. The movies' half of the first dense layer is worked out once, so one
-    person costs a (n_movies, width) addition and the remaining layers.
+    """NeuMF in NumPy, equal to the Keras model.
+
+    The movies' half of the first dense layer is computed once, so a user costs one addition of
+    (n_movies, width) and the remaining layers.
 
     Arrays: the four vector tables, ``kernel_i`` and ``bias_i`` of dense layer i, ``out_kernel``,
-    ``out_bias``, ``prototypes`` (rows of users that may stand for a stranger).
+    ``out_bias``, ``prototypes`` (rows of users that may stand in for a visitor).
     """
 
     def __init__(self, arrays: Arrays) -> None:
@@ -79,6 +85,7 @@ class NeuMFScorer:
         self.n_movies = int(self._a["movie_gmf"].shape[0])
 
     def score(self, users: Ints, histories: Histories) -> Floats:
+        """Return the predicted stars of known users, (len(users), n_movies)."""
         gmf, mlp = self._a["user_gmf"], self._a["user_mlp"]
         scores = np.empty((len(users), self.n_movies), dtype=np.float32)
         for row, user in enumerate(users):
@@ -86,11 +93,10 @@ class NeuMFScorer:
         return scores
 
     def fold_in(self, history: History) -> Floats:
-        """The mean vectors of the known users whose predictions fit this history best.
+        """Return the predicted stars for a visitor, (n_movies,).
 
-        Fit is the mean absolute error over the ``FITTED_RATINGS`` newest ratings; the
-        ``NEAREST`` best users (of few: the best tenth) are averaged, and all of them where there
-        is no history.
+        They come from the mean vectors of the prototypes with the smallest mean absolute error on
+        the :data:`FITTED_RATINGS` newest ratings; of all prototypes if the history is empty.
         """
         gmf = self._a["user_gmf"][self._prototypes]
         mlp = self._a["user_mlp"][self._prototypes]
@@ -104,29 +110,35 @@ class NeuMFScorer:
         return self._stars(gmf.mean(axis=0), mlp.mean(axis=0))
 
     def explain(self, history: History, movies: Ints) -> Floats:
-        """Nothing: a person's vectors don't fall apart into what they rated."""
+        """Return zeros, (len(movies), len(history)): the model cannot split a score by rating."""
         return np.zeros((len(movies), len(history)), dtype=np.float32)
 
     def stars(self, users: Ints, movies: Ints) -> Floats:
-        """Predicted stars of each pair of rows, (n,), 0.5 to 5."""
-        found = np.empty(len(users), dtype=np.float32)
+        """Return the predicted stars of each pair of rows, (n,), 0.5 to 5."""
+        stars = np.empty(len(users), dtype=np.float32)
         for start in range(0, len(users), PAIRS):
             part = slice(start, start + PAIRS)
             user, movie = users[part], movies[part]
-            both = self._a["user_gmf"][user] * self._a["movie_gmf"][movie]
+            product = self._a["user_gmf"][user] * self._a["movie_gmf"][movie]
             first = self._a["user_mlp"][user] @ self._first_user + self._first_movie[movie]
-            found[part] = self._squeezed(both @ self._out_gmf, first)
-        return found
+            stars[part] = self._output(product @ self._out_gmf, first)
+        return stars
 
     def _stars(self, gmf: Floats, mlp: Floats, movies: Ints | slice = slice(None)) -> Floats:
-        """Predicted stars for ``movies`` (m,): vectors (size,) give (m,), (n, 1, size) (n, m)."""
+        """Return the predicted stars for ``movies``, (m,).
+
+        Vectors (size,) give (m,); vectors (n, 1, size) give (n, m).
+        """
         product = (gmf * self._out_gmf) @ self._a["movie_gmf"][movies].T
         if product.ndim == 3:
             product = product[:, 0]
-        return self._squeezed(product, self._first_movie[movies] + mlp @ self._first_user)
+        return self._output(product, self._first_movie[movies] + mlp @ self._first_user)
 
-    def _squeezed(self, product: NDArray[Any], first: Floats) -> Floats:
-        """Stars (...) from the GMF half's (...) and the first dense layer's (..., width) sums."""
+    def _output(self, product: NDArray[Any], first: Floats) -> Floats:
+        """Return the stars (...) from the sums of both halves.
+
+        ``product``: (...), of the GMF. ``first``: (..., width), of the first dense layer.
+        """
         hidden = np.maximum(first, 0)
         for layer in range(1, self._depth):
             hidden = np.maximum(hidden @ self._a[f"kernel_{layer}"] + self._a[f"bias_{layer}"], 0)
@@ -135,13 +147,14 @@ class NeuMFScorer:
 
 
 class NeuMFFamily:
-    """See the module's text."""
+    """The family ``emb``; the module's docstring describes the model."""
 
     name = NAME
     objective: Literal["ranking", "rating"] = "rating"
     hyper_parameters: type[HyperParameters] = NeuMFParams
 
     def search_space(self, trial: Trial) -> HyperParameters:
+        """Draw hyper-parameters."""
         widths = {"64-32": (64, 32), "64": (64,), "128-64": (128, 64), "32-16": (32, 16)}
         return NeuMFParams(
             size=trial.suggest_int("size", 8, 64, log=True),
@@ -151,70 +164,53 @@ class NeuMFFamily:
             epochs=trial.suggest_int("epochs", 3, 6),
         )
 
-    def fit(
-        self,
-        train: Ratings,
-        params: HyperParameters,
-        *,
-        catalogue: Catalogue,
-        seed: int,
-        validation: Ratings | None = None,
-        validation_ndcg: ValidationNdcg | None = None,
-        epochs: int | None = None,
-        on_epoch: OnEpoch | None = None,
-    ) -> FitResult:
+    def fit(self, train: Ratings, params: HyperParameters, context: FitContext) -> FitResult:
+        """Train with a one-cycle learning rate and keep the best epoch."""
         params = cast(NeuMFParams, params)
-        training_loop.seeded(seed)
+        training_loop.set_seed(context.seed)
         model = build(train.n_users, train.n_movies, params, float(train.stars.mean()))
         n_batches = -(-len(train) // params.batch_size)
-        watched = validation is not None and epochs is None
-        return _trained(
+        stops_early = context.validation is not None and context.epochs is None
+        return _train(
             model,
             params,
             train,
-            validation,
+            context.validation,
             learning_rates=training_loop.one_cycle(params.learning_rate, params.epochs * n_batches),
-            epochs=epochs or params.epochs,
-            early_stop=training_loop.EarlyStop("val_loss", "min", PATIENCE) if watched else None,
-            seed=seed,
-            on_epoch=on_epoch,
+            epochs=context.epochs or params.epochs,
+            early_stop=(
+                training_loop.EarlyStop("val_loss", "min", PATIENCE) if stops_early else None
+            ),
+            seed=context.seed,
+            on_epoch=context.on_epoch,
         )
 
     def fine_tune(
-        self,
-        parent: FitResult,
-        params: HyperParameters,
-        *,
-        catalogue: Catalogue,
-        old_n_users: int,
-        batch: Ratings,
-        merged: Ratings,
-        validation_split: float,
-        patience: int,
-        seed: int,
-        on_epoch: OnEpoch | None = None,
+        self, parent: FitResult, params: HyperParameters, request: FineTuneRequest
     ) -> FitResult:
+        """Train the parent further on the batch, with vectors for the new users."""
         params = cast(NeuMFParams, params)
-        training_loop.seeded(seed)
-        n_held = int(validation_split * len(batch))
-        rows = np.arange(len(batch))
-        return _trained(
-            _with_more_users(parent.keras_model, old_n_users, merged, params),
+        training_loop.set_seed(request.seed)
+        train, validation = request.split_batch()
+        monitor = "val_loss" if len(validation) else "loss"
+        return _train(
+            _with_more_users(parent.keras_model, request.old_n_users, request.merged, params),
             params,
-            batch.take(rows[: len(batch) - n_held]),
-            batch.take(rows[len(batch) - n_held :]) if n_held else None,
+            train,
+            validation if len(validation) else None,
             learning_rates=np.array([FINE_TUNING_RATE], dtype=np.float32),
             epochs=MOST_EPOCHS,
-            early_stop=training_loop.EarlyStop("val_loss" if n_held else "loss", "min", patience),
-            seed=seed,
-            on_epoch=on_epoch,
+            early_stop=training_loop.EarlyStop(monitor, "min", request.patience),
+            seed=request.seed,
+            on_epoch=request.on_epoch,
         )
 
     def scorer(self, arrays: Arrays) -> Scorer:
+        """Build the scorer."""
         return NeuMFScorer(arrays)
 
 
-def _trained(
+def _train(
     model: Any,
     params: NeuMFParams,
     train: Ratings,
@@ -226,6 +222,8 @@ def _trained(
     seed: int,
     on_epoch: OnEpoch | None,
 ) -> FitResult:
+    """Train ``model`` and return the best epoch, or the last one without ``early_stop``."""
+
     def validation_loss(model: Any) -> dict[str, float]:
         assert validation is not None
         predicted = NeuMFScorer(arrays(model)).stars(validation.users, validation.movies)
@@ -248,10 +246,10 @@ def _trained(
 
 
 def build(n_users: int, n_movies: int, params: NeuMFParams, mean_stars: float = 3.5) -> Any:
-    """Inputs ``user`` and ``movie`` (batch,), output stars (batch, 1).
+    """Return the Keras model: inputs ``user`` and ``movie`` (batch,), output stars (batch, 1).
 
-    An untrained model predicts about ``mean_stars``, so that training starts from what is known
-    of everybody: that alone is worth an epoch.
+    The bias of the last unit makes an untrained model predict about ``mean_stars``, which saves
+    an epoch.
     """
     import keras
     from keras import layers
@@ -268,30 +266,30 @@ def build(n_users: int, n_movies: int, params: NeuMFParams, mean_stars: float = 
     mlp = layers.Concatenate()([tables["user_mlp"](user), tables["movie_mlp"](movie)])
     for i, units in enumerate(params.dense_units):
         mlp = layers.Dense(units, activation="relu", name=f"dense_{i}")(mlp)
-    joined = layers.Concatenate()([gmf, mlp])
+    hidden = layers.Concatenate()([gmf, mlp])
     share = np.clip((mean_stars - LOWEST) / RANGE, 0.01, 0.99)
     at_mean = keras.initializers.Constant(float(np.log(share / (1 - share))))
-    squeezed = layers.Dense(1, activation="sigmoid", bias_initializer=at_mean, name="out")(joined)
-    stars = layers.Rescaling(RANGE, LOWEST, name="stars")(squeezed)
+    share_of_range = layers.Dense(1, activation="sigmoid", bias_initializer=at_mean, name="out")
+    stars = layers.Rescaling(RANGE, LOWEST, name="stars")(share_of_range(hidden))
     return keras.Model([user, movie], stars, name="neumf")
 
 
 def arrays(model: Any) -> dict[str, Any]:
-    """What :class:`NeuMFScorer` needs, from a trained model."""
-    found = {name: model.get_layer(name).get_weights()[0] for name in _VECTORS}
+    """Return the arrays of :class:`NeuMFScorer`."""
+    weights = {name: model.get_layer(name).get_weights()[0] for name in _VECTORS}
     depth = sum(layer.name.startswith("dense_") for layer in model.layers)
     for i in range(depth):
-        found[f"kernel_{i}"], found[f"bias_{i}"] = model.get_layer(f"dense_{i}").get_weights()
-    found["out_kernel"], found["out_bias"] = model.get_layer("out").get_weights()
-    n_users = found["user_gmf"].shape[0]
-    found["prototypes"] = np.unique(
+        weights[f"kernel_{i}"], weights[f"bias_{i}"] = model.get_layer(f"dense_{i}").get_weights()
+    weights["out_kernel"], weights["out_bias"] = model.get_layer("out").get_weights()
+    n_users = weights["user_gmf"].shape[0]
+    weights["prototypes"] = np.unique(
         np.linspace(0, n_users - 1, min(n_users, MOST_PROTOTYPES)).astype(np.int64)
     )
-    return found
+    return weights
 
 
 def _with_more_users(model: Any, old_n_users: int, merged: Ratings, params: NeuMFParams) -> Any:
-    """The same weights in a model with room for new users, who start as the average user."""
+    """Return the model with vectors for new users, who start as the average known user."""
     grown = build(merged.n_users, merged.n_movies, params)
     for layer in grown.layers:
         old = model.get_layer(layer.name).get_weights()

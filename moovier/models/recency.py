@@ -1,8 +1,8 @@
-"""How much an old rating still counts, by how long ago and how many visits ago it was given.
+"""Weights of ratings by age in days and in later ratings.
 
 NumPy only: training and serving use the same functions. The weights depend on timestamps alone,
-never on the order of the rows, and never on the order within one visit: MovieLens decides in
-which order people see movies to rate, so that order says nothing about taste.
+never on the order of the rows or on the order within a visit: MovieLens decides in which order
+users see movies to rate, so that order says nothing about taste.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _DAY_S = 86_400.0
 
 @dataclass(frozen=True)
 class Recency:
-    """Decay of a rating's weight.
+    """The decay of a rating's weight.
 
-    A rating that is ``days`` days older than the person's newest one counts half. Of its weight,
-    the share ``floor`` (0 to 1) stays, and the rest halves with every ``ratings`` ratings that
-    the person gave in later visits.
+    The weight halves with every ``days`` days between the rating and the user's newest one. Of
+    the weight, the share ``floor`` (0 to 1) stays, and the rest halves with every ``ratings``
+    ratings that the user gave in later visits.
     """
 
     days: float
@@ -32,13 +32,13 @@ class Recency:
     floor: float
 
     def weights(self, timestamps: Ints) -> Floats:
-        """Return the weight of each rating of one person, (k,), in (0, 1].
+        """Return the weight of each rating of one user, (k,), in (0, 1].
 
         ``timestamps``: (k,) Unix seconds, in any order. Ratings of one visit that carry one
-        timestamp have one weight; the newest have weight 1.
+        timestamp have one weight; the newest rating has weight 1.
         """
         if not timestamps.size or timestamps.min() == timestamps.max():
-            # Somebody whose ratings came with one request: no rating is older than another.
+            # A visitor's ratings arrive in one request: no rating is older than another.
             return np.ones(timestamps.size, dtype=np.float32)
         order = np.argsort(timestamps, kind="stable")
         weights = np.empty(timestamps.size, dtype=np.float32)
@@ -48,7 +48,7 @@ class Recency:
         return weights
 
     def all_weights(self, histories: Histories) -> Floats:
-        """Return :meth:`weights` of everybody, parallel to ``histories.movies``, (n_ratings,)."""
+        """Return :meth:`weights` of all users, parallel to ``histories.movies``, (n_ratings,)."""
         counts = histories.counts()
         moments = histories.timestamps
         if not moments.size:
@@ -58,7 +58,7 @@ class Recency:
         places = np.arange(moments.size)
         new_visit = np.zeros(moments.size, dtype=np.bool_)
         new_visit[1:] = (np.diff(moments) >= PAUSE_S) & (places[1:] > starts[1:])
-        # The end of a rating's visit is where the next visit or the next person starts.
+        # The end of a rating's visit is where the next visit or the next user starts.
         boundary = new_visit | (places == starts)
         visit = np.cumsum(boundary) - 1
         visit_ends = np.append(np.flatnonzero(boundary)[1:], moments.size)
@@ -70,7 +70,10 @@ class Recency:
 
 
 def _later(new_visit: NDArray[np.bool_]) -> Ints:
-    """Return the number of ratings in later visits, (k,), from where visits start, oldest first."""
+    """Return the number of ratings in later visits, (k,), oldest first.
+
+    ``new_visit``: (k,) whether a rating starts a visit; the first rating is no start.
+    """
     n = new_visit.size
     starts = np.flatnonzero(new_visit)
     ends = np.append(starts, n)

@@ -1,4 +1,4 @@
-"""The best of many scores, the same list each time."""
+"""The best k of many scores, in a repeatable order."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ _GROUPS = 256
 
 
 def top_rows(scores: Floats, top_k: int) -> Ints:
-    """Return rows of the ``top_k`` largest finite scores, best first, equal ones by row.
+    """Return rows of the ``top_k`` largest finite scores, best first, ties by row.
 
     ``scores``: (n,). The result has at most ``top_k`` rows.
     """
     k = min(top_k, scores.size)
     candidates = _candidates(scores, k)
-    few = scores if candidates is None else scores[candidates]
-    # The k-th score alone, and then who has it: finding rows by argpartition takes several times
-    # as long, and of the rows that tie for the last place keeps any.
-    threshold = float(-np.partition(-few, k - 1)[k - 1])
-    above = np.flatnonzero(few > threshold)
-    ties = np.flatnonzero(few == threshold)[: k - above.size]
-    found: Ints = np.concatenate([above, ties])
-    best = found[np.lexsort((found, -few[found]))]
-    best = best[np.isfinite(few[best])]
+    values = scores if candidates is None else scores[candidates]
+    # First the k-th score, then its rows: argpartition takes several times as long, and keeps
+    # arbitrary rows of a tie for the last place.
+    threshold = float(-np.partition(-values, k - 1)[k - 1])
+    above = np.flatnonzero(values > threshold)
+    ties = np.flatnonzero(values == threshold)[: k - above.size]
+    places: Ints = np.concatenate([above, ties])
+    best = places[np.lexsort((places, -values[places]))]
+    best = best[np.isfinite(values[best])]
     return (best if candidates is None else candidates[best]).astype(np.int64)
 
 
 def _candidates(scores: Floats, k: int) -> Ints | None:
-    """Return rows, ascending, that hold the ``k`` best, at least ``k``; None means all.
+    """Return the ascending rows that may be among the ``k`` best; None means all.
 
-    The k-th best of the groups' maxima is at most the k-th best score, so every row of the k best
-    is at least as good. Most rows are not, which saves looking for the k best among all.
+    At least ``k`` rows. The k-th best of the groups' maxima is at most the k-th best score, so
+    each of the k best rows is at least as good. Most other rows are not, which makes the search
+    for the k best cheap.
     """
     n = scores.size // _GROUPS
     if k > _GROUPS // 4 or n < 8:

@@ -1,1 +1,1 @@
-"""Fit a family on a split: the only place that decides which part of the ratings is seen when."""
+"""Training of recipes, and their evaluation under each protocol."""

@@ -1,4 +1,4 @@
-"""What a training is validated on: the parts of the development split and their figures."""
+"""The validation of a training: the parts of the development split and their metrics."""
 
 from __future__ import annotations
 
@@ -12,71 +12,71 @@ from moovier.data.split import Development, split_last_share
 from moovier.evaluation import next_visit, ranking, visitor
 from moovier.models.family import Scorer
 
-#: Draws per validation visitor: fewer than in the test, since they are ranked after each epoch.
+#: Draws per validation visitor: fewer than in the test, because each epoch ranks them.
 DRAWS = 2
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a training fits on and is validated on.
+    """The training part and the validation part.
 
-    ``figures`` gives a scorer's NDCG@10, 0 to 1, by name; none where nobody can be validated.
+    ``evaluate``: returns a scorer's NDCG@10 on the validation part, 0 to 1, by name; nothing
+    without validation users.
     """
 
     train: Ratings
     validation: Ratings
-    figures: Callable[[Scorer], dict[str, float]]
+    evaluate: Callable[[Scorer], dict[str, float]]
 
 
 def ranking_parts(split: Development) -> Parts:
     """Return the parts of a ranking family: visitors and next visits.
 
-    Where nobody qualifies for either, the training part is cut by time.
+    If no user qualifies for either, the training part is split by time.
     """
     known, counts = split.train.histories, split.train.histories.movie_counts()
     visitors = visitor.draw_visitors(split.visitors, moment=newest(split.train), draws=DRAWS)
     if not visitors.users.size and not len(split.next_visit):
         earlier, later = split_last_share(split.train)
-        return _by_time_parts(earlier, later)
+        return _parts(earlier, later)
 
-    def figures(scorer: Scorer) -> dict[str, float]:
-        found = {}
-        of_visitors = visitor.evaluate(scorer, visitors, counts)
-        if of_visitors is not None:
-            found["val_visitor_ndcg_at_10"] = of_visitors.metrics()["visitor_ndcg_at_10"]
-        of_next = next_visit.evaluate(scorer, known, split.next_visit)
-        if of_next is not None:
-            found["val_next_visit_ndcg_at_10"] = of_next.metrics()["ndcg_at_10"]
-        return found
+    def evaluate(scorer: Scorer) -> dict[str, float]:
+        metrics = {}
+        visitor_result = visitor.evaluate(scorer, visitors, counts)
+        if visitor_result is not None:
+            metrics["val_visitor_ndcg_at_10"] = visitor_result.metrics()["visitor_ndcg_at_10"]
+        next_result = next_visit.evaluate(scorer, known, split.next_visit)
+        if next_result is not None:
+            metrics["val_next_visit_ndcg_at_10"] = next_result.metrics()["ndcg_at_10"]
+        return metrics
 
-    return Parts(split.train, split.next_visit, figures)
+    return Parts(split.train, split.next_visit, evaluate)
 
 
 def rating_parts(split: Development) -> Parts:
     """Return the parts of a rating family: random rows."""
-    return _by_time_parts(split.stars_train, split.stars_validation)
+    return _parts(split.stars_train, split.stars_validation)
 
 
-def _by_time_parts(known: Ratings, later: Ratings) -> Parts:
-    histories = known.histories
+def _parts(train: Ratings, validation: Ratings) -> Parts:
+    histories = train.histories
 
-    def figures(scorer: Scorer) -> dict[str, float]:
-        if not len(later):
+    def evaluate(scorer: Scorer) -> dict[str, float]:
+        if not len(validation):
             return {}
-        return {
-            "val_ndcg_at_10": ranking.evaluate(scorer, histories, later).metrics()["ndcg_at_10"]
-        }
+        result = ranking.evaluate(scorer, histories, validation)
+        return {"val_ndcg_at_10": result.metrics()["ndcg_at_10"]}
 
-    return Parts(known, later, figures)
+    return Parts(train, validation, evaluate)
 
 
-def geometric_mean(figures: Mapping[str, float]) -> float:
-    """Return the geometric mean of values from 0 to 1; 0 of none."""
-    if not figures:
+def geometric_mean(metrics: Mapping[str, float]) -> float:
+    """Return the geometric mean of values from 0 to 1; 0 without values."""
+    if not metrics:
         return 0.0
-    return float(np.prod(list(figures.values())) ** (1 / len(figures)))
+    return float(np.prod(list(metrics.values())) ** (1 / len(metrics)))
 
 
 def newest(ratings: Ratings) -> int:
-    """Return the moment of the newest rating, in Unix seconds; 0 of none."""
+    """Return the moment of the newest rating, in Unix seconds; 0 without ratings."""
     return int(ratings.timestamps.max(initial=0))

@@ -18,7 +18,14 @@ from moovier.data.split import split_last_share
 from moovier.errors import BadRequest
 from moovier.models import bundle
 from moovier.models.families import FAMILIES, family
-from moovier.models.family import Family, FitResult, HyperParameters, Scorer
+from moovier.models.family import (
+    Family,
+    FineTuneRequest,
+    FitContext,
+    FitResult,
+    HyperParameters,
+    Scorer,
+)
 from moovier.serving.recommender import Recommender
 from tests.contracts import toy
 
@@ -45,9 +52,8 @@ class Case:
         return self.scorer.score(np.array(users, dtype=np.int64), self.ratings.histories)
 
     def fit(self, seed: int) -> FitResult:
-        return self.family.fit(
-            self.ratings, self.params, catalogue=toy.catalogue(), seed=seed, epochs=toy.EPOCHS
-        )
+        context = FitContext(toy.catalogue(), seed, epochs=toy.EPOCHS)
+        return self.family.fit(self.ratings, self.params, context)
 
 
 @cache
@@ -55,7 +61,7 @@ def case_of(name: str) -> Case:
     kind = family(name)
     params = kind.hyper_parameters.model_validate(toy.PARAMS.get(name, {}))
     ratings = toy.ratings()
-    fitted = kind.fit(ratings, params, catalogue=toy.catalogue(), seed=3, epochs=toy.EPOCHS)
+    fitted = kind.fit(ratings, params, FitContext(toy.catalogue(), seed=3, epochs=toy.EPOCHS))
     return Case(kind, params, ratings, fitted)
 
 
@@ -207,15 +213,14 @@ def test_early_stopping_keeps_the_best_epoch(learnt: Case) -> None:
     def ndcg(scorer: Scorer) -> float:
         return float(scorer.score(np.arange(2), train.histories)[1, 3] > -np.inf)
 
-    fitted = learnt.family.fit(
-        train,
-        learnt.params,
-        catalogue=toy.catalogue(),
+    context = FitContext(
+        toy.catalogue(),
         seed=0,
         validation=validation,
         validation_ndcg=ndcg,
-        on_epoch=lambda epoch, figures: told.append(epoch),
+        on_epoch=lambda epoch, metrics: told.append(epoch),
     )
+    fitted = learnt.family.fit(train, learnt.params, context)
     assert told == list(range(len(told)))
     assert 1 <= fitted.epochs <= len(told)
     assert all(len(values) == len(told) for values in fitted.curves.values())
@@ -228,15 +233,9 @@ def test_training_can_be_ended_from_outside(learnt: Case) -> None:
     def end(epoch: int, figures: Any) -> None:
         raise Enough
 
+    context = FitContext(toy.catalogue(), seed=0, epochs=50, on_epoch=end)
     with pytest.raises(Enough):
-        learnt.family.fit(
-            learnt.ratings,
-            learnt.params,
-            catalogue=toy.catalogue(),
-            seed=0,
-            epochs=50,
-            on_epoch=end,
-        )
+        learnt.family.fit(learnt.ratings, learnt.params, context)
 
 
 def test_fine_tuning_keeps_the_known_and_learns_the_new(learnt: Case, tmp_path: Path) -> None:
@@ -248,13 +247,7 @@ def test_fine_tuning_keeps_the_known_and_learns_the_new(learnt: Case, tmp_path: 
     tuned = learnt.family.fine_tune(
         FitResult(learnt.fitted.arrays, model),
         learnt.params,
-        catalogue=toy.catalogue(),
-        old_n_users=toy.N_USERS,
-        batch=batch,
-        merged=merged,
-        validation_split=0.2,
-        patience=3,
-        seed=1,
+        fine_tune_request(batch, merged),
     )
     scorer = learnt.family.scorer(tuned.arrays)
     scores = scorer.score(np.arange(toy.N_USERS + 2), merged.histories)
@@ -271,15 +264,7 @@ def test_a_model_that_learns_nothing_cannot_be_fine_tuned() -> None:
     assert popular.fitted.keras_model is None
     with pytest.raises(BadRequest, match="cannot be fine-tuned"):
         popular.family.fine_tune(
-            popular.fitted,
-            popular.params,
-            catalogue=toy.catalogue(),
-            old_n_users=toy.N_USERS,
-            batch=popular.ratings,
-            merged=popular.ratings,
-            validation_split=0.1,
-            patience=1,
-            seed=0,
+            popular.fitted, popular.params, fine_tune_request(popular.ratings, popular.ratings)
         )
 
 
@@ -311,7 +296,7 @@ def test_numpy_and_keras_predict_the_same_stars(name: str) -> None:
 
 
 def test_an_unknown_family_is_named_with_those_there_are() -> None:
-    with pytest.raises(BadRequest, match=r"'svd'; there are: .*emb.*popular"):
+    with pytest.raises(BadRequest, match=r"'svd'; choose from dae.*emb.*popular"):
         family("svd")
 
 
@@ -319,7 +304,7 @@ ANSWERING = """
 import sys
 from pathlib import Path
 from moovier.models import bundle
-from moovier.serving import shelf
+from moovier.serving import model_store
 from moovier.serving.recommender import Recommender
 
 for folder in sys.argv[1:]:
@@ -341,6 +326,18 @@ def test_answering_imports_nothing_heavy(tmp_path: Path) -> None:
 
 def bundle_of(case: Case) -> bundle.Bundle:
     return toy.bundle_of(case.family.name, case.params, case.fitted.arrays, case.ratings)
+
+
+def fine_tune_request(batch: Ratings, merged: Ratings) -> FineTuneRequest:
+    return FineTuneRequest(
+        catalogue=toy.catalogue(),
+        old_n_users=toy.N_USERS,
+        batch=batch,
+        merged=merged,
+        validation_split=0.2,
+        patience=3,
+        seed=1,
+    )
 
 
 def with_two_newcomers(known: Ratings) -> tuple[Ratings, Ratings]:

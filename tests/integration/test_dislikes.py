@@ -12,7 +12,7 @@ from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Floats, Histories, History, Ints
 from moovier.models.dae import DaeFamily
 from moovier.models.dae_scoring import DaeParams
-from moovier.models.family import Scorer
+from moovier.models.family import FitContext, Scorer
 from moovier.models.top_k import top_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
@@ -25,7 +25,8 @@ GENRES = ("Action", "Adventure", "Crime", "Sci-Fi", "Thriller", "War", "Children
 def trained(real_data: Path) -> tuple[Scorer, Catalogue, Histories]:
     _, ratings, catalogue = to_arrays(read_movielens(real_data))
     params = DaeParams()
-    fitted = DaeFamily().fit(ratings, params, catalogue=catalogue, seed=0, epochs=params.epochs)
+    context = FitContext(catalogue, seed=0, epochs=params.epochs)
+    fitted = DaeFamily().fit(ratings, params, context)
     return DaeFamily().scorer(fitted.arrays), catalogue, ratings.histories
 
 

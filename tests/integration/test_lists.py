@@ -11,6 +11,7 @@ from moovier.data.movielens import read_movielens, to_arrays
 from moovier.models.bundle import Bundle, Card, DataFacts
 from moovier.models.dae import DaeFamily
 from moovier.models.dae_scoring import DaeParams
+from moovier.models.family import FitContext
 from moovier.serving import cursor
 from moovier.serving.filters import Filter
 from moovier.serving.recommender import Recommender
@@ -23,7 +24,7 @@ PAGE = 1000
 @pytest.fixture(scope="module")
 def model(real_data: Path) -> Bundle:
     index, ratings, catalogue = to_arrays(read_movielens(real_data))
-    fitted = DaeFamily().fit(ratings, DaeParams(), catalogue=catalogue, seed=0, epochs=1)
+    fitted = DaeFamily().fit(ratings, DaeParams(), FitContext(catalogue, seed=0, epochs=1))
     facts = DataFacts(name="real", hash="", synthetic=False, ratings=1, users=1, movies=1)
     card = Card(name="moovier_dae_128_trained_0", family="dae", params={}, data=facts)
     return Bundle(card, index, ratings.histories, catalogue, fitted.arrays)
@@ -35,8 +36,8 @@ def model(real_data: Path) -> Bundle:
     ids=["all", "genres", "genre and years"],
 )
 def test_pages_of_everybody(model: Bundle, wanted: Filter) -> None:
-    people = Recommender(model).people
-    passing = model.index.movies[people.facets.mask(wanted)]
+    people = Recommender(model).user_recommender
+    passing = model.index.movies[people.filter_index.mask(wanted)]
     for row, user in enumerate(model.index.users.tolist()):
         seen = model.index.movies[model.histories[row].movies]
         shown = _all_pages(people, user, wanted)

@@ -15,6 +15,7 @@ from moovier.jobs.registration import open_registry, open_tracking
 from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
 from moovier.models.families import family
+from moovier.models.family import FitContext
 from moovier.settings import Settings
 from tests.fixtures import LEARNING, toy_model
 from tests.registry_fixtures import register
@@ -37,7 +38,7 @@ def register_toy(settings: Settings, folder: Path, family_name: str, size: int =
     kind = family(family_name)
     params = kind.hyper_parameters(size=size)
     catalogue = Catalogue.of(Movie(int(i), f"Movie {i}", 1995, (), None, None) for i in MOVIES)
-    fitted = kind.fit(ratings, params, catalogue=catalogue, seed=0, epochs=2)
+    fitted = kind.fit(ratings, params, FitContext(catalogue, seed=0, epochs=2))
     facts = DataFacts(
         name="toy", hash="toy.dir", synthetic=True, ratings=len(rated), users=6, movies=8
     )

@@ -11,9 +11,9 @@ import pytest
 from moovier.data.ratings import History, Ratings
 from moovier.data.split import PAUSE_S
 from moovier.models.dae import DaeFamily
+from moovier.models.dae_examples import LIKED, Examples
 from moovier.models.dae_scoring import DaeParams, DaeScorer
-from moovier.models.dae_training import LIKED, Examples
-from moovier.models.family import FitResult
+from moovier.models.family import FineTuneRequest, FitContext, FitResult
 from tests.contracts import toy
 
 DAY = 86_400
@@ -24,7 +24,7 @@ PARAMS = DaeParams(
 
 @cache
 def fitted() -> FitResult:
-    return DaeFamily().fit(toy.ratings(), PARAMS, catalogue=toy.catalogue(), seed=1, epochs=6)
+    return DaeFamily().fit(toy.ratings(), PARAMS, FitContext(toy.catalogue(), seed=1, epochs=6))
 
 
 def scorer() -> DaeScorer:
@@ -86,9 +86,8 @@ def test_any_order_of_a_history_gives_the_same_bytes() -> None:
 
 def test_movies_that_are_not_covered_rank_behind_by_popularity() -> None:
     params = PARAMS.model_copy(update={"least": 6})
-    arrays = (
-        DaeFamily().fit(toy.ratings(), params, catalogue=toy.catalogue(), seed=1, epochs=1).arrays
-    )
+    context = FitContext(toy.catalogue(), seed=1, epochs=1)
+    arrays = DaeFamily().fit(toy.ratings(), params, context).arrays
     rest = np.setdiff1d(np.arange(toy.N_MOVIES), arrays["covered"])
     assert rest.size > 1
     scores = DaeScorer(arrays).fold_in(toy.history(0, 1))
@@ -180,13 +179,15 @@ def tuned(split: float, patience: int) -> FitResult:
     return DaeFamily().fine_tune(
         FitResult(parent.arrays, model),
         PARAMS,
-        catalogue=toy.catalogue(),
-        old_n_users=toy.N_USERS,
-        batch=toy.ratings_of(rows, toy.N_USERS + 1),
-        merged=toy.ratings_of([*old, *rows], toy.N_USERS + 1),
-        validation_split=split,
-        patience=patience,
-        seed=0,
+        FineTuneRequest(
+            catalogue=toy.catalogue(),
+            old_n_users=toy.N_USERS,
+            batch=toy.ratings_of(rows, toy.N_USERS + 1),
+            merged=toy.ratings_of([*old, *rows], toy.N_USERS + 1),
+            validation_split=split,
+            patience=patience,
+            seed=0,
+        ),
     )
 
 

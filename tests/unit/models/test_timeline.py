@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from moovier.data.catalogue import Catalogue, Movie
 from moovier.data.ratings import History, Ratings
-from moovier.models import timeline
-from moovier.models.timeline import TimelineParams, TimelineScorer
+from moovier.models import timeline, timeline_scoring
+from moovier.models.timeline_scoring import TimelineParams, TimelineScorer
 
 YEAR_S = 31_556_952
 N_USERS, N_MOVIES = 30, 40
@@ -118,7 +118,7 @@ def test_with_too_many_places_the_strongest_are_followed(
 ) -> None:
     scorer = scorer_of(ratings)
     everything = scorer._flows(history)
-    monkeypatch.setattr(timeline, "MOST_PLACES", 9)
+    monkeypatch.setattr(timeline_scoring, "MOST_PLACES", 9)
     fewer = scorer._flows(history)
     assert fewer.targets.shape == (9, everything.targets.shape[1])
     np.testing.assert_allclose(np.sort(fewer.weights), np.sort(everything.weights)[-9:])
@@ -130,7 +130,7 @@ def test_with_too_many_occurrences_those_near_in_time_are_followed(
     scorer = scorer_of(ratings)
     often = int(np.argmax(np.bincount(ratings.movies)))
     years = np.sort(ratings.timestamps[ratings.movies == often] / YEAR_S)
-    monkeypatch.setattr(timeline, "MOST_OCCURRENCES", 2)
+    monkeypatch.setattr(timeline_scoring, "MOST_OCCURRENCES", 2)
     for now, wanted in ((0.0, years[:2]), (99.0, years[-2:]), (years[3] + 1e-4, years[3:5])):
         starts, lengths = scorer._nearest(np.array([often]), now)
         assert lengths.tolist() == [2]

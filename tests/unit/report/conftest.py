@@ -10,7 +10,7 @@ from moovier.data.split import development_split
 from moovier.models.families import family
 from moovier.report.examples import examples
 from moovier.report.model_report import BASELINE, POPULARITY, ModelReport
-from moovier.training import fit
+from moovier.training import fit, protocols
 from tests.fixtures import toy_movielens
 
 CURVES = {"loss": [0.9, 0.8], "val_loss": [0.95, 0.9]}
@@ -49,7 +49,7 @@ def evaluated(
     return ModelReport.of(
         name,
         kind,
-        fit.evaluate(trained, ratings, catalogue=catalogue),
+        protocols.evaluate(trained, ratings, catalogue=catalogue),
         params=params,
         fit_s=trained.fit_s,
         curves=CURVES if family_name == "ease" else None,

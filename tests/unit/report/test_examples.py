@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from moovier.models.families import family
+from moovier.models.family import FitContext
 from moovier.report.examples import EXAMPLES, examples
 from tests.contracts import toy
 
@@ -10,7 +11,7 @@ from tests.contracts import toy
 def test_examples_show_ratings_recommendations_and_reasons() -> None:
     learner, ratings = family("ease"), toy.ratings()
     params = learner.hyper_parameters.model_validate(toy.PARAMS["ease"])
-    fitted = learner.fit(ratings, params, catalogue=toy.catalogue(), seed=0, epochs=1)
+    fitted = learner.fit(ratings, params, FitContext(toy.catalogue(), seed=0, epochs=1))
     people = examples(
         learner.scorer(fitted.arrays), ratings.histories, list(range(100, 112)), toy.catalogue()
     )

@@ -20,9 +20,9 @@ from moovier.data.split import (
     split_last_visit,
 )
 from moovier.models import families
-from moovier.models.family import FitResult
+from moovier.models.family import FineTuneRequest, FitContext, FitResult, HyperParameters
 from moovier.models.popular import PopularFamily, PopularParams
-from moovier.training import fit
+from moovier.training import fit, protocols
 
 N_USERS, N_MOVIES, PARAMS = 30, 90, PopularParams()
 CATALOGUE = Catalogue.of(Movie(i, f"Movie {i}", 1995, (), None, None) for i in range(N_MOVIES))
@@ -53,19 +53,21 @@ class SpyFamily(PopularFamily):
     name = "spy"
 
     def __init__(self) -> None:
-        self.fits: list[dict[str, Any]] = []
-        self.tunings: list[dict[str, Any]] = []
+        self.fits: list[tuple[Ratings, FitContext]] = []
+        self.tunings: list[FineTuneRequest] = []
         self.shown: list[Histories] = []
         self.keras_model: Any = None
 
-    def fit(self, train: Ratings, params: Any, **options: Any) -> FitResult:
-        self.fits.append({"train": train, "params": params, **options})
-        if options.get("on_epoch") is not None:
-            options["on_epoch"](0, {"loss": 1.0})
+    def fit(self, train: Ratings, params: HyperParameters, context: FitContext) -> FitResult:
+        self.fits.append((train, context))
+        if context.on_epoch is not None:
+            context.on_epoch(0, {"loss": 1.0})
         return FitResult(arrays={}, epochs=3, keras_model=self.keras_model)
 
-    def fine_tune(self, parent: FitResult, params: Any, **options: Any) -> FitResult:
-        self.tunings.append(options)
+    def fine_tune(
+        self, parent: FitResult, params: HyperParameters, request: FineTuneRequest
+    ) -> FitResult:
+        self.tunings.append(request)
         return parent
 
     def scorer(self, arrays: Any) -> Any:
@@ -106,11 +108,12 @@ def test_a_ranking_family_is_fitted_on_the_development_training_part(
 ) -> None:
     split = development_split(ratings)
     trained = trained_on(split)
-    (call,) = spy.fits
-    assert call["train"] is split.train
-    assert call["validation"] is split.next_visit
-    assert call["seed"] == 7
-    assert call.get("epochs") is None
+    ((train, context),) = spy.fits
+    assert train is split.train
+    assert context.validation is split.next_visit
+    assert context.catalogue is CATALOGUE
+    assert context.seed == 7
+    assert context.epochs is None
     assert trained.fitted.epochs == 3
     assert trained.fit_s >= 0
 
@@ -123,7 +126,9 @@ def test_the_objective_is_the_geometric_mean_of_both_validation_figures(
     assert set(trained.validation) == {"val_visitor_ndcg_at_10", "val_next_visit_ndcg_at_10"}
     expected = np.sqrt(np.prod(list(trained.validation.values())))
     assert trained.validation_ndcg == pytest.approx(expected)
-    assert spy.fits[0]["validation_ndcg"](spy.scorer({})) == trained.validation_ndcg
+    _, context = spy.fits[0]
+    assert context.validation_ndcg is not None
+    assert context.validation_ndcg(spy.scorer({})) == trained.validation_ndcg
     # By hand: user by user, the first ten unseen movies against the next visit.
     figures = []
     for user in np.unique(split.next_visit.users):
@@ -158,8 +163,10 @@ def test_the_last_share_by_time_validates_where_nobody_qualifies(
     split = development_split(first)
     trained = trained_on(split)
     earlier, later = split_last_share(split.train)
-    assert pairs(spy.fits[0]["train"]) == pairs(earlier)
-    assert pairs(spy.fits[0]["validation"]) == pairs(later)
+    train, context = spy.fits[0]
+    assert context.validation is not None
+    assert pairs(train) == pairs(earlier)
+    assert pairs(context.validation) == pairs(later)
     assert set(trained.validation) == {"val_ndcg_at_10"}
 
 
@@ -167,8 +174,9 @@ def test_a_rating_family_is_fitted_on_random_rows(spy: SpyFamily, ratings: Ratin
     spy.objective = "rating"
     split = development_split(ratings)
     trained_on(split)
-    assert spy.fits[0]["train"] is split.stars_train
-    assert spy.fits[0]["validation"] is split.stars_validation
+    train, context = spy.fits[0]
+    assert train is split.stars_train
+    assert context.validation is split.stars_validation
 
 
 def test_progress_is_passed_on_and_may_end_the_training(spy: SpyFamily, ratings: Ratings) -> None:
@@ -188,14 +196,14 @@ def test_each_protocol_fits_its_own_training_part(spy: SpyFamily, ratings: Ratin
     trained = trained_on(development_split(ratings))
     spy.fits.clear()
     steps: list[str] = []
-    found = fit.evaluate(trained, ratings, catalogue=CATALOGUE, on_progress=steps.append)
+    found = protocols.evaluate(trained, ratings, catalogue=CATALOGUE, on_progress=steps.append)
     assert steps == ["visitor", "next visit", "split by time", "global time", "fine-tuning"]
     kept, held_out = hold_out_users(ratings, 0)
     before, after = split_last_visit(ratings)
     expected = [kept, before, split_last_share(ratings)[0], split_at_time(ratings)[0]]
-    assert [pairs(call["train"]) for call in spy.fits] == list(map(pairs, expected))
-    for call in spy.fits:
-        assert (call["epochs"], call["seed"], call.get("validation")) == (3, 7, None)
+    assert [pairs(train) for train, _ in spy.fits] == list(map(pairs, expected))
+    for _, context in spy.fits:
+        assert (context.epochs, context.seed, context.validation) == (3, 7, None)
     assert found.visitor is not None
     assert set(found.visitor.users) <= set(held_out.users)
     assert found.next_visit is not None
@@ -221,7 +229,7 @@ def test_each_protocol_fits_its_own_training_part(spy: SpyFamily, ratings: Ratin
 def test_what_is_only_reported_can_be_left_out(spy: SpyFamily, ratings: Ratings) -> None:
     trained = trained_on(development_split(ratings))
     spy.fits.clear()
-    found = fit.evaluate(trained, ratings, catalogue=CATALOGUE, reported=False)
+    found = protocols.evaluate(trained, ratings, catalogue=CATALOGUE, reported=False)
     assert len(spy.fits) == 2
     assert found.visitor is not None
     assert found.next_visit is not None
@@ -233,7 +241,7 @@ def test_the_split_by_time_is_kept_where_few_people_come_back(
 ) -> None:
     trained = trained_on(development_split(ratings))
     few = ratings.take(ratings.users < 19)
-    assert fit.evaluate(trained, few, catalogue=CATALOGUE, reported=False).by_time is not None
+    assert protocols.evaluate(trained, few, catalogue=CATALOGUE, reported=False).by_time is not None
 
 
 def test_the_gap_is_measured_on_people_whom_both_models_know(
@@ -242,12 +250,12 @@ def test_the_gap_is_measured_on_people_whom_both_models_know(
     spy.keras_model = object()
     split = development_split(ratings)
     trained = trained_on(split)
-    found = fit.evaluate(trained, ratings, catalogue=CATALOGUE)
+    found = protocols.evaluate(trained, ratings, catalogue=CATALOGUE)
     (tuning,) = spy.tunings
-    assert pairs(tuning["batch"]) == pairs(split.next_visit)
-    assert pairs(tuning["merged"]) == pairs(split.train) | pairs(split.next_visit)
+    assert pairs(tuning.batch) == pairs(split.next_visit)
+    assert pairs(tuning.merged) == pairs(split.train) | pairs(split.next_visit)
     assert found.gap is not None
-    assert found.gap.figure == "next_visit_ndcg_at_10"
+    assert found.gap.metric == "next_visit_ndcg_at_10"
     # The spy learns nothing, so that fine-tuning changes nothing.
     assert found.gap.fine_tuned == pytest.approx(found.gap.retrained)
     assert "fine_tuned_next_visit_ndcg_at_10" in found.metrics()
@@ -257,21 +265,21 @@ def test_a_rating_family_is_measured_in_stars(spy: SpyFamily, ratings: Ratings) 
     spy.objective = "rating"
     spy.keras_model = object()
     trained = trained_on(development_split(ratings))
-    found = fit.evaluate(trained, ratings, catalogue=CATALOGUE)
+    found = protocols.evaluate(trained, ratings, catalogue=CATALOGUE)
     known, hidden = random_split(ratings, 0)
-    assert pairs(spy.fits[-1]["train"]) == pairs(known)
+    assert pairs(spy.fits[-1][0]) == pairs(known)
     assert found.metrics()["mae"] == pytest.approx(np.abs(-hidden.movies - hidden.stars).mean())
     assert (found.visitor, found.next_visit) == (None, None)
     assert (found.order_audit, found.by_time, found.global_time) == (None, None, None)
     assert found.gap is not None
-    assert (found.gap.figure, found.gap.fine_tuned) == ("mae", found.gap.retrained)
-    assert pairs(spy.tunings[0]["merged"]) == pairs(known)
+    assert (found.gap.metric, found.gap.fine_tuned) == ("mae", found.gap.retrained)
+    assert pairs(spy.tunings[0].merged) == pairs(known)
 
 
 def test_one_user_leaves_no_visitor(spy: SpyFamily, ratings: Ratings) -> None:
     alone = ratings.take(ratings.users == 0)
     trained = trained_on(development_split(alone))
-    found = fit.evaluate(trained, alone, catalogue=CATALOGUE)
+    found = protocols.evaluate(trained, alone, catalogue=CATALOGUE)
     assert found.visitor is None
     assert found.order_audit is None
     assert found.next_visit is not None
@@ -279,12 +287,12 @@ def test_one_user_leaves_no_visitor(spy: SpyFamily, ratings: Ratings) -> None:
 
 def test_a_refit_lasts_an_epoch_at_least(spy: SpyFamily, ratings: Ratings) -> None:
     fit.refit(ratings, "spy", PARAMS, catalogue=CATALOGUE, epochs=0, seed=0, threads=1)
-    assert spy.fits[-1]["epochs"] == 1
+    assert spy.fits[-1][1].epochs == 1
 
 
 def test_two_parts_together_are_over_the_same_index(ratings: Ratings) -> None:
     first, second = split_last_share(ratings)
-    whole = fit.concat(first, second)
+    whole = protocols.concat(first, second)
     assert len(whole) == len(ratings)
     assert (whole.n_users, whole.n_movies) == (N_USERS, N_MOVIES)
     assert whole.stars[-1] == second.stars[-1]

@@ -15,12 +15,12 @@ from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.data.split import Development, development_split
 from moovier.models.family import (
     Arrays,
+    FineTuneRequest,
+    FitContext,
     FitResult,
     HyperParameters,
-    OnEpoch,
     Scorer,
     Trial,
-    ValidationNdcg,
 )
 
 EPOCHS = 6
@@ -60,18 +60,7 @@ class TinyFamily:
     def search_space(self, trial: Trial) -> HyperParameters:
         return TinyParams(lean=trial.suggest_float("lean", 0.0, 1.0))
 
-    def fit(
-        self,
-        train: Ratings,
-        params: HyperParameters,
-        *,
-        catalogue: Catalogue,
-        seed: int,
-        validation: Ratings | None = None,
-        validation_ndcg: ValidationNdcg | None = None,
-        epochs: int | None = None,
-        on_epoch: OnEpoch | None = None,
-    ) -> FitResult:
+    def fit(self, train: Ratings, params: HyperParameters, context: FitContext) -> FitResult:
         assert isinstance(params, TinyParams)
         self.before_fit(params)
         self.fitted.append(params)
@@ -80,11 +69,13 @@ class TinyFamily:
         for epoch in range(EPOCHS):
             curve.append(abs(params.lean - BEST) + 1 / (1 + epoch))
             self.epochs_run[-1] += 1
-            if on_epoch is not None:
-                on_epoch(epoch, {"loss": 0.0, "val_loss": curve[-1]})
+            if context.on_epoch is not None:
+                context.on_epoch(epoch, {"loss": 0.0, "val_loss": curve[-1]})
         return FitResult({"n_movies": np.array(train.n_movies)}, None, EPOCHS, {"val_loss": curve})
 
-    def fine_tune(self, *args: Any, **options: Any) -> FitResult:
+    def fine_tune(
+        self, parent: FitResult, params: HyperParameters, request: FineTuneRequest
+    ) -> FitResult:
         raise NotImplementedError
 
     def scorer(self, arrays: Arrays) -> Scorer:
