@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -12,68 +11,19 @@ import pytest
 
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens
-from moovier.errors import DataUnavailable, InvalidData
+from moovier.errors import InvalidData
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.ratings import NewRating
 from moovier.feedback.store import FeedbackStore
 from moovier.jobs import ingest
-from moovier.jobs.ingest import Pulled
 from moovier.settings import Settings
-from tests.dvc_checkout import new_project
-
-#: After every rating in `ORIGINAL`; the store's clock stands there when something is deleted.
-NOW = 1_800_000_000
-ORIGINAL = """userId,movieId,rating,timestamp
-1,10,4.0,1000
-1,20,3.5,1001
-2,10,5.0,1002
-2,30,0.5,1003
-3,20,2.0,1004
-"""
-MOVIES = """movieId,title,genres
-10,"Ten, The (1995)",Drama
-20,Twenty (1996),Comedy
-30,Thirty (1997),Drama|Comedy
-"""
-LINKS = "movieId,imdbId,tmdbId\n10,0000010,10\n20,0000020,\n30,0000030,30\n"
+from tests.unit.jobs.feedback_merge.conftest import NOW, ORIGINAL, lines, pull
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(
-        project=new_project(tmp_path / "project"),
-        home=tmp_path / "home",
-        dvc_remote=str(tmp_path / "remote"),
-    )
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "films"
-    folder.mkdir()
-    (folder / "ratings.csv").write_text(ORIGINAL)
-    (folder / "movies.csv").write_text(MOVIES)
-    (folder / "links.csv").write_text(LINKS)
-    return folder
-
-
-@pytest.fixture
-def store(settings: Settings) -> FeedbackStore:
-    return FeedbackStore.open(settings.database, clock=lambda: NOW)
-
-
-def pull(folder: Path, settings: Settings) -> Pulled:
-    return ingest.pull(str(folder), settings=settings)
-
-
-def lines(pulled: Pulled) -> list[str]:
-    return (Path(pulled["folder"]) / "ratings.csv").read_bytes().decode().splitlines(keepends=True)
-
-
-def test_without_a_database_all_is_as_it_was(folder: Path, settings: Settings) -> None:
+def test_without_a_database_the_data_set_is_unchanged(folder: Path, settings: Settings) -> None:
     pulled = pull(folder, settings)
     assert pulled == {
-        "name": "films",
+        "name": "movies",
         "folder": str(folder),
         "hash": directory_hash(folder),
         "synthetic": False,
@@ -83,11 +33,11 @@ def test_without_a_database_all_is_as_it_was(folder: Path, settings: Settings) -
     assert not settings.home.exists()
 
 
-def test_without_feedback_all_is_as_it_was(
+def test_without_feedback_the_data_set_is_unchanged(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     assert pull(folder, settings) == {
-        "name": "films",
+        "name": "movies",
         "folder": str(folder),
         "hash": directory_hash(folder),
         "synthetic": False,
@@ -97,7 +47,7 @@ def test_without_feedback_all_is_as_it_was(
     assert not settings.path("data", "merged").exists()
 
 
-def test_feedback_makes_a_new_data_set_and_leaves_the_files(
+def test_feedback_creates_a_new_data_set_beside_the_original(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     before = directory_hash(folder)
@@ -117,7 +67,7 @@ def test_feedback_makes_a_new_data_set_and_leaves_the_files(
     merged = Path(pulled["folder"])
     assert merged == settings.path("data", "merged", pulled["hash"].removesuffix(".dir"))
     assert pulled["hash"] == directory_hash(merged) != before
-    assert pulled["name"] == "films+feedback"
+    assert pulled["name"] == "movies+feedback"
     assert pulled["feedback"] == {
         "added": 2,
         "replaced": 1,
@@ -131,11 +81,11 @@ def test_feedback_makes_a_new_data_set_and_leaves_the_files(
         assert (merged / name).read_bytes() == (folder / name).read_bytes()
     json.dumps(pulled)
     report = ingest.validate(pulled, settings=settings)
-    assert (report["name"], report["hash"]) == ("films+feedback", pulled["hash"])
+    assert (report["name"], report["hash"]) == ("movies+feedback", pulled["hash"])
     assert (report["ratings"], report["users"], report["problems"]) == (6, 4, [])
 
 
-def test_the_same_feedback_gives_the_same_hash(
+def test_same_feedback_gives_the_same_hash(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     store.add(1, [NewRating(30, 4, 1500)])
@@ -154,7 +104,7 @@ def test_the_same_feedback_gives_the_same_hash(
     assert pull(folder, settings)["hash"] != first["hash"]
 
 
-def test_the_newer_rating_wins_wherever_it_stands(
+def test_newer_rating_wins_over_the_files(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     older, same_second, newer = (1, 10, 999), (1, 20, 1001), (2, 10, 1003)
@@ -172,17 +122,17 @@ def test_the_newer_rating_wins_wherever_it_stands(
     assert pulled["feedback"]["replaced"] == 2
 
 
-def test_what_the_files_say_already_is_nothing_new(
+def test_feedback_that_the_files_hold_already_changes_nothing(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     store.add(1, [NewRating(10, 4, 1000)])
     store.delete(77)
     pulled = pull(folder, settings)
-    assert (pulled["name"], pulled["folder"]) == ("films", str(folder))
+    assert (pulled["name"], pulled["folder"]) == ("movies", str(folder))
     assert pulled["hash"] == directory_hash(folder)
 
 
-def test_movies_that_nobody_knows_are_left_out_and_counted(
+def test_ratings_of_unknown_movies_are_left_out_and_counted(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     store.add(1, [NewRating(99, 4, 1500), NewRating(98, 4, 1500)])
@@ -196,19 +146,21 @@ def test_movies_that_nobody_knows_are_left_out_and_counted(
     assert ingest.validate(pulled, settings=settings)["ratings"] == 6
 
 
-def test_all_of_a_person_goes(folder: Path, settings: Settings, store: FeedbackStore) -> None:
+def test_all_ratings_of_a_user_are_deleted(
+    folder: Path, settings: Settings, store: FeedbackStore
+) -> None:
     store.add(2, [NewRating(20, 4, 1500)])
     store.delete(2)
     pulled = pull(folder, settings)
     assert not [line for line in lines(pulled) if line.startswith("2,")]
     assert pulled["feedback"]["deleted"] == 2
-    # What the person says afterwards counts, also where a clock lags behind.
+    # A rating given after the deletion counts, even if its clock runs behind.
     store.add(2, [NewRating(10, 2, 900)])
     pulled = pull(folder, settings)
     assert [line for line in lines(pulled) if line.startswith("2,")] == ["2,10,2.0,900\n"]
 
 
-def test_a_rating_newer_than_the_deletion_counts(
+def test_rating_newer_than_the_deletion_counts(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     with (folder / "ratings.csv").open("a") as file:
@@ -223,7 +175,7 @@ def test_a_rating_newer_than_the_deletion_counts(
     ]
 
 
-def test_who_rates_again_after_deleting_is_not_overruled_by_the_files(
+def test_rating_given_after_the_deletion_wins_over_the_files(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     store.delete(1, 10)
@@ -232,7 +184,7 @@ def test_who_rates_again_after_deleting_is_not_overruled_by_the_files(
     assert [line for line in lines(pulled) if line.startswith("1,10,")] == ["1,10,2.0,500\n"]
 
 
-def test_windows_lines_a_mark_and_more_columns_stay(
+def test_line_ends_byte_order_mark_and_columns_are_preserved(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     text = (
@@ -254,8 +206,8 @@ def test_windows_lines_a_mark_and_more_columns_stay(
         ",1.0,1,2000,20,\r\n"
         ",2.0,1,2001,30,\r\n"
     )
-    found = read_movielens(Path(pulled["folder"])).ratings
-    assert found.to_numpy().tolist() == [
+    ratings = read_movielens(Path(pulled["folder"])).ratings
+    assert ratings.to_numpy().tolist() == [
         [1, 10, 4.0, 1000],
         [2, 10, 5.0, 1002],
         [1, 20, 1.0, 2000],
@@ -263,7 +215,7 @@ def test_windows_lines_a_mark_and_more_columns_stay(
     ]
 
 
-def test_a_mark_before_the_first_column_needed_stays(
+def test_byte_order_mark_before_a_used_column_is_preserved(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     (folder / "ratings.csv").write_text("\ufeff" + ORIGINAL, encoding="utf-8")
@@ -277,7 +229,7 @@ def test_a_mark_before_the_first_column_needed_stays(
     ("name", "content"),
     [
         ("ratings.csv", ORIGINAL[:-3].encode()),
-        # With the row that is added, the cut line would read as a good one of user 3900.
+        # Joined to the row that is added, the cut line would be a valid rating of user 3900.
         ("ratings.csv", ORIGINAL.removesuffix(",20,2.0,1004\n").encode()),
         ("ratings.csv", b""),
         ("ratings.csv", b"userId,movieId,rating,timestamp\n"),
@@ -294,7 +246,7 @@ def test_a_mark_before_the_first_column_needed_stays(
         ("ratings.csv", None),
     ],
 )
-def test_bad_files_are_refused_with_feedback_as_without(
+def test_invalid_files_are_refused_with_feedback_too(
     name: str, content: bytes | None, folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
@@ -304,7 +256,7 @@ def test_bad_files_are_refused_with_feedback_as_without(
         ingest.validate(pulled, settings=settings)
 
 
-def test_bad_rows_may_be_set_aside_with_feedback_too(
+def test_bad_rows_are_set_aside_with_feedback_too(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     with (folder / "ratings.csv").open("a") as file:
@@ -316,31 +268,31 @@ def test_bad_rows_may_be_set_aside_with_feedback_too(
     assert len(report["set_aside"]) == 1
 
 
-def test_a_database_that_does_not_answer_stops_the_ingest(folder: Path, settings: Settings) -> None:
+def test_unreachable_database_stops_the_ingest(folder: Path, settings: Settings) -> None:
     from pydantic import SecretStr
 
-    gone = settings.model_copy(
+    unreachable = settings.model_copy(
         update={"database_url": SecretStr("postgresql://ann:hush@127.0.0.1:9/x")}
     )
     with pytest.raises(FeedbackUnavailable, match=r"127\.0\.0\.1:9") as caught:
-        pull(folder, gone)
+        pull(folder, unreachable)
     assert "hush" not in str(caught.value)
 
 
-def test_feedback_in_postgres_is_merged_too(
+def test_feedback_in_postgres_is_merged(
     folder: Path, settings: Settings, postgres_url: str
 ) -> None:
     from pydantic import SecretStr
 
     settings = settings.model_copy(update={"database_url": SecretStr(postgres_url)})
     store = FeedbackStore.open(settings.database)
-    assert pull(folder, settings)["name"] == "films"
+    assert pull(folder, settings)["name"] == "movies"
     store.add(1, [NewRating(30, 4, 1500)])
     assert lines(pull(folder, settings))[-1] == "1,30,4.0,1500\n"
     store.close()
 
 
-def test_the_merged_set_is_kept_in_the_remote(
+def test_merged_data_set_is_stored_in_the_remote(
     folder: Path, settings: Settings, store: FeedbackStore, tmp_path: Path
 ) -> None:
     store.add(1, [NewRating(30, 4, 1500)])
@@ -360,7 +312,7 @@ def test_the_merged_set_is_kept_in_the_remote(
 @pytest.mark.parametrize(
     "obstacle", ["a file in its place", "no DVC repository", "no such server", "no such S3"]
 )
-def test_a_remote_that_takes_nothing_is_only_said(
+def test_unusable_remote_is_reported_and_does_not_stop_the_ingest(
     obstacle: str,
     folder: Path,
     settings: Settings,
@@ -386,30 +338,30 @@ def test_a_remote_that_takes_nothing_is_only_said(
     assert ingest.validate(pulled, settings=settings)["ratings"] == 6
 
 
-def test_old_merged_sets_do_not_pile_up(
+def test_old_merged_data_sets_are_deleted(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
-    place = settings.path("data", "merged")
-    left = place / ".merging-killed"
-    left.mkdir(parents=True)
-    os.utime(left, (time.time() - 90_000,) * 2)
+    merged = settings.path("data", "merged")
+    left_over = merged / ".merging-killed"
+    left_over.mkdir(parents=True)
+    os.utime(left_over, (time.time() - 90_000,) * 2)
     names = []
     for number in range(5):
         store.add(1, [NewRating(30, 4, 1500 + number)])
         names.append(Path(pull(folder, settings)["folder"]).name)
-        os.utime(place / names[-1], (1000 + number,) * 2)
-    assert {path.name for path in place.iterdir()} == set(names[-3:])
-    # An older one that is pulled again is not the next to go.
-    os.utime(place / names[-1], (1, 1))
+        os.utime(merged / names[-1], (1000 + number,) * 2)
+    assert {path.name for path in merged.iterdir()} == set(names[-3:])
+    # A data set that is pulled again counts as new.
+    os.utime(merged / names[-1], (1, 1))
     pull(folder, settings)
     store.add(1, [NewRating(30, 4, 1600)])
     pull(folder, settings)
-    kept = {path.name for path in place.iterdir()}
-    assert names[-1] in kept
-    assert names[2] not in kept
+    remaining = {path.name for path in merged.iterdir()}
+    assert names[-1] in remaining
+    assert names[2] not in remaining
 
 
-def test_a_damaged_merged_set_is_made_again(
+def test_damaged_merged_data_set_is_created_again(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     store.add(1, [NewRating(30, 4, 1500)])
@@ -420,7 +372,7 @@ def test_a_damaged_merged_set_is_made_again(
     assert directory_hash(Path(first["folder"])) == first["hash"]
 
 
-def test_generated_ratings_stay_marked(
+def test_synthetic_ratings_stay_marked(
     folder: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     (folder / "SYNTHETIC.txt").write_text("synthetic")
@@ -431,7 +383,7 @@ def test_generated_ratings_stay_marked(
 
 
 @pytest.mark.real_data
-def test_the_real_set_with_feedback_is_valid(
+def test_ml_latest_small_with_feedback_is_valid(
     real_data: Path, settings: Settings, store: FeedbackStore
 ) -> None:
     store.add(1, [NewRating(1, 0.5, NOW), NewRating(318, 5, NOW)])
@@ -443,86 +395,3 @@ def test_the_real_set_with_feedback_is_valid(
     report = ingest.validate(pulled, settings=settings)
     assert report["ratings"] == 100_836 + 1 - 1303
     assert report["users"] == 609
-
-
-@pytest.fixture
-def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
-    """Another machine: a home, a checkout and a database of its own, the same DVC remote."""
-    return settings.model_copy(
-        update={"home": tmp_path / "other", "project": new_project(tmp_path / "other-project")}
-    )
-
-
-def leave(settings: Settings) -> None:
-    """Make the first machine's home unreachable, as it is from another one."""
-    settings.home.rename(settings.home.with_name("far away"))
-
-
-def test_merged_on_one_machine_and_checked_on_another(
-    folder: Path, settings: Settings, elsewhere: Settings, store: FeedbackStore
-) -> None:
-    store.add(1, [NewRating(30, 4, 2000)])
-    pulled = pull(folder, settings)
-    leave(settings)
-    report = ingest.validate(pulled, settings=elsewhere)
-    assert (report["hash"], report["ratings"]) == (pulled["hash"], 6)
-    assert Path(report["report"]).is_relative_to(elsewhere.home)
-    there = ingest.at_hand(pulled, elsewhere)
-    assert there.is_relative_to(elsewhere.home)
-    assert directory_hash(there) == pulled["hash"]
-
-
-def test_where_no_remote_keeps_it_the_same_rows_give_the_same_data(
-    folder: Path, settings: Settings, elsewhere: Settings, postgres_url: str, tmp_path: Path
-) -> None:
-    from pydantic import SecretStr
-
-    full = tmp_path / "no folder"
-    full.write_text("so nothing can be kept in it")
-    shared = {
-        "database_url": SecretStr(postgres_url),
-        "data": str(folder),
-        "dvc_remote": str(full / "remote"),
-    }
-    settings, elsewhere = (one.model_copy(update=shared) for one in (settings, elsewhere))
-    store = FeedbackStore.open(settings.database)
-    store.add(1, [NewRating(30, 4, 2000)])
-    pulled = pull(folder, settings)
-    assert "not kept in the DVC remote" in pulled["note"]
-    leave(settings)
-    assert ingest.validate(pulled, settings=elsewhere)["ratings"] == 6
-    store.add(2, [NewRating(20, 4, 2000)])
-    shutil.rmtree(elsewhere.home)
-    with pytest.raises(DataUnavailable, match="was pulled on another machine"):
-        ingest.validate(pulled, settings=elsewhere)
-
-
-def test_a_damaged_remote_is_not_believed(
-    folder: Path, settings: Settings, elsewhere: Settings, store: FeedbackStore, tmp_path: Path
-) -> None:
-    store.add(1, [NewRating(30, 4, 2000)])
-    pulled = pull(folder, settings)
-    leave(settings)
-    elsewhere = elsewhere.model_copy(update={"data": str(folder)})
-    for file in (tmp_path / "remote").rglob("*"):
-        if file.is_file() and not file.name.endswith(".dir"):
-            file.chmod(0o644)
-            file.write_text("other bytes")
-    with pytest.raises(DataUnavailable, match="is damaged"):
-        ingest.validate(pulled, settings=elsewhere)
-    assert not list(elsewhere.path("data", "merged").iterdir())
-
-
-def test_the_sample_is_generated_again(settings: Settings, elsewhere: Settings) -> None:
-    pulled = ingest.pull("sample", settings=settings)
-    leave(settings)
-    assert ingest.validate(pulled, settings=elsewhere)["hash"] == pulled["hash"]
-
-
-def test_a_folder_that_another_machine_lacks_is_said(
-    folder: Path, settings: Settings, elsewhere: Settings
-) -> None:
-    pulled = pull(folder, settings)
-    folder.rename(folder.with_name("gone"))
-    with pytest.raises(DataUnavailable, match="every worker has to see it"):
-        ingest.validate(pulled, settings=elsewhere)
