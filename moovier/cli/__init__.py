@@ -1,6 +1,6 @@
-"""The command line: a door. Each command reads the settings, calls one function, shows the result.
+"""The command line. Each command reads the settings, calls one function and prints the result.
 
-Heavy imports stay inside the commands, so that `moovier --help` comes at once.
+Slow imports are inside the commands, so that `moovier --help` answers at once.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ app.add_typer(experiment_app, name="experiment")
 
 
 def main() -> None:
-    """Run the command line; an expected error is one message and exit code 1, no traceback."""
+    """Run the command line; print an expected error as one message and exit with code 1."""
     from rich.console import Console
 
     try:

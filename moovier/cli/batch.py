@@ -1,4 +1,4 @@
-"""`moovier batch`: the lists of all users as Parquet files."""
+"""`moovier batch`: write the lists of all users to Parquet files."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ from typing import Annotated
 
 import typer
 
+from moovier.jobs.batch_defaults import DEFAULT_SHARDS, DEFAULT_TOP_K
 from moovier.settings import load_settings
 
 
 def batch(
-    top_k: Annotated[int, typer.Option(help="Movies for each user, 1 to 1,000.")] = 100,
+    top_k: Annotated[int, typer.Option(help="Movies for each user, 1 to 1,000.")] = DEFAULT_TOP_K,
     shards: Annotated[
-        int, typer.Option(help="Files; of many users each is written by a process of its own.")
-    ] = 1,
+        int, typer.Option(help="Number of files; for many users each has its own process.")
+    ] = DEFAULT_SHARDS,
     model: Annotated[
-        str | None, typer.Option(help="Name, alias or version number; else the champion.")
+        str | None, typer.Option(help="Name, alias or version number. Default: the champion.")
     ] = None,
 ) -> None:
-    """Write the best movies of all users to MOOVIER_LISTS; the service need not be running."""
+    """Write the top movies of all users to MOOVIER_LISTS; the service need not run."""
     from rich.console import Console
 
     from moovier.jobs import batch as job
 
     console = Console(highlight=False, soft_wrap=True)
     config = job.configured(top_k=top_k, shards=shards, model=model)
-    said = job.batch_all(config, console.print, settings=load_settings())
-    console.print(f"{said['users']:,} users, {said['rows']:,} rows in {said['url']}", style="bold")
+    result = job.batch_all(config, console.print, settings=load_settings())
+    console.print(
+        f"{result['users']:,} users, {result['rows']:,} rows in {result['url']}", style="bold"
+    )

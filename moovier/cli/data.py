@@ -1,4 +1,4 @@
-"""`moovier data pull | status | validate | use DIR`."""
+"""`moovier data pull | status | validate | use DIR`: the data set of ratings."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 _BAR_WIDTH = 50
 
 data_app = typer.Typer(
-    help="The ratings: bring them here, look at them, check them, choose them.",
+    help="Download, inspect, validate and choose the data set of ratings.",
     no_args_is_help=True,
 )
 
 
 @data_app.command()
 def pull() -> None:
-    """Bring the chosen data set here: DVC remote, else GroupLens, else (auto) the sample."""
+    """Download the chosen data set: DVC remote, else GroupLens, else (auto) the sample."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
     from moovier.data.sources import fetch
@@ -34,33 +34,34 @@ def pull() -> None:
     with Progress(*columns, transient=True) as bar:
         task = bar.add_task("GroupLens", visible=False)
 
-        def progress(arrived: int, total: int | None) -> None:
-            bar.update(task, completed=arrived, total=total, visible=True)
+        def progress(received: int, total: int | None) -> None:
+            bar.update(task, completed=received, total=total, visible=True)
 
-        found = fetch(load_settings(), progress)
-    _show_ref(_console(), found)
+        ref = fetch(load_settings(), progress)
+    _show_ref(_console(), ref)
 
 
 @data_app.command()
 def status() -> None:
-    """Show which data set is chosen, where it comes from, and what is in it."""
-    from moovier.data.sources import status as look
+    """Show the chosen data set, its source and its contents."""
+    from moovier.data.sources import status as read_status
 
-    console, found = _console(), look(load_settings())
-    if found.ref is None or found.summary is None:
-        console.print(f"chosen    {found.choice}\nnot here yet: run `moovier data pull`")
+    console, state = _console(), read_status(load_settings())
+    if state.ref is None or state.summary is None:
+        console.print(f"chosen    {state.choice}\nnot downloaded yet: run `moovier data pull`")
         return
-    _show_ref(console, found.ref, found.choice)
-    _show_summary(console, found.summary)
+    _show_ref(console, state.ref, state.choice)
+    _show_summary(console, state.summary)
 
 
 @data_app.command()
 def validate(
     folder: Annotated[
-        Path | None, typer.Argument(help="A folder in MovieLens layout; else the chosen data set.")
+        Path | None,
+        typer.Argument(help="Folder in MovieLens layout. Default: the chosen data set."),
     ] = None,
 ) -> None:
-    """Check every row; each problem is named by file, row (1 is the header) and reason."""
+    """Validate every row; report the file, row (1 is the header) and reason of each problem."""
     from moovier.data.movielens import read_movielens
     from moovier.data.sources import fetch
 
@@ -79,20 +80,21 @@ def use(
     choice: Annotated[
         str,
         typer.Argument(
-            metavar="DIR", help="A folder in MovieLens layout, or ml-latest-small, sample, auto."
+            metavar="DIR", help="Folder in MovieLens layout, or ml-latest-small, sample, auto."
         ),
     ],
 ) -> None:
-    """Choose the data set for every later run; a folder is checked first."""
+    """Choose the data set of all later runs; a folder is validated first."""
     from moovier.data.sources import AUTO
-    from moovier.data.sources import use as record
+    from moovier.data.sources import use as choose
 
     settings, console = load_settings(), _console()
-    chosen = record(settings, choice)
+    chosen = choose(settings, choice)
     console.print(f"the next retraining uses {chosen}")
     if settings.data != AUTO:
         console.print(
-            f"but MOOVIER_DATA={settings.data} is set, and wins until it is unset", style="yellow"
+            f"warning: MOOVIER_DATA={settings.data} is set and overrides this choice; unset it",
+            style="yellow",
         )
 
 
@@ -106,8 +108,8 @@ def _show_ref(console: Console, ref: DataRef, choice: str | None = None) -> None
     chosen = f" (chosen: {choice})" if choice not in (None, ref.name) else ""
     console.print(f"data      {ref.name}{chosen}", style="bold", markup=False)
     if ref.synthetic:
-        told = ref.note or "SYNTHETIC ratings: generated, not real people's"
-        console.print(told, style="bold yellow", markup=False)
+        note = ref.note or "SYNTHETIC ratings: generated, not from real users"
+        console.print(note, style="bold yellow", markup=False)
     for name, value in (("source", ref.source), ("folder", ref.folder), ("hash", ref.hash)):
         console.print(f"{name:<10}{value}", markup=False)
     if ref.note and not ref.synthetic:
@@ -118,9 +120,9 @@ def _show_summary(console: Console, summary: Summary) -> None:
     console.print(
         f"ratings   {summary.ratings:,}, {summary.first:%Y-%m-%d} to {summary.last:%Y-%m-%d}, "
         f"mean {summary.mean_stars:.2f} stars\n"
-        f"people    {summary.users:,}\n"
+        f"users     {summary.users:,}\n"
         f"movies    {summary.movies:,}, of which {summary.rated_movies:,} rated\n"
-        f"sparsity  {summary.sparsity:.2%} of people x rated movies is empty"
+        f"sparsity  {summary.sparsity:.2%} of the users x rated movies matrix is empty"
     )
     if summary.set_aside:
         console.print(f"set aside {summary.set_aside:,} bad rows", style="yellow")

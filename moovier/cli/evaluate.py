@@ -1,4 +1,4 @@
-"""`moovier evaluate`: how good a recipe is on a data set, under every protocol."""
+"""`moovier evaluate`: evaluate recipes on a data set under every protocol."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from moovier.jobs.evaluate import EvaluationReport
     from moovier.report.model_report import Interval, ModelReport, RankingReport
 
-#: Left out of the JSON: they belong to a retraining's report.
+#: Fields left out of the JSON; only a retraining's report needs them.
 _NOT_IN_JSON = {"models": {"__all__": {"curves", "examples"}}}
 _DASH = "–"
 
@@ -25,15 +25,15 @@ def evaluate(
     model: Annotated[
         str | None,
         typer.Argument(
-            help="Name, alias or version number of a registered model; without it, the default "
+            help="Name, alias or version number of a registered model. Default: the default "
             "recipes of the families that rank."
         ),
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(
-            help="`ml-latest-small`, `sample`, or a folder in MovieLens layout; else the chosen "
-            "data set."
+            help="`ml-latest-small`, `sample`, or a folder in MovieLens layout. Default: the "
+            "chosen data set."
         ),
     ] = None,
     family: Annotated[
@@ -43,24 +43,26 @@ def evaluate(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the trainings.")] = None,
     split_seed: Annotated[
         int,
-        typer.Option(min=0, help="Seed of who is held out and which ratings visitors bring."),
+        typer.Option(
+            min=0, help="Seed of the held-out users and of the ratings that visitors bring."
+        ),
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Evaluate a model's recipe on a data set, under every protocol.
 
-    A registered model was trained on everybody's ratings, so it cannot be measured on them. Its
-    recipe (family and hyper-parameters) is trained anew for each protocol, without the test.
+    A registered model was trained on all ratings, so it cannot be evaluated on them. Its recipe
+    (family and hyper-parameters) is trained again for each protocol, without the test set.
     Without MODEL no registry is needed. Nothing is registered. See docs/metrics.md.
     """
     from rich.console import Console
 
-    # Read when TensorFlow is imported: leave out what it says about the processor.
+    # TensorFlow reads this when it is imported: no messages about the processor.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from moovier.jobs import evaluate as job
 
     progress = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    found = job.evaluate(
+    report = job.evaluate(
         model,
         data=data,
         families=family or (),
@@ -70,38 +72,38 @@ def evaluate(
         on_progress=progress.print,
     )
     if as_json:
-        typer.echo(found.model_dump_json(indent=2, exclude=_NOT_IN_JSON))
+        typer.echo(report.model_dump_json(indent=2, exclude=_NOT_IN_JSON))
     else:
-        _print(found, Console(highlight=False))
+        _print(report, Console(highlight=False))
 
 
-def _print(found: EvaluationReport, console: Console) -> None:
-    """Print a table per protocol, none wider than 80 columns."""
-    facts, models = found.data, found.models
+def _print(report: EvaluationReport, console: Console) -> None:
+    """Print a table per protocol, at most 80 columns wide."""
+    facts, models = report.data, report.models
     console.print(
-        f"{facts.name}: {facts.ratings:,} ratings of {facts.users:,} people, {facts.movies:,} "
+        f"{facts.name}: {facts.ratings:,} ratings of {facts.users:,} users, {facts.movies:,} "
         "movies",
         markup=False,
     )
     if facts.synthetic:
-        console.print("SYNTHETIC ratings: generated, not real people's", style="yellow")
-    console.print(_about(found), markup=False)
+        console.print("SYNTHETIC ratings: generated, not from real users", style="yellow")
+    console.print(_about(report), markup=False)
     _print_decisive(models, console)
     _print_reported(models, console)
 
 
-def _about(found: EvaluationReport) -> str:
-    seeds = f"Seed {found.seed}, split seed {found.split_seed}."
-    if found.model is None:
-        return f"Default recipes, trained anew for each protocol. {seeds}"
+def _about(report: EvaluationReport) -> str:
+    seeds = f"Seed {report.seed}, split seed {report.split_seed}."
+    if report.model is None:
+        return f"Default recipes, trained again for each protocol. {seeds}"
     return (
-        f"The recipe of {found.model} (version {found.version}), trained anew for each protocol "
-        f"without the people and ratings of its test. {seeds}"
+        f"Recipe of {report.model} (version {report.version}), trained again for each protocol "
+        f"without the users and ratings of its test set. {seeds}"
     )
 
 
 def _print_decisive(models: Sequence[ModelReport], console: Console) -> None:
-    """Print the two protocols that decide about promotion."""
+    """Print the two protocols that decide on promotion."""
     from moovier.evaluation.visitor import KS
 
     _table(
@@ -138,10 +140,10 @@ def _print_decisive(models: Sequence[ModelReport], console: Console) -> None:
 
 
 def _print_reported(models: Sequence[ModelReport], console: Console) -> None:
-    """Print what is reported and decides nothing."""
+    """Print the protocols that are reported and decide nothing."""
     _table(
         console,
-        "Without popularity's help: NDCG@10; reported",
+        "Corrected for popularity: NDCG@10; reported",
         ("visitors", "next visit"),
         [
             (
@@ -157,7 +159,7 @@ def _print_reported(models: Sequence[ModelReport], console: Console) -> None:
     _table(
         console,
         f"Order audit: NDCG@10 and overlap with the list as rated; {max(audited, default=0)} "
-        "people; reported",
+        "users; reported",
         ("as rated", "in sittings", "shuffled", "overlap", "overlap"),
         [
             (
@@ -171,14 +173,14 @@ def _print_reported(models: Sequence[ModelReport], console: Console) -> None:
             for model in models
             if model.order_audit
         ],
-        note="in sittings: shuffled within each; the overlaps are of the two shuffled orders",
+        note="in sittings: shuffled within each sitting; the overlaps are of both shuffled orders",
     )
-    parts: list[tuple[str, Callable[[ModelReport], RankingReport | None]]] = [
-        ("Last fifth of each person's ratings", lambda model: model.by_time),
-        ("One moment for everybody", lambda model: model.global_time),
+    protocols: list[tuple[str, Callable[[ModelReport], RankingReport | None]]] = [
+        ("Last fifth of each user's ratings", lambda model: model.by_time),
+        ("Same time split for all users", lambda model: model.global_time),
     ]
-    for name, part in parts:
-        measured = [(model.name, found.ndcg) for model in models if (found := part(model))]
+    for name, part in protocols:
+        measured = [(model.name, ranking.ndcg) for model in models if (ranking := part(model))]
         _table(
             console,
             _heading(name, [ndcg for _, ndcg in measured], decides=False),
@@ -205,7 +207,7 @@ def _table(
     *,
     note: str = "",
 ) -> None:
-    """Print one table under a heading; nothing where it has no row."""
+    """Print a table under a heading; print nothing if it has no rows."""
     from rich.table import Table
 
     if not rows:
@@ -224,8 +226,8 @@ def _table(
 
 
 def _heading(name: str, intervals: Sequence[Interval], *, decides: bool) -> str:
-    people = max((interval.people for interval in intervals), default=0)
-    return f"{name}; {people} people; {'decides' if decides else 'reported'}"
+    users = max((interval.people for interval in intervals), default=0)
+    return f"{name}; {users} users; {'decides' if decides else 'reported'}"
 
 
 def _interval(value: Interval) -> tuple[str, str]:

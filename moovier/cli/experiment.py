@@ -1,4 +1,4 @@
-"""`moovier experiment start [MODEL] | status | decide | stop`."""
+"""`moovier experiment start [MODEL] | status | decide | stop`: test a challenger."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 experiment_app = typer.Typer(
-    help="A challenger on a share of the traffic, compared by what people say.",
+    help="Compare a challenger with the champion on a share of the users.",
     no_args_is_help=True,
 )
 
@@ -21,22 +21,22 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @experiment_app.command()
 def start(
     model: Annotated[
-        str | None, typer.Argument(help="Name, alias or version number; none: the challenger.")
+        str | None, typer.Argument(help="Name, alias or version number. Default: the challenger.")
     ] = None,
     share: Annotated[
-        float | None, typer.Option(help="Share of the people that it answers, e.g. 0.1.")
+        float | None, typer.Option(help="Share of the users that it serves, such as 0.1.")
     ] = None,
     shadow: Annotated[
-        bool, typer.Option("--shadow", help="Make lists a second time that nobody sees.")
+        bool, typer.Option("--shadow", help="Compute lists a second time without showing them.")
     ] = False,
     window_h: Annotated[
-        float, typer.Option(help="Hours after a person's first list that count.")
+        float, typer.Option(help="Hours after a user's first list in which ratings count.")
     ] = 72.0,
     alpha: Annotated[
-        float, typer.Option(help="Chance of a wrong decision where the two are alike.")
+        float, typer.Option(help="Chance of a wrong decision if both models are equally good.")
     ] = 0.05,
 ) -> None:
-    """Let a model challenge the champion: the service follows within seconds."""
+    """Start an experiment with a challenger; the service follows within seconds."""
     from moovier.jobs import experiment
 
     _print(experiment.start(model, share=share, shadow=shadow, window_h=window_h, alpha=alpha))
@@ -44,19 +44,19 @@ def start(
 
 @experiment_app.command()
 def status(as_json: AsJson = False) -> None:
-    """Show how the two compare; look as often as you like."""
+    """Show the comparison so far; reading it often does not bias the result."""
     from moovier.jobs import experiment
 
-    stands = experiment.status()
+    result = experiment.status()
     if as_json:
-        typer.echo(json.dumps(stands, indent=2))
+        typer.echo(json.dumps(result, indent=2))
     else:
-        _print(stands)
+        _print(result)
 
 
 @experiment_app.command()
 def decide(as_json: AsJson = False) -> None:
-    """Promote the challenger or withdraw it, if the evidence is there."""
+    """Promote or withdraw the challenger if the evidence is sufficient."""
     from moovier.jobs import experiment
 
     _print_end(experiment.decide(), as_json)
@@ -64,56 +64,56 @@ def decide(as_json: AsJson = False) -> None:
 
 @experiment_app.command()
 def stop(
-    reason: Annotated[str | None, typer.Option(help="Why; kept on the version.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Reason, stored on the version.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """End the experiment: the champion answers everybody."""
+    """Stop the experiment; the champion serves all users again."""
     from moovier.jobs import experiment
 
     _print_end(experiment.stop(reason), as_json)
 
 
-def _print_end(ended: dict[str, Any], as_json: bool) -> None:
+def _print_end(ending: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(ended, indent=2))
+        typer.echo(json.dumps(ending, indent=2))
         return
     console = Console(highlight=False)
-    console.print(ended["decision"], style="bold")
-    for reason in ended["reasons"]:
+    console.print(ending["decision"], style="bold")
+    for reason in ending["reasons"]:
         console.print(reason, markup=False)
 
 
-def _print(stands: dict[str, Any]) -> None:
+def _print(result: dict[str, Any]) -> None:
     console = Console(highlight=False)
-    if not stands["running"]:
+    if not result["running"]:
         console.print("no experiment runs")
-        if (last := stands["last"]) is not None:
+        if (last := result["last"]) is not None:
             model = f"{last['name']} (version {last['version']})"
             console.print(
-                f"the last one, {last['id']} on {model}: {last['decision']}", markup=False
+                f"last experiment: {last['id']} on {model}, {last['decision']}", markup=False
             )
             for reason in last["reasons"]:
                 console.print(reason, markup=False)
         return
-    began = datetime.fromtimestamp(stands["started_at"], UTC)
+    started = datetime.fromtimestamp(result["started_at"], UTC)
     console.print(
-        f"experiment {stands['id']}: {stands['mode']} of {stands['share']:.1%} since "
-        f"{began:%Y-%m-%d %H:%M} UTC",
+        f"experiment {result['id']}: {result['mode']} of {result['share']:.1%} since "
+        f"{started:%Y-%m-%d %H:%M} UTC",
         style="bold",
         markup=False,
     )
-    console.print(_arms(stands) if "arms" in stands else _models(stands))
-    for line in stands["says"]:
+    console.print(_arms(result) if "arms" in result else _models(result))
+    for line in result["says"]:
         console.print(line, markup=False)
 
 
-def _arms(stands: dict[str, Any]) -> Table:
-    table = _table("", "model", "people", "waiting", "liked one", "stars")
-    for name, arm in stands["arms"].items():
+def _arms(result: dict[str, Any]) -> Table:
+    table = _table("", "model", "users", "waiting", "liked", "stars")
+    for name, arm in result["arms"].items():
         liked = "" if arm["liked_share"] is None else f" ({arm['liked_share']:.1%})"
         table.add_row(
             name,
-            _model(stands[name]),
+            _model(result[name]),
             f"{arm['people']:,}",
             f"{arm['waiting']:,}",
             f"{arm['liked']:,}{liked}",
@@ -122,21 +122,21 @@ def _arms(stands: dict[str, Any]) -> Table:
     return table
 
 
-def _models(stands: dict[str, Any]) -> Table:
+def _models(result: dict[str, Any]) -> Table:
     table = _table("", "model", "lists", "liked later")
-    shadow = stands["shadow"]
+    shadow = result["shadow"]
     for name in ("champion", "challenger"):
         liked = shadow["liked"][name]
-        table.add_row(name, _model(stands[name]), f"{shadow['pairs']:,}", f"{liked:,}")
+        table.add_row(name, _model(result[name]), f"{shadow['pairs']:,}", f"{liked:,}")
     return table
 
 
 def _table(*headings: str) -> Table:
-    """Fits 80 columns: one space between, and long names are folded."""
+    """Return a table that fits 80 columns: one space between columns, long names folded."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for heading in headings:
-        text = heading in ("", "model")
-        table.add_column(heading, justify="left" if text else "right", overflow="fold")
+        is_text = heading in ("", "model")
+        table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
     return table
 
 

@@ -1,4 +1,4 @@
-"""`moovier keys make NAME --scope SCOPE | list | revoke NAME`."""
+"""`moovier keys make NAME --scope SCOPE | list | revoke NAME`: manage API keys."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from moovier.settings import load_settings
 if TYPE_CHECKING:
     from moovier.feedback.api_keys import KeyStore
 
-keys_app = typer.Typer(help="API keys: who may give ratings and fine-tune.", no_args_is_help=True)
+keys_app = typer.Typer(help="API keys, which allow rating and fine-tuning.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Whose key it is.")]
+Name = Annotated[str, typer.Argument(help="Name of the key's owner.")]
 
 
 class Scope(StrEnum):
-    """A test compares it with `moovier.feedback.api_keys.SCOPES`, which takes longer to import."""
+    """The scopes of a key; a copy of `moovier.feedback.api_keys.SCOPES`, which imports slowly."""
 
     WRITE = "write"
     TRAIN = "train"
@@ -33,27 +33,27 @@ def make(
         list[Scope], typer.Option(help="write: ratings; train: fine-tuning. Repeatable.")
     ],
 ) -> None:
-    """Make a key and print it, once: only its hash is kept."""
+    """Make a key and print it once; only its hash is stored."""
     with _keys() as keys:
-        typer.echo(keys.make(name, frozenset(one.value for one in scope)))
-    typer.echo("Keep it now: it cannot be shown again.", err=True)
+        typer.echo(keys.make(name, frozenset(entry.value for entry in scope)))
+    typer.echo("Store it now: it cannot be shown again.", err=True)
 
 
 @keys_app.command("list")
 def show() -> None:
-    """List the keys: name, scopes, made, revoked. Never the keys themselves."""
+    """List the keys by name, scopes and dates, without the keys themselves."""
     from rich.console import Console
     from rich.table import Table
 
     with _keys() as keys:
-        found = keys.list()
-    if not found:
-        typer.echo("there is no key yet; `moovier keys make NAME --scope write` makes one")
+        stored = keys.list()
+    if not stored:
+        typer.echo("no API keys yet; make one with `moovier keys make NAME --scope write`")
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("name", "scopes", "made", "revoked"):
         table.add_column(heading, overflow="fold")
-    for key in found:
+    for key in stored:
         table.add_row(
             key.name,
             ", ".join(sorted(key.scopes)),
@@ -66,7 +66,7 @@ def show() -> None:
 
 @keys_app.command()
 def revoke(name: Name) -> None:
-    """Refuse a key from now on; the service needs no restart."""
+    """Revoke a key at once; the service needs no restart."""
     with _keys() as keys:
         keys.revoke(name)
     typer.echo(f"revoked: {name}")

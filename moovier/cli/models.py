@@ -1,4 +1,4 @@
-"""`moovier models`, `moovier promote` and `moovier rollback`."""
+"""`moovier models`, `moovier promote` and `moovier rollback`: the registered models."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from moovier.registry.client import Registry
     from moovier.registry.version import Version
 
-Reason = Annotated[str | None, typer.Option(help="Why; kept on the version.")]
+Reason = Annotated[str | None, typer.Option(help="Reason, stored on the version.")]
 
 
 def show(
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON, one object a version.")
+        bool, typer.Option("--json", help="Print JSON, one object per version.")
     ] = False,
 ) -> None:
     """List the registered models, newest first."""
@@ -31,21 +31,21 @@ def show(
     elif versions:
         _print(versions)
     else:
-        typer.echo("no model is registered yet; `moovier up` or `moovier train` makes the first")
+        typer.echo("no model is registered yet; run `moovier up` or `moovier train`")
 
 
 def promote(
     model: Annotated[str, typer.Argument(help="Name, alias or version number.")],
     reason: Reason = None,
 ) -> None:
-    """Make a model the champion: the service follows within seconds."""
+    """Make a model the champion; the service follows within seconds."""
     registry = _registry()
     champion = registry.promote(registry.resolve(model), reason or "promoted by hand")
     typer.echo(f"champion: {champion.name} (version {champion.number})")
 
 
 def rollback(reason: Reason = None) -> None:
-    """Give the title back to the previous champion: the service follows within seconds."""
+    """Make the previous champion the champion again; the service follows within seconds."""
     champion = _registry().rollback(reason or "rolled back by hand")
     typer.echo(f"champion: {champion.name} (version {champion.number})")
 
@@ -74,7 +74,7 @@ def _facts(version: Version) -> dict[str, object]:
 
 
 def _print(versions: list[Version]) -> None:
-    # One space between columns: a name, an alias and a data set then fit 80 columns.
+    # With one space between columns a name, an alias and a data set fit 80 columns.
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for heading, right in (
         ("model", False),
@@ -92,8 +92,8 @@ def _print(versions: list[Version]) -> None:
             version.name,
             str(version.number),
             ", ".join(version.aliases),
-            _figure(version, "visitor_ndcg_at_10"),
-            _figure(version, "next_visit_ndcg_at_10"),
+            _metric(version, "visitor_ndcg_at_10"),
+            _metric(version, "next_visit_ndcg_at_10"),
             version.tags.get("data_name", "") + ("*" if synthetic else ""),
             f"{version.created_at:%Y-%m-%d}",
             style="bold" if "champion" in version.aliases else None,
@@ -101,15 +101,15 @@ def _print(versions: list[Version]) -> None:
     console = Console(highlight=False)
     console.print(table)
     console.print(
-        "visitor, next visit: NDCG@10 on the hold-out (docs/metrics.md); –: not measured, as in "
-        "models of earlier versions",
+        "visitor, next visit: NDCG@10 on the hold-out (docs/metrics.md); –: not measured, as for "
+        "models of earlier releases",
         style="dim",
     )
     if any(version.tags.get("synthetic") == "true" for version in versions):
-        console.print("* SYNTHETIC ratings: generated, not real people's", style="yellow")
+        console.print("* SYNTHETIC ratings: generated, not from real users", style="yellow")
 
 
-def _figure(version: Version, name: str) -> str:
-    """Return a metric to three digits, a dash where the version has none."""
+def _metric(version: Version, name: str) -> str:
+    """Return a metric with three digits, or a dash if the version lacks it."""
     value = version.metrics.get(name)
     return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"

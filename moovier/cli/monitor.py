@@ -1,4 +1,4 @@
-"""`moovier monitor`: one look at whether the champion still fits, here and now."""
+"""`moovier monitor`: compare the current data with those that the champion was trained on."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 def monitor(
     data: Annotated[
         str | None,
-        typer.Option(help="`ml-latest-small`, `sample`, or a directory in MovieLens layout."),
+        typer.Option(help="`ml-latest-small`, `sample`, or a folder in MovieLens layout."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, all figures.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with all metrics.")] = False,
 ) -> None:
-    """Compare the data there are now with what the champion was trained on; MLflow must be running.
+    """Compare the current data with those of the champion; MLflow must run.
 
-    Figures and pictures go to MLflow. Nothing is retrained: the DAG `moovier_monitor` does that.
+    Metrics and plots go to MLflow. The command starts no retraining; the DAG `moovier_monitor`
+    does.
     """
     import json
 
@@ -31,31 +32,31 @@ def monitor(
     from moovier.jobs.monitor import run_check
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    said = run_check(
+    result = run_check(
         {"data": data}, settings=load_settings(), on_progress=_progress(as_json, console)
     )
-    if said is None:
-        typer.echo("there is no champion to look at yet; `moovier up` or `moovier train` makes one")
+    if result is None:
+        typer.echo("there is no champion yet; run `moovier up` or `moovier train`")
     elif as_json:
-        typer.echo(json.dumps(said, indent=2))
+        typer.echo(json.dumps(result, indent=2))
     else:
-        _show(said, console)
+        _show(result, console)
 
 
 def _progress(as_json: bool, console: Console) -> Callable[[str], None] | None:
     return None if as_json else console.print
 
 
-def _show(said: Mapping[str, Any], console: Console) -> None:
-    champion = said["champion"]
+def _show(result: Mapping[str, Any], console: Console) -> None:
+    champion = result["champion"]
     console.print(
-        f"{champion['name']} (version {champion['version']}) against {said['data']['name']}"
+        f"{champion['name']} (version {champion['version']}) against {result['data']['name']}"
     )
-    for name, value in said["figures"].items():
+    for name, value in result["figures"].items():
         console.print(f"  {name:<34}{value:>12,.4g}")
-    for note in said["notes"]:
+    for note in result["notes"]:
         console.print(f"  {note}")
-    for reason in said["reasons"]:
+    for reason in result["reasons"]:
         console.print(f"  {reason}", style="red")
-    state = f"alarm; retraining: {said['why']}" if said["alarm"] else "no alarm"
+    state = f"alarm; retraining: {result['why']}" if result["alarm"] else "no alarm"
     console.print(state, style="bold")

@@ -1,4 +1,4 @@
-"""`moovier recommend`: a list of movies for each user, as a table, JSON or CSV."""
+"""`moovier recommend`: print each user's list of movies as a table, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ def recommend(
     user: Annotated[list[int], typer.Option(help="MovieLens user id; repeat for several.")],
     top_k: Annotated[int, typer.Option(help="Movies for each user, 1 to 1,000.")] = 10,
     model: Annotated[
-        str | None, typer.Option(help="Name, alias or version number; else the champion.")
+        str | None, typer.Option(help="Name, alias or version number. Default: the champion.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     csv_file: Annotated[
-        Path | None, typer.Option("--csv", help="Also write all of it to this CSV file.")
+        Path | None, typer.Option("--csv", help="Also write the lists to this CSV file.")
     ] = None,
 ) -> None:
-    """Recommend movies that these users have not rated; the service need not be running."""
+    """Recommend movies that these users have not rated; the service need not run."""
     from moovier.jobs import recommend as job
 
-    found = job.recommend(user, top_k, model, settings=load_settings())
-    if found["feedback"] is not None:
-        typer.echo(f"warning: without what was rated since: {found['feedback']}", err=True)
+    result = job.recommend(user, top_k, model, settings=load_settings())
+    if result["feedback"] is not None:
+        typer.echo(
+            f"warning: ratings since the training are missing: {result['feedback']}", err=True
+        )
     if csv_file is not None:
-        _write_csv(csv_file, found["answers"])
+        _write_csv(csv_file, result["answers"])
     if as_json:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
     else:
-        _print(found)
+        _print(result)
 
 
 def _write_csv(file: Path, answers: list[dict[str, Any]]) -> None:
@@ -54,22 +56,20 @@ def _write_csv(file: Path, answers: list[dict[str, Any]]) -> None:
                 writer.writerow(row | {"genres": "|".join(item["genres"])})
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(result: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
-    console.print(f"model {found['model']}, version {found['version']}")
-    if found["synthetic"]:
+    console.print(f"model {result['model']}, version {result['version']}")
+    if result["synthetic"]:
         console.print("SYNTHETIC ratings: the users are generated, not real", style="yellow")
-    for answer in found["answers"]:
-        unknown = (
-            " is not known to the model: what is popular" if answer["source"] != "model" else ""
-        )
+    for answer in result["answers"]:
+        unknown = "" if answer["source"] == "model" else " is unknown; showing popular movies"
         console.print(f"\nuser {answer['user']}{unknown}", style="bold")
         width = min(console.width, 100)
         table = Table(box=None, pad_edge=False, show_header=False, width=width)
-        # Rank and year are whole at any width; titles and genres share what is left.
+        # Rank and year are never cut; titles and genres share the rest of the width.
         table.add_column(justify="right", min_width=len(str(len(answer["items"]))))
         table.add_column(ratio=3, overflow="ellipsis", no_wrap=True)
         table.add_column(min_width=4)

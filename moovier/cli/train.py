@@ -1,4 +1,4 @@
-"""`moovier train` and `moovier tune`: a retraining in this process, without Airflow."""
+"""`moovier train` and `moovier tune`: run a retraining in this process, without Airflow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Data = Annotated[
     str | None,
-    typer.Option(help="`ml-latest-small`, `sample`, or a directory in MovieLens layout."),
+    typer.Option(help="`ml-latest-small`, `sample`, or a folder in MovieLens layout."),
 ]
 Trials = Annotated[int | None, typer.Option(min=1, help="Optuna trials per family.")]
 Families = Annotated[
@@ -34,9 +34,9 @@ def train(
     embedding_size: Sizes = None,
     seed: Seed = None,
 ) -> None:
-    """Tune, train, register, compare and promote, here and now; MLflow must be running.
+    """Tune, train, register, compare and promote models; MLflow must run.
 
-    A run that was killed goes on where it was when it is started again.
+    After an interruption the same command continues where it stopped.
     """
     from moovier.jobs.retrain import retrain_all
 
@@ -47,7 +47,7 @@ def train(
     )
     for reason in decision["reasons"]:
         console.print(f"  {reason}")
-    state = "champion" if decision["promote"] else "challenger (kept back)"
+    state = "champion" if decision["promote"] else "challenger (not promoted)"
     console.print(f"{state}: {decision['name']} (version {decision['version']})", style="bold")
 
 
@@ -57,9 +57,9 @@ def tune(
     family: Families = None,
     seed: Seed = None,
 ) -> None:
-    """Search hyper-parameters only; every trial is a run in MLflow.
+    """Tune hyper-parameters only; every trial is a run in MLflow.
 
-    `moovier train` with the same options goes on from here.
+    `moovier train` with the same options continues from here.
     """
     from moovier.jobs.retrain import tune_all
 
@@ -74,7 +74,7 @@ def _console() -> Console:
 
 
 def _quiet_tensorflow() -> None:
-    """Leave out what TensorFlow says about the processor; errors stay. Read at its import."""
+    """Hide TensorFlow's messages about the processor; it reads this setting at its import."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
@@ -85,7 +85,13 @@ def _config(
     sizes: list[int] | None,
     seed: int | None,
 ) -> dict[str, object]:
-    """What was given on the command line; the rest has its defaults."""
-    given: dict[str, object] = {"data": data, "trials": trials, "families": families, "seed": seed}
-    given |= {"embedding_sizes": sizes, "workers": 1}
-    return {name: value for name, value in given.items() if value not in (None, [])}
+    """Return the options of the command line, without those that keep their defaults."""
+    options: dict[str, object] = {
+        "data": data,
+        "trials": trials,
+        "families": families,
+        "seed": seed,
+        "embedding_sizes": sizes,
+        "workers": 1,
+    }
+    return {name: value for name, value in options.items() if value not in (None, [])}

@@ -1,4 +1,4 @@
-"""`moovier up`, `moovier down` and `moovier serve`."""
+"""`moovier up`, `moovier down` and `moovier serve`: start and stop the stack."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ _WATCH_S = 2.0
 
 def up(
     detach: Annotated[
-        bool, typer.Option("--detach", help="Return when ready; everything keeps running.")
+        bool, typer.Option("--detach", help="Return when the stack is ready; it keeps running.")
     ] = False,
     foreground: Annotated[
-        bool, typer.Option("--foreground", help="Stay until Ctrl-C, also without a terminal.")
+        bool, typer.Option("--foreground", help="Run until Ctrl-C, even without a terminal.")
     ] = False,
 ) -> None:
-    """Start MLflow, Airflow and the service; retrain first when there is no model yet.
+    """Start MLflow, Airflow and the service; train a first model if there is none.
 
-    In a terminal it stays until Ctrl-C, which stops everything. Without one (scripts, CI), or
-    with --detach, it returns when all is ready; `moovier down` stops everything.
+    In a terminal the command runs until Ctrl-C, which stops everything. Without a terminal
+    (scripts, CI), or with --detach, it returns when the stack is ready. `moovier down` stops the
+    stack.
     """
     from moovier.stack import lifecycle
     from moovier.stack.startup_summary import show
 
     if detach and foreground:
-        raise typer.BadParameter("--detach and --foreground exclude each other")
+        raise typer.BadParameter("--detach and --foreground exclude each other; give one of them")
     settings = load_settings()
     console = Console()
     report = Report(console)
@@ -58,7 +59,7 @@ def up(
 
 
 def down() -> None:
-    """Stop everything that `moovier up` started, from anywhere; nothing is deleted."""
+    """Stop the stack of `moovier up`, from any folder; no data are deleted."""
     from moovier.stack import lifecycle
 
     report = Report(Console())
@@ -67,8 +68,10 @@ def down() -> None:
 
 
 def serve() -> None:
-    """Run the service alone, in the foreground; it needs a registry that answers or a model in
-    its cache."""
+    """Run only the service, in the foreground.
+
+    The service needs MLflow, or a model in its cache.
+    """
     from moovier.stack.services import service_command
 
     settings = load_settings()
@@ -78,25 +81,25 @@ def serve() -> None:
 
 
 def _stay(settings: Settings, report: Report) -> None:
-    """Until Ctrl-C, which stops everything, or until the stack is stopped from elsewhere."""
+    """Wait for Ctrl-C, which stops the stack, or for the end of the stack."""
     from moovier.stack import lifecycle
 
     report.line("Ctrl-C stops everything.")
-    told: set[str] = set()
+    reported: set[str] = set()
     try:
         while lifecycle.is_up(settings):
-            for text in lifecycle.broken_parts(settings):
-                if text not in told:
-                    told.add(text)
+            for text in lifecycle.failed_processes(settings):
+                if text not in reported:
+                    reported.add(text)
                     report.failed(text)
             time.sleep(_WATCH_S)
-        report.line("stopped from elsewhere")
+        report.line("the stack was stopped by another command")
     except KeyboardInterrupt:
         _stop(settings, report)
 
 
 def _stop(settings: Settings, report: Report) -> None:
-    """Stop everything; an impatient second Ctrl-C must not leave half of it running."""
+    """Stop the stack; ignore a second Ctrl-C, which would leave processes running."""
     from moovier.stack import lifecycle
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -104,11 +107,11 @@ def _stop(settings: Settings, report: Report) -> None:
 
 
 def _interrupt_on_end_of_session() -> None:
-    """A closed terminal or a polite kill ends the command as Ctrl-C does."""
+    """Let SIGTERM and a closed terminal end the command as Ctrl-C does."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    # A shell gives background jobs an ignored SIGINT; without one nobody could stop a start.
+    # A shell starts background jobs with SIGINT ignored, so it is set here too.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)

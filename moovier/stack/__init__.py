@@ -1,12 +1,13 @@
-"""Everything that `moovier up` runs on one machine: MLflow, Airflow and the service.
+"""Run MLflow, Airflow and the service on one machine, for `moovier up`.
 
-parts.py         what runs: commands, health addresses, order
-environment.py   the environment that all of it shares, and the generated secrets
-ports.py         is each port free, and if not, who holds it
-supervisor.py    supervisord: configuration, start, states, stop
-processes.py     finding and ending what a killed supervisor left behind
-airflow_api.py   Airflow's REST API
-pipeline.py      the first ingest and retraining, followed task by task
-report.py        what the person at the terminal sees
-lifecycle.py     up and down
+services.py          the processes: commands, addresses, order
+environment.py       their common environment, and the generated secrets
+ports.py             checks that the ports are free
+supervisor.py        supervisord: configuration, start, states, stop
+process_cleanup.py   finds and ends processes that a killed supervisor left behind
+airflow_api.py       Airflow's REST API
+pipeline.py          starts the first ingest and retraining, and follows their tasks
+console.py           prints progress to the terminal
+lifecycle.py         up and down
+startup_summary.py   prints the addresses and the champion at the end of `moovier up`
 """

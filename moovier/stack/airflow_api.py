@@ -1,4 +1,4 @@
-"""The few calls of Airflow's REST API (v2) that starting and following a pipeline takes."""
+"""A client of Airflow's REST API (v2), with the calls that start and follow a pipeline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _TIMEOUT_S = 30.0
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a DAG; ``state``: queued, running, success or failed."""
+    """A run of a DAG.
+
+    ``state`` is queued, running, success or failed.
+    """
 
     dag: str
     id: str
@@ -26,15 +29,22 @@ class Run:
 
     @property
     def active(self) -> bool:
+        """Whether the run has not ended."""
         return self.state in ("queued", "running")
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task instance. ``label`` tells mapped ones apart; ``duration_s`` is None until it ran.
+    """A task instance.
 
-    ``state``: None (not yet looked at), scheduled, queued, running, success, failed,
-    up_for_retry, skipped, upstream_failed, removed, ...
+    Attributes:
+        id: Id of the task.
+        map_index: Index of a mapped task, else -1.
+        label: Name of a mapped task among its siblings, else empty.
+        state: None (not scheduled yet), scheduled, queued, running, success, failed,
+            up_for_retry, skipped, upstream_failed, removed, ...
+        attempt: Number of the attempt, from 1.
+        duration_s: Seconds that the task ran; None before it ran.
     """
 
     id: str
@@ -46,12 +56,16 @@ class Task:
 
 
 class AirflowApi:
-    """Airflow at ``url``, as ``user``. A context manager; every method raises StackError when
-    Airflow does not answer or refuses."""
+    """A client of Airflow at ``url``, and a context manager.
+
+    Every method except :meth:`unhealthy` raises StackError if Airflow does not answer or refuses
+    the request.
+    """
 
     def __init__(self, url: str, user: str, password: str) -> None:
+        """Make the client; it logs in at the first request that needs a login."""
         self._login = {"username": user, "password": password}
-        # trust_env: an HTTP proxy of the surroundings has no business with this machine's ports.
+        # Ignore HTTP proxies of the environment: they cannot reach this machine's ports.
         self._http = httpx.Client(base_url=url, timeout=_TIMEOUT_S, trust_env=False)
 
     def __enter__(self) -> Self:
@@ -66,63 +80,67 @@ class AirflowApi:
         self._http.close()
 
     def unhealthy(self) -> list[str]:
-        """Which of the metadata database, scheduler and DAG processor are not well; no login."""
+        """Return the unhealthy ones of metadata database, scheduler and DAG processor.
+
+        Needs no login. Returns ``["api-server"]`` if Airflow does not answer.
+        """
         try:
-            answer = self._http.get("/api/v2/monitor/health")
-            answer.raise_for_status()
-            health = answer.json()
+            response = self._http.get("/api/v2/monitor/health")
+            response.raise_for_status()
+            health = response.json()
         except (httpx.HTTPError, ValueError):
             return ["api-server"]
-        needed = ("metadatabase", "scheduler", "dag_processor")
-        return [name for name in needed if health.get(name, {}).get("status") != "healthy"]
+        components = ("metadatabase", "scheduler", "dag_processor")
+        return [name for name in components if health.get(name, {}).get("status") != "healthy"]
 
     def knows(self, dag: str) -> bool:
-        """Whether the DAG processor has taken in ``dag``."""
+        """Return whether the DAG processor has imported ``dag``."""
         return self._request("GET", f"/api/v2/dags/{dag}", missing=True) is not None
 
     def import_errors(self) -> list[str]:
-        """One text a DAG file that could not be imported: its name and the error."""
-        found = self._request("GET", "/api/v2/importErrors")["import_errors"]
-        return [f"{error['filename']}: {error['stack_trace'].strip()}" for error in found]
+        """Return the name and the error of each DAG file that could not be imported."""
+        errors = self._request("GET", "/api/v2/importErrors")["import_errors"]
+        return [f"{error['filename']}: {error['stack_trace'].strip()}" for error in errors]
 
     def ensure_pool(self, name: str, slots: int, description: str) -> None:
-        """Make the pool ``name`` unless there is one; a size that somebody set is kept."""
+        """Create the pool ``name`` unless it exists; an existing pool keeps its size."""
         if self._request("GET", f"/api/v2/pools/{name}", missing=True) is None:
             body = {"name": name, "slots": slots, "description": description}
             self._request("POST", "/api/v2/pools", json=body)
 
     def unpause(self, dag: str) -> bool:
-        """Let ``dag`` run; True when it was paused."""
+        """Resume ``dag``; return whether it was paused."""
         if not self._request("GET", f"/api/v2/dags/{dag}")["is_paused"]:
             return False
         self._request("PATCH", f"/api/v2/dags/{dag}", json={"is_paused": False})
         return True
 
     def trigger(self, dag: str, note: str) -> Run:
-        """Ask for a run of ``dag`` now, with its parameters as they stand by default."""
+        """Start a run of ``dag`` with its default parameters."""
         body: dict[str, Any] = {"logical_date": None, "conf": {}, "note": note}
         return _run(self._request("POST", f"/api/v2/dags/{dag}/dagRuns", json=body))
 
     def latest_run(self, dag: str) -> Run | None:
-        """The run of ``dag`` that was asked for last, if there is any."""
-        answer = self._request(
+        """Return the latest run of ``dag``; None without any run."""
+        response = self._request(
             "GET", f"/api/v2/dags/{dag}/dagRuns", params={"order_by": "-run_after", "limit": 1}
         )
-        return _run(answer["dag_runs"][0]) if answer["dag_runs"] else None
+        return _run(response["dag_runs"][0]) if response["dag_runs"] else None
 
     def run(self, run: Run) -> Run:
-        """The same run as it is now."""
+        """Return the current state of ``run``."""
         return _run(self._request("GET", f"/api/v2/dags/{run.dag}/dagRuns/{run.id}"))
 
     def tasks(self, run: Run) -> list[Task]:
-        """The task instances of ``run``, in the order in which they started."""
-        answer = self._request(
+        """Return the task instances of ``run`` in the order of their starts."""
+        response = self._request(
             "GET",
             f"/api/v2/dags/{run.dag}/dagRuns/{run.id}/taskInstances",
             params={"limit": 100},
         )
-        found = sorted(answer["task_instances"], key=lambda task: task["start_date"] or "9")
-        return [_task(task) for task in found]
+        # A task without a start date sorts last.
+        tasks = sorted(response["task_instances"], key=lambda task: task["start_date"] or "9")
+        return [_task(task) for task in tasks]
 
     def _request(
         self,
@@ -133,48 +151,50 @@ class AirflowApi:
         params: Mapping[str, Any] | None = None,
         missing: bool = False,
     ) -> Any:
-        """The answer's JSON; with ``missing``, None for a 404."""
+        """Return the response's JSON; with ``missing``, None for a 404."""
         try:
-            answer = self._http.request(method, path, json=json, params=params)
-            if answer.status_code == 401:
+            response = self._http.request(method, path, json=json, params=params)
+            if response.status_code == 401:
                 self._log_in()
-                answer = self._http.request(method, path, json=json, params=params)
-            if missing and answer.status_code == 404:
+                response = self._http.request(method, path, json=json, params=params)
+            if missing and response.status_code == 404:
                 return None
-            answer.raise_for_status()
-            return answer.json()
+            response.raise_for_status()
+            return response.json()
         except httpx.HTTPStatusError as error:
-            said = error.response.text[:300]
+            text = error.response.text[:300]
             raise StackError(
-                f"Airflow refused {method} {path}: {error.response.status_code} {said}"
+                f"Airflow refused {method} {path}: {error.response.status_code} {text}; see the "
+                "log of airflow-api-server"
             ) from error
         except (httpx.HTTPError, ValueError) as error:
-            raise StackError(f"Airflow does not answer {method} {path}: {error}") from error
+            raise StackError(
+                f"Airflow does not answer {method} {path}: {error}; see the log of "
+                "airflow-api-server"
+            ) from error
 
     def _log_in(self) -> None:
-        answer = self._http.post("/auth/token", json=self._login)
-        answer.raise_for_status()
-        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        response = self._http.post("/auth/token", json=self._login)
+        response.raise_for_status()
+        self._http.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
 
 
-def _run(answer: Mapping[str, Any]) -> Run:
+def _run(fields: Mapping[str, Any]) -> Run:
     return Run(
-        answer["dag_id"],
-        answer["dag_run_id"],
-        answer["state"],
-        datetime.fromisoformat(answer["run_after"]),
+        dag=fields["dag_id"],
+        id=fields["dag_run_id"],
+        state=fields["state"],
+        run_after=datetime.fromisoformat(fields["run_after"]),
     )
 
 
-def _task(answer: Mapping[str, Any]) -> Task:
-    label = answer.get("rendered_map_index") or (
-        str(answer["map_index"]) if answer["map_index"] >= 0 else ""
-    )
+def _task(fields: Mapping[str, Any]) -> Task:
+    index = str(fields["map_index"]) if fields["map_index"] >= 0 else ""
     return Task(
-        answer["task_id"],
-        answer["map_index"],
-        label,
-        answer["state"],
-        answer["try_number"],
-        answer["duration"],
+        id=fields["task_id"],
+        map_index=fields["map_index"],
+        label=fields.get("rendered_map_index") or index,
+        state=fields["state"],
+        attempt=fields["try_number"],
+        duration_s=fields["duration"],
     )

@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: lines that stay, and one line that says what is awaited."""
+"""Print progress to a terminal: permanent lines, and one status line with a spinner."""
 
 from __future__ import annotations
 
@@ -12,25 +12,29 @@ from rich.status import Status
 
 
 class Report:
-    """Prints to ``console``. Where it is no terminal, only the lines that stay are printed."""
+    """A progress report on ``console``; without a terminal it has no status line."""
 
     def __init__(self, console: Console) -> None:
+        """Print to ``console``."""
         self._console = console
         self._status: Status | None = None
 
     def line(self, text: str) -> None:
+        """Print a line."""
         self._console.print(escape(text), highlight=False, soft_wrap=True)
 
     def done(self, text: str, seconds: float | None = None) -> None:
+        """Print a successful step, with its duration if known."""
         took = f" [dim]({seconds:.0f} s)[/dim]" if seconds is not None else ""
         self._console.print(f"[green]✓[/green] {escape(text)}{took}", highlight=False)
 
     def failed(self, text: str) -> None:
+        """Print a failed step."""
         self._console.print(f"[red]✗[/red] {escape(text)}", highlight=False, soft_wrap=True)
 
     @contextmanager
     def step(self, doing: str, done: str) -> Iterator[None]:
-        """``doing`` while the block runs, then ``done`` with the seconds it took."""
+        """Show ``doing`` while the block runs, then print ``done`` with the duration."""
         start = time.monotonic()
         self.awaiting(doing)
         try:
@@ -40,7 +44,7 @@ class Report:
         self.done(done, time.monotonic() - start)
 
     def awaiting(self, text: str | None) -> None:
-        """Show (and replace) what is awaited, with a spinner; None takes it away."""
+        """Show ``text`` on the status line; None clears the line."""
         if not self._console.is_terminal:
             return
         if text is None:

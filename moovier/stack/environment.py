@@ -1,4 +1,4 @@
-"""The environment that all parts share, and the secrets made once for it."""
+"""Build the environment of the stack's processes, and generate its secrets."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from moovier.errors import StackError
 from moovier.settings import PREFIX, Settings
 from moovier.stack.services import LOOPBACK, airflow_url, mlflow_url
 
-#: Marks every process of one stack, so that none is ever lost: its value is the home folder.
-#: Not ``MOOVIER_HOME``, which people export in their own shells.
+#: Variable that marks every process of one stack; its value is the home folder. ``MOOVIER_HOME``
+#: is no marker, since users export it in their own shells.
 MARKER = "_MOOVIER_STACK"
 AIRFLOW_USER = "admin"
 SIMPLE_AUTH_MANAGER = (
     "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 )
-#: LocalExecutor starts this many workers at once and keeps them (its own default is 32).
+#: Number of workers that LocalExecutor starts and keeps; its own default is 32.
 PARALLELISM = 2
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """Generated on the first start, then kept in ``<home>/secrets.json`` (mode 0600)."""
+    """The generated secrets of a stack, stored in ``<home>/secrets.json`` (mode 0600)."""
 
     airflow_password: str
     jwt_secret: str
@@ -36,9 +36,10 @@ class Secrets:
 
     @classmethod
     def generate(cls) -> Secrets:
+        """Generate new secrets."""
         return cls(
             airflow_password=secrets.token_urlsafe(12),
-            # Airflow signs with HS512, which wants 64 bytes at least.
+            # Airflow signs with HS512, which needs at least 64 bytes.
             jwt_secret=secrets.token_hex(64),
             api_secret_key=secrets.token_hex(32),
             fernet_key=base64.urlsafe_b64encode(os.urandom(32)).decode(),
@@ -46,10 +47,10 @@ class Secrets:
 
 
 def read_secrets(settings: Settings) -> Secrets:
-    """The stack's secrets, generated when there are none yet.
+    """Return the stack's secrets; generate them on the first start.
 
     Raises:
-        StackError: the file is damaged or cannot be written.
+        StackError: The file is damaged or cannot be written.
     """
     path = settings.path("secrets.json")
     try:
@@ -57,27 +58,32 @@ def read_secrets(settings: Settings) -> Secrets:
             _write_private(path, asdict(Secrets.generate()))
         return Secrets(**json.loads(path.read_text()))
     except (OSError, TypeError, ValueError) as error:
-        raise StackError(f"cannot use {path}: {error}; delete it to make new secrets") from error
+        raise StackError(
+            f"cannot use {path}: {error}; delete it to generate new secrets"
+        ) from error
 
 
 def write_airflow_login(settings: Settings, password: str) -> None:
-    """Give Airflow's simple auth manager its one user, so that it does not print a password."""
+    """Write the password of the user of Airflow's simple auth manager.
+
+    Without the file Airflow generates a password and prints it.
+    """
     _write_private(_login_file(settings), {AIRFLOW_USER: password})
 
 
 def stack_environment(settings: Settings, keys: Secrets) -> dict[str, str]:
-    """The whole environment of the stack's processes: this process's own, settled where needed."""
+    """Return the environment of the stack's processes: that of this process, with overrides."""
     return {
         **os.environ,
         **_moovier(settings),
         **_mlflow(settings),
         **_airflow(settings, keys),
-        # BentoML keeps its own files in the user's home otherwise.
+        # By default BentoML writes its files to the user's home.
         "BENTOML_HOME": str(settings.path("bentoml")),
         "BENTOML_DO_NOT_TRACK": "true",
         MARKER: str(settings.path()),
-        # A process that renames itself (Airflow does) would wipe its environment, and with it
-        # the marker (setproctitle's README).
+        # Airflow renames its processes, and setproctitle then overwrites the environment, with the
+        # marker in it (setproctitle's README).
         "SPT_NOENV": "1",
         "NO_PROXY": _no_proxy(os.environ),
         "no_proxy": _no_proxy(os.environ),
@@ -86,7 +92,7 @@ def stack_environment(settings: Settings, keys: Secrets) -> dict[str, str]:
 
 
 def _moovier(settings: Settings) -> dict[str, str]:
-    """Places and ports as absolute values: parts run in other folders than this command."""
+    """Return absolute paths and all ports: the processes run in other folders than this one."""
     remote = settings.dvc_remote_address
     data = Path(settings.data).expanduser()
     return {
@@ -108,7 +114,7 @@ def _moovier(settings: Settings) -> dict[str, str]:
 def _mlflow(settings: Settings) -> dict[str, str]:
     return {
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        # Seven job consumers for GenAI that nothing here uses: 1.4 GB.
+        # The unused job consumers for GenAI take 1.4 GB.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_SERVER_ALLOWED_HOSTS": f"localhost:*,{LOOPBACK}:*",
     }
@@ -121,7 +127,7 @@ def _airflow(settings: Settings, keys: Secrets) -> dict[str, str]:
         "CORE__DAGS_FOLDER": settings.project.absolute() / "dags",
         "CORE__LOAD_EXAMPLES": False,
         "CORE__EXECUTOR": "LocalExecutor",
-        # The one user of a laptop; the provider for many users may be installed as well.
+        # One user is enough here, even if the provider for many users is installed.
         "CORE__AUTH_MANAGER": SIMPLE_AUTH_MANAGER,
         "CORE__PARALLELISM": PARALLELISM,
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
@@ -135,13 +141,13 @@ def _airflow(settings: Settings, keys: Secrets) -> dict[str, str]:
         "API_AUTH__JWT_SECRET": keys.jwt_secret,
         "API__INSTANCE_NAME": "Moovier",
         "DAG_PROCESSOR__PARSING_PROCESSES": 1,
-        # The defaults (30 and 50 s) are short for a laptop that trains at the same time.
+        # The defaults (30 and 50 s) are too short while a training uses all cores.
         "CORE__DAGBAG_IMPORT_TIMEOUT": 120,
         "DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": 150,
-        # LocalExecutor queues more than it has workers for; a task that only waits for its turn
-        # must not be failed for it (https://github.com/apache/airflow/pull/71914).
+        # LocalExecutor queues more tasks than it has workers. A task must not fail because it
+        # waits for a worker (https://github.com/apache/airflow/pull/71914).
         "SCHEDULER__TASK_QUEUED_TIMEOUT": 86_400,
-        # After a kill -9 and a new start, tasks of the dead scheduler are taken up within a
+        # After a kill -9 and a restart, a new scheduler adopts the tasks of the dead one within a
         # minute instead of five.
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 30,
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 90,
@@ -159,8 +165,8 @@ def _login_file(settings: Settings) -> Path:
 
 
 def _no_proxy(environment: Mapping[str, str]) -> str:
-    given = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
-    hosts = [host.strip() for host in given.split(",") if host.strip()]
+    value = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
+    hosts = [host.strip() for host in value.split(",") if host.strip()]
     return ",".join(dict.fromkeys([*hosts, LOOPBACK, "localhost"]))
 
 

@@ -1,4 +1,4 @@
-"""`moovier up` and `moovier down`: from nothing to a service that answers, and back."""
+"""Start and stop the stack, for `moovier up` and `moovier down`."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ from moovier.stack.services import (
     SERVICE,
     airflow_url,
     console_script,
+    managed_processes,
     mlflow_url,
-    parts,
     service_url,
 )
 from moovier.stack.supervisor import Supervisor, tail
 
-#: What a slow, busy machine may take until a part answers.
+#: Time that a slow, busy machine may take until a process answers.
 _HEALTHY_TIMEOUT_S = 240.0
-#: The parts stop one after the other, each within its own ``stop_wait_s``.
+#: The processes stop one after the other, each within its own ``stop_wait_s``.
 _STOP_TIMEOUT_S = 75.0
 _POLL_S = 0.5
 
 
 @dataclass(frozen=True)
 class RunningStack:
-    """A stack that is up. ``champion`` is None when no model was good enough to be promoted."""
+    """A running stack; ``champion`` is None if no model was good enough to be promoted."""
 
     settings: Settings
     champion: Version | None
@@ -61,24 +61,24 @@ class RunningStack:
 
 
 def up(settings: Settings, report: Report) -> RunningStack:
-    """Start what does not run yet, retrain when there is no champion, wait until all is well.
+    """Start the stack, retrain if there is no champion, and wait until every process is ready.
 
-    Safe to call again at any point of a stack's life: a running one is left as it is, an
-    interrupted start is taken up where it stopped, and what a killed supervisor left is ended.
+    The function can be called at any time. It leaves a running stack as it is, continues an
+    interrupted start, and ends processes that a killed supervisor left behind.
 
     Raises:
-        StackError: something could not be started; the message says what, and ends with its log.
+        StackError: A process could not be started; the message names it and ends with its log.
     """
     home = settings.path()
     home.mkdir(parents=True, exist_ok=True)
-    with _only_one(home):
+    with _start_lock(home):
         keys = read_secrets(settings)
         supervisor = Supervisor(home)
         if supervisor.running():
             report.line(f"already running from {home}")
         else:
             if (remote := settings.dvc_remote_address) and _missing(remote):
-                report.line(f"the DVC remote {remote} is not there (yet)")
+                report.line(f"the DVC remote {remote} does not exist")
             _start_supervisor(settings, supervisor, keys, report)
         return _bring_up(settings, supervisor, keys, report)
 
@@ -88,33 +88,33 @@ def _missing(remote: str) -> bool:
 
 
 def down(settings: Settings, report: Report) -> bool:
-    """Stop every process of the stack, and make sure that none is left; False: there was none.
+    """Stop every process of the stack; return False if none was running.
 
     Raises:
-        StackError: a process could not be ended.
+        StackError: A process could not be ended.
     """
     home = settings.path()
-    there = stack_processes(home)
-    if not there:
+    count = len(stack_processes(home))
+    if not count:
         return False
-    with report.step(f"stopping {len(there)} processes", f"stopped {len(there)} processes"):
+    with report.step(f"stopping {count} processes", f"stopped {count} processes"):
         Supervisor(home).shut_down(_STOP_TIMEOUT_S)
         end_stack_processes(home)
     return True
 
 
 def is_up(settings: Settings) -> bool:
-    """Whether the stack's supervisor answers."""
+    """Return whether the stack's supervisor answers."""
     return Supervisor(settings.path()).running()
 
 
-def broken_parts(settings: Settings) -> list[str]:
-    """One line for each part that was given up on by the supervisor."""
+def failed_processes(settings: Settings) -> list[str]:
+    """Return a line for each process that the supervisor no longer restarts."""
     supervisor = Supervisor(settings.path())
     return [
-        f"{part.name} has ended for good ({part.note}); see {supervisor.log(part.name)}"
-        for part in supervisor.states().values()
-        if part.failed
+        f"{state.name} has failed ({state.note}); see {supervisor.log(state.name)}"
+        for state in supervisor.states().values()
+        if state.failed
     ]
 
 
@@ -122,16 +122,16 @@ def _start_supervisor(
     settings: Settings, supervisor: Supervisor, keys: Secrets, report: Report
 ) -> None:
     if left := end_stack_processes(supervisor.home):
-        report.line(f"ended {left} processes that an earlier start had left behind")
+        report.line(f"ended {left} processes of an earlier start")
     check_ports(settings)
     write_airflow_login(settings, keys.airflow_password)
     settings.path("mlflow", "artifacts").mkdir(parents=True, exist_ok=True)
     with report.step("starting the supervisor", "supervisor started"):
-        supervisor.start(parts(settings), stack_environment(settings, keys))
+        supervisor.start(managed_processes(settings), stack_environment(settings, keys))
 
 
 def _migrate_airflow(settings: Settings, keys: Secrets, report: Report) -> None:
-    """Bring Airflow's database to this version's form; at once when it has it already."""
+    """Migrate Airflow's database, unless the installed version has migrated it already."""
     stamp = settings.path("airflow", "migrated_to")
     installed = version("apache-airflow-core")
     if stamp.exists() and stamp.read_text() == installed:
@@ -140,7 +140,7 @@ def _migrate_airflow(settings: Settings, keys: Secrets, report: Report) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with report.step("preparing Airflow's database", "Airflow's database is ready"):
         with log.open("wb") as output:
-            done = subprocess.run(
+            migration = subprocess.run(
                 [console_script("airflow"), "db", "migrate"],
                 env=stack_environment(settings, keys),
                 cwd=settings.path(),
@@ -149,7 +149,7 @@ def _migrate_airflow(settings: Settings, keys: Secrets, report: Report) -> None:
                 stderr=subprocess.STDOUT,
                 check=False,
             )
-        if done.returncode != 0:
+        if migration.returncode != 0:
             raise StackError(f"`airflow db migrate` failed\n{tail(log)}")
     stamp.write_text(installed)
 
@@ -158,10 +158,10 @@ def _bring_up(
     settings: Settings, supervisor: Supervisor, keys: Secrets, report: Report
 ) -> RunningStack:
     check = _Check(supervisor)
-    # MLflow starts meanwhile: one core each.
+    # The migration uses one core, and MLflow starts on another meanwhile.
     _migrate_airflow(settings, keys, report)
-    for part in (API_SERVER, SCHEDULER, DAG_PROCESSOR):
-        supervisor.start_part(part)
+    for name in (API_SERVER, SCHEDULER, DAG_PROCESSOR):
+        supervisor.start_process(name)
     with (
         AirflowApi(airflow_url(settings), AIRFLOW_USER, keys.airflow_password) as airflow,
         httpx.Client(timeout=5.0, trust_env=False) as http,
@@ -170,47 +170,50 @@ def _bring_up(
         _await("MLflow", lambda: _answers(http, mlflow), check, MLFLOW, report)
         champion = _champion(settings)
         if champion is not None:
-            supervisor.start_part(SERVICE)
+            supervisor.start_process(SERVICE)
         _await("Airflow", lambda: not airflow.unhealthy(), check, API_SERVER, report)
-        airflow.ensure_pool(pipeline.POOL, PARALLELISM, "As many tasks as there are workers")
+        airflow.ensure_pool(pipeline.POOL, PARALLELISM, "One slot per worker")
         pipeline.await_dags(airflow, check)
         if champion is None:
             task_logs = settings.path("airflow", "logs")
             pipeline.first_retraining(airflow, task_logs, report, check)
             champion = _champion(settings)
-            supervisor.start_part(SERVICE)
-        # Without any champion the service is alive but rightly not ready.
-        probe = service_url(settings) + ("/readyz" if champion is not None else "/livez")
-        _await("Service", lambda: _answers(http, probe), check, SERVICE, report)
+            supervisor.start_process(SERVICE)
+        # The service is ready without a champion too: it then recommends popular movies.
+        ready = service_url(settings) + "/readyz"
+        _await("Service", lambda: _answers(http, ready), check, SERVICE, report)
     return RunningStack(settings, champion, keys.airflow_password)
 
 
 class _Check:
-    """Raises when the supervisor has gone, or has given up on a part."""
+    """A check that raises if the supervisor does not answer or a process has failed."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
 
     def __call__(self) -> None:
-        for part in self._supervisor.states().values():
-            if part.failed:
+        for state in self._supervisor.states().values():
+            if state.failed:
                 raise StackError(
-                    f"{part.name} does not stay up ({part.note})\n{self.said(part.name)}"
+                    f"{state.name} does not stay up ({state.note})\n{self.log_end(state.name)}"
                 )
 
-    def said(self, part: str) -> str:
-        """The end of what ``part`` logged."""
-        return tail(self._supervisor.log(part))
+    def log_end(self, process: str) -> str:
+        """Return the last lines of the log of ``process``."""
+        return tail(self._supervisor.log(process))
 
 
-def _await(name: str, well: Callable[[], bool], check: _Check, part: str, report: Report) -> None:
+def _await(
+    name: str, is_ready: Callable[[], bool], check: _Check, process: str, report: Report
+) -> None:
     deadline = time.monotonic() + _HEALTHY_TIMEOUT_S
     with report.step(f"waiting for {name}", f"{name} is up"):
-        while not well():
+        while not is_ready():
             check()
             if time.monotonic() > deadline:
                 raise StackError(
-                    f"{name} was not ready within {_HEALTHY_TIMEOUT_S:.0f} s\n{check.said(part)}"
+                    f"{name} was not ready within {_HEALTHY_TIMEOUT_S:.0f} s\n"
+                    f"{check.log_end(process)}"
                 )
             time.sleep(_POLL_S)
 
@@ -233,11 +236,13 @@ def _champion(settings: Settings) -> Version | None:
 
 
 @contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    """One start at a time; the lock goes with its process, however that ends."""
+def _start_lock(home: Path) -> Iterator[None]:
+    """Hold the lock of the stack; the system releases it when this process ends."""
     with (home / "up.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise StackError(f"another `moovier up` is just starting from {home}") from error
+            raise StackError(
+                f"another `moovier up` is starting {home}; wait until it has ended"
+            ) from error
         yield

@@ -1,4 +1,4 @@
-"""The first ingest and retraining: asked of Airflow, followed task by task to their end."""
+"""Start the first ingest and retraining in Airflow, and follow their tasks."""
 
 from __future__ import annotations
 
@@ -17,24 +17,29 @@ from moovier.stack.supervisor import tail
 INGEST, RETRAIN = "moovier_ingest", "moovier_retrain"
 POOL = "moovier"
 _POLL_S = 1.0
-#: The scheduler starts the retraining within seconds of the ingest's asset.
+#: The scheduler starts the retraining within seconds of the ingest's asset event.
 _ASSET_TIMEOUT_S = 120.0
-#: Parsing both files takes seconds; a machine under load may need its time.
+#: Parsing both DAG files takes seconds, and longer on a busy machine.
 _DAGS_TIMEOUT_S = 180.0
 
 
 def await_dags(airflow: AirflowApi, check: Callable[[], None]) -> None:
-    """Wait until Airflow knows both DAGs. ``check`` is called each time round and may raise.
+    """Wait until Airflow has imported both DAGs.
+
+    ``check`` is called at every poll and may raise to stop the wait.
 
     Raises:
-        StackError: a DAG file cannot be imported, or took too long.
+        StackError: A DAG file cannot be imported, or the wait took too long.
     """
     deadline = time.monotonic() + _DAGS_TIMEOUT_S
     while not (airflow.knows(INGEST) and airflow.knows(RETRAIN)):
         if errors := airflow.import_errors():
             raise StackError("Airflow cannot import a DAG file\n" + "\n".join(errors))
         if time.monotonic() > deadline:
-            raise StackError(f"Airflow did not find the DAGs within {_DAGS_TIMEOUT_S:.0f} s")
+            raise StackError(
+                f"Airflow did not find the DAGs within {_DAGS_TIMEOUT_S:.0f} s; see the log of "
+                "airflow-dag-processor"
+            )
         check()
         time.sleep(_POLL_S)
 
@@ -42,16 +47,16 @@ def await_dags(airflow: AirflowApi, check: Callable[[], None]) -> None:
 def first_retraining(
     airflow: AirflowApi, task_logs: Path, report: Report, check: Callable[[], None]
 ) -> None:
-    """Ingest, whose asset makes the scheduler start the retraining; returns when both succeeded.
+    """Run the ingest and the retraining that its asset event starts; return when both succeeded.
 
-    Runs that are still under way from an earlier start are followed instead of started again.
+    Runs of an earlier start that are still active are followed instead of started again.
 
     Raises:
-        StackError: a task failed for good; the message ends with its log.
+        StackError: A task failed after its last attempt; the message ends with its log.
     """
     for dag in (INGEST, RETRAIN):
         if airflow.unpause(dag):
-            report.line(f"{dag} was paused: resumed, since there is no champion yet")
+            report.line(f"{dag} was paused: resumed, because there is no champion yet")
     follow = _Follower(airflow, task_logs, report, check)
     retraining = airflow.latest_run(RETRAIN)
     if retraining is None or not retraining.active:
@@ -61,7 +66,7 @@ def first_retraining(
 
 
 def trigger_first_ingest(airflow: AirflowApi, registry: Registry) -> str:
-    """Trigger the ingest while there is no champion and neither DAG runs; says what it did.
+    """Trigger the ingest if there is no champion and neither DAG runs; return a message.
 
     Raises:
         StackError: Airflow does not answer, or a DAG file cannot be imported.
@@ -70,9 +75,9 @@ def trigger_first_ingest(airflow: AirflowApi, registry: Registry) -> str:
     if (champion := registry.alias(CHAMPION)) is not None:
         return f"nothing to do: {champion.name} is the champion"
     await_dags(airflow, lambda: None)
-    if under_way := _active(airflow, INGEST) or _active(airflow, RETRAIN):
-        return f"nothing to do: {under_way.dag} is under way"
-    return f"asked for {airflow.trigger(INGEST, 'First start: no champion yet').id}"
+    if active := _active(airflow, INGEST) or _active(airflow, RETRAIN):
+        return f"nothing to do: {active.dag} is running"
+    return f"triggered {airflow.trigger(INGEST, 'First start: no champion yet').id}"
 
 
 def _active(airflow: AirflowApi, dag: str) -> Run | None:
@@ -81,21 +86,24 @@ def _active(airflow: AirflowApi, dag: str) -> Run | None:
 
 
 def _await_new_run(
-    airflow: AirflowApi, dag: str, before: Run | None, check: Callable[[], None]
+    airflow: AirflowApi, dag: str, previous: Run | None, check: Callable[[], None]
 ) -> Run:
     deadline = time.monotonic() + _ASSET_TIMEOUT_S
     while True:
         run = airflow.latest_run(dag)
-        if run is not None and (before is None or run.id != before.id):
+        if run is not None and (previous is None or run.id != previous.id):
             return run
         if time.monotonic() > deadline:
-            raise StackError(f"{dag} was not started within {_ASSET_TIMEOUT_S:.0f} s of the ingest")
+            raise StackError(
+                f"{dag} was not started within {_ASSET_TIMEOUT_S:.0f} s of the ingest; see the log "
+                "of airflow-scheduler"
+            )
         check()
         time.sleep(_POLL_S)
 
 
 class _Follower:
-    """Prints each change of a task's state until the run ends."""
+    """A printer of each change of a task's state, until the run ends."""
 
     def __init__(
         self, airflow: AirflowApi, task_logs: Path, report: Report, check: Callable[[], None]
@@ -110,7 +118,7 @@ class _Follower:
         shown: dict[tuple[str, int], tuple[str | None, int]] = {}
         try:
             while True:
-                # The run's state is read first: its end comes after its tasks' ends.
+                # Read the run first: it ends after its tasks, so the last tasks are not missed.
                 run = self._airflow.run(run)
                 tasks = self._airflow.tasks(run)
                 for task in tasks:
@@ -135,7 +143,7 @@ class _Follower:
         elif task.state == "skipped":
             self._report.line(f"  - {_name(task)}: skipped, nothing to do")
         elif task.state == "up_for_retry":
-            self._report.failed(f"  {_name(task)}: attempt {task.attempt} failed, trying again")
+            self._report.failed(f"  {_name(task)}: attempt {task.attempt} failed, retrying")
         elif task.state == "failed":
             self._report.failed(f"  {_name(task)}: failed")
 
@@ -147,7 +155,7 @@ class _Follower:
         return f"{run.dag}: task {_name(failed[0])} failed\n{tail(log, readable=_readable)}"
 
     def _log(self, run: Run, task: Task) -> Path:
-        """Where Airflow keeps the task's log (its default ``log_filename_template``)."""
+        """Return the path of the task's log, by Airflow's default ``log_filename_template``."""
         folder = self._task_logs / f"dag_id={run.dag}" / f"run_id={run.id}" / f"task_id={task.id}"
         if task.map_index >= 0:
             folder /= f"map_index={task.map_index}"
@@ -159,7 +167,7 @@ def _name(task: Task) -> str:
 
 
 def _readable(line: str) -> str | None:
-    """A line of Airflow's JSON task log as text; None for its group marks."""
+    """Return a line of Airflow's JSON task log as text; None for a group mark."""
     try:
         entry = json.loads(line)
         event = str(entry["event"])

@@ -1,8 +1,8 @@
-"""Finding and ending every process of one stack, also those that nobody supervises any more.
+"""Find and end every process of one stack, including those without a supervisor.
 
-Airflow's children survive the SIGTERM of their parent, and a supervisor killed with -9 leaves
-all of its children behind. Every process of a stack carries a marker in its environment, which
-children inherit whatever session or group they move to.
+Airflow's children survive the SIGTERM of their parent, and a supervisor killed with -9 leaves all
+of its children behind. Every process of a stack has a marker in its environment. Children inherit
+the marker even if they move to another session or group.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from moovier.stack.environment import MARKER
 
 
 def stack_processes(home: Path) -> list[psutil.Process]:
-    """The living processes of the stack in ``home`` (absolute), without this one."""
+    """Return the living processes of the stack in ``home`` (absolute), without this one."""
     return [
         process
         for process in psutil.process_iter()
@@ -32,33 +32,34 @@ def _belongs(process: psutil.Process, home: Path) -> bool:
             home
         )
     except (psutil.Error, OSError):
-        return False  # gone by now, or another user's
+        return False  # The process has ended, or belongs to another user.
 
 
 def end_stack_processes(home: Path, *, grace_s: float = 5.0) -> int:
-    """SIGTERM, then after ``grace_s`` SIGKILL, to all that is left of the stack in ``home``.
+    """End all processes of the stack in ``home``: SIGTERM, and SIGKILL after ``grace_s`` seconds.
 
-    Returns how many there were.
+    Returns the number of processes at the start.
 
     Raises:
-        StackError: some are still there afterwards; names them.
+        StackError: Some processes survive; the message names them.
     """
-    left = stack_processes(home)
-    ended = len(left)
-    for process in left:
+    processes = stack_processes(home)
+    ended = len(processes)
+    for process in processes:
         _signal(process, kill=False)
-    psutil.wait_procs(left, timeout=grace_s)
-    # A dying parent may have started another child meanwhile: look until there is none.
+    psutil.wait_procs(processes, timeout=grace_s)
+    # A dying parent may start another child meanwhile.
     for _ in range(5):
-        left = stack_processes(home)
-        if not left:
+        processes = stack_processes(home)
+        if not processes:
             return ended
-        for process in left:
+        for process in processes:
             _signal(process, kill=True)
-        psutil.wait_procs(left, timeout=2.0)
+        psutil.wait_procs(processes, timeout=2.0)
     raise StackError(
-        "these processes could not be ended: "
-        + ", ".join(f"{process.pid} ({process.name()})" for process in left)
+        "cannot end these processes: "
+        + ", ".join(f"{process.pid} ({process.name()})" for process in processes)
+        + "; end them by hand"
     )
 
 

@@ -1,4 +1,4 @@
-"""What runs: one entry a process, with its command and how to tell that it is well."""
+"""The processes of the stack: their commands, addresses and order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MLFLOW, API_SERVER, SCHEDULER, DAG_PROCESSOR, SERVICE = (
     "airflow-dag-processor",
     "service",
 )
-#: MLflow and Airflow have no reason to be reached from elsewhere in the embedded default.
+#: Address of MLflow and Airflow, which only this machine needs to reach.
 LOOPBACK = "127.0.0.1"
 
 
@@ -23,8 +23,12 @@ LOOPBACK = "127.0.0.1"
 class ManagedProcess:
     """One supervised process.
 
-    ``autostart``: starts with the supervisor; otherwise when asked to. ``stop_wait_s``: seconds
-    between SIGTERM and SIGKILL for its process group. Parts stop in reverse order.
+    Attributes:
+        name: Name of the process and of its log.
+        command: The command and its arguments.
+        directory: Working directory.
+        autostart: Whether the process starts with the supervisor; otherwise it starts on request.
+        stop_wait_s: Seconds between SIGTERM and SIGKILL for its process group.
     """
 
     name: str
@@ -35,26 +39,28 @@ class ManagedProcess:
 
 
 def console_script(name: str) -> str:
-    """The console script ``name`` of the environment that this process runs in."""
+    """Return the path of the console script ``name`` in the current Python environment."""
     return str(Path(sys.executable).parent / name)
 
 
 def mlflow_url(settings: Settings) -> str:
+    """Return the address of the stack's MLflow."""
     return f"http://{LOOPBACK}:{settings.mlflow_port}"
 
 
 def airflow_url(settings: Settings) -> str:
+    """Return the address of the stack's Airflow."""
     return f"http://{LOOPBACK}:{settings.airflow_port}"
 
 
 def service_url(settings: Settings) -> str:
-    """Where to reach the service from this machine."""
+    """Return the address of the service as seen from this machine."""
     host = LOOPBACK if settings.host in ("0.0.0.0", "::") else settings.host
     return f"http://{host}:{settings.port}"
 
 
 def service_command(settings: Settings) -> tuple[str, ...]:
-    """The command that serves the HTTP API in the foreground; run it in the project's folder."""
+    """Return the command that serves the HTTP API in the foreground, from the project's folder."""
     return (
         console_script("bentoml"),
         "serve",
@@ -66,11 +72,11 @@ def service_command(settings: Settings) -> tuple[str, ...]:
     )
 
 
-def parts(settings: Settings) -> tuple[ManagedProcess, ...]:
-    """All parts in the order in which they start; only MLflow starts by itself.
+def managed_processes(settings: Settings) -> tuple[ManagedProcess, ...]:
+    """Return all processes in the order of their starts; they stop in reverse order.
 
-    Airflow waits for its database, and the service for a champion: until then its trainer's
-    TensorFlow would only take processor time from the first retraining.
+    Only MLflow starts with the supervisor. Airflow starts after the migration of its database. The
+    service starts after the first retraining, from which its TensorFlow would take processor time.
     """
     home = settings.path()
     airflow = console_script("airflow")
@@ -79,7 +85,7 @@ def parts(settings: Settings) -> tuple[ManagedProcess, ...]:
     return (
         ManagedProcess(MLFLOW, _mlflow(settings), home),
         ManagedProcess(API_SERVER, (airflow, *serve_api), home, autostart=False),
-        # Task logs are read from the disk: the log server would only occupy a fixed port.
+        # Task logs are read from disk, and the log server would occupy a fixed port.
         ManagedProcess(
             SCHEDULER,
             (airflow, "scheduler", "--skip-serve-logs"),

@@ -1,4 +1,4 @@
-"""What `moovier up` says in the end: addresses, data, champion, login, a command that works."""
+"""Print the summary of `moovier up`: addresses, login, champion, data and a first command."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from moovier.stack.services import airflow_url, mlflow_url, service_url
 
 
 def show(running: RunningStack, console: Console) -> None:
-    """Print the summary of a stack that is up."""
+    """Print the summary of a running stack."""
     settings, champion = running.settings, running.champion
     service = service_url(settings)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     if (settings.project / "web" / "dist" / "index.html").is_file():
-        table.add_row("Web page", f"{service}/  (behind the scenes: {service}/behind)")
+        table.add_row("Web page", f"{service}/  (operations: {service}/behind)")
     else:
         table.add_row("Web page", "not built: install Node.js 20 with npm, then `make web`")
     table.add_row("Service", f"{service}  (its API: {service}/docs)")
@@ -37,8 +37,9 @@ def show(running: RunningStack, console: Console) -> None:
     if champion is None:
         console.print(
             Panel(
-                "No model was good enough to become champion: see the versions' gate_reasons in "
-                "MLflow. Until there is one, the service has nothing to recommend.",
+                "No model was good enough to become champion; the tag gate_reasons of each version "
+                "in MLflow says why. Until a model is promoted, the service recommends popular "
+                "movies to everybody.",
                 border_style="yellow",
             )
         )
@@ -46,14 +47,14 @@ def show(running: RunningStack, console: Console) -> None:
     if _synthetic(champion):
         console.print(
             Panel(
-                "SYNTHETIC DATA: the ratings behind these recommendations were generated, nobody "
-                "gave them. The README says how to use real ones.",
+                "SYNTHETIC DATA: the ratings behind these recommendations are generated, not "
+                "real. The README explains how to use real ratings.",
                 border_style="yellow",
             ),
             style="bold yellow",
         )
     console.print("Try it:")
-    # Not wrapped: a command must survive being copied.
+    # No line breaks, so that the command can be copied.
     console.print(
         f"curl -X POST '{service}/predict?top_k=3' -H 'Content-Type: application/json' -d '[1]'",
         highlight=False,
@@ -62,7 +63,7 @@ def show(running: RunningStack, console: Console) -> None:
     )
 
 
-#: Metrics of a version that the summary shows, and what it calls them.
+#: Label by metric of the version.
 _QUALITY = {
     "visitor_ndcg_at_10": "visitor NDCG@10",
     "next_visit_ndcg_at_10": "next visit NDCG@10",
@@ -75,7 +76,7 @@ def _champion(version: Version) -> str:
         for metric, name in _QUALITY.items()
         if metric in version.metrics
     )
-    # A version of an earlier release has only the split by time.
+    # Versions of earlier releases have only the split by time.
     if not quality and "ndcg_at_10" in version.metrics:
         quality = f", NDCG@10 {version.metrics['ndcg_at_10']:.3f} on the split by time"
     return f"{version.name} (version {version.number}{quality})"

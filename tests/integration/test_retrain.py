@@ -166,7 +166,7 @@ def test_train_ends_with_a_champion_and_its_names(stage: Stage) -> None:
     target = stage.settings.path("list.csv")
     words = ["recommend", "--user", "1", "--user", "999", "--top-k", "3", "--csv", str(target)]
     shown = stage.run(*words).stdout
-    assert "user 999 is not known to the model: what is popular" in shown
+    assert "user 999 is unknown; showing popular movies" in shown
     assert max(map(len, shown.splitlines())) <= 80
     found = json.loads(stage.run("recommend", "--user", "1", "--top-k", "3", "--json").stdout)
     rows = [row.split(",") for row in target.read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""`moovier data`, as a process of its own and as a person sees it."""
+"""`moovier data` as a process, with the output that a person sees."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ MOVIES = "movieId,title,genres\n1,Toy Story (1995),Animation\n6,Heat (1995),Acti
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    place = tmp_path / "mine"
-    place.mkdir()
-    (place / "ratings.csv").write_text(RATINGS)
-    (place / "movies.csv").write_text(MOVIES)
-    return place
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "ratings.csv").write_text(RATINGS)
+    (folder / "movies.csv").write_text(MOVIES)
+    return folder
 
 
 class Moovier:
-    """Runs the command in a new checkout, where no data set can be had."""
+    """The command in a new checkout that cannot reach any data set."""
 
-    def __init__(self, place: Path) -> None:
-        self.project = new_project(place / "project")
+    def __init__(self, parent: Path) -> None:
+        self.project = new_project(parent / "project")
         clean = {k: v for k, v in os.environ.items() if not k.startswith("MOOVIER_")}
         self.environment = {
             **clean,
@@ -41,9 +41,9 @@ class Moovier:
             "COLUMNS": "80",
         }
 
-    def __call__(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "moovier", "data", *words],
+            [sys.executable, "-m", "moovier", "data", *arguments],
             env=self.environment | variables,
             capture_output=True,
             text=True,
@@ -56,22 +56,22 @@ def moovier(tmp_path: Path) -> Moovier:
     return Moovier(tmp_path)
 
 
-def test_a_machine_with_no_source_gets_the_sample_and_is_told_why(moovier: Moovier) -> None:
+def test_without_a_source_the_sample_is_used_and_the_reason_shown(moovier: Moovier) -> None:
     before = moovier("status")
     assert before.returncode == 0, before.stderr
-    assert "not here yet" in before.stdout
+    assert "not downloaded yet" in before.stdout
     pulled = moovier("pull")
     assert pulled.returncode == 0, pulled.stderr
-    for said in (pulled.stdout, moovier("status").stdout):
-        assert "SYNTHETIC" in said
+    for output in (pulled.stdout, moovier("status").stdout):
+        assert "SYNTHETIC" in output
     assert "http://127.0.0.1:9" in pulled.stdout
-    insisted = moovier("pull", MOOVIER_DATA="ml-latest-small")
-    assert insisted.returncode == 1
-    assert "neither in the DVC remote" in insisted.stderr
-    assert "Traceback" not in insisted.stderr
+    explicit = moovier("pull", MOOVIER_DATA="ml-latest-small")
+    assert explicit.returncode == 1
+    assert "neither in the DVC remote" in explicit.stderr
+    assert "Traceback" not in explicit.stderr
 
 
-def test_a_folder_of_ones_own(moovier: Moovier, folder: Path) -> None:
+def test_own_folder_can_be_chosen(moovier: Moovier, folder: Path) -> None:
     used = moovier("use", str(folder))
     assert used.returncode == 0, used.stderr
     status = moovier("status").stdout
@@ -85,15 +85,13 @@ def test_a_folder_of_ones_own(moovier: Moovier, folder: Path) -> None:
     assert "MOOVIER_DATA=sample is set" in overruled
 
 
-def test_bad_rows_are_listed_once_each_and_the_command_fails(
-    moovier: Moovier, folder: Path
-) -> None:
+def test_bad_rows_are_listed_once_and_fail_the_command(moovier: Moovier, folder: Path) -> None:
     with (folder / "ratings.csv").open("a") as file:
         file.write("3,1,9.0,5\n3,[7],1.0,5\n")
-    found = moovier("validate", str(folder))
-    assert found.returncode == 1
-    assert found.stderr.count("row 5: rating 9 is off the scale") == 1
-    assert found.stderr.count("row 6: movieId '[7]' is not a whole number") == 1
+    validation = moovier("validate", str(folder))
+    assert validation.returncode == 1
+    assert validation.stderr.count("row 5: rating 9 is off the scale") == 1
+    assert validation.stderr.count("row 6: movieId '[7]' is not a whole number") == 1
     tolerated = moovier("validate", str(folder), MOOVIER_BAD_ROWS_SHARE="0.4")
     assert tolerated.returncode == 0
     assert "set aside: ratings.csv, row 5" in tolerated.stdout

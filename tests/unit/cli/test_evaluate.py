@@ -24,14 +24,14 @@ FACTS = DataFacts(
 )
 
 
-def interval(mean: float, people: int) -> Interval:
-    return Interval(mean=mean, low=mean - 0.03, high=mean + 0.03, people=people)
+def interval(mean: float, users: int) -> Interval:
+    return Interval(mean=mean, low=mean - 0.03, high=mean + 0.03, people=users)
 
 
-def ranked(mean: float, people: int) -> RankingReport:
+def ranked(mean: float, users: int) -> RankingReport:
     names = ("ndcg", "debiased_ndcg", "recall", "hit", "coverage")
     metrics = {f"{name}_at_10": mean / 2 for name in names}
-    return RankingReport(ndcg=interval(mean, people), metrics=metrics)
+    return RankingReport(ndcg=interval(mean, users), metrics=metrics)
 
 
 def ranking_model() -> ModelReport:
@@ -62,7 +62,7 @@ def rating_model() -> ModelReport:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run the command on a prepared report; return its output and its progress."""
+    """Return a function that runs the command on a prepared report and returns its output."""
 
     def run(*models: ModelReport, as_json: bool = False) -> tuple[str, str]:
         def prepared(model: str | None, **options: Any) -> EvaluationReport:
@@ -80,30 +80,30 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return run
 
 
-def test_the_tables_fit_80_columns_and_hold_every_figure(
+def test_tables_fit_80_columns_and_show_every_metric(
     run: Callable[..., tuple[str, str]],
 ) -> None:
     out, err = run(ranking_model(), rating_model())
     assert all(len(line) <= 80 for line in out.splitlines())
     assert err == "training\n"
-    assert "without the people and ratings of its test" in " ".join(out.split())
+    assert "without the users and ratings of its test set" in " ".join(out.split())
     assert "SYNTHETIC" in out
     rows = [line.split() for line in out.splitlines() if line.startswith("moovier_timeline_")]
-    visitor, after, debiased, audit, by_time, global_time = (row[1:] for row in rows)
+    visitor, next_visit, debiased, audit, by_time, global_time = (row[1:] for row in rows)
     assert visitor == ["0.431", "0.401–0.461", "0.400", "0.410", "0.430", "0.450", "0.500", "–"]
-    assert after == ["0.122", "0.092–0.152", "0.061", "0.061", "0.061"]
+    assert next_visit == ["0.122", "0.092–0.152", "0.061", "0.061", "0.061"]
     assert debiased == ["0.105", "0.061"]
     assert audit == ["0.195", "0.130", "0.101", "0.600", "0.500"]
     assert by_time == ["0.190", "0.160–0.220"]
     assert global_time == ["0.200", "0.170–0.230"]
     assert ["taste", "0.788", "0.601"] in [line.split() for line in out.splitlines()]
-    headings = [line for line in out.splitlines() if "people; " in line]
-    assert headings[0] == "Visitors: NDCG@10; 121 people; decides"
-    assert headings[1] == "Next visit; 235 people; decides"
+    headings = [line for line in out.splitlines() if "users; " in line]
+    assert headings[0] == "Visitors: NDCG@10; 121 users; decides"
+    assert headings[1] == "Next visit; 235 users; decides"
     assert all(line.endswith("reported") for line in headings[2:])
 
 
-def test_protocols_without_anybody_have_no_table(run: Callable[..., tuple[str, str]]) -> None:
+def test_protocols_without_users_have_no_table(run: Callable[..., tuple[str, str]]) -> None:
     out, _ = run(rating_model())
     assert "Visitors" not in out
     assert "Order audit" not in out
@@ -114,10 +114,10 @@ def test_json_is_one_object_without_curves_and_examples(
     run: Callable[..., tuple[str, str]],
 ) -> None:
     out, err = run(ranking_model(), as_json=True)
-    found = json.loads(out)
+    report = json.loads(out)
     assert err == "training\n"
-    assert (found["model"], found["version"], found["split_seed"]) == (LONG, 3, 2)
-    model = found["models"][0]
+    assert (report["model"], report["version"], report["split_seed"]) == (LONG, 3, 2)
+    model = report["models"][0]
     assert model["visitor"]["by_k"]["10"]["mean"] == pytest.approx(0.5)
     assert model["next_visit"]["ndcg"]["people"] == 235
     assert "curves" not in model

@@ -23,7 +23,7 @@ def version(number: int, *aliases: str, **metrics: float) -> Version:
     )
 
 
-def test_models_show_both_protocols_in_80_columns(
+def test_models_shows_both_protocols_in_80_columns(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     versions = [
@@ -51,5 +51,5 @@ def test_models_show_both_protocols_in_80_columns(
         "ml-latest-small",
         "2026-01-02",
     ]
-    # A model of an earlier version was not measured on them.
+    # A version of an earlier release was not evaluated under these protocols.
     assert rows["moovier_dae_128_trained_1"][2:4] == ["–", "–"]

@@ -1,4 +1,4 @@
-"""A stack of small parts in a temporary home, always swept up afterwards."""
+"""Fixtures for a stack of small processes in a temporary home, ended after each test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from moovier.stack.supervisor import Supervisor
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """A home folder; whatever a test leaves running there is ended."""
+    """Return a home folder; processes that a test leaves there are ended."""
     home = tmp_path / "home"
     home.mkdir()
     yield home
@@ -30,10 +30,10 @@ def supervisor(home: Path) -> Supervisor:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """What the parts of a stack in ``home`` get."""
+    """Return the environment of the processes of a stack in ``home``."""
     return {**os.environ, MARKER: str(home)}
 
 
-def part(name: str, script: str, home: Path, **options: bool | int) -> ManagedProcess:
-    """A part that runs a line of Python."""
+def python_process(name: str, script: str, home: Path, **options: bool | int) -> ManagedProcess:
+    """Return a managed process that runs a line of Python."""
     return ManagedProcess(name, (sys.executable, "-c", script), home, **options)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A small HTTP server that answers as Airflow's REST API does, from a script of states."""
+"""A small HTTP server that imitates Airflow's REST API with scripted states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OLD_FAILED_RUN = "manual__old"
 
 
 def task(name: str, state: str | None, *, attempt: int = 1, label: str = "") -> dict[str, Any]:
-    """A task instance as the API shows it."""
+    """Return a task instance in the API's form."""
     return {
         "task_id": name,
         "map_index": 0 if label else -1,
@@ -30,7 +30,10 @@ def task(name: str, state: str | None, *, attempt: int = 1, label: str = "") -> 
 
 @dataclass
 class FakeAirflow:
-    """``script``: per DAG, what each look at its run shows: the run's state and its tasks."""
+    """Airflow with scripted runs.
+
+    ``script`` holds for each DAG the state of its run and its tasks at each poll.
+    """
 
     url: str = ""
     script: dict[str, list[tuple[str, list[dict[str, Any]]]]] = field(default_factory=dict)
@@ -38,16 +41,17 @@ class FakeAirflow:
     paused: set[str] = field(default_factory=set)
     pools: dict[str, int] = field(default_factory=dict)
     import_errors: list[dict[str, str]] = field(default_factory=list)
-    #: Like the scheduler: the end of this DAG's run starts a run of that one.
+    #: The end of the first DAG's run starts a run of the second, as the scheduler does.
     asset: tuple[str, str] | None = ("moovier_ingest", "moovier_retrain")
-    looks: dict[str, int] = field(default_factory=dict)
+    polls: dict[str, int] = field(default_factory=dict)
     triggered: list[str] = field(default_factory=list)
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         match [part for part in unquote(urlsplit(path).path).split("/") if part]:
             case ["api", "v2", "monitor", "health"]:
-                well = {"status": "healthy"}
-                return 200, {"metadatabase": well, "scheduler": well, "dag_processor": well}
+                healthy = {"status": "healthy"}
+                names = ("metadatabase", "scheduler", "dag_processor")
+                return 200, dict.fromkeys(names, healthy)
             case ["api", "v2", "importErrors"]:
                 return 200, {"import_errors": self.import_errors}
             case ["api", "v2", "pools", name] if method == "GET":
@@ -75,19 +79,19 @@ class FakeAirflow:
             case ["dagRuns"]:
                 return 200, {"dag_runs": [self.run(dag)] if runs else []}
             case ["dagRuns", _]:
-                shown = self.run(dag)
-                if self.asset and dag == self.asset[0] and shown["state"] == "success":
+                run = self.run(dag)
+                if self.asset and dag == self.asset[0] and run["state"] == "success":
                     self.runs.setdefault(self.asset[1], []).append("asset_triggered__0")
-                return 200, shown
+                return 200, run
             case ["dagRuns", _, "taskInstances"]:
-                look = self.looks.get(dag, 0)
-                self.looks[dag] = min(look + 1, len(self.script[dag]) - 1)
-                return 200, {"task_instances": self.script[dag][look][1]}
+                poll = self.polls.get(dag, 0)
+                self.polls[dag] = min(poll + 1, len(self.script[dag]) - 1)
+                return 200, {"task_instances": self.script[dag][poll][1]}
         return 404, {"detail": "not found"}
 
     def run(self, dag: str) -> dict[str, Any]:
         run_id = self.runs[dag][-1]
-        state = self.script[dag][self.looks.get(dag, 0)][0]
+        state = self.script[dag][self.polls.get(dag, 0)][0]
         if run_id == OLD_FAILED_RUN:
             state = "failed"
         return {
@@ -100,7 +104,7 @@ class FakeAirflow:
 
 @contextmanager
 def serving(airflow: FakeAirflow) -> Iterator[FakeAirflow]:
-    """Serve on a free port; sets ``airflow.url``."""
+    """Serve ``airflow`` on a free port, and set its ``url``."""
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
@@ -122,7 +126,7 @@ def serving(airflow: FakeAirflow) -> Iterator[FakeAirflow]:
         do_GET = do_POST = do_PATCH = handle_any  # noqa: N815
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -22,7 +22,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings(home=Path("home"), project=Path("project"), mlflow_port=5055, airflow_port=8085)
 
 
-def test_secrets_are_made_once_and_for_this_user_only(settings: Settings) -> None:
+def test_secrets_are_generated_once_and_private(settings: Settings) -> None:
     first = read_secrets(settings)
     assert read_secrets(settings) == first
     assert stat.S_IMODE(settings.path("secrets.json").stat().st_mode) == 0o600
@@ -31,33 +31,33 @@ def test_secrets_are_made_once_and_for_this_user_only(settings: Settings) -> Non
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"fernet_key": "x"}'])
-def test_damaged_secrets_are_named(settings: Settings, content: str) -> None:
+def test_damaged_secrets_are_refused_by_file_name(settings: Settings, content: str) -> None:
     settings.path("secrets.json").parent.mkdir()
     settings.path("secrets.json").write_text(content)
     with pytest.raises(StackError, match=r"secrets\.json.*delete it"):
         read_secrets(settings)
 
 
-def test_parts_find_the_same_places_from_any_folder(
+def test_environment_has_absolute_paths(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = stack_environment(settings, read_secrets(settings))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir("/")
-    there = load_settings()
-    assert there.home == tmp_path / "home"
-    assert there.project == tmp_path / "project"
-    assert there.mlflow_tracking_uri == "http://127.0.0.1:5055"
+    loaded = load_settings()
+    assert loaded.home == tmp_path / "home"
+    assert loaded.project == tmp_path / "project"
+    assert loaded.mlflow_tracking_uri == "http://127.0.0.1:5055"
     assert environment[MARKER] == str(tmp_path / "home")
 
 
-def test_data_and_remote_are_found_from_any_folder_too(
+def test_environment_has_absolute_paths_of_data_and_remote(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine").mkdir()
-    named = settings.model_copy(update={"data": "mine", "dvc_remote": "../remote"})
-    for name, value in stack_environment(named, read_secrets(named)).items():
+    changed = settings.model_copy(update={"data": "mine", "dvc_remote": "../remote"})
+    for name, value in stack_environment(changed, read_secrets(changed)).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir("/")
     assert load_settings().data == str(tmp_path / "mine")
@@ -65,16 +65,14 @@ def test_data_and_remote_are_found_from_any_folder_too(
 
 
 @pytest.mark.parametrize("remote", ["s3://bucket/folder", "https://example.org/remote"])
-def test_names_and_urls_stay_as_they_are(settings: Settings, remote: str) -> None:
-    named = settings.model_copy(update={"data": "ml-latest-small", "dvc_remote": remote})
-    environment = stack_environment(named, read_secrets(named))
+def test_data_set_names_and_urls_are_unchanged(settings: Settings, remote: str) -> None:
+    changed = settings.model_copy(update={"data": "ml-latest-small", "dvc_remote": remote})
+    environment = stack_environment(changed, read_secrets(changed))
     assert environment["MOOVIER_DATA"] == "ml-latest-small"
     assert environment["MOOVIER_DVC_REMOTE"] == remote
 
 
-def test_another_mlflow_in_the_shell_does_not_reach_the_stack(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stack_uses_its_own_mlflow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere:5000")
     monkeypatch.setenv("NO_PROXY", "example.org")
     environment = stack_environment(settings, read_secrets(settings))
@@ -82,7 +80,7 @@ def test_another_mlflow_in_the_shell_does_not_reach_the_stack(
     assert environment["NO_PROXY"] == "example.org,127.0.0.1,localhost"
 
 
-def test_airflow_gets_one_user_whose_password_is_ours(settings: Settings) -> None:
+def test_airflow_gets_one_user_with_the_stacks_password(settings: Settings) -> None:
     keys = read_secrets(settings)
     write_airflow_login(settings, keys.airflow_password)
     environment = stack_environment(settings, keys)
@@ -94,13 +92,13 @@ def test_airflow_gets_one_user_whose_password_is_ours(settings: Settings) -> Non
     )
 
 
-def test_trainings_side_by_side_share_the_cores(
+def test_parallel_trainings_share_the_cores(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     threads = stack_environment(settings, read_secrets(settings))["MOOVIER_TRAIN_THREADS"]
     assert int(threads) * PARALLELISM == 8
-    wanted = settings.model_copy(update={"train_threads": 3})
-    assert stack_environment(wanted, read_secrets(wanted))["MOOVIER_TRAIN_THREADS"] == "3"
+    explicit = settings.model_copy(update={"train_threads": 3})
+    assert stack_environment(explicit, read_secrets(explicit))["MOOVIER_TRAIN_THREADS"] == "3"
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     assert stack_environment(settings, read_secrets(settings))["MOOVIER_TRAIN_THREADS"] == "1"

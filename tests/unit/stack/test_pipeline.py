@@ -1,4 +1,4 @@
-"""Following the first retraining, against a server that answers as Airflow does."""
+"""Follow the first retraining on a server that imitates Airflow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.stack.fake_airflow import OLD_FAILED_RUN, PASSWORD, FakeAirflow,
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
     monkeypatch.setattr(pipeline, "_POLL_S", 0.01)
-    done = FakeAirflow(
+    scripted = FakeAirflow(
         script={
             "moovier_ingest": [
                 ("queued", [task("pull", None)]),
@@ -35,7 +35,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
             ],
         }
     )
-    with serving(done) as airflow:
+    with serving(scripted) as airflow:
         yield airflow
 
 
@@ -46,25 +46,25 @@ def airflow(fake: FakeAirflow) -> Iterator[AirflowApi]:
 
 
 @pytest.fixture
-def said() -> io.StringIO:
+def output() -> io.StringIO:
     return io.StringIO()
 
 
 @pytest.fixture
-def report(said: io.StringIO) -> Report:
-    return Report(Console(file=said, width=80))
+def report(output: io.StringIO) -> Report:
+    return Report(Console(file=output, width=80))
 
 
-def fine() -> None:
-    """All parts are up."""
+def no_check() -> None:
+    """Find no problem with the processes."""
 
 
-def test_ingest_then_the_retraining_that_its_asset_starts(
-    fake: FakeAirflow, airflow: AirflowApi, report: Report, said: io.StringIO, tmp_path: Path
+def test_ingest_and_the_retraining_that_it_starts_are_followed(
+    fake: FakeAirflow, airflow: AirflowApi, report: Report, output: io.StringIO, tmp_path: Path
 ) -> None:
-    pipeline.first_retraining(airflow, tmp_path, report, fine)
+    pipeline.first_retraining(airflow, tmp_path, report, no_check)
     assert fake.triggered == ["moovier_ingest"]
-    lines = [line.strip() for line in said.getvalue().splitlines()]
+    lines = [line.strip() for line in output.getvalue().splitlines()]
     assert lines == [
         "moovier_ingest (manual__0)",
         "✓   pull (1 s)",
@@ -74,33 +74,33 @@ def test_ingest_then_the_retraining_that_its_asset_starts(
     ]
 
 
-def test_a_retraining_under_way_is_followed_not_started_again(
+def test_running_retraining_is_followed_not_started_again(
     fake: FakeAirflow, airflow: AirflowApi, report: Report, tmp_path: Path
 ) -> None:
     fake.runs["moovier_retrain"] = ["asset_triggered__before"]
-    pipeline.first_retraining(airflow, tmp_path, report, fine)
+    pipeline.first_retraining(airflow, tmp_path, report, no_check)
     assert fake.triggered == []
 
 
-def test_an_old_failed_retraining_is_not_mistaken_for_the_new_one(
+def test_old_failed_retraining_is_ignored(
     fake: FakeAirflow, airflow: AirflowApi, report: Report, tmp_path: Path
 ) -> None:
     fake.runs["moovier_retrain"] = [OLD_FAILED_RUN]
-    pipeline.first_retraining(airflow, tmp_path, report, fine)
+    pipeline.first_retraining(airflow, tmp_path, report, no_check)
     assert fake.triggered == ["moovier_ingest"]
 
 
-def test_paused_dags_are_resumed_and_said_so(
-    fake: FakeAirflow, airflow: AirflowApi, report: Report, said: io.StringIO, tmp_path: Path
+def test_paused_dags_are_resumed_and_reported(
+    fake: FakeAirflow, airflow: AirflowApi, report: Report, output: io.StringIO, tmp_path: Path
 ) -> None:
     fake.paused = {"moovier_ingest", "moovier_retrain"}
-    pipeline.first_retraining(airflow, tmp_path, report, fine)
+    pipeline.first_retraining(airflow, tmp_path, report, no_check)
     assert fake.paused == set()
-    assert "moovier_retrain was paused: resumed" in said.getvalue()
+    assert "moovier_retrain was paused: resumed" in output.getvalue()
 
 
-def test_a_failed_task_ends_it_with_the_end_of_its_log(
-    fake: FakeAirflow, airflow: AirflowApi, report: Report, said: io.StringIO, tmp_path: Path
+def test_failed_task_raises_with_the_end_of_its_log(
+    fake: FakeAirflow, airflow: AirflowApi, report: Report, output: io.StringIO, tmp_path: Path
 ) -> None:
     fake.script["moovier_ingest"] = [
         ("running", [task("validate", "up_for_retry")]),
@@ -115,17 +115,17 @@ def test_a_failed_task_ends_it_with_the_end_of_its_log(
         '"exc_value": "ratings.csv, row 7: 5.3 is off the scale"}]}\n'
     )
     with pytest.raises(StackError) as error:
-        pipeline.first_retraining(airflow, tmp_path, report, fine)
+        pipeline.first_retraining(airflow, tmp_path, report, no_check)
     message = str(error.value)
     assert message.startswith("moovier_ingest: task validate failed")
     assert "InvalidData: ratings.csv, row 7: 5.3 is off the scale" in message
     assert "not json" in message
     assert "::group" not in message
     assert str(log) in message
-    assert "attempt 1 failed, trying again" in said.getvalue()
+    assert "attempt 1 failed, retrying" in output.getvalue()
 
 
-def test_an_asset_that_starts_nothing(
+def test_missing_retraining_after_the_ingest_times_out(
     fake: FakeAirflow,
     airflow: AirflowApi,
     report: Report,
@@ -135,44 +135,40 @@ def test_an_asset_that_starts_nothing(
     fake.asset = None
     monkeypatch.setattr(pipeline, "_ASSET_TIMEOUT_S", 0.1)
     with pytest.raises(StackError, match="moovier_retrain was not started"):
-        pipeline.first_retraining(airflow, tmp_path, report, fine)
+        pipeline.first_retraining(airflow, tmp_path, report, no_check)
 
 
-def test_a_part_that_dies_meanwhile_ends_the_wait(
-    airflow: AirflowApi, report: Report, tmp_path: Path
-) -> None:
-    def dead() -> None:
+def test_failing_check_ends_the_wait(airflow: AirflowApi, report: Report, tmp_path: Path) -> None:
+    def failing_check() -> None:
         raise StackError("airflow-scheduler does not stay up")
 
     with pytest.raises(StackError, match="airflow-scheduler"):
-        pipeline.first_retraining(airflow, tmp_path, report, dead)
+        pipeline.first_retraining(airflow, tmp_path, report, failing_check)
 
 
-def test_a_dag_file_that_cannot_be_imported(fake: FakeAirflow, airflow: AirflowApi) -> None:
+def test_dag_import_error_is_raised(fake: FakeAirflow, airflow: AirflowApi) -> None:
     del fake.script["moovier_retrain"]
     fake.import_errors = [{"filename": "moovier_retrain.py", "stack_trace": "SyntaxError: bad\n"}]
     with pytest.raises(StackError, match=r"moovier_retrain\.py: SyntaxError: bad"):
-        pipeline.await_dags(airflow, fine)
+        pipeline.await_dags(airflow, no_check)
 
 
-def test_dags_that_never_appear(
+def test_missing_dags_time_out(
     fake: FakeAirflow, airflow: AirflowApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.script.clear()
     monkeypatch.setattr(pipeline, "_DAGS_TIMEOUT_S", 0.1)
     with pytest.raises(StackError, match="did not find the DAGs"):
-        pipeline.await_dags(airflow, fine)
+        pipeline.await_dags(airflow, no_check)
 
 
-def test_a_pool_is_made_once_and_its_size_left_alone(
-    fake: FakeAirflow, airflow: AirflowApi
-) -> None:
+def test_existing_pool_keeps_its_size(fake: FakeAirflow, airflow: AirflowApi) -> None:
     airflow.ensure_pool("moovier", 2, "")
     airflow.ensure_pool("moovier", 5, "")
     assert fake.pools == {"moovier": 2}
 
 
-def test_a_wrong_password_is_said(fake: FakeAirflow) -> None:
+def test_wrong_password_is_refused(fake: FakeAirflow) -> None:
     with (
         AirflowApi(fake.url, "admin", "wrong") as api,
         pytest.raises(StackError, match="refused GET"),
@@ -180,7 +176,7 @@ def test_a_wrong_password_is_said(fake: FakeAirflow) -> None:
         api.latest_run("moovier_ingest")
 
 
-def test_no_airflow_is_unhealthy_and_an_error_otherwise(fake: FakeAirflow) -> None:
+def test_unreachable_airflow_is_unhealthy_and_raises(fake: FakeAirflow) -> None:
     with AirflowApi("http://127.0.0.1:1", "admin", PASSWORD) as api:
         assert api.unhealthy() == ["api-server"]
         with pytest.raises(StackError, match="does not answer"):
@@ -189,8 +185,8 @@ def test_no_airflow_is_unhealthy_and_an_error_otherwise(fake: FakeAirflow) -> No
         assert api.unhealthy() == []
 
 
-class Models:
-    """A registry with this champion."""
+class StubRegistry:
+    """A registry with a given champion."""
 
     def __init__(self, champion: Version | None) -> None:
         self._champion = champion
@@ -200,17 +196,19 @@ class Models:
         return self._champion
 
 
-def test_the_first_ingest_is_asked_for_once(fake: FakeAirflow, airflow: AirflowApi) -> None:
-    none: Any = Models(None)
-    assert "asked for" in pipeline.trigger_first_ingest(airflow, none)
+def test_first_ingest_is_triggered_once(fake: FakeAirflow, airflow: AirflowApi) -> None:
+    registry: Any = StubRegistry(None)
+    assert "triggered" in pipeline.trigger_first_ingest(airflow, registry)
     assert fake.triggered == [pipeline.INGEST]
-    assert "under way" in pipeline.trigger_first_ingest(airflow, none)
+    assert "is running" in pipeline.trigger_first_ingest(airflow, registry)
     assert fake.triggered == [pipeline.INGEST]
 
 
-def test_with_a_champion_nothing_is_asked_for(fake: FakeAirflow, airflow: AirflowApi) -> None:
-    name, made = "moovier_ease_4_trained_0", datetime(2026, 1, 1, tzinfo=UTC)
-    champion = Version(1, name, "ease", "run", (CHAMPION,), {}, made, None, {}, "READY")
-    models: Any = Models(champion)
-    assert name in pipeline.trigger_first_ingest(airflow, models)
+def test_first_ingest_is_not_triggered_with_a_champion(
+    fake: FakeAirflow, airflow: AirflowApi
+) -> None:
+    name, created = "moovier_ease_4_trained_0", datetime(2026, 1, 1, tzinfo=UTC)
+    champion = Version(1, name, "ease", "run", (CHAMPION,), {}, created, None, {}, "READY")
+    registry: Any = StubRegistry(champion)
+    assert name in pipeline.trigger_first_ingest(airflow, registry)
     assert fake.triggered == []

@@ -24,7 +24,7 @@ from tests.unit.cli.test_models import version
         ({}, "(version 2)"),
     ],
 )
-def test_the_champions_quality_is_shown(
+def test_quality_of_the_champion_is_shown(
     tmp_path: Path, metrics: dict[str, float], shown: str
 ) -> None:
     champion = dataclasses.replace(version(2, "champion"), metrics=metrics)
@@ -32,3 +32,14 @@ def test_the_champions_quality_is_shown(
     running = RunningStack(Settings(project=tmp_path, home=tmp_path), champion, "secret")
     show(running, Console(file=text, width=200))
     assert f"moovier_dae_128_trained_2 {shown}" in text.getvalue()
+
+
+def test_summary_without_a_champion_says_that_popular_movies_are_recommended(
+    tmp_path: Path,
+) -> None:
+    text = io.StringIO()
+    running = RunningStack(Settings(project=tmp_path, home=tmp_path), None, "secret")
+    show(running, Console(file=text, width=200))
+    summary = " ".join(text.getvalue().split())
+    assert "the service recommends popular movies to everybody" in summary
+    assert "Champion" not in summary

@@ -1,4 +1,4 @@
-"""Real supervisord, real processes, small ones."""
+"""Run a real supervisord with small processes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -16,10 +17,10 @@ from moovier.errors import StackError
 from moovier.stack.process_cleanup import end_stack_processes, stack_processes
 from moovier.stack.services import ManagedProcess
 from moovier.stack.supervisor import Supervisor, tail
-from tests.unit.stack.conftest import environment, part
+from tests.unit.stack.conftest import environment, python_process
 
 SLEEP = "import time; time.sleep(600)"
-#: Ignores SIGTERM, as its child in a session of its own does.
+#: Ignores SIGTERM and starts a child in a session of its own that ignores it too.
 STUBBORN = """
 import signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -29,110 +30,138 @@ time.sleep(600)
 """
 
 
-def eventually(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
-    until = time.monotonic() + timeout_s
+def wait_for(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+    deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < until, "did not come about in time"
+        assert time.monotonic() < deadline, f"the condition was not met within {timeout_s} s"
         time.sleep(0.05)
 
 
-def test_parts_run_until_the_supervisor_is_shut_down(supervisor: Supervisor, home: Path) -> None:
-    parts = [part("one", SLEEP, home), part("two", SLEEP, home, autostart=False)]
-    assert not supervisor.running()
-    supervisor.start(parts, environment(home))
+def wait_for_programs(home: Path, *arguments: str) -> set[int]:
+    """Wait until supervisord and one program per argument run; return their process ids.
 
-    assert supervisor.running()
-    eventually(lambda: supervisor.states()["one"].state == "RUNNING")
-    assert supervisor.states()["two"].state == "STOPPED"
-    supervisor.start_part("two")
-    supervisor.start_part("two")  # running already: not an error
-    eventually(lambda: supervisor.states()["two"].state == "RUNNING")
+    ``arguments`` are the last ones of the programs' command lines. A child that has been forked
+    but has not started its program yet still has the command line of its parent, and for a moment
+    none at all.
+    """
+    expected = sorted((*arguments, str(home / "supervisord.ini")))
 
-    assert supervisor.shut_down(20)
-    eventually(lambda: not stack_processes(home))
-    assert not supervisor.running()
+    def last_arguments() -> list[str]:
+        with suppress(psutil.Error):
+            return sorted((process.cmdline() or [""])[-1] for process in stack_processes(home))
+        return []
 
-
-def test_it_lives_in_a_session_of_its_own(supervisor: Supervisor, home: Path) -> None:
-    supervisor.start([part("one", SLEEP, home)], environment(home))
-    assert os.getsid(0) not in {os.getsid(process.pid) for process in stack_processes(home)}
+    wait_for(lambda: last_arguments() == expected)
+    return {process.pid for process in stack_processes(home)}
 
 
-def test_a_part_that_keeps_dying_is_given_up_on_with_its_log(
+def test_processes_run_until_the_supervisor_is_shut_down(
     supervisor: Supervisor, home: Path
 ) -> None:
-    broken = part("broken", "raise SystemExit('no such database')", home)
+    processes = [
+        python_process("first", SLEEP, home),
+        python_process("second", SLEEP, home, autostart=False),
+    ]
+    assert not supervisor.running()
+    supervisor.start(processes, environment(home))
+
+    assert supervisor.running()
+    wait_for(lambda: supervisor.states()["first"].state == "RUNNING")
+    assert supervisor.states()["second"].state == "STOPPED"
+    supervisor.start_process("second")
+    supervisor.start_process("second")  # Starting a running process is no error.
+    wait_for(lambda: supervisor.states()["second"].state == "RUNNING")
+
+    assert supervisor.shut_down(20)
+    wait_for(lambda: not stack_processes(home))
+    assert not supervisor.running()
+
+
+def test_supervisor_has_its_own_session(supervisor: Supervisor, home: Path) -> None:
+    supervisor.start([python_process("program", SLEEP, home)], environment(home))
+    pids = wait_for_programs(home, SLEEP)
+    assert os.getsid(0) not in {os.getsid(pid) for pid in pids}
+
+
+def test_process_that_keeps_ending_fails_and_has_a_log(supervisor: Supervisor, home: Path) -> None:
+    broken = python_process("broken", "raise SystemExit('no such database')", home)
     supervisor.start([broken], environment(home))
-    eventually(lambda: supervisor.states()["broken"].failed, timeout_s=30)
-    said = tail(supervisor.log("broken"))
-    assert "no such database" in said
-    assert str(supervisor.log("broken")) in said
+    wait_for(lambda: supervisor.states()["broken"].failed, timeout_s=60)
+    log = tail(supervisor.log("broken"))
+    assert "no such database" in log
+    assert str(supervisor.log("broken")) in log
 
 
-def test_a_killed_part_comes_back(supervisor: Supervisor, home: Path) -> None:
-    supervisor.start([part("one", SLEEP, home)], environment(home))
-    eventually(lambda: supervisor.states()["one"].state == "RUNNING")
-    first = supervisor.states()["one"].pid
+def test_killed_process_is_restarted(supervisor: Supervisor, home: Path) -> None:
+    supervisor.start([python_process("program", SLEEP, home)], environment(home))
+    wait_for(lambda: supervisor.states()["program"].state == "RUNNING")
+    first = supervisor.states()["program"].pid
     os.kill(first, signal.SIGKILL)
-    eventually(lambda: (now := supervisor.states()["one"]).state == "RUNNING" and now.pid != first)
+
+    def restarted() -> bool:
+        program = supervisor.states()["program"]
+        return program.state == "RUNNING" and program.pid != first
+
+    wait_for(restarted)
 
 
-def test_nothing_survives_a_killed_supervisor_and_it_starts_again(
+def test_processes_of_a_killed_supervisor_are_ended_and_it_starts_again(
     supervisor: Supervisor, home: Path
 ) -> None:
     script = home / "stubborn.py"
     script.write_text(STUBBORN)
-    parts = [ManagedProcess("stubborn", (sys.executable, str(script)), home)]
-    supervisor.start(parts, environment(home))
-    eventually(lambda: len(stack_processes(home)) == 3)
-    pid = int((home / "supervisord.pid").read_text())
-    os.kill(pid, signal.SIGKILL)
-    eventually(lambda: not psutil.pid_exists(pid) or len(stack_processes(home)) == 2)
+    processes = [ManagedProcess("stubborn", (sys.executable, str(script)), home)]
+    supervisor.start(processes, environment(home))
+    wait_for_programs(home, str(script), "child")
+    os.kill(int((home / "supervisord.pid").read_text()), signal.SIGKILL)
+    wait_for(lambda: len(stack_processes(home)) == 2)
     assert not supervisor.running()
     assert not supervisor.shut_down(1)
 
     assert end_stack_processes(home, grace_s=0.5) == 2
     assert stack_processes(home) == []
-    supervisor.start(parts, environment(home))  # the dead one's socket is no obstacle
+    # The socket of the killed supervisor still exists.
+    supervisor.start(processes, environment(home))
     assert supervisor.running()
 
 
 def test_other_stacks_are_left_alone(supervisor: Supervisor, home: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    supervisor.start([part("one", SLEEP, home)], environment(home))
-    before = {process.pid for process in stack_processes(home)}
+    supervisor.start([python_process("program", SLEEP, home)], environment(home))
+    pids = wait_for_programs(home, SLEEP)
     assert end_stack_processes(other) == 0
-    assert {process.pid for process in stack_processes(home)} == before
+    assert {process.pid for process in stack_processes(home)} == pids
 
 
-def test_a_home_too_deep_for_a_socket(tmp_path: Path) -> None:
+def test_home_path_may_be_too_long_for_a_socket(tmp_path: Path) -> None:
     home = tmp_path / ("d" * 60) / ("e" * 60) / "100% home; [x]"
     home.mkdir(parents=True)
     supervisor = Supervisor(home)
     try:
-        supervisor.start([part("one", SLEEP, home)], environment(home))
+        supervisor.start([python_process("program", SLEEP, home)], environment(home))
         assert supervisor.running()
         assert supervisor.shut_down(20)
     finally:
         end_stack_processes(home, grace_s=0.5)
 
 
-def test_a_configuration_that_supervisord_refuses(supervisor: Supervisor, home: Path) -> None:
+def test_invalid_configuration_is_reported(supervisor: Supervisor, home: Path) -> None:
+    invalid = python_process("bad:name", SLEEP, home / "missing", stop_wait_s=-1)
     with pytest.raises(StackError, match="the supervisor did not start"):
-        supervisor.start([part("bad:name", SLEEP, home / "missing", stop_wait_s=-1)], {"PATH": ""})
+        supervisor.start([invalid], {"PATH": ""})
 
 
-def test_no_supervisor_no_states(supervisor: Supervisor) -> None:
+def test_states_without_a_supervisor_raise(supervisor: Supervisor) -> None:
     with pytest.raises(StackError, match="does not answer"):
         supervisor.states()
 
 
-def test_tail_of_a_log_that_is_not_there(tmp_path: Path) -> None:
-    assert tail(tmp_path / "none.log") == f"the whole log: {tmp_path / 'none.log'}"
+def test_tail_of_a_missing_log_is_its_path(tmp_path: Path) -> None:
+    assert tail(tmp_path / "none.log") == f"full log: {tmp_path / 'none.log'}"
 
 
-def test_tail_keeps_the_last_lines(tmp_path: Path) -> None:
+def test_tail_has_the_last_lines(tmp_path: Path) -> None:
     log = tmp_path / "some.log"
     log.write_bytes(b"".join(b"line %d\xff\n" % number for number in range(100)))
     lines = tail(log, lines=3).splitlines()
