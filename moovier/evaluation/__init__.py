@@ -1,1 +1,1 @@
-"""How good a model is: metrics on arrays, and the protocols that feed them (docs/metrics.md)."""
+"""Metrics on arrays, and the protocols that compute them (docs/metrics.md)."""

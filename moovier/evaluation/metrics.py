@@ -1,9 +1,8 @@
 """Metrics as pure functions on arrays.
 
-``top`` is always (n, k): for each of n users the movie rows recommended, best first; -1 fills a
-list that is shorter than k and never counts as a hit. ``relevant`` holds, per user, the rows that
-this user really went on to rate. A user with nothing relevant gets NaN: they can't be served
-well or badly, and means leave them out (``numpy.nanmean``).
+``top`` is always (n, k): the recommended movie rows of n users, best first. A list shorter than k
+is padded with -1, which is never a hit. ``relevant`` has the relevant movie rows of each user. A
+user without relevant movies gets NaN, and means leave NaN out (``numpy.nanmean``).
 """
 
 from __future__ import annotations
@@ -16,27 +15,31 @@ from numpy.typing import NDArray
 from moovier.data.ratings import Ints
 
 Values = NDArray[np.float64]
-#: Resampled values that :func:`bootstrap` holds in memory at a time.
+#: Most resampled values that :func:`bootstrap` holds in memory.
 _BOOTSTRAP_CELLS = 2_000_000
 
 
 def hits(top: Ints, relevant: Sequence[Ints]) -> NDArray[np.bool_]:
-    """Which of the recommended movies are relevant, same shape as ``top``."""
+    """Return which of the recommended movies are relevant, in the shape of ``top``.
+
+    Raises:
+        ValueError: ``top`` and ``relevant`` have different numbers of users.
+    """
     if len(top) != len(relevant):
         raise ValueError(f"{len(top)} lists for {len(relevant)} users")
     sizes = _sizes(relevant)
     if not sizes.sum():
         return np.zeros(top.shape, dtype=bool)
-    wanted = np.concatenate(relevant).astype(np.int64)
-    # One number per person and movie, so that all people are looked up at once.
-    width = int(max(wanted.max(), top.max(initial=0))) + 1
-    pairs = np.repeat(np.arange(len(relevant)), sizes) * width + wanted
-    asked = np.arange(len(top))[:, None] * width + top
-    return np.isin(asked, pairs) & (top >= 0)
+    movies = np.concatenate(relevant).astype(np.int64)
+    # One number per user and movie, so that one call looks up all users.
+    width = int(max(movies.max(), top.max(initial=0))) + 1
+    relevant_pairs = np.repeat(np.arange(len(relevant)), sizes) * width + movies
+    top_pairs = np.arange(len(top))[:, None] * width + top
+    return np.isin(top_pairs, relevant_pairs) & (top >= 0)
 
 
 def ndcg_at_k(top: Ints, relevant: Sequence[Ints], k: int) -> Values:
-    """Normalised discounted cumulative gain with binary gains, (n,) in 0..1.
+    """Return the normalised discounted cumulative gain with binary gains, (n,) in 0..1.
 
     DCG = sum over ranks i = 1..k of hit_i / log2(i + 1), divided by the best DCG that
     min(k, relevant) hits can have. Source: Jarvelin & Kekalainen 2002, doi:10.1145/582415.582418.
@@ -44,13 +47,13 @@ def ndcg_at_k(top: Ints, relevant: Sequence[Ints], k: int) -> Values:
     discounts = 1.0 / np.log2(np.arange(2, k + 2))
     best = np.concatenate([[np.nan], np.cumsum(discounts)])
     sizes = np.minimum(_sizes(relevant), k)
-    found = hits(top[:, :k], relevant)
-    gains: Values = found @ discounts[: found.shape[1]] / best[sizes]
-    return gains
+    hit = hits(top[:, :k], relevant)
+    ndcg: Values = hit @ discounts[: hit.shape[1]] / best[sizes]
+    return ndcg
 
 
 def debiased_ndcg_at_k(top: Ints, relevant: Sequence[Ints], counts: Ints, k: int) -> Values:
-    """Return NDCG with the gain of a hit lowered for popular movies, (n,) in 0..1.
+    """Return the NDCG with lower gains for popular movies, (n,) in 0..1.
 
     The gain of movie j is ``1 / sqrt(counts[j])``, in the ideal list too. ``counts``: (n_movies,)
     ratings of each movie in the training part, taken as at least 1.
@@ -58,18 +61,18 @@ def debiased_ndcg_at_k(top: Ints, relevant: Sequence[Ints], counts: Ints, k: int
     gains = 1.0 / np.sqrt(np.maximum(counts, 1))
     discounts = 1.0 / np.log2(np.arange(2, k + 2))
     shown = top[:, :k]
-    found = hits(shown, relevant) * gains[np.maximum(shown, 0)]
+    shown_gains = hits(shown, relevant) * gains[np.maximum(shown, 0)]
     ideal = np.full(len(relevant), np.nan)
     for row, movies in enumerate(relevant):
         if movies.size:
             best = np.sort(gains[movies])[::-1][:k]
             ideal[row] = best @ discounts[: best.size]
-    values: Values = found @ discounts[: shown.shape[1]] / ideal
-    return values
+    ndcg: Values = shown_gains @ discounts[: shown.shape[1]] / ideal
+    return ndcg
 
 
 def recall_at_k(top: Ints, relevant: Sequence[Ints], k: int) -> Values:
-    """Hits among the first k over min(k, relevant), (n,) in 0..1.
+    """Return the hits among the first k over min(k, relevant), (n,) in 0..1.
 
     The cap makes 1 reachable for a user with more than k relevant movies (Liang et al. 2018,
     https://arxiv.org/abs/1802.05814, section 4.2).
@@ -81,23 +84,23 @@ def recall_at_k(top: Ints, relevant: Sequence[Ints], k: int) -> Values:
 
 
 def hit_at_k(top: Ints, relevant: Sequence[Ints], k: int) -> Values:
-    """1 where any of the first k is relevant, else 0, (n,)."""
-    found = hits(top[:, :k], relevant).any(axis=1)
-    hit: Values = np.where(_sizes(relevant) == 0, np.nan, found)
+    """Return 1 if any of the first k movies is relevant, else 0, (n,)."""
+    any_hit = hits(top[:, :k], relevant).any(axis=1)
+    hit: Values = np.where(_sizes(relevant) == 0, np.nan, any_hit)
     return hit
 
 
 def coverage_at_k(top: Ints, k: int, n_movies: int) -> float:
-    """Share of the catalogue that stands in at least one list of k, 0..1."""
+    """Return the share of the catalogue in the first k of any list, 0..1."""
     shown = top[:, :k]
     return float(np.unique(shown[shown >= 0]).size / n_movies)
 
 
 def popularity_bias(top: Ints, k: int, counts: Ints) -> float:
-    """Mean popularity percentile (0..1) of what is recommended; 1 is the most rated movie.
+    """Return the mean popularity percentile of the recommended movies, 0..1.
 
-    ``counts``: ratings per movie in the training part. Equal counts share the mean of their
-    ranks, so that movies nobody rated do not depend on their ids.
+    1 is the most rated movie. ``counts``: (n_movies,) ratings in the training part. Equal counts
+    share the mean of their ranks, so that the result does not depend on ids.
     """
     _, inverse, sizes = np.unique(counts, return_inverse=True, return_counts=True)
     last = np.cumsum(sizes)
@@ -107,13 +110,13 @@ def popularity_bias(top: Ints, k: int, counts: Ints) -> float:
 
 
 def rmse(predicted: NDArray[np.floating], stars: NDArray[np.floating]) -> float:
-    """Root mean squared error, in stars."""
+    """Return the root mean squared error, in stars."""
     error = predicted.astype(np.float64) - stars
     return float(np.sqrt(np.mean(error * error)))
 
 
 def mae(predicted: NDArray[np.floating], stars: NDArray[np.floating]) -> float:
-    """Mean absolute error, in stars."""
+    """Return the mean absolute error, in stars."""
     return float(np.mean(np.abs(predicted.astype(np.float64) - stars)))
 
 
@@ -124,8 +127,8 @@ def bootstrap(
 
     ``values``: (n,) per user, or (n, m) with one column per setting, in which case the statistic
     is the mean over columns of the mean over users. NaN values are left out. Users (rows) are
-    resampled. For a paired comparison, pass the difference per user. (nan, nan) where there is no
-    value. Source: Efron & Tibshirani 1993, chapter 13.
+    resampled. For a paired comparison, pass the difference per user. Without values, the result is
+    (nan, nan). Source: Efron & Tibshirani 1993, chapter 13.
     """
     table = values.reshape(values.shape[0], -1)
     present = ~np.isnan(table)
@@ -136,7 +139,7 @@ def bootstrap(
     filled = np.nan_to_num(table[known], nan=0.0)
     n = filled.shape[0]
     generator = np.random.default_rng(seed)
-    # In parts, so that memory stays bounded with very many users.
+    # In parts, which bounds the memory with many users.
     part = max(1, min(draws, _BOOTSTRAP_CELLS // n))
     means = []
     for start in range(0, draws, part):
@@ -152,7 +155,7 @@ def bootstrap(
 
 
 def mean(values: Values) -> float:
-    """Return the mean over columns of the mean over users, NaN left out; NaN of nothing.
+    """Return the mean over columns of the mean over users, without NaN; NaN without values.
 
     ``values``: (n,) or (n, m).
     """
@@ -164,7 +167,7 @@ def mean(values: Values) -> float:
 
 
 def _row_means(table: Values) -> Values:
-    """Return the mean of each row without its NaN values, NaN where there is no other."""
+    """Return the mean of each row without its NaN values; NaN of a row without values."""
     present = ~np.isnan(table)
     with np.errstate(invalid="ignore"):
         means: Values = np.nansum(table, axis=1) / present.sum(axis=1)
@@ -172,4 +175,4 @@ def _row_means(table: Values) -> Values:
 
 
 def _sizes(relevant: Sequence[Ints]) -> NDArray[np.int64]:
-    return np.array([wanted.size for wanted in relevant], dtype=np.int64)
+    return np.array([movies.size for movies in relevant], dtype=np.int64)

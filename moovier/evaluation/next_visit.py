@@ -1,7 +1,8 @@
-"""The next-visit protocol: somebody known who comes back after a pause.
+"""The next-visit protocol: rank for known users who come back after a pause.
 
-The test is everything after a user's last pause (:func:`moovier.data.split.split_last_visit`).
-Every movie rated there is relevant, whatever its stars.
+The test part holds all ratings after a user's last pause
+(:func:`moovier.data.split.split_last_visit`). Each movie of the test part is relevant, whatever
+its stars.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ PREFIX = "next_visit_"
 
 
 def evaluate(scorer: Scorer, before: Histories, after: Ratings) -> RankingResult | None:
-    """Rank for every user of ``after``; None where nobody has a next visit.
+    """Rank for every user of ``after``; None if no user has a next visit.
 
-    ``before``: all other ratings of everybody, on which the scorer was fitted.
+    ``before``: all users' other ratings, on which the scorer was fitted.
     """
     if not len(after):
         return None
@@ -25,5 +26,5 @@ def evaluate(scorer: Scorer, before: Histories, after: Ratings) -> RankingResult
 
 
 def named_metrics(result: RankingResult) -> dict[str, float]:
-    """Return the result's means as ``next_visit_ndcg_at_10`` and the like."""
+    """Return the result's means with the prefix, such as ``next_visit_ndcg_at_10``."""
     return {f"{PREFIX}{name}": value for name, value in result.metrics().items()}

@@ -1,8 +1,8 @@
-"""The order audit: does the order of a history's ratings change what is recommended?
+"""The order audit: measure how much the order of a history changes the lists.
 
-MovieLens shows people lists of movies and they rate down the list, so the order within a sitting
-is MovieLens's own. A model that learns this order looks good on the split by time and serves
-visitors badly. The audit shows such a model.
+MovieLens shows lists of movies, and users rate down a list, so MovieLens decides the order within
+a sitting. A model that learns this order looks good on the split by time, but serves visitors
+badly. The audit detects such a model.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _TOP = 10
 
 @dataclass(frozen=True)
 class OrderAudit:
-    """NDCG@10 and overlap of the lists when the order of a history changes.
+    """The NDCG@10 and the overlap of the lists for three orders of a history.
 
-    All per person, (n,), 0 to 1. ``as_rated``, ``within_sittings``, ``shuffled``: NDCG@10 with the
-    history as it was, shuffled within each sitting, and shuffled whole.
+    All per user, (n,), 0 to 1. ``as_rated``, ``within_sittings``, ``shuffled``: NDCG@10 with the
+    history as it is, shuffled within each sitting, and shuffled as a whole.
     ``overlap_within_sittings``, ``overlap_shuffled``: share of the 10 movies that stay in the list.
     """
 
@@ -38,7 +38,7 @@ class OrderAudit:
     overlap_shuffled: Values
 
     def metrics(self) -> dict[str, float]:
-        """Return the means under the names that runs and reports carry."""
+        """Return the means under their names in runs and reports."""
         return {
             "order_audit_ndcg_at_10_as_rated": metrics.mean(self.as_rated),
             "order_audit_ndcg_at_10_within_sittings": metrics.mean(self.within_sittings),
@@ -49,45 +49,45 @@ class OrderAudit:
 
 
 def evaluate(scorer: Scorer, held_out: Ratings, *, seed: int = 0) -> OrderAudit | None:
-    """Serve each held-out person the first 80 % of their ratings in three orders.
+    """Rank for each held-out user with the first 80 % of the ratings in three orders.
 
-    ``held_out``: all ratings of people whom the model never saw. Relevant is the last 20 % by
-    time. None where nobody has a rating there.
+    ``held_out``: all ratings of users whom the model does not know. The movies of the last 20 %
+    by time are relevant. None if no user has ratings there.
     """
-    shown, test = split_last_share(held_out)
-    if not len(test):
+    earlier, later = split_last_share(held_out)
+    if not len(later):
         return None
-    known, wanted = shown.histories, test.histories
-    users = np.flatnonzero(wanted.counts())
-    relevant = [wanted[int(user)].movies for user in users]
-    as_rated, within, whole = _lists(scorer, known, users, seed)
+    known, test = earlier.histories, later.histories
+    users = np.flatnonzero(test.counts())
+    relevant = [test[int(user)].movies for user in users]
+    as_rated, within, shuffled = _lists(scorer, known, users, seed)
     return OrderAudit(
         users=users,
         as_rated=metrics.ndcg_at_k(as_rated, relevant, _TOP),
         within_sittings=metrics.ndcg_at_k(within, relevant, _TOP),
-        shuffled=metrics.ndcg_at_k(whole, relevant, _TOP),
+        shuffled=metrics.ndcg_at_k(shuffled, relevant, _TOP),
         overlap_within_sittings=_overlap(as_rated, within),
-        overlap_shuffled=_overlap(as_rated, whole),
+        overlap_shuffled=_overlap(as_rated, shuffled),
     )
 
 
-def shuffled_within_sittings(history: History, random: np.random.Generator) -> History:
-    """Shuffle the ratings of each sitting; the timestamps stay where they are, ascending.
+def shuffle_within_sittings(history: History, random: np.random.Generator) -> History:
+    """Shuffle the ratings of each sitting; the timestamps stay ascending.
 
     Ratings less than 24 hours apart form a sitting. ``history``: oldest first.
     """
     new_sitting = np.diff(history.timestamps, prepend=history.timestamps[:1]) >= PAUSE_S
     sitting = np.cumsum(new_sitting)
     order = np.lexsort((random.random(len(history)), sitting))
-    return _reordered(history, order)
+    return _reorder(history, order)
 
 
-def shuffled_whole(history: History, random: np.random.Generator) -> History:
-    """Shuffle all ratings; the timestamps stay where they are, ascending."""
-    return _reordered(history, random.permutation(len(history)))
+def shuffle_all(history: History, random: np.random.Generator) -> History:
+    """Shuffle all ratings; the timestamps stay ascending."""
+    return _reorder(history, random.permutation(len(history)))
 
 
-def _reordered(history: History, order: Ints) -> History:
+def _reorder(history: History, order: Ints) -> History:
     return History(history.movies[order], history.stars[order], history.timestamps)
 
 
@@ -99,18 +99,18 @@ def _lists(scorer: Scorer, known: Histories, users: Ints, seed: int) -> tuple[In
         random = np.random.default_rng([seed, int(user)])
         orders = (
             history,
-            shuffled_within_sittings(history, random),
-            shuffled_whole(history, random),
+            shuffle_within_sittings(history, random),
+            shuffle_all(history, random),
         )
-        for part, one in zip(lists, orders, strict=True):
-            part.append(top_unseen(scorer.fold_in(one), one.movies, _TOP))
+        for rows, ordered in zip(lists, orders, strict=True):
+            rows.append(top_unseen(scorer.fold_in(ordered), ordered.movies, _TOP))
     return np.stack(lists[0]), np.stack(lists[1]), np.stack(lists[2])
 
 
 def _overlap(left: Ints, right: Ints) -> Values:
-    """Return the share of each left list that is in the right one, (n,)."""
-    values = []
-    for one, other in zip(left, right, strict=True):
-        shown = one[one >= 0]
-        values.append(np.isin(shown, other).mean() if shown.size else np.nan)
-    return np.array(values, dtype=np.float64)
+    """Return the share of each left list that is also in the right list, (n,)."""
+    shares = []
+    for left_list, right_list in zip(left, right, strict=True):
+        movies = left_list[left_list >= 0]
+        shares.append(np.isin(movies, right_list).mean() if movies.size else np.nan)
+    return np.array(shares, dtype=np.float64)

@@ -1,6 +1,7 @@
-"""The ranking protocol: every movie that a user has not rated is ranked, none is sampled away.
+"""The ranking protocol: rank all movies that a user has not rated.
 
-Sampled negatives mislead (Krichene & Rendle 2020, doi:10.1145/3394486.3403226).
+No negatives are sampled, because sampled metrics mislead (Krichene & Rendle 2020,
+doi:10.1145/3394486.3403226).
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from moovier.evaluation.metrics import Values
 from moovier.models.family import Scorer
 from moovier.models.top_k import top_rows
 
-#: Bounds of the history-length segments: none, 1 to 4, 5 to 19, 20 and more known ratings.
+#: Segments of users by their number of known ratings, with both bounds included.
 SEGMENTS = {"0": (0, 0), "1-4": (1, 4), "5-19": (5, 19), "20+": (20, np.inf)}
 
 
 @dataclass(frozen=True)
 class RankingResult:
-    """One model's lists and figures, per user with something in the test part.
+    """The lists and metrics of a model for the users of the test part.
 
     ``users``: (n,) rows. ``top``: (n, k) movie rows, best first. Per user, (n,): ``ndcg``,
     ``debiased`` (NDCG with lower gains for popular movies), ``recall``, ``hit``. ``coverage``:
-    share of the catalogue in any list. ``popularity_bias``: mean popularity percentile of what is
-    shown. ``history``: (n,) ratings each user had.
+    share of the catalogue in the lists. ``popularity_bias``: mean popularity percentile of the
+    listed movies. ``history``: (n,) known ratings of each user.
     """
 
     users: Ints
@@ -41,7 +42,7 @@ class RankingResult:
     popularity_bias: float
 
     def metrics(self) -> dict[str, float]:
-        """Return the means under the names that runs and reports carry."""
+        """Return the means under their names in runs and reports."""
         k = self.k
         return {
             f"ndcg_at_{k}": _mean(self.ndcg),
@@ -53,13 +54,13 @@ class RankingResult:
         }
 
     def segments(self) -> dict[str, tuple[int, float]]:
-        """Users and mean NDCG by how many ratings they had, empty segments left out."""
-        found = {}
+        """Return the users and the mean NDCG of each segment that has users."""
+        segments = {}
         for name, (low, high) in SEGMENTS.items():
             inside = (self.history >= low) & (self.history <= high)
             if inside.any():
-                found[name] = (int(inside.sum()), _mean(self.ndcg[inside]))
-        return found
+                segments[name] = (int(inside.sum()), _mean(self.ndcg[inside]))
+        return segments
 
 
 def evaluate(
@@ -71,18 +72,19 @@ def evaluate(
     batch: int = 256,
     fold_in: bool = False,
 ) -> RankingResult:
-    """Rank the catalogue for every user of ``test``, all movies in ``known`` left out.
+    """Rank the catalogue for every user of ``test``, without the user's known movies.
 
-    ``known``: the users' ratings in the training part, whose counts also define popularity.
-    ``fold_in``: treat the users as people the model never saw and show it their history only.
+    ``known``: the users' ratings in the training part; their counts also define popularity.
+    ``batch``: users per call of the scorer. ``fold_in``: treat the users as visitors, with their
+    history only.
 
     Raises:
         ValueError: ``test`` is empty.
     """
-    wanted = test.histories
-    users = np.flatnonzero(wanted.counts())
+    later = test.histories
+    users = np.flatnonzero(later.counts())
     if users.size == 0:
-        raise ValueError("nobody has a rating in the test part")
+        raise ValueError("the test part has no ratings; choose a split with a test part")
     lists = []
     for start in range(0, users.size, batch):
         part = users[start : start + batch]
@@ -92,7 +94,7 @@ def evaluate(
             scores = scorer.score(part, known)
         lists.append(_top(scores, part, known, k))
     top = np.concatenate(lists)
-    relevant = [wanted[int(user)].movies for user in users]
+    relevant = [later[int(user)].movies for user in users]
     counts = known.movie_counts()
     return RankingResult(
         users=users,
@@ -109,15 +111,15 @@ def evaluate(
 
 
 def _top(scores: Floats, users: Ints, known: Histories, k: int) -> Ints:
-    """Return the lists of a batch, (len(users), k), -1 where fewer movies are left."""
+    """Return the lists of a batch, (len(users), k), padded with -1."""
     rows = [top_unseen(scores[row], known[int(user)].movies, k) for row, user in enumerate(users)]
     return np.stack(rows)
 
 
 def top_unseen(scores: Floats, seen: Ints, k: int) -> Ints:
-    """Return the best k movie rows without ``seen``, (k,), -1 where fewer movies are left.
+    """Return the best k movie rows without ``seen``, (k,), padded with -1.
 
-    ``scores``: (n_movies,), not written to.
+    ``scores``: (n_movies,), not changed.
     """
     unseen = np.array(scores, dtype=np.float32)
     unseen[seen] = -np.inf

@@ -1,4 +1,4 @@
-"""The rating protocol: how far predicted stars are from those that were given."""
+"""The rating protocol: the error of predicted stars."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from moovier.models.family import Scorer
 
 @dataclass(frozen=True)
 class StarsResult:
-    """``predicted`` and ``given``: (n,) stars of each row of the test part."""
+    """The predicted and the true stars of each row of the test part, (n,)."""
 
     predicted: Floats
-    given: Floats
+    stars: Floats
 
     def metrics(self) -> dict[str, float]:
-        """``rmse`` and ``mae``, in stars."""
+        """Return ``rmse`` and ``mae``, in stars."""
         return {
-            "rmse": metrics.rmse(self.predicted, self.given),
-            "mae": metrics.mae(self.predicted, self.given),
+            "rmse": metrics.rmse(self.predicted, self.stars),
+            "mae": metrics.mae(self.predicted, self.stars),
         }
 
 
 def evaluate(
     scorer: Scorer, known: Histories, test: Ratings, *, fold_in: bool = False
 ) -> StarsResult:
-    """Predict every row of ``test``; the scores of ``scorer`` are stars.
+    """Predict every row of ``test`` with a scorer whose scores are stars.
 
-    ``known``: each user's other ratings. ``fold_in``: treat the users as people the model never
-    saw and show it their history only.
+    ``known``: each user's other ratings. ``fold_in``: treat the users as visitors, with their
+    history only.
     """
     predicted = np.empty(len(test), dtype=np.float32)
     for user in np.unique(test.users):

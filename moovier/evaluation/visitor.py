@@ -1,12 +1,13 @@
-"""The visitor protocol: somebody new who rates k movies today, in any order.
+"""The visitor protocol: rank for visitors with k ratings.
 
-From each held-out person k ratings are drawn uniformly, put in random order and stamped with one
-moment. Relevant are the person's other movies with 4 stars or more. The whole catalogue without
-the k movies is ranked. The models are fitted without these people.
+The models are fitted without the held-out users. For each of them k ratings are drawn uniformly,
+in random order and with one timestamp. The scorer ranks the whole catalogue without the k movies.
+The user's other movies with 4 stars or more are relevant.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,25 +18,25 @@ from moovier.evaluation.metrics import Values
 from moovier.evaluation.ranking import top_unseen
 from moovier.models.family import Scorer
 
-#: Numbers of ratings that visitors have. 0 is reported beside them.
+#: Numbers of ratings of a visitor. 0 ratings are reported beside them.
 KS = (1, 3, 5, 10, 20)
-#: Draws per person.
+#: Draws per user.
 DRAWS = 3
-#: Stars from which a movie is relevant.
+#: Lowest stars of a relevant movie.
 RELEVANT_STARS = 4.0
-#: A person needs k + this many ratings, and this many relevant movies.
+#: A user takes part at k with this many further ratings, and this many relevant ones of them.
 LEAST_OTHERS, LEAST_RELEVANT = 10, 5
-#: A protocol with fewer people than this is reported and decides nothing.
+#: A protocol with fewer users is reported but decides nothing.
 LEAST_PEOPLE = 20
 _TOP = 10
 
 
 @dataclass(frozen=True)
 class VisitorResult:
-    """NDCG@10 of each held-out person, mean over the draws.
+    """The NDCG@10 of each held-out user, as mean over the draws.
 
-    ``users``: (n,) rows. ``ndcg``: (n, len(KS)), 0 to 1, NaN where the person has too few ratings
-    for that k. ``debiased``: the same with lower gains for popular movies. ``ndcg_k0``: (n,)
+    ``users``: (n,) rows. ``ndcg``: (n, len(KS)), 0 to 1, NaN for a k at which the user does not
+    take part. ``debiased``: the same with lower gains for popular movies. ``ndcg_k0``: (n,)
     without any rating.
     """
 
@@ -45,20 +46,24 @@ class VisitorResult:
     ndcg_k0: Values
 
     def metrics(self) -> dict[str, float]:
-        """Return the means under the names that runs and reports carry; NaN left out."""
-        found = {
+        """Return the means under their names in runs and reports, without NaN values."""
+        means = {
             "visitor_ndcg_at_10": metrics.mean(self.ndcg),
             "visitor_ndcg_at_10_k0": metrics.mean(self.ndcg_k0),
             "visitor_debiased_ndcg_at_10": metrics.mean(self.debiased),
         }
         for column, k in enumerate(KS):
-            found[f"visitor_ndcg_at_10_k{k}"] = metrics.mean(self.ndcg[:, column])
-        return {name: value for name, value in found.items() if not np.isnan(value)}
+            means[f"visitor_ndcg_at_10_k{k}"] = metrics.mean(self.ndcg[:, column])
+        return {name: value for name, value in means.items() if not np.isnan(value)}
 
 
 @dataclass(frozen=True)
 class _Visit:
-    """One list to rank: ``row`` of the person, ``draw``, ``column`` of k, and what is relevant."""
+    """The input and the relevant movies of one list.
+
+    ``row``: the user's position in the result. ``draw``: number of the draw. ``column``: position
+    of k in :data:`KS`.
+    """
 
     row: int
     draw: int
@@ -69,10 +74,10 @@ class _Visit:
 
 @dataclass(frozen=True)
 class Visitors:
-    """The drawn visits of held-out people, the same for every model.
+    """The drawn visits of the held-out users, the same for every model.
 
-    ``users``: (n,) rows of the people who take part at one k at least. ``liked``: movies relevant
-    for each of them without any rating.
+    ``users``: (n,) rows of the users who take part at one k at least. ``liked``: relevant movies
+    of each of them without any rating.
     """
 
     users: Ints
@@ -82,11 +87,11 @@ class Visitors:
 
 
 def draw_visitors(held_out: Ratings, *, moment: int, seed: int = 0, draws: int = DRAWS) -> Visitors:
-    """Draw the ratings that each held-out person brings.
+    """Draw the ratings of each visitor.
 
-    ``held_out``: all ratings of the held-out people. ``moment``: Unix seconds that every drawn
-    rating is stamped with. The draws depend on ``seed`` and the user's row only, and the ratings
-    for a smaller k are the first of those for a larger k.
+    ``held_out``: all ratings of the held-out users. ``moment``: timestamp of every drawn rating,
+    Unix seconds. The draws depend on ``seed`` and the user's row only. The ratings for a smaller k
+    are the first ratings for a larger k.
     """
     users: list[int] = []
     visits: list[_Visit] = []
@@ -97,37 +102,38 @@ def draw_visitors(held_out: Ratings, *, moment: int, seed: int = 0, draws: int =
         # By movie, so that a draw does not depend on the order of the rows.
         order = np.argsort(history.movies, kind="stable")
         movies, stars = history.movies[order], history.stars[order]
-        mine = _visits_of(movies, stars, len(users), int(user), moment, seed, draws)
-        if mine:
+        drawn = _draw_visits(
+            History(movies, stars, np.full(movies.size, moment, dtype=np.int64)),
+            len(users),
+            seeds=[(seed, int(user), draw) for draw in range(draws)],
+        )
+        if drawn:
             users.append(int(user))
-            visits.extend(mine)
+            visits.extend(drawn)
             liked.append(movies[stars >= RELEVANT_STARS])
     return Visitors(np.array(users, dtype=np.int64), draws, visits, liked)
 
 
-def _visits_of(
-    movies: Ints,
-    stars: np.ndarray,
-    row: int,
-    user: int,
-    moment: int,
-    seed: int,
-    draws: int,
+def _draw_visits(
+    history: History, row: int, *, seeds: Sequence[tuple[int, int, int]]
 ) -> list[_Visit]:
+    """Return the visits of one user, a draw for each of ``seeds``."""
     visits = []
-    for draw in range(draws):
-        order = np.random.default_rng([seed, user, draw]).permutation(movies.size)
+    for draw, seed in enumerate(seeds):
+        order = np.random.default_rng(seed).permutation(len(history))
         for column, k in enumerate(KS):
-            shown, others = order[:k], order[k:]
-            relevant = movies[others[stars[others] >= RELEVANT_STARS]]
-            if movies.size >= k + LEAST_OTHERS and relevant.size >= LEAST_RELEVANT:
-                history = History(movies[shown], stars[shown], np.full(k, moment, dtype=np.int64))
-                visits.append(_Visit(row, draw, column, history, relevant))
+            drawn, others = order[:k], order[k:]
+            relevant = history.movies[others[history.stars[others] >= RELEVANT_STARS]]
+            if len(history) >= k + LEAST_OTHERS and relevant.size >= LEAST_RELEVANT:
+                visit = History(
+                    history.movies[drawn], history.stars[drawn], history.timestamps[drawn]
+                )
+                visits.append(_Visit(row, draw, column, visit, relevant))
     return visits
 
 
 def evaluate(scorer: Scorer, visitors: Visitors, counts: Ints) -> VisitorResult | None:
-    """Rank the catalogue for every visit; None where nobody takes part.
+    """Rank the catalogue for every visit; None if no user takes part.
 
     ``counts``: (n_movies,) ratings of each movie in the training part.
     """
@@ -137,19 +143,21 @@ def evaluate(scorer: Scorer, visitors: Visitors, counts: Ints) -> VisitorResult 
     visits = visitors.visits
     top = np.stack([top_unseen(scorer.fold_in(v.history), v.history.movies, _TOP) for v in visits])
     relevant = [visit.relevant for visit in visits]
-    nothing = np.empty(0, dtype=np.int64)
-    empty = History(nothing, np.empty(0, dtype=np.float32), nothing)
-    without = top_unseen(scorer.fold_in(empty), nothing, _TOP)
+    no_rows = np.empty(0, dtype=np.int64)
+    empty = History(no_rows, np.empty(0, dtype=np.float32), no_rows)
+    top_k0 = top_unseen(scorer.fold_in(empty), no_rows, _TOP)
     return VisitorResult(
         users=visitors.users,
-        ndcg=_by_person(visitors, metrics.ndcg_at_k(top, relevant, _TOP)),
-        debiased=_by_person(visitors, metrics.debiased_ndcg_at_k(top, relevant, counts, _TOP)),
-        ndcg_k0=metrics.ndcg_at_k(np.tile(without, (n, 1)), visitors.liked, _TOP),
+        ndcg=_mean_over_draws(visitors, metrics.ndcg_at_k(top, relevant, _TOP)),
+        debiased=_mean_over_draws(
+            visitors, metrics.debiased_ndcg_at_k(top, relevant, counts, _TOP)
+        ),
+        ndcg_k0=metrics.ndcg_at_k(np.tile(top_k0, (n, 1)), visitors.liked, _TOP),
     )
 
 
-def _by_person(visitors: Visitors, values: Values) -> Values:
-    """Return the mean over draws of one value per visit, (n, len(KS)), NaN without a visit."""
+def _mean_over_draws(visitors: Visitors, values: Values) -> Values:
+    """Return the mean over draws of a value per visit, (n, len(KS)), NaN without a visit."""
     shape = (visitors.users.size, len(KS))
     sums, times = np.zeros(shape), np.zeros(shape)
     for visit, value in zip(visitors.visits, values, strict=True):
