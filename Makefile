@@ -1,4 +1,4 @@
-# The same few commands for a person, the hook and CI. Needs Python 3.11 and make, nothing else.
+# Commands for people, hooks and CI. They need only Python 3.11 and make.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,16 +11,16 @@ HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 .PHONY: help up down reset test lint format web openapi screenshots env faults
 .PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-monitor bench-page
 
-help: ## Show this list
+help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: $(READY) page ## Start MLflow, Airflow and the service; train a first model if there is none
+up: $(READY) page ## Start MLflow, Airflow and the service; train a first model
 	@$(BIN)/moovier up $(ARGS)
 
-down: ## Stop everything that `make up` started
+down: ## Stop the stack of `make up`
 	@if [ -x $(BIN)/moovier ]; then $(BIN)/moovier down; else echo "nothing is installed, so nothing is running"; fi
 
-reset: down ## Stop everything and delete databases, models, logs and caches (FORCE=1: don't ask)
+reset: down ## Stop the stack and delete all its files (FORCE=1: don't ask)
 	@if [ -d "$(HOME_FOLDER)" ]; then \
 		if [ "$(FORCE)" != 1 ]; then \
 			printf 'Delete %s with all models, runs and logs? [y/N] ' "$(HOME_FOLDER)"; \
@@ -29,68 +29,68 @@ reset: down ## Stop everything and delete databases, models, logs and caches (FO
 		rm -rf -- "$(HOME_FOLDER)" && echo "deleted $(HOME_FOLDER)"; \
 	else echo "nothing to delete"; fi
 
-# On two cores: whole stacks on one, everything else beside them (tests/conftest.py).
-test: $(READY) ## Run the tests (ARGS="tests/unit -k data" for some of them)
+# One worker runs the tests with whole stacks, the other one the rest (tests/conftest.py).
+test: $(READY) ## Run the tests (ARGS="tests/unit -k data" selects some)
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
 	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations=20
 endif
 
-lint: $(READY) ## Check style, types and the direction of imports
+lint: $(READY) ## Check style, types and import directions
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
 
-format: $(READY) ## Put the code into the common style
+format: $(READY) ## Format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-env: ## Write .env for `docker compose up`, with generated secrets where there are none
+env: ## Write .env for `docker compose up`; generate missing secrets
 	@command -v python3 >/dev/null || { echo "python3 not found" >&2; exit 1; }
 	@python3 deploy/environment.py
 
-faults: $(READY) ## Kill each part of the production stack in a retraining (ARGS="--only redis")
+faults: $(READY) ## Kill production processes in retrainings (ARGS="--only redis")
 	@$(BIN)/python -m tests.stack_processes.faults --write benchmarks/out/faults.md $(ARGS)
 
-bench-train: $(READY) ## Compare our training with Keras's plain fit, time and error
+bench-train: $(READY) ## Compare time and error of the training with Keras's fit
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.train $(ARGS)
 
-bench-serve: $(READY) ## Measure /predict beside a bare endpoint that returns the same bytes
+bench-serve: $(READY) ## Compare /predict with a bare FastAPI endpoint
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.serve $(ARGS)
 
-bench-lists: $(READY) ## Measure one person's list, scoring the whole catalogue
+bench-lists: $(READY) ## Measure the time of one user's list
 	@$(BIN)/python -m benchmarks.lists $(ARGS)
 
-bench-batch: $(READY) ## Measure the lists of all users beside a plain loop
+bench-batch: $(READY) ## Compare the lists of all users with a plain loop
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.batch $(ARGS)
 
-bench-tuning: $(READY) ## Work one budget of trials off with one worker and with two
+bench-tuning: $(READY) ## Compare tuning with one worker and with two
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.tuning $(ARGS)
 
-bench-quality: $(READY) ## Tune and measure our models beside rivals (DATA=folder, ARGS="--trials 5")
+bench-quality: $(READY) ## Compare the models with other libraries (DATA=folder)
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-bench-ablation: $(READY) ## Measure what each part of `dae` adds, on validation figures
+bench-ablation: $(READY) ## Measure the effect of each part of `dae`
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.ablation $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-bench-monitor: $(READY) ## Count monitoring's false alarms, and its alarms by planted drifts
+bench-monitor: $(READY) ## Count monitoring's alarms with and without planted drift
 	@$(BIN)/python -m benchmarks.monitor $(ARGS)
 
-bench-page: $(READY) $(PAGE) ## Measure the page in a browser: first lists, script, Lighthouse's figures
+bench-page: $(READY) $(PAGE) ## Measure the web page in a browser
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.page $(ARGS)
 
 web: $(PAGE) ## Build the web page (needs Node.js 20 with npm)
 
-openapi: $(READY) ## Write web/openapi.json, which the page's client is made from
-	@$(BIN)/python -m bentos.openapi > web/.openapi.json && mv web/.openapi.json web/openapi.json
+openapi: $(READY) ## Write web/openapi.json, the source of the page's client
+	@$(BIN)/python -m bentos.export_openapi > web/.openapi.json && mv web/.openapi.json web/openapi.json
 
-screenshots: $(READY) $(PAGE) ## Take the pictures of the page that the README shows
+screenshots: $(READY) $(PAGE) ## Take the screenshots of the README
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.screenshots $(ARGS)
 
-# The service runs without its page, so nothing here stops it from starting.
+# The service runs without its page, so a failed build does not stop it.
 page:
 	@if ! command -v npm >/dev/null; then \
 		echo "npm not found: starting without the web page (install Node.js 20, then: make web)"; \
 	elif ! $(MAKE) --no-print-directory --silent web; then \
-		echo "the web page could not be built: starting without it (again later: make web)" >&2; \
+		echo "the web page could not be built: starting without it (try again: make web)" >&2; \
 	fi
 
 $(PAGE): web/package-lock.json web/package.json web/.npmrc web/index.html web/openapi.json web/vite.config.ts web/tsconfig.json $(shell find web/src -type f ! -name schema.d.ts 2>/dev/null)
@@ -99,16 +99,15 @@ $(PAGE): web/package-lock.json web/package.json web/.npmrc web/index.html web/op
 	@cd web && npm ci --loglevel error >/dev/null && npm run --silent build -- --logLevel warn >/dev/null
 	@touch $@
 
-# Made again when the lock or the project's own metadata change; until then it costs nothing.
+# Runs only after a change of the lock file or of pyproject.toml.
 $(READY): requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11: name one by make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "Installing into $(VENV) (some minutes the first time: TensorFlow and Airflow are big)"
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or set its path: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11; set the path of one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Installing into $(VENV) (takes minutes the first time: TensorFlow and Airflow are large)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@# uv is fast but does not read pip's configuration: where only pip knows the way to the
-	@# packages, pip does it.
-	@# Compiled ahead: TensorFlow, MLflow and Airflow start three times as fast the first time.
+	@# uv is fast but ignores pip's configuration, so pip is the fallback.
+	@# With compiled bytecode TensorFlow, MLflow and Airflow first start three times as fast.
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock \
 		|| { echo "uv cannot reach the packages; trying pip, which takes longer"; \
 			$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock; }

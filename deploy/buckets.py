@@ -1,4 +1,4 @@
-"""Make the buckets that are named on the command line, where they are not there yet."""
+"""Create the buckets that the command line names, unless they exist."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from botocore.config import Config
 
 
 def main(names: list[str]) -> None:
-    # Address and keys come from the variables AWS_…
+    """Create the buckets; address and keys come from AWS's environment variables."""
     s3 = boto3.client("s3", config=Config(retries={"max_attempts": 10, "mode": "standard"}))
-    there = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+    existing = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
     for name in names:
-        if name not in there:
+        if name not in existing:
             s3.create_bucket(Bucket=name)
-        print(f"{name}: {'there' if name in there else 'made'}")
+        print(f"{name}: {'exists' if name in existing else 'created'}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ask Airflow for the first ingest, while MLflow has no champion."""
+"""Trigger the first ingest in Airflow if MLflow has no champion."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from moovier.stack.pipeline import trigger_first_ingest
 
 
 def main() -> None:
+    """Trigger the ingest and print the result."""
     settings = load_settings()
     registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
     password = os.environ["AIRFLOW_ADMIN_PASSWORD"]

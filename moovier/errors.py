@@ -1,25 +1,25 @@
-"""The one error tree.
+"""The errors of Moovier, in one tree.
 
     MoovierError
-    ├── SettingsError          a setting is unknown, missing or out of range
-    ├── DataError              the data set cannot be had or must not be used
-    │   ├── DataUnavailable    neither the DVC remote nor GroupLens has it
-    │   ├── HashMismatch       the bytes are not the ones the pointer names
-    │   └── InvalidData        a file breaks the MovieLens layout (file, row, reason)
-    ├── BundleError            a saved model is incomplete, altered or of another format
-    ├── RegistryError          the model registry refused or could not be understood
+    ├── SettingsError            a setting is unknown, missing or out of range
+    ├── DataError                the data set is unavailable or must not be used
+    │   ├── DataUnavailable      neither the DVC remote nor GroupLens has the data set
+    │   ├── HashMismatch         the data have another hash than the DVC pointer
+    │   └── InvalidData          a file breaks the MovieLens layout (file, row, reason)
+    ├── BundleError              a saved model is incomplete, changed or of another format
+    ├── RegistryError            the model registry refused a request or answered unexpectedly
     │   ├── RegistryUnavailable  MLflow does not answer
-    │   └── UnknownModel       no such name, alias or version
-    ├── FeedbackUnavailable    the database of feedback and keys does not answer (moovier/feedback)
-    ├── IdempotencyConflict    the same key came with other content (moovier/feedback)
-    ├── TmdbError              TMDB could not give details (never reaches a caller of the API)
-    ├── ListsError             the lists of all users cannot be read or written
-    ├── BadRequest             what a person asked for makes no sense (HTTP 422)
-    ├── UnknownMovie           the catalogue has no such movie (HTTP 404)
-    └── StackError             a part of `moovier up` could not be started or stopped
+    │   └── UnknownModel         no model has this name, alias or version
+    ├── FeedbackUnavailable      the database of feedback and keys is down (moovier/feedback)
+    ├── IdempotencyConflict      an idempotency key came with other content (moovier/feedback)
+    ├── TmdbError                TMDB returned no details (never reaches a client of the API)
+    ├── ListsError               the lists of all users cannot be read or written
+    ├── BadRequest               a request is invalid (HTTP 422)
+    ├── UnknownMovie             the catalogue lacks the movie (HTTP 404)
+    └── StackError               a process of `moovier up` could not be started or stopped
 
-Foreign errors are mapped once, where they enter, with ``raise ... from``. A message says what
-was wrong and what to do about it.
+Errors of libraries are mapped once, where they enter, with ``raise ... from``. A message says what
+is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from collections.abc import Sequence
 
 
 class MoovierError(Exception):
-    """Base of every error that Moovier raises on purpose."""
+    """Base class of every error that Moovier raises on purpose."""
 
 
 class SettingsError(MoovierError):
@@ -36,34 +36,35 @@ class SettingsError(MoovierError):
 
 
 class DataError(MoovierError):
-    """The data set cannot be had, or must not be used."""
+    """The data set is unavailable or must not be used."""
 
 
 class DataUnavailable(DataError):
-    """Neither the DVC remote nor GroupLens could supply the data set."""
+    """Neither the DVC remote nor GroupLens has the data set."""
 
 
 class HashMismatch(DataError):
-    """The bytes that arrived are not the ones that the pointer names."""
+    """The data have another hash than the DVC pointer."""
 
 
 class InvalidData(DataError):
     """A file breaks the MovieLens layout.
 
-    ``problems`` lists what was found, one line each: file, row (1 is the header) and reason.
+    ``problems`` has one line per problem: file, row (1 is the header) and reason.
     """
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        """Make the error with a message for all ``problems``."""
         super().__init__(message)
         self.problems = tuple(problems)
 
 
 class BundleError(MoovierError):
-    """A saved model is incomplete, altered, or of a format this version does not read."""
+    """A saved model is incomplete, changed, or of a format that this version cannot read."""
 
 
 class RegistryError(MoovierError):
-    """The model registry refused a request or answered something unexpected."""
+    """The model registry refused a request or answered unexpectedly."""
 
 
 class RegistryUnavailable(RegistryError):
@@ -71,33 +72,35 @@ class RegistryUnavailable(RegistryError):
 
 
 class UnknownModel(RegistryError):
-    """No such model name, alias or version; ``known`` lists the names there are."""
+    """No model has this name, alias or version; ``known`` lists the registered names."""
 
     def __init__(self, name: str, known: Sequence[str] = ()) -> None:
-        there_are = f"; there are: {', '.join(known)}" if known else "; none is registered yet"
-        super().__init__(f"unknown model {name!r}{there_are}")
+        """Make the error for ``name``, with the ``known`` names in its message."""
+        models = f"registered models: {', '.join(known)}" if known else "none is registered yet"
+        super().__init__(f"unknown model {name!r}; {models}")
         self.name = name
         self.known = tuple(known)
 
 
 class TmdbError(MoovierError):
-    """TMDB could not give details. Recommendations fall back to the catalogue."""
+    """TMDB returned no details; recommendations then have those of the catalogue."""
 
 
 class ListsError(MoovierError):
-    """The lists of all users cannot be read or written, or are not whole."""
+    """The lists of all users are incomplete, or cannot be read or written."""
 
 
 class BadRequest(MoovierError):
-    """What was asked for makes no sense; the message says what would."""
+    """A request is invalid; the message says which values are valid."""
 
 
 class UnknownMovie(MoovierError):
-    """The catalogue has no movie of this MovieLens id."""
+    """The catalogue has no movie with this MovieLens id."""
 
     def __init__(self, movie_id: int) -> None:
+        """Make the error for ``movie_id``."""
         super().__init__(f"no movie has the id {movie_id}; GET /movies finds ids by title")
 
 
 class StackError(MoovierError):
-    """A part of ``moovier up`` could not be started or stopped."""
+    """A process of ``moovier up`` could not be started or stopped."""

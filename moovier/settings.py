@@ -1,8 +1,8 @@
-"""Every setting, once.
+"""All settings of Moovier.
 
-Environment variables with the prefix ``MOOVIER_``; ``TMDB_API_KEY`` and ``MLFLOW_TRACKING_URI``
-keep the names people already know. Nothing is read at import: call :func:`load_settings` at a
-door (command, DAG task, service) and pass the result on.
+Settings are environment variables with the prefix ``MOOVIER_``. ``TMDB_API_KEY`` and
+``MLFLOW_TRACKING_URI`` keep their established names. Importing the module reads nothing. Each entry
+point (command, DAG task, service) calls :func:`load_settings` and passes the result on.
 """
 
 from __future__ import annotations
@@ -30,40 +30,40 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(BaseSettings):
-    """The settings, frozen; each field's text is its documentation."""
+    """The settings, frozen; the description of each field is its documentation."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True, env_ignore_empty=True
     )
 
-    # Places
+    # Folders
     project: Path = Field(
-        Path(), description="The checkout: where `.dvc`, `data/` and `dags/` lie."
+        Path(), description="Folder of the checkout, with `.dvc`, `data/` and `dags/`."
     )
     home: Path = Field(
         Path(".moovier"),
-        description="Folder for everything that Moovier writes: databases, models, logs, caches.",
+        description="Folder for all files that Moovier writes: databases, models, logs, caches.",
     )
 
     # Data
     data: str = Field(
         "auto",
-        description="`ml-latest-small`, `sample`, a directory in MovieLens layout, or `auto`: the "
-        "real set where it can be had, else the synthetic sample.",
+        description="`ml-latest-small`, `sample`, a folder in MovieLens layout, or `auto`: "
+        "`ml-latest-small` if it can be downloaded, else the synthetic sample.",
     )
     dvc_remote: str | None = Field(
-        None, description="URL or folder of the DVC remote; unset: the repository's default one."
+        None, description="URL or folder of the DVC remote; unset: the repository's default remote."
     )
     grouplens_url: str = Field(
         "https://files.grouplens.org/datasets/movielens",
-        description="Where MovieLens zips are downloaded when the DVC remote lacks them.",
+        description="Address of the MovieLens zip files, for data that the DVC remote lacks.",
     )
     download_timeout_s: PositiveFloat = Field(
-        30.0, description="Seconds without a byte after which a download is given up."
+        30.0, description="Seconds without a received byte after which a download fails."
     )
     bad_rows_share: Share = Field(
         0.0,
-        description="Share of bad rows (0 to 1) that may be set aside instead of stopping the run.",
+        description="Share of bad rows (0 to 1) that may be skipped instead of stopping the run.",
     )
 
     # MLflow and Optuna
@@ -72,26 +72,26 @@ class Settings(BaseSettings):
         default_factory=lambda fields: f"http://127.0.0.1:{fields['mlflow_port']}",
         validation_alias=AliasChoices("mlflow_tracking_uri", "MLFLOW_TRACKING_URI"),
         description="Address of the MLflow server (variable `MLFLOW_TRACKING_URI`); unset: this "
-        "machine, at `mlflow_port`.",
+        "machine, port `mlflow_port`.",
     )
     registered_model: str = Field("moovier", description="Name of the registered model in MLflow.")
     experiment: str = Field("moovier", description="MLflow experiment that holds the runs.")
     optuna_storage: str | None = Field(
         None,
-        description="Optuna storage URL (Postgres in production, and where tuning workers run on "
-        "several machines); unset: a journal file in `home`.",
+        description="Optuna storage URL (Postgres in production, and for tuning workers on several "
+        "machines); unset: a journal file in `home`.",
     )
 
     # Retraining
     trials: PositiveInt = Field(20, description="Optuna trials per family in a retraining.")
     first_run_trials: PositiveInt = Field(
-        2, description="Optuna trials per family while there is no champion yet: a quick start."
+        2, description="Optuna trials per family while there is no champion, for a quick start."
     )
     tuning_workers: PositiveInt = Field(2, description="Processes that share one Optuna study.")
     train_threads: PositiveInt | None = Field(
         None,
-        description="Threads that one training may use; unset: one per core, in `moovier up` "
-        "shared out among the tasks that run at a time.",
+        description="Threads of one training; unset: one per core, which `moovier up` divides "
+        "among parallel tasks.",
     )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="Seed of splits and trainings.")
 
@@ -100,44 +100,44 @@ class Settings(BaseSettings):
     port: Port = Field(8000, description="Port of the HTTP API.")
     airflow_port: Port = Field(8080, description="Port of Airflow in `moovier up`.")
     registry_poll_s: PositiveFloat = Field(
-        5.0, description="Seconds between two looks at the registry for a new champion."
+        5.0, description="Seconds between two polls of the registry for a new champion."
     )
     mlflow_public_url: str | None = Field(
         None,
-        description="Where a browser reaches MLflow, for links; unset: `MLFLOW_TRACKING_URI`.",
+        description="Address of MLflow for links in the browser; unset: `MLFLOW_TRACKING_URI`.",
     )
     airflow_public_url: str | None = Field(
         None,
-        description="Where a browser reaches Airflow, for links; unset: this machine, at "
+        description="Address of Airflow for links in the browser; unset: this machine, port "
         "`airflow_port`.",
     )
     trainer_url: str | None = Field(
         None,
-        description="Address of a fine-tuning service that runs elsewhere; unset: the service "
-        "starts one beside itself.",
+        description="Address of a separate fine-tuning service; unset: the service starts its own "
+        "trainer.",
     )
     loaded_models: PositiveInt = Field(
-        4, description="Models that the service keeps in memory beside the champion."
+        4, description="Models that the service keeps in memory in addition to the champion."
     )
 
     lists: str | None = Field(
         None,
-        description="Where `moovier batch` and `moovier_batch` write the lists of all users: a "
-        "folder, or a URL such as `s3://bucket/lists` (keys and address by AWS's own variables); "
+        description="Folder or URL for the lists of all users from `moovier batch` and "
+        "`moovier_batch`, such as `s3://bucket/lists` (keys and address from AWS's variables); "
         "unset: `lists` in `home`.",
     )
     access_log: bool = Field(
-        False, description="Whether the service logs every request; failed ones it logs anyway."
+        False, description="Whether the service logs every request; it always logs failed requests."
     )
     require_keys: bool | None = Field(
         None,
-        description="Whether writing and fine-tuning need a key (`moovier keys make`); unset: "
-        "unless service and client are both on this machine.",
+        description="Whether writing and fine-tuning need an API key (`moovier keys make`); unset: "
+        "yes, unless service and client are both on this machine.",
     )
     rate_per_s: PositiveFloat | None = Field(
         None,
-        description="Requests a second of one client, more are answered 429; unset: 50 for clients "
-        "from elsewhere, no limit for this machine's.",
+        description="Requests per second and client; the service answers more with 429. Unset: 50 "
+        "for clients on other machines, no limit for clients on this machine.",
     )
 
     # TMDB
@@ -149,92 +149,93 @@ class Settings(BaseSettings):
     )
     tmdb_url: str = Field("https://api.themoviedb.org/3", description="Address of the TMDB API.")
     tmdb_timeout_s: PositiveFloat = Field(
-        2.0, description="Seconds that one answer may spend waiting for TMDB, all tries included."
+        2.0, description="Seconds that one request may wait for TMDB, including retries."
     )
     tmdb_cache_h: PositiveFloat = Field(24.0, description="Hours that TMDB details stay cached.")
 
     # Feedback
     database_url: SecretStr | None = Field(
         None,
-        description="Database of feedback and keys, as an SQLAlchemy URL (Postgres in production); "
-        "unset: SQLite in `home`.",
+        description="SQLAlchemy URL of the database of feedback and API keys (Postgres in "
+        "production); unset: SQLite in `home`.",
     )
     recorded_lists_per_s: NonNegativeFloat = Field(
         50.0,
-        description="Lists a second that each worker of the service records at most, for feedback "
-        "to be joined to what was shown; 0: none.",
+        description="Largest number of lists per second that each worker of the service records, "
+        "to join feedback with served lists; 0: none.",
     )
     keep_lists_days: PositiveFloat = Field(90.0, description="Days that recorded lists are kept.")
 
     # Monitoring
     monitor_significance: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.01, description="Chance (0 to 1) that one look at data that did not drift is an alarm."
+        0.01, description="Chance (0 to 1) of an alarm at one check of data without drift."
     )
     monitor_ratings: PositiveFloat = Field(
-        0.25, description="Stars that new ratings must have moved by for an alarm."
+        0.25, description="Smallest shift of new ratings, in stars, that is an alarm."
     )
     monitor_users: PositiveFloat = Field(
         0.5,
-        description="Share of their agreement with earlier ratings that new ones must have lost "
-        "for an alarm.",
+        description="Smallest lost share (0 to 1) of the agreement with earlier ratings that is an "
+        "alarm.",
     )
     monitor_movies: PositiveFloat = Field(
         0.2,
-        description="How far (0 to 1) new ratings must have gone to movies of another popularity, "
-        "to unrated movies or (twice that) to a single one for an alarm.",
+        description="Smallest shift (0 to 1) of new ratings to movies of a different popularity, "
+        "to unrated movies or (twice the value) to a single movie that is an alarm.",
     )
     monitor_genres: PositiveFloat = Field(
-        0.25, description="How far (0 to 1) the genres of new ratings must have moved for an alarm."
+        0.25, description="Smallest shift (0 to 1) of the genres of new ratings that is an alarm."
     )
     monitor_quality: PositiveFloat = Field(
         0.1,
-        description="By how much the share of liked movies must be smaller among the rated "
-        "recommendations than among other ratings for an alarm.",
+        description="Smallest difference (0 to 1) that is an alarm: the share of liked movies "
+        "among other ratings minus that among rated recommendations.",
     )
     monitor_age_days: PositiveFloat = Field(
-        14.0, description="Days without a retraining, though the data changed, for an alarm."
+        14.0, description="Days without a retraining after which changed data are an alarm."
     )
     service_url: str | None = Field(
         None,
-        description="Address of the service whose answers monitoring counts, such as "
-        "`http://127.0.0.1:8000`; unset: left out.",
+        description="Address of the service whose metrics monitoring reads, such as "
+        "`http://127.0.0.1:8000`; unset: these metrics are left out.",
     )
 
     @property
     def database(self) -> str:
-        """URL of the database of feedback and keys; it may hold a password."""
+        """URL of the database of feedback and API keys; it may contain a password."""
         if self.database_url is None:
             return f"sqlite:///{self.path('moovier.db')}"
         return self.database_url.get_secret_value()
 
     @property
     def threads(self) -> int:
-        """Threads of one training where nothing else runs."""
+        """Number of threads of one training without parallel tasks."""
         return self.train_threads or os.cpu_count() or 1
 
     @property
     def dvc_remote_address(self) -> str | None:
-        """``dvc_remote`` as it reads from any folder: a URL, or an absolute path."""
+        """``dvc_remote`` as a URL or an absolute path, which is valid in any folder."""
         if self.dvc_remote is None or "://" in self.dvc_remote:
             return self.dvc_remote
         return str(Path(self.dvc_remote).expanduser().absolute())
 
     def path(self, *parts: str) -> Path:
-        """``home`` joined with ``parts``, absolute; nothing is created."""
+        """Return the absolute path of ``parts`` in ``home``; create nothing."""
         return self.home.absolute().joinpath(*parts)
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the environment; ``overrides`` (field names) win over it.
+    """Read the settings from the environment; ``overrides`` (field names) take precedence.
 
     Raises:
-        SettingsError: a value is out of range, or a ``MOOVIER_`` variable names no setting.
+        SettingsError: A value is out of range, or a ``MOOVIER_`` variable is not a setting.
     """
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     if unknown:
         raise SettingsError(
-            f"unknown setting {', '.join(unknown)}; the settings are listed in docs/settings.md"
+            f"unknown setting {', '.join(unknown)}: unset it, or see docs/settings.md for the "
+            "settings"
         )
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
@@ -242,6 +243,7 @@ def load_settings(**overrides: object) -> Settings:
         reasons = "; ".join(
             f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}"
             for e in error.errors()
-            if e["type"] != "default_factory_not_called"  # follows from another one listed here
+            # A default that depends on an invalid field is no error of its own.
+            if e["type"] != "default_factory_not_called"
         )
         raise SettingsError(reasons) from error

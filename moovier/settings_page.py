@@ -1,6 +1,6 @@
-"""The page that documents every setting, written from the settings themselves.
+"""Write the page that documents every setting, from the fields of the settings.
 
-``python -m moovier.settings_page > docs/settings.md``
+Run ``python -m moovier.settings_page > docs/settings.md``.
 """
 
 from __future__ import annotations
@@ -14,32 +14,33 @@ from moovier.settings import PREFIX, Settings
 
 _INTRODUCTION = f"""# Settings
 
-Environment variables; unset or empty means the default. All start with `{PREFIX}`, but for the two
-whose names people already know. A misspelt `{PREFIX}` variable stops every command. Folders are
-relative to the folder where a command starts. This page is written by
-`python -m moovier.settings_page`.
+Settings are environment variables. An unset or empty variable means the default. All names start
+with `{PREFIX}`, except `TMDB_API_KEY` and `MLFLOW_TRACKING_URI`. An unknown `{PREFIX}` variable
+stops every command. Paths are relative to the folder in which a command starts.
 
-| variable | default | what it is |
+`python -m moovier.settings_page` writes this page.
+
+| variable | default | description |
 |---|---|---|
 """
 
 
 def page() -> str:
-    """The whole page, as Markdown."""
+    """Return the page as Markdown."""
     rows = (_row(name, field) for name, field in Settings.model_fields.items())
     return _INTRODUCTION + "".join(rows)
 
 
 def variable(name: str, field: FieldInfo) -> str:
-    """The environment variable that a field is read from."""
+    """Return the environment variable of a field."""
     if isinstance(field.validation_alias, AliasChoices):
         return str(field.validation_alias.choices[-1])
     return PREFIX + name.upper()
 
 
 def _row(name: str, field: FieldInfo) -> str:
-    known = field.default is not None and field.default_factory is None
-    default = f"`{field.default}`" if known else ""
+    is_constant = field.default is not None and field.default_factory is None
+    default = f"`{field.default}`" if is_constant else ""
     return f"| `{variable(name, field)}` | {default} | {field.description} |\n"
 
 

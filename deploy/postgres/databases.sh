@@ -1,7 +1,7 @@
 #!/bin/bash
-# Runs once, on an empty volume. Airflow, MLflow and Optuna each need a database of their own: all
-# three keep their schema's version in a table of the same name. MLflow keeps its users in one
-# more, and the last has feedback and keys.
+# Runs once, on an empty volume. Airflow, MLflow and Optuna need separate databases, because all
+# three store their schema version in a table of the same name. MLflow stores its users in another
+# one. The last database has feedback and API keys.
 set -euo pipefail
 
 run() {
@@ -31,5 +31,5 @@ database mlflow mlflow
 database mlflow mlflow_users
 database optuna optuna
 database moovier moovier
-# Sizes and activity of all databases, and none of what is in them.
+# The role may read sizes and activity of all databases, but no rows.
 run --command "GRANT pg_monitor TO monitor"
