@@ -20,7 +20,7 @@ up: $(READY) page ## Start MLflow, Airflow and the service; train a first model
 down: ## Stop the stack of `make up`
 	@if [ -x $(BIN)/moovier ]; then $(BIN)/moovier down; else echo "nothing is installed, so nothing is running"; fi
 
-reset: down ## Stop the stack and delete all its files (FORCE=1: don't ask)
+reset: down ## Stop the stack and delete its files (FORCE=1: don't ask)
 	@if [ -d "$(HOME_FOLDER)" ]; then \
 		if [ "$(FORCE)" != 1 ]; then \
 			printf 'Delete %s with all models, runs and logs? [y/N] ' "$(HOME_FOLDER)"; \
@@ -43,11 +43,11 @@ lint: $(READY) ## Check style, types and import directions
 format: $(READY) ## Format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-env: ## Write .env for `docker compose up`; generate missing secrets
+env: ## Write .env with generated secrets for `docker compose`
 	@command -v python3 >/dev/null || { echo "python3 not found" >&2; exit 1; }
 	@python3 deploy/environment.py
 
-faults: $(READY) ## Kill production processes in retrainings (ARGS="--only redis")
+faults: $(READY) ## Kill production processes in retrainings (see docs)
 	@$(BIN)/python -m tests.stack_processes.faults --write benchmarks/out/faults.md $(ARGS)
 
 bench-train: $(READY) ## Compare time and error of the training with Keras's fit
