@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 from moovier.data import sources
 from moovier.jobs.registration import open_registry
 from moovier.settings import Settings, load_settings
-from tests.page.browser import chromium
+from tests.page.browser import launch_chromium
 from tests.registry_fixtures import register_trained
 from tests.servers import mlflow_server
 from tests.service.conftest import running_service
@@ -39,6 +39,6 @@ def page_of(data: str | None) -> Iterator[tuple[Browser, str, sources.DataRef]]:
             with (
                 running_service(settings) as service,
                 sync_playwright() as playwright,
-                chromium(playwright) as browser,
+                launch_chromium(playwright) as browser,
             ):
                 yield browser, service.address, reference

@@ -29,8 +29,8 @@ from rich.table import Table
 from benchmarks import report
 from benchmarks.browser import RATED, page_of
 from tests.dvc_checkout import ROOT
-from tests.page.browser import CHROMIUM, opened
-from tests.page.visit import Visit
+from tests.page.browser import CHROMIUM, open_page
+from tests.page.visitor import Visitor
 
 BAR_MS, MOST_KB, MOST_SHIFT, LEAST_SCORE = 1000.0, 150.0, 0.1, 0.95
 LIGHTHOUSE, RUNS = "lighthouse@12", 3
@@ -42,17 +42,17 @@ FIGURES = {
     "shift": "cumulative layout shift",
     "blocked_ms": "total blocking time, ms",
 }
-#: From the next click on: when the wall holds other films and is at rest.
+#: From the next click on: when the list shows other movies and is complete.
 _WATCH = """() => {
-    const films = () => [...document.querySelectorAll('main .card[data-film]')]
-        .map(card => card.dataset.film).join();
-    const before = films();
+    const movies = () => [...document.querySelectorAll('main .card[data-movie]')]
+        .map(card => card.dataset.movie).join();
+    const before = movies();
     let clicked = null;
     addEventListener('pointerdown', () => { clicked = performance.now(); }, {capture: true});
     window.drawn = new Promise(tell => {
         const look = () => {
-            const rests = !document.querySelector('.wall[aria-busy=true]');
-            if (clicked !== null && rests && films() !== before) tell(performance.now() - clicked);
+            const rests = !document.querySelector('.movie-grid[aria-busy=true]');
+            if (clicked !== null && rests && movies() !== before) tell(performance.now() - clicked);
             else requestAnimationFrame(look);
         };
         look();
@@ -110,14 +110,14 @@ def main() -> None:
 
 def visited(browser: Browser, address: str) -> dict[str, Any]:
     """One visit's figures."""
-    with opened(browser, address) as page:
-        visit = Visit(page)
-        visit.arrive()
+    with open_page(browser, address) as page:
+        visitor = Visitor(page)
+        visitor.open_discover()
         figures: dict[str, Any] = page.evaluate(_PAINTED)
         for words, title, stars in RATED:
-            visit.find(words, title)
+            visitor.search(words, title)
             page.evaluate(_WATCH)
-            visit.answer(stars)
+            visitor.rate_in_dialog(stars)
             figures["drawn_ms"] = page.evaluate("() => window.drawn")
         return figures
 

@@ -8,8 +8,8 @@ from playwright.sync_api import Page
 
 from benchmarks.browser import RATED, page_of
 from tests.dvc_checkout import ROOT
-from tests.page.browser import NARROW, WIDE, opened
-from tests.page.visit import Visit
+from tests.page.browser import DESKTOP, PHONE, open_page
+from tests.page.visitor import Visitor
 
 IMAGES = ROOT / "docs" / "images"
 
@@ -21,21 +21,24 @@ def main() -> None:
     options = arguments.parse_args()
     IMAGES.mkdir(exist_ok=True)
     with page_of(options.data) as (browser, address, _):
-        for name, size, scheme in (("wide-dark", WIDE, "dark"), ("narrow-light", NARROW, "light")):
-            with opened(browser, address, size, color_scheme=scheme) as page:
+        for name, size, scheme in (
+            ("wide-dark", DESKTOP, "dark"),
+            ("narrow-light", PHONE, "light"),
+        ):
+            with open_page(browser, address, size, color_scheme=scheme) as page:
                 rate(page)
                 page.screenshot(path=IMAGES / f"{name}.jpg", type="jpeg", quality=80)
 
 
 def rate(page: Page) -> None:
     """Rate the first films, and wait until the list is theirs and no word lies over it."""
-    visit = Visit(page)
-    visit.arrive()
+    visitor = Visitor(page)
+    visitor.open_discover()
     for words, title, stars in RATED:
-        before = visit.films()
-        visit.find(words, title)
-        visit.answer(stars)
-        visit.changed(before)
+        before = visitor.listed_ids()
+        visitor.search(words, title)
+        visitor.rate_in_dialog(stars)
+        visitor.wait_for_other_list(before)
     page.mouse.move(0, 0)
     page.get_by_role("status").first.wait_for(state="attached")
     page.wait_for_timeout(8000)
@@ -43,7 +46,7 @@ def rate(page: Page) -> None:
     page.evaluate(
         """() => {
             document.activeElement.blur();
-            document.querySelector(innerWidth < 600 ? '.discover' : '.taste').scrollIntoView();
+            document.querySelector(innerWidth < 600 ? '.discover' : '.rated-bar').scrollIntoView();
         }"""
     )
     page.wait_for_timeout(500)

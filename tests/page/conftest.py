@@ -1,4 +1,4 @@
-"""The real service with the built page on the real data, and a real browser to look at it."""
+"""The built page, served by the real service with models of the real data, and a browser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 from moovier.jobs.registration import open_registry
 from moovier.settings import Settings
 from tests.dvc_checkout import ROOT, real_remote
-from tests.page.browser import CHROMIUM, chromium
+from tests.page.browser import CHROMIUM, launch_chromium
 from tests.registry_fixtures import register_trained
 from tests.servers import Server
 from tests.service.conftest import Service, own_settings, promote, running_service
@@ -25,43 +25,43 @@ IN_CI = os.environ.get("CI") == "true"
 
 @pytest.fixture(scope="session")
 def built() -> Path:
-    """The folder with the page, made by the command that people use."""
+    """The folder of the page, built by ``make web``."""
     if shutil.which("npm") is None:
         if IN_CI:
-            pytest.fail("npm must be there in CI")
+            pytest.fail("npm is not installed; CI needs it")
         pytest.skip("npm is not installed")
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(
-        ["make", "web"], cwd=ROOT, env=bare, capture_output=True, text=True, timeout=280
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    build = subprocess.run(
+        ["make", "web"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280
     )
-    if done.returncode != 0 and not IN_CI and "npm error" in done.stderr:
-        pytest.skip(f"npm cannot install the page's packages: {done.stderr[-300:]}")
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    if build.returncode != 0 and not IN_CI and "npm error" in build.stderr:
+        pytest.skip(f"npm cannot install the page's packages: {build.stderr[-300:]}")
+    assert build.returncode == 0, (build.stdout + build.stderr)[-3000:]
     return ROOT / "web" / "dist"
 
 
-# While it is open an event loop runs in this thread, in which nobody else can run their own: it
-# ends with the last test that looks at the page.
+# Playwright keeps an event loop in this thread, which stops others from running theirs. So the
+# fixture ends with the tests of this package.
 @pytest.fixture(scope="package")
 def browser(built: Path) -> Iterator[Browser]:
     if not CHROMIUM.exists():
         if IN_CI:
-            pytest.fail(f"{CHROMIUM} must be there in CI")
+            pytest.fail(f"{CHROMIUM} is not installed; CI needs it")
         pytest.skip(f"{CHROMIUM} is not installed")
-    with sync_playwright() as playwright, chromium(playwright) as running:
+    with sync_playwright() as playwright, launch_chromium(playwright) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def data(request: pytest.FixtureRequest) -> Path:
-    """The real set where it is to be had; the page is the same on the sample."""
+    """The real data set if it is available, else the sample."""
     folder: Path = request.getfixturevalue("sample_data" if real_remote() is None else "real_data")
     return folder
 
 
 @pytest.fixture(scope="session")
 def trained(mlflow: Server, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A champion that ranks, and a challenger that predicts stars."""
+    """A registry with a champion that ranks and a challenger that predicts stars."""
     folder = tmp_path_factory.mktemp("page")
     settings = own_settings(mlflow, folder / "home")
     champion = register_trained(settings, folder, data, "dae", 128)

@@ -1,4 +1,4 @@
-"""Somebody comes, says what they like, finds something to watch, comes back and goes for good."""
+"""Visits from the first view to "Forget me": rating, filters, hidden movies, export, sign-in."""
 
 from __future__ import annotations
 
@@ -6,304 +6,346 @@ import contextlib
 import json
 import time
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from moovier.settings import Settings
 from tests.fakes.tmdb import V3_KEY, fake_tmdb
-from tests.page.browser import NARROW, WIDE, opened
-from tests.page.visit import Visit, press
+from tests.page.browser import DESKTOP, IMAGE_SERVER, PHONE, open_page
+from tests.page.visitor import Visitor, click_stars
 from tests.servers import free_port
 from tests.service.conftest import Service, running_service
 
-#: Known to the real data set and to the sample: words to type, title, MovieLens id.
+#: Movies of the real data set and of the sample: text to search for, title, MovieLens id.
 TOY_STORY = ("toy story", "Toy Story", 1)
 MATRIX = ("matri", "The Matrix", 2571)
+#: Movies on a page of the first view's list.
+PAGE_SIZE = 24
+UNREACHABLE = "The service cannot be reached."
 
 
-def taste(visit: Visit) -> list[int]:
-    """Arrive and rate three; each changes the list. Returns what was rated, oldest first."""
-    visit.arrive()
-    expect(visit.heading("Popular now")).to_be_visible()
-    shown = visit.films()
-    assert len(shown) == len(set(shown)) == 24
-    for number, (words, title, film) in enumerate((TOY_STORY, MATRIX)):
-        visit.find(words, title)
-        if number:
-            visit.answer(4.5)
-        else:  # by keyboard alone
-            expect(
-                visit.page.get_by_role("slider", name="Your stars for Toy Story (1995)")
-            ).to_be_focused()
-            visit.page.keyboard.press("End")
-            visit.page.keyboard.press("Enter")
-            expect(visit.page.get_by_role("dialog")).to_have_count(0)
-        shown = visit.changed(shown)
-        expect(visit.heading("For you")).to_be_visible()
-        assert film not in shown
-    third = shown[0]
-    visit.rate_in_wall(third, 5)
-    shown = visit.changed(shown)
-    assert third not in shown
-    assert visit.rated() == [1, 2571, third]
-    assert [one["stars"] for one in visit.kept()["ratings"]] == [5, 4.5, 5]
-    expect(visit.page.get_by_text("Because you liked").first).to_be_visible()
-    expect(visit.page.locator(".expected").first).to_be_visible()
-    return [1, 2571, third]
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_visitor_rates_filters_hides_returns_and_forgets(
+    browser: Browser, service: Service, size: tuple[int, int]
+) -> None:
+    with open_page(browser, service.address, size) as page, service.client() as api:
+        visitor = Visitor(page)
+        rated = rate_three_movies(visitor)
+        filter_and_load_all(visitor, api, rated)
+        hidden = hide_two_and_undo_one(visitor)
+        open_a_movie_and_go_back(visitor)
+        reload_and_find_everything(visitor, rated, hidden)
+        forget(visitor, api, rated)
+        assert fits_window(page)
 
 
-def narrowed(visit: Visit, api: httpx.Client, rated: list[int]) -> None:
-    """Filter, page to the end without a repeat, and miss nothing."""
-    before = visit.films()
-    visit.page.get_by_role("button", name="Western", exact=True).click()
-    shown = visit.changed(before)
-    visit.page.get_by_label("To", exact=True).fill("1995")
-    visit.changed(shown)
-    expect(visit.page).to_have_url("/?genres=Western&to=1995")
-    found = visit.to_the_end()
-    assert len(found) == len(set(found))
-    assert set(found) == matching(api, genres="Western", year_to="1995") - set(rated)
-    assert len(found) > 24
-    visit.page.get_by_role("button", name="Clear filters").click()
-    assert visit.changed(found) == before
+def rate_three_movies(visitor: Visitor) -> list[int]:
+    """Rate by keyboard, in the dialog, and in the list; each rating changes the list.
+
+    Returns the ids of the rated movies, oldest rating first.
+    """
+    visitor.open_discover()
+    expect(visitor.heading("Popular now")).to_be_visible()
+    listed = visitor.listed_ids()
+    assert len(listed) == len(set(listed)) == PAGE_SIZE
+
+    visitor.search(*TOY_STORY[:2])
+    slider = visitor.page.get_by_role("slider", name="Your stars for Toy Story (1995)")
+    expect(slider).to_be_focused()
+    visitor.page.keyboard.press("End")
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.get_by_role("dialog")).to_have_count(0)
+    listed = visitor.wait_for_other_list(listed)
+    expect(visitor.heading("For you")).to_be_visible()
+    assert TOY_STORY[2] not in listed
+
+    visitor.search(*MATRIX[:2])
+    visitor.rate_in_dialog(4.5)
+    listed = visitor.wait_for_other_list(listed)
+    assert MATRIX[2] not in listed
+
+    third = listed[0]
+    visitor.rate_in_list(third, 5)
+    assert third not in visitor.wait_for_other_list(listed)
+
+    rated = [TOY_STORY[2], MATRIX[2], third]
+    assert visitor.rated_ids() == rated
+    assert [rating["stars"] for rating in visitor.stored()["ratings"]] == [5, 4.5, 5]
+    expect(visitor.page.get_by_text("Because you liked").first).to_be_visible()
+    expect(visitor.page.locator(".expected").first).to_be_visible()
+    return rated
 
 
-def matching(api: httpx.Client, **wanted: str) -> set[int]:
-    """Every film that passes, by the API's own list."""
-    films: set[int] = set()
-    cursor = None
+def filter_and_load_all(visitor: Visitor, api: httpx.Client, rated: list[int]) -> None:
+    """Load a filtered list to its end: it has each matching movie once."""
+    before = visitor.listed_ids()
+    visitor.page.get_by_role("button", name="Western", exact=True).click()
+    listed = visitor.wait_for_other_list(before)
+    visitor.page.get_by_label("To", exact=True).fill("1995")
+    visitor.wait_for_other_list(listed)
+    expect(visitor.page).to_have_url("/?genres=Western&to=1995")
+    listed = visitor.load_all()
+    assert len(listed) == len(set(listed))
+    assert set(listed) == matching_ids(api, genres="Western", year_to="1995") - set(rated)
+    assert len(listed) > PAGE_SIZE
+    visitor.page.get_by_role("button", name="Clear filters").click()
+    assert visitor.wait_for_other_list(listed) == before
+
+
+def matching_ids(api: httpx.Client, **filters: str) -> set[int]:
+    """Return the ids of all movies that match the filters, by the API."""
+    movie_ids: set[int] = set()
+    cursor: dict[str, str] = {}
     while True:
-        answer = api.get("/movies", params={**wanted, "top_k": "100", **(cursor or {})}).json()
-        films |= {item["movie_id"] for item in answer["items"]}
+        answer = api.get("/movies", params={**filters, "top_k": "100", **cursor}).json()
+        movie_ids |= {item["movie_id"] for item in answer["items"]}
         if answer["next"] is None:
-            return films
+            return movie_ids
         cursor = {"cursor": answer["next"]}
 
 
-def leave_out(visit: Visit) -> list[int]:
-    """Seen one, not for me the other: both go, and can be had back."""
-    seen, never = visit.films()[1:3]
-    title = visit.page.locator(f".card[data-film='{seen}'] h3").inner_text()
-    for film, action in ((seen, "Seen it"), (never, "Not for me")):
-        card = visit.page.locator(f".card[data-film='{film}']")
+def hide_two_and_undo_one(visitor: Visitor) -> list[int]:
+    """Hide two movies, and undo the second; return the ids of the hidden ones."""
+    seen, not_for_me = visitor.listed_ids()[1:3]
+    title = visitor.card(seen).locator("h3").inner_text()
+    for movie_id, action in ((seen, "Seen it"), (not_for_me, "Not for me")):
+        card = visitor.card(movie_id)
         card.hover()
         card.get_by_role("button", name=action).click()
         expect(card).to_have_count(0)
-    visit.page.get_by_role("button", name="Undo").click()
-    expect(visit.page.locator(f".card[data-film='{never}']")).to_have_count(1)
-    assert [film["id"] for film in visit.kept()["seen"]] == [seen]
-    assert visit.kept()["seen"][0]["title"] == title
-    assert visit.kept()["notForMe"] == []
+    visitor.page.get_by_role("button", name="Undo").click()
+    expect(visitor.card(not_for_me)).to_have_count(1)
+    assert [movie["id"] for movie in visitor.stored()["seen"]] == [seen]
+    assert visitor.stored()["seen"][0]["title"] == title
+    assert visitor.stored()["notForMe"] == []
     return [seen]
 
 
-def look_closer(visit: Visit) -> None:
-    """A film's own page, and back to the list as it was."""
-    before = visit.films()
-    link = visit.cards.nth(2).get_by_role("heading").get_by_role("link")
+def open_a_movie_and_go_back(visitor: Visitor) -> None:
+    """Open a movie's view and go back: the list is unchanged."""
+    before = visitor.listed_ids()
+    link = visitor.cards.nth(2).get_by_role("heading").get_by_role("link")
     title = link.inner_text()
     link.click()
-    heading = visit.page.get_by_role("heading", level=1, name=title)
-    expect(heading).to_be_focused()
-    expect(visit.heading("If you like this one")).to_be_visible()
-    expect(visit.cards.first).to_be_visible()
-    assert before[2] not in visit.films()
-    visit.page.go_back()
-    expect(visit.heading("For you")).to_be_visible()
-    visit.drawn()
-    assert visit.films() == before
+    expect(visitor.page.get_by_role("heading", level=1, name=title)).to_be_focused()
+    expect(visitor.heading("Similar movies")).to_be_visible()
+    expect(visitor.cards.first).to_be_visible()
+    assert before[2] not in visitor.listed_ids()
+    visitor.page.go_back()
+    expect(visitor.heading("For you")).to_be_visible()
+    visitor.wait_for_list()
+    assert visitor.listed_ids() == before
 
 
-def still_me(visit: Visit, rated: list[int], left_out: list[int]) -> None:
-    before = visit.films()
-    visit.page.reload()
-    expect(visit.heading("You rated")).to_be_visible()
-    visit.drawn()
-    assert visit.rated() == rated
-    assert visit.films()[:20] == before[:20]
-    assert not set(visit.films()) & {*rated, *left_out}
+def reload_and_find_everything(visitor: Visitor, rated: list[int], hidden: list[int]) -> None:
+    """Reload the page: ratings and list are unchanged, hidden movies stay hidden."""
+    before = visitor.listed_ids()
+    visitor.page.reload()
+    expect(visitor.heading("You rated")).to_be_visible()
+    visitor.wait_for_list()
+    assert visitor.rated_ids() == rated
+    # The end differs: the new page has another movie in place of the hidden one.
+    assert visitor.listed_ids()[:20] == before[:20]
+    assert not set(visitor.listed_ids()) & {*rated, *hidden}
 
 
-def forget_me(visit: Visit, api: httpx.Client, rated: list[int]) -> None:
-    """Gone here and there."""
-    person = visit.kept()["anonymousId"]
-    assert person >= 10**9
-    stored = api.get("/ratings", params={"user_id": person}).json()["ratings"]
-    # Ratings of one second have no order.
-    lists = {one["movie_id"]: one["request_id"] for one in stored}
-    assert set(lists) == set(rated)
-    searched, _, in_a_list = rated
-    assert lists[searched] is None
-    assert lists[in_a_list]
-    visit.page.get_by_role("link", name="You", exact=True).click()
-    visit.page.get_by_role("button", name="Forget me").click()
-    visit.page.get_by_role("button", name="Yes, forget me").click()
-    expect(visit.page.get_by_text("You are forgotten.")).to_be_visible()
-    assert visit.kept()["anonymousId"] != person
-    assert visit.rated() == []
-    assert api.get("/ratings", params={"user_id": person}).json()["ratings"] == []
-    visit.page.get_by_role("link", name="Discover").click()
-    expect(visit.heading("Popular now")).to_be_visible()
-    expect(visit.heading("You rated")).to_have_count(0)
+def forget(visitor: Visitor, api: httpx.Client, rated: list[int]) -> None:
+    """Press "Forget me": the ratings are deleted in the browser and in the service."""
+    user_id = visitor.stored()["anonymousId"]
+    assert user_id >= 10**9
+    # Ratings of the same second have no order.
+    request_ids = {
+        rating["movie_id"]: rating["request_id"] for rating in stored_ratings(api, user_id)
+    }
+    assert set(request_ids) == set(rated)
+    searched, _, listed = rated
+    assert request_ids[searched] is None
+    assert request_ids[listed]
+    visitor.page.get_by_role("link", name="You", exact=True).click()
+    visitor.page.get_by_role("button", name="Forget me").click()
+    visitor.page.get_by_role("button", name="Yes, forget me").click()
+    expect(visitor.page.get_by_text("Your data is deleted.")).to_be_visible()
+    assert visitor.stored()["anonymousId"] != user_id
+    assert visitor.rated_ids() == []
+    assert stored_ratings(api, user_id) == []
+    visitor.page.get_by_role("link", name="Discover").click()
+    expect(visitor.heading("Popular now")).to_be_visible()
+    expect(visitor.heading("You rated")).to_have_count(0)
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["desk", "phone"])
-def test_an_evening(browser: Browser, service: Service, size: tuple[int, int]) -> None:
-    with opened(browser, service.address, size) as page, service.client() as api:
-        visit = Visit(page)
-        rated = taste(visit)
-        narrowed(visit, api, rated)
-        left_out = leave_out(visit)
-        look_closer(visit)
-        still_me(visit, rated, left_out)
-        forget_me(visit, api, rated)
-        fits(page)
+def stored_ratings(api: httpx.Client, user_id: int) -> list[dict[str, object]]:
+    """Return the ratings that the service has stored of a user."""
+    ratings: list[dict[str, object]] = api.get("/ratings", params={"user_id": user_id}).json()[
+        "ratings"
+    ]
+    return ratings
 
 
-def fits(page: Page) -> None:
-    """Nothing sticks out sideways."""
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+def fits_window(page: Page) -> bool:
+    """Return whether nothing overflows the window sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
-def test_the_service_restarts_in_between_and_tmdb_is_broken(
+def test_page_survives_a_service_restart_and_a_broken_tmdb(
     browser: Browser, trained: Settings
 ) -> None:
     port = free_port()
     with contextlib.ExitStack() as stack:
         tmdb = stack.enter_context(fake_tmdb())
         tmdb.status, tmdb.delay_s = 500, 0.2
-        broken = {"TMDB_API_KEY": V3_KEY, "MOOVIER_TMDB_URL": tmdb.address}
-        page = stack.enter_context(opened(browser, f"http://127.0.0.1:{port}", strict=False))
-        visit = Visit(page)
-        with running_service(trained, port=port, **broken):
-            rated = taste(visit)
+        broken_tmdb = {"TMDB_API_KEY": V3_KEY, "MOOVIER_TMDB_URL": tmdb.address}
+        page = stack.enter_context(open_page(browser, f"http://127.0.0.1:{port}", strict=False))
+        visitor = Visitor(page)
+        with running_service(trained, port=port, **broken_tmdb):
+            rated = rate_three_movies(visitor)
         assert tmdb.asked
-        # Away: what is rated now is kept, the list stays, and the page says what is wrong.
-        fourth = visit.films()[0]
-        visit.rate_in_wall(fourth, 4)
-        expect(page.get_by_text("The service cannot be reached.")).to_be_visible()
-        assert len(visit.films()) == 24
+
+        # Without the service, the list and the new rating stay.
+        fourth = visitor.listed_ids()[0]
+        visitor.rate_in_list(fourth, 4)
+        expect(page.get_by_text(UNREACHABLE)).to_be_visible()
+        assert len(visitor.listed_ids()) == PAGE_SIZE
         rated.append(fourth)
-        assert visit.rated() == rated
-        with running_service(trained, port=port, **broken) as service, service.client() as api:
-            # By itself, as soon as the service is back.
-            expect(page.get_by_text("The service cannot be reached.")).to_have_count(0)
-            expect(page.locator(f".card[data-film='{fourth}']")).to_have_count(0)
-            still_me(visit, rated, [])
-            person = visit.kept()["anonymousId"]
-            page.wait_for_function("() => localStorage.getItem('moovier.outbox') === null")
-            stored = api.get("/ratings", params={"user_id": person}).json()["ratings"]
-            assert {one["movie_id"] for one in stored} == set(rated)
+        assert visitor.rated_ids() == rated
+
+        # The page recovers without a click when the service is back.
+        with running_service(trained, port=port, **broken_tmdb) as service:
+            expect(page.get_by_text(UNREACHABLE)).to_have_count(0)
+            expect(visitor.card(fourth)).to_have_count(0)
+            reload_and_find_everything(visitor, rated, [])
+            visitor.wait_until_sent()
+            with service.client() as api:
+                stored = stored_ratings(api, visitor.stored()["anonymousId"])
+            assert {rating["movie_id"] for rating in stored} == set(rated)
 
 
-def test_tmdbs_images_cover_the_drawn_posters(browser: Browser, trained: Settings) -> None:
-    """And where one is missing, the drawn one stays."""
+def test_tmdb_image_covers_drawn_poster_unless_it_is_missing(
+    browser: Browser, trained: Settings
+) -> None:
     pixel = Path(__file__).with_name("pixel.png").read_bytes()
     with (
         fake_tmdb() as tmdb,
         running_service(trained, TMDB_API_KEY=V3_KEY, MOOVIER_TMDB_URL=tmdb.address) as service,
-        opened(browser, service.address, strict=False) as page,
+        open_page(browser, service.address, strict=False) as page,
     ):
-        asked: list[str] = []
+        image_urls: list[str] = []
 
         def send_pixel(route: Route) -> None:
-            asked.append(route.request.url)
+            image_urls.append(route.request.url)
             route.fulfill(body=pixel, content_type="image/png")
 
-        page.route("https://image.tmdb.org/**", send_pixel)
-        visit = Visit(page)
-        visit.arrive()
-        expect(visit.cards.first.locator("img")).to_be_visible()
-        assert asked[0].startswith("https://image.tmdb.org/t/p/w342/")
-        page.unroute("https://image.tmdb.org/**")
-        page.route("https://image.tmdb.org/**", lambda route: route.abort())
+        page.route(f"{IMAGE_SERVER}**", send_pixel)
+        visitor = Visitor(page)
+        visitor.open_discover()
+        expect(visitor.cards.first.locator("img")).to_be_visible()
+        assert image_urls[0].startswith(f"{IMAGE_SERVER}t/p/w342/")
+
+        page.unroute(f"{IMAGE_SERVER}**")
+        page.route(f"{IMAGE_SERVER}**", lambda route: route.abort())
         page.reload()
-        expect(visit.cards.first.locator("svg").first).to_be_visible()
-        expect(visit.cards.first.locator("img")).to_have_count(0)
+        expect(visitor.cards.first.locator("svg").first).to_be_visible()
+        expect(visitor.cards.first.locator("img")).to_have_count(0)
 
 
-def test_ratings_reach_the_service_with_their_moments(browser: Browser, service: Service) -> None:
-    with opened(browser, service.address) as page:
-        visit = Visit(page)
-        visit.arrive()
-        shown = visit.films()
-        for words, title, _ in (MATRIX, TOY_STORY):
-            visit.find(words, title)
-            with page.expect_request("**/recommend") as asking:
-                visit.answer(4)
-            shown = visit.changed(shown)
-        body = json.loads(asking.value.post_data or "")
-        assert [(one["movie_id"], one["stars"]) for one in body["ratings"]] == [(2571, 4), (1, 4)]
-        moments = [one["timestamp"] for one in body["ratings"]]
-        assert all(abs(moment - time.time()) < 600 for moment in moments)
-        assert body["user_id"] == visit.kept()["anonymousId"]
+def test_list_request_carries_ratings_with_timestamps(browser: Browser, service: Service) -> None:
+    with open_page(browser, service.address) as page:
+        visitor = Visitor(page)
+        visitor.open_discover()
+        listed = visitor.listed_ids()
+        for text, title, _ in (MATRIX, TOY_STORY):
+            visitor.search(text, title)
+            with page.expect_request("**/recommend") as request:
+                visitor.rate_in_dialog(4)
+            listed = visitor.wait_for_other_list(listed)
+        body = json.loads(request.value.post_data or "")
+        ratings = [(rating["movie_id"], rating["stars"]) for rating in body["ratings"]]
+        assert ratings == [(MATRIX[2], 4), (TOY_STORY[2], 4)]
+        timestamps = [rating["timestamp"] for rating in body["ratings"]]
+        assert all(abs(timestamp - time.time()) < 600 for timestamp in timestamps)
+        assert body["user_id"] == visitor.stored()["anonymousId"]
 
 
-def test_popular_films_say_of_which_time(browser: Browser, service: Service) -> None:
-    with opened(browser, service.address) as page:
-        visit = Visit(page)
-        visit.arrive()
+def test_popular_list_names_its_window(browser: Browser, service: Service) -> None:
+    with open_page(browser, service.address) as page:
+        Visitor(page).open_discover()
         days = httpx.get(f"{service.address}/popular", trust_env=False).json()["days"]
-        text = "of all time" if days is None else f"in the last {days:,} day"
-        expect(page.get_by_text(f"Most rated {text}")).to_be_visible()
+        window = "of all time" if days is None else f"of the last {days:,} day"
+        expect(page.get_by_text(f"The most rated movies {window}")).to_be_visible()
 
 
-def test_take_yourself_along(browser: Browser, service: Service, tmp_path: Path) -> None:
-    with opened(browser, service.address) as page:
-        visit = Visit(page)
-        visit.arrive()
-        visit.find(*TOY_STORY[:2])
-        visit.answer(3.5)
+def test_exported_file_restores_the_visitor_and_a_bad_file_changes_nothing(
+    browser: Browser, service: Service, tmp_path: Path
+) -> None:
+    with open_page(browser, service.address) as page:
+        visitor = Visitor(page)
+        visitor.open_discover()
+        visitor.search(*TOY_STORY[:2])
+        visitor.rate_in_dialog(3.5)
         page.goto("/you")
-        with page.expect_download() as loading:
+        with page.expect_download() as download:
             page.get_by_role("button", name="Export").click()
-        file = tmp_path / "me.json"
-        loading.value.save_as(file)
-        before = visit.kept()
-    with opened(browser, service.address) as page:
-        visit = Visit(page)
+        file = tmp_path / "ratings.json"
+        download.value.save_as(file)
+        exported = visitor.stored()
+    with open_page(browser, service.address) as page:
+        visitor = Visitor(page)
         page.goto("/you")
         page.get_by_label("Import").set_input_files(file)
-        expect(page.get_by_text("You are back.")).to_be_visible()
-        assert visit.kept() == before
-        press(page.locator(".rows").get_by_role("slider"), 2)
-        expect(page.locator(".rows").get_by_role("slider")).to_have_attribute("aria-valuenow", "2")
+        expect(page.get_by_text("Your data is imported.")).to_be_visible()
+        assert visitor.stored() == exported
+        slider = page.locator(".rows").get_by_role("slider")
+        click_stars(slider, 2)
+        expect(slider).to_have_attribute("aria-valuenow", "2")
         file.write_text('{"ratings": [{"film": {"id": 1, "title": "x"}, "stars": 77}]}')
         page.get_by_label("Import").set_input_files(file)
-        expect(page.get_by_text("none that was exported here")).to_be_visible()
-        assert len(visit.rated()) == 1
+        expect(page.get_by_text("This is not a file that Moovier exported.")).to_be_visible()
+        assert visitor.rated_ids() == [TOY_STORY[2]]
 
 
-def test_a_movielens_user_signs_in_and_keeps_what_the_data_has(
+def test_forgetting_a_movielens_user_deletes_only_ratings_given_in_the_browser(
     browser: Browser, service: Service
 ) -> None:
-    with opened(browser, service.address) as page, service.client() as api:
-        visit = Visit(page)
+    with open_page(browser, service.address) as page, service.client() as api:
+        visitor = Visitor(page)
         page.goto("/you")
         page.get_by_label("User id").fill("0")
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("alert")).to_have_text("A user id is a whole number from 1 on.")
+        expect(page.get_by_role("alert")).to_have_text(
+            "The user id must be a whole number of 1 or more."
+        )
         page.get_by_label("User id").fill("2")
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_text("You are signed in as user 2.")).to_be_visible()
+
         page.get_by_role("link", name="Discover").click()
-        expect(visit.heading("For you")).to_be_visible()
-        visit.drawn()
-        expected = api.post("/recommend", json={"user_id": 2, "top_k": 24}).json()["items"]
-        assert visit.films()[:24] == [item["movie_id"] for item in expected]
-        visit.rate_in_wall(visit.films()[0], 5)
-        visit.changed([item["movie_id"] for item in expected])
-        page.wait_for_function("() => localStorage.getItem('moovier.outbox') === null")
-        with page.expect_request(lambda asked: asked.method == "DELETE") as asking:
-            page.goto("/you")
-            page.get_by_role("button", name="Forget me").click()
-            page.get_by_role("button", name="Yes, forget me").click()
-            expect(page.get_by_text("You are forgotten.")).to_be_visible()
-        assert f"user_id={visit.kept()['userId'] or 'x'}" not in asking.value.url
-        # The user's own ratings count as before.
-        after = api.post("/recommend", json={"user_id": 2, "top_k": 24}).json()["items"]
-        assert [item["movie_id"] for item in after][:5] == [item["movie_id"] for item in expected][
-            :5
-        ]
+        expect(visitor.heading("For you")).to_be_visible()
+        visitor.wait_for_list()
+        before = recommended_ids(api, user_id=2)
+        assert visitor.listed_ids()[:PAGE_SIZE] == before
+        visitor.rate_in_list(before[0], 5)
+        visitor.wait_for_other_list(before)
+        visitor.wait_until_sent()
+
+        deletions: list[str] = []
+
+        def record_deletion(request: Request) -> None:
+            if request.method == "DELETE":
+                deletions.append(urlsplit(request.url).query)
+
+        page.on("request", record_deletion)
+        page.goto("/you")
+        page.get_by_role("button", name="Forget me").click()
+        page.get_by_role("button", name="Yes, forget me").click()
+        expect(page.get_by_text("Your data is deleted.")).to_be_visible()
+        of_user = [query for query in map(parse_qs, deletions) if query["user_id"] == ["2"]]
+        assert of_user == [{"user_id": ["2"], "movie_id": [str(before[0])]}]
+        assert recommended_ids(api, user_id=2)[:5] == before[:5]
+
+
+def recommended_ids(api: httpx.Client, user_id: int) -> list[int]:
+    """Return the ids of a user's recommended movies, by the API."""
+    answer = api.post("/recommend", json={"user_id": user_id, "top_k": PAGE_SIZE})
+    return [item["movie_id"] for item in answer.json()["items"]]

@@ -1,35 +1,35 @@
-/** The frame around every view, and which address is which view. */
+/** The frame around every view, and the routes. */
 import { ErrorBoundary, LocationProvider, Route, Router, lazy } from "preact-iso";
 import { Footer } from "./components/Footer";
 import { Header } from "./components/Header";
-import { ToastPlace } from "./components/ToastPlace";
+import { Toaster } from "./components/Toaster";
 import { Discover } from "./views/Discover";
-import { Movie } from "./views/Movie";
-import { Nowhere } from "./views/Nowhere";
+import { MoviePage } from "./views/MoviePage";
+import { NotFound } from "./views/NotFound";
 import { You } from "./views/You";
 
-/** For engineers alone, so that nobody else waits for it. */
-const Behind = lazy(() => import("./views/Behind"));
-/** The page's own addresses; every other link is a real one. The same list is in `bentos/page.py`. */
-const OWN = /^\/(movie\/\d+|you|behind)?$/;
+/** Loaded on demand, because most visitors never open it. */
+const Ops = lazy(() => import("./views/Ops"));
+/** The paths of the views, which the service knows, too; other links leave the page. */
+const VIEW_PATHS = /^\/(movie\/\d+|you|behind)?$/;
 
 export function App() {
   return (
-    <LocationProvider scope={OWN}>
+    <LocationProvider scope={VIEW_PATHS}>
       <Header />
       <main id="main" tabIndex={-1}>
         <ErrorBoundary>
           <Router>
             <Route path="/" component={Discover} />
-            <Route path="/movie/:id" component={Movie} />
+            <Route path="/movie/:id" component={MoviePage} />
             <Route path="/you" component={You} />
-            <Route path="/behind" component={Behind} />
-            <Route default component={Nowhere} />
+            <Route path="/behind" component={Ops} />
+            <Route default component={NotFound} />
           </Router>
         </ErrorBoundary>
       </main>
       <Footer />
-      <ToastPlace />
+      <Toaster />
     </LocationProvider>
   );
 }

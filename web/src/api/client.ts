@@ -1,15 +1,17 @@
-/** The service, as its OpenAPI describes it; types and paths are generated from that. */
+/** The HTTP client of the service, typed by its OpenAPI document. */
 import createClient from "openapi-fetch";
 import { texts } from "../texts";
-import type { components, paths } from "./schema";
+import type { paths } from "./schema";
 
-export type Schemas = components["schemas"];
+export const client = createClient<paths>({
+  baseUrl: "/",
+  querySerializer: { array: { style: "form", explode: true } },
+});
 
-export const api = createClient<paths>({ baseUrl: "/", querySerializer: { array: { style: "form", explode: true } } });
-
-/** What went wrong, in words for a person. `status` 0: the service was not reached. */
-export class Trouble extends Error {
+/** A failed request, with a message for the visitor. */
+export class ApiError extends Error {
   constructor(
+    /** HTTP status; 0: the service cannot be reached; -1: an error of the page itself. */
     readonly status: number,
     message: string,
     readonly retryAfterS: number | null = null,
@@ -24,26 +26,29 @@ interface Answer<Data> {
   response: Response;
 }
 
-/** The answer's data; a `Trouble` where there is none. Passes on an abort as it is. */
-export async function told<Data>(asking: Promise<Answer<Data>>): Promise<Data> {
+/** Return the answer's data, or throw an `ApiError`. An abort is thrown on unchanged. */
+export async function unwrap<Data>(call: Promise<Answer<Data>>): Promise<Data> {
   let answer: Answer<Data>;
   try {
-    answer = await asking;
+    answer = await call;
   } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Trouble(0, navigator.onLine ? texts.trouble.away : texts.trouble.offline);
+    throw isAbort(error) ? error : unreachable();
   }
   if (answer.data !== undefined && answer.response.ok) return answer.data;
   const { status, headers } = answer.response;
-  const after = Number(headers.get("Retry-After"));
-  throw new Trouble(status, detailOf(answer.error) ?? texts.trouble.status(status), after || null);
+  const retryAfterS = Number(headers.get("Retry-After")) || null;
+  throw new ApiError(status, detailOf(answer.error) ?? texts.errors.status(status), retryAfterS);
 }
 
-export const aborted = (error: unknown): boolean =>
+/** Return the error of a request that got no answer. */
+export const unreachable = (): ApiError =>
+  new ApiError(0, navigator.onLine ? texts.errors.unreachable : texts.errors.offline);
+
+export const isAbort = (error: unknown): boolean =>
   error instanceof DOMException && error.name === "AbortError";
 
-export const troubleOf = (error: unknown): Trouble =>
-  error instanceof Trouble ? error : new Trouble(-1, String(error));
+export const toApiError = (error: unknown): ApiError =>
+  error instanceof ApiError ? error : new ApiError(-1, String(error));
 
 function detailOf(error: unknown): string | null {
   if (typeof error !== "object" || error === null || !("detail" in error)) return null;

@@ -1,60 +1,60 @@
-/** A recommended film in the wall. Its size does not depend on what is known of it. */
-import type { Recommended } from "../film";
-import { leaveOutFilm, rateFilm, unrateFilm } from "../person/doing";
-import { starsById } from "../person/store";
+/** A card for one recommended movie. Its size does not depend on its content. */
+import type { RecommendedMovie } from "../movie";
+import { hideMovie, rateMovie, unrateMovie } from "../visitor/actions";
+import { starsById } from "../visitor/store";
 import { texts } from "../texts";
 import { Eye, No, Star } from "./icons";
 import { Poster } from "./Poster";
 import { Stars } from "./Stars";
 
-export function Card({ film, eager = false }: { film: Recommended; eager?: boolean }) {
-  const own = starsById.value.get(film.id) ?? null;
-  const [because, second] = film.because;
+export function Card({ movie, eager = false }: { movie: RecommendedMovie; eager?: boolean }) {
+  const ownStars = starsById.value.get(movie.id) ?? null;
+  const [first, second] = movie.because;
   return (
-    <article class="card" data-film={film.id}>
+    <article class="card" data-movie={movie.id}>
       <div class="card-poster">
-        <a class="card-link" href={`/movie/${film.id}`} tabIndex={-1} aria-hidden="true">
-          <Poster film={film} eager={eager} />
+        <a class="card-link" href={`/movie/${movie.id}`} tabIndex={-1} aria-hidden="true">
+          <Poster movie={movie} eager={eager} />
         </a>
         <div class="card-actions">
           <button
             type="button"
             title={texts.rate.seen}
-            aria-label={texts.rate.seenLong(film.title)}
-            onClick={() => leaveOutFilm(film, "seen")}
+            aria-label={texts.rate.seenLong(movie.title)}
+            onClick={() => hideMovie(movie, "seen")}
           >
             <Eye />
           </button>
           <button
             type="button"
             title={texts.rate.notForMe}
-            aria-label={texts.rate.notForMeLong(film.title)}
-            onClick={() => leaveOutFilm(film, "notForMe")}
+            aria-label={texts.rate.notForMeLong(movie.title)}
+            onClick={() => hideMovie(movie, "notForMe")}
           >
             <No />
           </button>
         </div>
       </div>
       <h3 class="card-title">
-        <a href={`/movie/${film.id}`}>{film.title}</a>
+        <a href={`/movie/${movie.id}`}>{movie.title}</a>
       </h3>
       <p class="card-facts">
-        <span>{film.year ?? "–"}</span>
-        {film.stars !== null && (
-          <span class="expected" title={texts.wall.expected(film.stars)}>
+        <span>{movie.year ?? "–"}</span>
+        {movie.stars !== null && (
+          <span class="expected" title={texts.list.expected(movie.stars)}>
             <Star />
-            <span class="unseen">{texts.wall.expected(film.stars)}</span>
-            <span aria-hidden="true">{texts.wall.expectedShort(film.stars)}</span>
+            <span class="unseen">{texts.list.expected(movie.stars)}</span>
+            <span aria-hidden="true">{texts.list.starsShort(movie.stars)}</span>
           </span>
         )}
       </p>
       <p class="card-because">
-        {because && film.because.length > 0 && (
+        {first && (
           <>
-            {texts.wall.because} <em>{because.title}</em>
+            {texts.list.because} <em>{first.title}</em>
             {second && (
               <>
-                {texts.wall.and}
+                {texts.list.and}
                 <em>{second.title}</em>
               </>
             )}
@@ -62,10 +62,10 @@ export function Card({ film, eager = false }: { film: Recommended; eager?: boole
         )}
       </p>
       <Stars
-        title={film.title}
-        value={own}
-        onRate={(stars) => rateFilm(film, stars, film.requestId)}
-        onRemove={() => unrateFilm(film)}
+        title={movie.title}
+        value={ownStars}
+        onRate={(stars) => rateMovie(movie, stars, movie.requestId)}
+        onRemove={() => unrateMovie(movie)}
       />
     </article>
   );

@@ -1,30 +1,28 @@
-/** Genres and years. What is chosen stands in the address. */
+/** The filters for genres and years. The chosen ones are part of the URL. */
 import { useEffect, useState } from "preact/hooks";
-import type { Narrowed } from "../lists/asking";
-import { EVERYTHING } from "../lists/asking";
-import { isNarrow, year } from "../lists/narrowed";
-import { useChoices } from "../lists/choices";
+import { useFilterOptions } from "../lists/filterOptions";
+import { type Filters, NO_FILTERS, hasFilters, parseYear } from "../lists/filterQuery";
 import { genreName, texts } from "../texts";
 
 interface Props {
-  narrowed: Narrowed;
-  onChange: (narrowed: Narrowed) => void;
+  filters: Filters;
+  onChange: (filters: Filters) => void;
 }
 
-export function GenreFilter({ narrowed, onChange }: Props) {
-  const toggled = (genre: string) =>
-    narrowed.genres.includes(genre)
-      ? narrowed.genres.filter((one) => one !== genre)
-      : [...narrowed.genres, genre];
+export function GenreFilter({ filters, onChange }: Props) {
+  const toggle = (genre: string) =>
+    filters.genres.includes(genre)
+      ? filters.genres.filter((other) => other !== genre)
+      : [...filters.genres, genre];
   return (
     <div class="filter-genres" role="group" aria-label={texts.filters.genres}>
-      {useChoices().genres.map((genre) => (
+      {useFilterOptions().genres.map((genre) => (
         <button
           key={genre}
           type="button"
           class="chip"
-          aria-pressed={narrowed.genres.includes(genre)}
-          onClick={() => onChange({ ...narrowed, genres: toggled(genre) })}
+          aria-pressed={filters.genres.includes(genre)}
+          onClick={() => onChange({ ...filters, genres: toggle(genre) })}
         >
           {genreName(genre)}
         </button>
@@ -33,30 +31,30 @@ export function GenreFilter({ narrowed, onChange }: Props) {
   );
 }
 
-export function YearFilter({ narrowed, onChange }: Props) {
-  const choices = useChoices();
+export function YearFilter({ filters, onChange }: Props) {
+  const options = useFilterOptions();
   return (
     <div class="filter-years" role="group" aria-label={texts.filters.years}>
       <button
         type="button"
         class="button button-quiet"
         aria-label={texts.filters.clear}
-        disabled={!isNarrow(narrowed)}
-        onClick={() => onChange(EVERYTHING)}
+        disabled={!hasFilters(filters)}
+        onClick={() => onChange(NO_FILTERS)}
       >
         {texts.filters.clearShort}
       </button>
       <YearField
         label={texts.filters.from}
-        example={choices.yearFrom}
-        value={narrowed.yearFrom}
-        onChange={(yearFrom) => onChange({ ...narrowed, yearFrom })}
+        example={options.yearFrom}
+        value={filters.yearFrom}
+        onChange={(yearFrom) => onChange({ ...filters, yearFrom })}
       />
       <YearField
         label={texts.filters.to}
-        example={choices.yearTo}
-        value={narrowed.yearTo}
-        onChange={(yearTo) => onChange({ ...narrowed, yearTo })}
+        example={options.yearTo}
+        value={filters.yearTo}
+        onChange={(yearTo) => onChange({ ...filters, yearTo })}
       />
     </div>
   );
@@ -84,9 +82,9 @@ function YearField({ label, example, value, onChange }: YearProps) {
         onInput={(event) => {
           const typed = event.currentTarget.value.replace(/\D/g, "");
           setText(typed);
-          const found = year(typed);
-          // Three digits are a year on its way.
-          if (found !== value && (found !== null || typed === "")) onChange(found);
+          const year = parseYear(typed);
+          // An unfinished year changes nothing; an empty field removes the filter.
+          if (year !== value && (year !== null || typed === "")) onChange(year);
         }}
         onBlur={() => setText(String(value ?? ""))}
       />

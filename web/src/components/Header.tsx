@@ -2,10 +2,10 @@ import { useLocation } from "preact-iso";
 import { texts } from "../texts";
 import { ThemeButton } from "./ThemeButton";
 
-const PLACES = [
+const LINKS = [
   ["/", texts.navigation.discover],
   ["/you", texts.navigation.you],
-  ["/behind", texts.navigation.behind],
+  ["/behind", texts.navigation.ops],
 ] as const;
 
 export function Header() {
@@ -22,7 +22,7 @@ export function Header() {
         {texts.name}
       </a>
       <nav aria-label={texts.navigation.label}>
-        {PLACES.map(([address, name]) => (
+        {LINKS.map(([address, name]) => (
           <a key={address} href={address} aria-current={path === address ? "page" : undefined}>
             {name}
           </a>

@@ -1,86 +1,87 @@
-/** A film's poster: drawn from what is known of it, with TMDB's image on top where there is one. */
+/** A movie's poster: drawn from its title and genre, covered by TMDB's image if it has one. */
 import { useMemo, useState } from "preact/hooks";
-import { type Film, posterUrl } from "../film";
+import { type Movie, posterUrl } from "../movie";
 import { genreName } from "../texts";
 import { MOTIFS } from "./motifs";
-import { chance, lookOf } from "./palettes";
+import { lookOf, randomNumbers } from "./palettes";
 
 interface Props {
-  film: Film;
+  movie: Movie;
   width?: 185 | 342 | 500;
-  /** One of the first on the page: not put off. */
+  /** Load the image at once; for the first posters of the page. */
   eager?: boolean;
 }
 
-/** Its title stands beside it in every place, so that it is decoration to a screen reader. */
-export function Poster({ film, width = 342, eager = false }: Props) {
-  const [broken, setBroken] = useState(false);
-  const { palette, genre } = lookOf(film);
-  const title = short(film.title);
+/** Hidden from screen readers, because the title always stands beside the poster. */
+export function Poster({ movie, width = 342, eager = false }: Props) {
+  const [isBroken, setIsBroken] = useState(false);
+  const { palette, genre } = lookOf(movie);
+  const title = withoutOtherTitle(movie.title);
   const style = { "--ground": palette[0], "--ink": palette[3], "--title": `${titleSize(title)}cqi` };
   return (
     <div class="poster" aria-hidden="true" style={style}>
-      <Art film={film} />
+      <Art movie={movie} />
       <span class="poster-top">
         <span>{genre ? genreName(genre) : ""}</span>
-        <span>{film.year}</span>
+        <span>{movie.year}</span>
       </span>
       <span class="poster-title">{title}</span>
-      {film.poster && !broken && (
+      {movie.poster && !isBroken && (
         <img
-          src={posterUrl(film.poster, width)}
+          src={posterUrl(movie.poster, width)}
           alt=""
           width="200"
           height="300"
           loading={eager ? "eager" : "lazy"}
           decoding="async"
           referrerpolicy="no-referrer"
-          onError={() => setBroken(true)}
+          onError={() => setIsBroken(true)}
         />
       )}
     </div>
   );
 }
 
-function Art({ film }: { film: Film }) {
-  // Drawn once: the same element again is skipped.
+function Art({ movie }: { movie: Movie }) {
+  // Preact skips an element that it has rendered before.
   return useMemo(() => {
-    const { motif, palette: [ground, first, second] } = lookOf(film);
+    const { motif, palette: [ground, first, second] } = lookOf(movie);
     return (
       <svg viewBox="0 0 200 300" preserveAspectRatio="xMidYMid slice">
-        <g transform="translate(0 24)">{MOTIFS[motif](chance(film.id + 7), first, second)}</g>
+        <g transform="translate(0 24)">{MOTIFS[motif](randomNumbers(movie.id + 7), first, second)}</g>
         <path d="M0 0H200V24H0ZM0 212H200V300H0Z" fill={ground} />
       </svg>
     );
-  }, [film.id]);
+  }, [movie.id]);
 }
 
-/** Rooms, sizes and lengths are hundredths of the poster's width. */
-const MOST = 16;
-const LEAST = 6;
-const WIDE = 88;
-const HIGH = 37;
-/** Of a bold condensed letter, to its size; of a line. */
-const LETTER = 0.58;
-const LINE = 1.05;
+/** Font sizes, and the size of the title's area, in hundredths of the poster's width. */
+const MAX_SIZE = 16;
+const MIN_SIZE = 6;
+const AREA_WIDTH = 88;
+const AREA_HEIGHT = 37;
+/** The width of a bold condensed letter and the height of a line, in font sizes. */
+const LETTER_WIDTH = 0.58;
+const LINE_HEIGHT = 1.05;
 
-/** The greatest size at which the title fits below the drawing. */
+/** Return the largest font size at which the title fits below the drawing. */
 function titleSize(title: string): number {
   const words = title.split(" ");
-  for (let size = MOST; size > LEAST; size -= 0.5) {
-    const letters = WIDE / (size * LETTER);
+  for (let size = MAX_SIZE; size > MIN_SIZE; size -= 0.5) {
+    const lineLetters = AREA_WIDTH / (size * LETTER_WIDTH);
     const longest = Math.max(...words.map((word) => word.length));
-    if (longest <= letters && linesOf(words, letters) * size * LINE <= HIGH) return size;
+    const height = countLines(words, lineLetters) * size * LINE_HEIGHT;
+    if (longest <= lineLetters && height <= AREA_HEIGHT) return size;
   }
-  return LEAST;
+  return MIN_SIZE;
 }
 
-function linesOf(words: string[], letters: number): number {
+function countLines(words: string[], lineLetters: number): number {
   let lines = 1;
   let used = -1;
   for (const word of words) {
     used += word.length + 1;
-    if (used > letters) {
+    if (used > lineLetters) {
       lines += 1;
       used = word.length;
     }
@@ -88,5 +89,5 @@ function linesOf(words: string[], letters: number): number {
   return lines;
 }
 
-/** Without the other title that MovieLens adds in brackets. */
-const short = (title: string): string => title.replace(/ \([^)]*\)$/, "");
+/** Drop the other title that MovieLens adds in brackets. */
+const withoutOtherTitle = (title: string): string => title.replace(/ \([^)]*\)$/, "");

@@ -1,24 +1,24 @@
-/** One film in front of everything else: how many stars? */
+/** A dialog to rate one movie, or to hide it. */
 import { useEffect, useRef } from "preact/hooks";
-import { type Film, named } from "../film";
-import { leaveOutFilm, rateFilm, unrateFilm } from "../person/doing";
-import { starsById } from "../person/store";
+import { type Movie, titleWithYear } from "../movie";
+import { hideMovie, rateMovie, unrateMovie } from "../visitor/actions";
+import { starsById } from "../visitor/store";
 import { genreName, texts } from "../texts";
 import { Cross, Eye, No } from "./icons";
 import { Poster } from "./Poster";
 import { Stars } from "./Stars";
 
-/** `onClose`: with whether something was said about the film. */
-export function RateDialog({ film, onClose }: { film: Film; onClose: (done: boolean) => void }) {
+/** `onClose` receives whether the movie was rated or hidden. */
+export function RateDialog({ movie, onClose }: { movie: Movie; onClose: (isAnswered: boolean) => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const own = starsById.value.get(film.id) ?? null;
+  const ownStars = starsById.value.get(movie.id) ?? null;
   useEffect(() => {
     dialog.current!.showModal();
     dialog.current!.querySelector<HTMLElement>("[role=slider]")?.focus();
   }, []);
-  const close = (done: boolean) => {
+  const close = (isAnswered: boolean) => {
     dialog.current?.close();
-    onClose(done);
+    onClose(isAnswered);
   };
   return (
     <dialog
@@ -29,25 +29,25 @@ export function RateDialog({ film, onClose }: { film: Film; onClose: (done: bool
         event.preventDefault();
         close(false);
       }}
-      // A press beside it; what is inside lies in the form of its own.
+      // A click outside the content: the content fills the dialog's own area.
       onClick={(event) => event.target === dialog.current && close(false)}
     >
       <div class="rate-inside">
-        <Poster film={film} eager />
+        <Poster movie={movie} eager />
         <div class="rate-words">
           <p class="eyebrow">{texts.rate.heading}</p>
-          <h2 id="rate-heading">{film.title}</h2>
-          <p class="faint">{[film.year, ...film.genres.map(genreName)].filter(Boolean).join(" · ")}</p>
+          <h2 id="rate-heading">{movie.title}</h2>
+          <p class="faint">{[movie.year, ...movie.genres.map(genreName)].filter(Boolean).join(" · ")}</p>
           <Stars
-            title={named(film)}
-            value={own}
+            title={titleWithYear(movie)}
+            value={ownStars}
             size="large"
             worded
             onRate={(stars) => {
-              rateFilm(film, stars);
+              rateMovie(movie, stars);
               close(true);
             }}
-            onRemove={() => unrateFilm(film)}
+            onRemove={() => unrateMovie(movie)}
           />
           <p class="rate-hint">{texts.rate.hint}</p>
           <div class="rate-others">
@@ -57,7 +57,7 @@ export function RateDialog({ film, onClose }: { film: Film; onClose: (done: bool
                 type="button"
                 class="button"
                 onClick={() => {
-                  leaveOutFilm(film, list);
+                  hideMovie(movie, list);
                   close(true);
                 }}
               >
@@ -65,7 +65,7 @@ export function RateDialog({ film, onClose }: { film: Film; onClose: (done: bool
                 {texts.rate[list]}
               </button>
             ))}
-            <a class="button" href={`/movie/${film.id}`}>{texts.rate.details}</a>
+            <a class="button" href={`/movie/${movie.id}`}>{texts.rate.details}</a>
           </div>
         </div>
         <button type="button" class="rate-close" aria-label={texts.rate.close} onClick={() => close(false)}>

@@ -1,44 +1,45 @@
-/** Find a film by the beginning of its words, then say how it was. */
+/** A search field with suggestions. Choosing a movie opens the dialog to rate it. */
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { type Trouble, aborted, api, told, troubleOf } from "../api/client";
-import { type Film, film as shown } from "../film";
-import { starsById } from "../person/store";
+import { type ApiError, client, isAbort, toApiError, unwrap } from "../api/client";
+import { type Movie, toMovie } from "../movie";
 import { texts } from "../texts";
+import { starsById } from "../visitor/store";
 import { Cross, Magnifier } from "./icons";
 import { Poster } from "./Poster";
 import { RateDialog } from "./RateDialog";
 
+/** Wait for a pause in typing before the request. */
 const PAUSE_MS = 120;
-const MOST = 8;
+const MAX_RESULTS = 8;
 
 export function Search() {
   const [query, setQuery] = useState("");
-  const [open, setOpen] = useState(false);
+  const [isOpen, setIsOpen] = useState(false);
   const [active, setActive] = useState(-1);
-  const [chosen, setChosen] = useState<Film | null>(null);
+  const [chosen, setChosen] = useState<Movie | null>(null);
   const input = useRef<HTMLInputElement>(null);
-  const { films, trouble, searching } = useFound(query.trim());
+  const { movies, error, isSearching } = useSearch(query.trim());
   const id = useId();
-  const expanded = open && query.trim() !== "";
+  const isExpanded = isOpen && query.trim() !== "";
 
-  const choose = (film: Film) => {
-    setOpen(false);
-    setChosen(film);
+  const choose = (movie: Movie) => {
+    setIsOpen(false);
+    setChosen(movie);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape") {
-      if (expanded) setOpen(false);
+      if (isExpanded) setIsOpen(false);
       else setQuery("");
-    } else if (!films.length) return;
-    else if (event.key === "ArrowDown") move(expanded ? active + 1 : 0);
-    else if (event.key === "ArrowUp") move(expanded ? active - 1 : films.length - 1);
-    else if (event.key === "Enter" && expanded) choose(films[Math.max(active, 0)]!);
+    } else if (!movies.length) return;
+    else if (event.key === "ArrowDown") move(isExpanded ? active + 1 : 0);
+    else if (event.key === "ArrowUp") move(isExpanded ? active - 1 : movies.length - 1);
+    else if (event.key === "Enter" && isExpanded) choose(movies[Math.max(active, 0)]!);
     else return;
     event.preventDefault();
   };
   const move = (to: number) => {
-    setOpen(true);
-    setActive((to + films.length) % films.length);
+    setIsOpen(true);
+    setActive((to + movies.length) % movies.length);
   };
 
   return (
@@ -57,17 +58,17 @@ export function Search() {
           maxLength={100}
           placeholder={texts.search.placeholder}
           value={query}
-          aria-expanded={expanded && films.length > 0}
+          aria-expanded={isExpanded && movies.length > 0}
           aria-controls={`${id}-list`}
           aria-autocomplete="list"
-          aria-activedescendant={expanded && films[active] ? `${id}-${films[active].id}` : undefined}
+          aria-activedescendant={isExpanded && movies[active] ? `${id}-${movies[active].id}` : undefined}
           onInput={(event) => {
             setQuery(event.currentTarget.value);
-            setOpen(true);
+            setIsOpen(true);
             setActive(-1);
           }}
-          onFocus={() => setOpen(true)}
-          onBlur={() => setOpen(false)}
+          onFocus={() => setIsOpen(true)}
+          onBlur={() => setIsOpen(false)}
           onKeyDown={onKeyDown}
         />
         {query && (
@@ -84,39 +85,39 @@ export function Search() {
           </button>
         )}
       </label>
-      <div class="search-found" hidden={!expanded}>
-        <ul id={`${id}-list`} role="listbox" aria-label={texts.search.label} hidden={!films.length}>
-          {films.map((film, index) => (
+      <div class="search-results" hidden={!isExpanded}>
+        <ul id={`${id}-list`} role="listbox" aria-label={texts.search.label} hidden={!movies.length}>
+          {movies.map((movie, index) => (
             <Option
-              key={film.id}
-              id={`${id}-${film.id}`}
-              film={film}
+              key={movie.id}
+              id={`${id}-${movie.id}`}
+              movie={movie}
               active={index === active}
-              onChoose={() => choose(film)}
+              onChoose={() => choose(movie)}
             />
           ))}
         </ul>
-        {!films.length && (
+        {!movies.length && (
           <p class="search-nothing">
-            {trouble ? trouble.message : searching ? texts.search.searching : texts.search.none(query.trim())}
+            {error ? error.message : isSearching ? texts.search.searching : texts.search.none(query.trim())}
           </p>
         )}
       </div>
       <p class="unseen" role="status">
-        {expanded && !searching && !trouble
-          ? films.length
-            ? texts.search.found(films.length)
+        {isExpanded && !isSearching && !error
+          ? movies.length
+            ? texts.search.found(movies.length)
             : texts.search.none(query.trim())
           : ""}
       </p>
       {chosen && (
         <RateDialog
-          film={chosen}
-          onClose={(done) => {
+          movie={chosen}
+          onClose={(isAnswered) => {
             setChosen(null);
-            if (done) setQuery("");
+            if (isAnswered) setQuery("");
             input.current?.focus({ preventScroll: true });
-            if (done) setOpen(false);
+            if (isAnswered) setIsOpen(false);
           }}
         />
       )}
@@ -126,13 +127,13 @@ export function Search() {
 
 interface OptionProps {
   id: string;
-  film: Film;
+  movie: Movie;
   active: boolean;
   onChoose: () => void;
 }
 
-function Option({ id, film, active, onChoose }: OptionProps) {
-  const own = starsById.value.get(film.id);
+function Option({ id, movie, active, onChoose }: OptionProps) {
+  const ownStars = starsById.value.get(movie.id);
   const element = useRef<HTMLLIElement>(null);
   useEffect(() => {
     if (active) element.current?.scrollIntoView({ block: "nearest" });
@@ -143,46 +144,51 @@ function Option({ id, film, active, onChoose }: OptionProps) {
       id={id}
       role="option"
       aria-selected={active}
-      data-film={film.id}
-      // The field keeps the focus; losing it would close the list before the click counts.
+      data-movie={movie.id}
+      // Keeps the focus in the field: losing it would close the list before the click.
       onPointerDown={(event) => event.preventDefault()}
       onClick={onChoose}
     >
-      <Poster film={film} width={185} />
-      <span class="option-title">{film.title}</span>
+      <Poster movie={movie} width={185} />
+      <span class="option-title">{movie.title}</span>
       <span class="option-facts">
-        {[film.year, own !== undefined && texts.search.rated(own)].filter(Boolean).join(" · ")}
+        {[movie.year, ownStars !== undefined && texts.search.rated(ownStars)].filter(Boolean).join(" · ")}
       </span>
     </li>
   );
 }
 
-function useFound(query: string): { films: Film[]; trouble: Trouble | null; searching: boolean } {
-  const [found, setFound] = useState<{ of: string; films: Film[]; trouble: Trouble | null }>({
-    of: "",
-    films: [],
-    trouble: null,
-  });
+interface Results {
+  /** The query that the results belong to. */
+  query: string;
+  movies: Movie[];
+  error: ApiError | null;
+}
+const NO_RESULTS: Results = { query: "", movies: [], error: null };
+
+/** Search for movies; the old results stay until the new ones arrive. */
+function useSearch(query: string): Results & { isSearching: boolean } {
+  const [results, setResults] = useState(NO_RESULTS);
   useEffect(() => {
     if (!query) {
-      setFound({ of: "", films: [], trouble: null });
+      setResults(NO_RESULTS);
       return;
     }
-    const stop = new AbortController();
+    const abort = new AbortController();
     const timer = setTimeout(async () => {
       try {
-        const params = { query: { query, top_k: MOST } };
-        const { items } = await told(api.GET("/movies", { params, signal: stop.signal }));
-        const films = items.map((item) => shown(item.movie_id, item.movie));
-        setFound({ of: query, films, trouble: null });
+        const params = { query: { query, top_k: MAX_RESULTS } };
+        const { items } = await unwrap(client.GET("/movies", { params, signal: abort.signal }));
+        const movies = items.map((item) => toMovie(item.movie_id, item.movie));
+        setResults({ query, movies, error: null });
       } catch (error) {
-        if (!aborted(error)) setFound({ of: query, films: [], trouble: troubleOf(error) });
+        if (!isAbort(error)) setResults({ query, movies: [], error: toApiError(error) });
       }
     }, PAUSE_MS);
     return () => {
       clearTimeout(timer);
-      stop.abort();
+      abort.abort();
     };
   }, [query]);
-  return { ...found, searching: found.of !== query };
+  return { ...results, isSearching: results.query !== query };
 }

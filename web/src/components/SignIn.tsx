@@ -1,21 +1,21 @@
-/** For those who know who they are in the data set. */
+/** A panel to sign in as a user of the MovieLens data set. */
 import { useState } from "preact/hooks";
-import { person, signIn } from "../person/store";
+import { signIn, visitor } from "../visitor/store";
 import { texts } from "../texts";
 
 export function SignIn() {
   const [text, setText] = useState("");
-  const [wrong, setWrong] = useState(false);
-  const { userId } = person.value;
+  const [isInvalid, setIsInvalid] = useState(false);
+  const { userId } = visitor.value;
   const submit = (event: Event) => {
     event.preventDefault();
-    const good = /^[1-9]\d{0,14}$/.test(text.trim());
-    setWrong(!good);
-    if (good) signIn(Number(text.trim()));
+    const isValid = /^[1-9]\d{0,14}$/.test(text.trim());
+    setIsInvalid(!isValid);
+    if (isValid) signIn(Number(text.trim()));
   };
   return (
-    <section class="panel" aria-labelledby="sign-heading">
-      <h2 id="sign-heading">{texts.you.signIn}</h2>
+    <section class="panel" aria-labelledby="sign-in-heading">
+      <h2 id="sign-in-heading">{texts.you.signIn}</h2>
       {userId === null ? (
         <>
           <p class="faint">{texts.you.signInLead}</p>
@@ -26,14 +26,14 @@ export function SignIn() {
                 type="text"
                 inputMode="numeric"
                 value={text}
-                aria-invalid={wrong}
-                aria-describedby={wrong ? "sign-wrong" : undefined}
+                aria-invalid={isInvalid}
+                aria-describedby={isInvalid ? "sign-in-error" : undefined}
                 onInput={(event) => setText(event.currentTarget.value)}
               />
             </label>
             <button type="submit" class="button">{texts.you.signInDo}</button>
           </form>
-          {wrong && <p id="sign-wrong" class="warning" role="alert">{texts.you.badId}</p>}
+          {isInvalid && <p id="sign-in-error" class="warning" role="alert">{texts.you.invalidId}</p>}
         </>
       ) : (
         <>

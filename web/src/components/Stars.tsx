@@ -1,6 +1,6 @@
-/** Five stars in half steps: a slider to a keyboard and a screen reader, a row to touch to a hand. */
+/** Five stars in half steps: a slider for keyboards and screen readers, to tap or click otherwise. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { LEAST_STARS, MOST_STARS } from "../person/person";
+import { MIN_STARS, MAX_STARS } from "../visitor/visitor";
 import { texts } from "../texts";
 import { STAR } from "./icons";
 
@@ -10,11 +10,11 @@ interface Props {
   onRate: (stars: number) => void;
   onRemove?: () => void;
   size?: "small" | "large";
-  /** Says the value in words beside the stars. */
+  /** Whether the value is shown in words, too. */
   worded?: boolean;
 }
 
-/** Somebody who goes through the steps by keyboard has not chosen before a pause. */
+/** By keyboard, a value is chosen after this pause, so that steps on the way do not count. */
 const PAUSE_MS = 900;
 
 export function Stars({ title, value, onRate, onRemove, size = "small", worded = false }: Props) {
@@ -31,7 +31,7 @@ export function Stars({ title, value, onRate, onRemove, size = "small", worded =
     if (stars && stars !== value) onRate(stars);
   };
   const step = (stars: number) => {
-    const next = Math.min(Math.max(stars, LEAST_STARS), MOST_STARS);
+    const next = Math.min(Math.max(stars, MIN_STARS), MAX_STARS);
     setShown(next);
     clearTimeout(timer.current);
     timer.current = window.setTimeout(() => choose(next), PAUSE_MS);
@@ -41,8 +41,8 @@ export function Stars({ title, value, onRate, onRemove, size = "small", worded =
     const digit = Number(event.key);
     if (event.key === "ArrowRight" || event.key === "ArrowUp") step(at + 0.5);
     else if (event.key === "ArrowLeft" || event.key === "ArrowDown") step(at - 0.5);
-    else if (event.key === "Home") step(LEAST_STARS);
-    else if (event.key === "End") step(MOST_STARS);
+    else if (event.key === "Home") step(MIN_STARS);
+    else if (event.key === "End") step(MAX_STARS);
     else if (digit >= 1 && digit <= 5) step(digit);
     else if ((event.key === "Enter" || event.key === " ") && shown !== null) choose(shown);
     else if ((event.key === "Delete" || event.key === "Backspace") && value !== null) onRemove?.();
@@ -52,7 +52,7 @@ export function Stars({ title, value, onRate, onRemove, size = "small", worded =
   const under = (event: PointerEvent | MouseEvent): number => {
     const { left, width } = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const stars = Math.ceil(((event.clientX - left) / width) * 10) / 2;
-    return Math.min(Math.max(stars, LEAST_STARS), MOST_STARS);
+    return Math.min(Math.max(stars, MIN_STARS), MAX_STARS);
   };
 
   return (
@@ -63,7 +63,7 @@ export function Stars({ title, value, onRate, onRemove, size = "small", worded =
         tabIndex={0}
         aria-label={texts.rate.label(title)}
         aria-valuemin={0}
-        aria-valuemax={MOST_STARS}
+        aria-valuemax={MAX_STARS}
         aria-valuenow={shown ?? value ?? 0}
         aria-valuetext={texts.rate.value(shown ?? value ?? 0)}
         data-own={value !== null || undefined}

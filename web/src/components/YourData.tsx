@@ -1,22 +1,22 @@
-/** Take yourself along, come back, or be forgotten. */
+/** A panel to export, import and delete the visitor's ratings. */
 import { useRef, useState } from "preact/hooks";
-import { written } from "../person/person";
-import { forget, importFrom, person } from "../person/store";
+import { exportFile } from "../visitor/visitor";
+import { forget, importFile, visitor } from "../visitor/store";
 import { texts } from "../texts";
-import { say } from "./toasts";
+import { showToast } from "./toasts";
 
 export function YourData() {
-  const [asking, setAsking] = useState(false);
+  const [isConfirming, setIsConfirming] = useState(false);
   const file = useRef<HTMLInputElement>(null);
   const forgetButton = useRef<HTMLButtonElement>(null);
-  const take = async (input: HTMLInputElement) => {
+  const importChosen = async (input: HTMLInputElement) => {
     const text = await input.files?.[0]?.text();
     input.value = "";
-    if (text !== undefined) say(importFrom(text) ? texts.you.imported : texts.you.notImported);
+    if (text !== undefined) showToast(importFile(text) ? texts.you.imported : texts.you.notImported);
   };
-  const gone = async () => {
-    setAsking(false);
-    say((await forget()) ? texts.you.forgotten : texts.you.forgottenHere);
+  const forgetVisitor = async () => {
+    setIsConfirming(false);
+    showToast((await forget()) ? texts.you.forgotten : texts.you.forgottenHere);
     forgetButton.current?.focus();
   };
   return (
@@ -32,31 +32,31 @@ export function YourData() {
           accept="application/json,.json"
           aria-label={texts.you.import}
           hidden
-          onChange={(event) => void take(event.currentTarget)}
+          onChange={(event) => void importChosen(event.currentTarget)}
         />
       </div>
       <p class="faint">{texts.you.forgetLead}</p>
-      {asking ? (
-        <div class="sure" role="alertdialog" aria-label={texts.you.forgetSure}>
-          <p>{texts.you.forgetSure}</p>
+      {isConfirming ? (
+        <div class="confirm" role="alertdialog" aria-label={texts.you.forgetConfirm}>
+          <p>{texts.you.forgetConfirm}</p>
           <div class="buttons">
-            <button type="button" class="button button-danger" onClick={() => void gone()}>{texts.you.forgetYes}</button>
-            <button type="button" class="button" ref={(one) => one?.focus()} onClick={() => setAsking(false)}>{texts.you.forgetNo}</button>
+            <button type="button" class="button button-danger" onClick={() => void forgetVisitor()}>{texts.you.forgetYes}</button>
+            <button type="button" class="button" ref={(button) => button?.focus()} onClick={() => setIsConfirming(false)}>{texts.you.forgetNo}</button>
           </div>
         </div>
       ) : (
-        <button type="button" class="button button-danger" ref={forgetButton} onClick={() => setAsking(true)}>{texts.you.forget}</button>
+        <button type="button" class="button button-danger" ref={forgetButton} onClick={() => setIsConfirming(true)}>{texts.you.forget}</button>
       )}
     </section>
   );
 }
 
 function download(): void {
-  const address = URL.createObjectURL(new Blob([written(person.value)], { type: "application/json" }));
+  const url = URL.createObjectURL(new Blob([exportFile(visitor.value)], { type: "application/json" }));
   const link = document.createElement("a");
-  link.href = address;
+  link.href = url;
   link.download = "moovier-ratings.json";
   link.click();
-  // The browser reads it after this function.
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  // The browser reads the file after this function has returned.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -1,4 +1,4 @@
-/** Line drawings of 24 by 24, coloured as the text around them. */
+/** Icons of 24 by 24 units, in the colour of the text around them. */
 import type { ComponentChildren } from "preact";
 
 function Icon({ children, filled = false }: { children: ComponentChildren; filled?: boolean }) {

@@ -1,4 +1,4 @@
-/** Drawings for posters, in a field of 200 by 190; what lies outside is covered. */
+/** The drawings of the posters, 200 by 190 units; the poster covers what lies outside. */
 import type { JSX } from "preact";
 import type { Motif } from "./palettes";
 
@@ -183,7 +183,7 @@ export const MOTIFS: Record<Motif, Draw> = {
   },
   mountains: (random, first, second) => {
     const [near, far] = [between(random, 40, 80), between(random, 120, 165)];
-    // Snow down to 26 below the top, along both slopes.
+    // The snow ends 26 units below the top on both slopes.
     const [left, right] = [near - (26 * (near + 20)) / 126, near + (26 * (150 - near)) / 126];
     return (
       <>

@@ -1,11 +1,11 @@
-/** What a drawn poster looks like: a motif and colours, by the genre that says most about a film. */
-import type { Film } from "../film";
+/** The motif and colours of a drawn poster, chosen by the movie's most telling genre. */
+import type { Movie } from "../movie";
 
 export type Motif =
   | "blinds" | "sunset" | "chevrons" | "teeth" | "waves" | "frames" | "bubbles" | "orbits" | "moon"
   | "eye" | "circles" | "city" | "blocks" | "squares" | "mountains" | "smile" | "rays" | "halves";
 
-/** Ground, two colours of the motif, and ink that is readable on the ground (4.5:1 or more). */
+/** Background, two colours of the motif, and a text colour with a contrast of 4.5:1 or more. */
 export type Palette = readonly [ground: string, first: string, second: string, ink: string];
 
 const CREAM = "#fff4e0";
@@ -16,9 +16,9 @@ interface Look {
   palettes: readonly Palette[];
 }
 
-/** The most telling genre first: many films are dramas, few are westerns. */
+/** The most telling genre first: many movies are dramas, few are westerns. */
 const LOOKS: readonly (readonly [names: readonly string[], look: Look])[] = [
-  [["Film-Noir"], { motifs: ["blinds"], palettes: [["#1c1c1f", "#d9d2c3", "#6d6a66", CREAM], ["#2a2622", "#e6c88f", "#7d6a4c", CREAM]] }],
+  [["Movie-Noir"], { motifs: ["blinds"], palettes: [["#1c1c1f", "#d9d2c3", "#6d6a66", CREAM], ["#2a2622", "#e6c88f", "#7d6a4c", CREAM]] }],
   [["Western"], { motifs: ["sunset"], palettes: [["#8e3418", "#ffb347", "#e0662a", CREAM], ["#e7b261", "#8a2f16", "#c4552a", NIGHT]] }],
   [["War"], { motifs: ["chevrons"], palettes: [["#3d4430", "#b9a972", "#6f7748", CREAM], ["#4a2f24", "#d08a4e", "#8a5a3a", CREAM], ["#cfc3a2", "#4d5638", "#8a4a2c", NIGHT]] }],
   [["Horror"], { motifs: ["teeth", "eye"], palettes: [["#17090b", "#c1121f", "#5c0a12", CREAM], ["#1a1423", "#8ee04e", "#3c5a2a", CREAM], ["#e3d9c6", "#8f1118", "#2a1315", NIGHT]] }],
@@ -31,27 +31,28 @@ const LOOKS: readonly (readonly [names: readonly string[], look: Look])[] = [
   [["Romance"], { motifs: ["circles", "halves"], palettes: [["#f4c9c4", "#d1495b", "#edae49", "#3b0d18"], ["#8c1c3a", "#ff9e9e", "#ffd9a0", CREAM], ["#f0d9b5", "#c8553d", "#588b8b", "#2b1712"], ["#2f2a5a", "#ff9aa8", "#f7d08a", CREAM]] }],
   [["Crime"], { motifs: ["city", "blinds"], palettes: [["#20262e", "#f2c14e", "#4c5966", CREAM], ["#c9b79c", "#3a2e2a", "#9b2c1f", NIGHT], ["#3a1520", "#f08a5d", "#7a2f41", CREAM], ["#122b39", "#f2e2b6", "#3b6a7e", CREAM]] }],
   [["Children", "Family"], { motifs: ["blocks", "bubbles"], palettes: [["#f7d774", "#e4572e", "#2e86ab", NIGHT], ["#17645c", "#ffd166", "#ff8c69", CREAM]] }],
-  [["Thriller"], { motifs: ["squares", "eye"], palettes: [["#101a24", "#e63946", "#3c5468", CREAM], ["#e1352d", "#15110f", "#ffb199", "#150a08"], ["#24302a", "#d8e06a", "#5c7a5f", CREAM], ["#cfd6d6", "#1c2b33", "#c8352b", NIGHT]] }],
+  [["Thriller"], { motifs: ["squares", "eye"], palettes: [["#101a24", "#e63946", "#3c5468", CREAM], ["#e1352d", "#15110f", "#ffb199", "#0a0403"], ["#24302a", "#d8e06a", "#5c7a5f", CREAM], ["#cfd6d6", "#1c2b33", "#c8352b", NIGHT]] }],
   [["Adventure"], { motifs: ["mountains"], palettes: [["#1d4e50", "#f2b544", "#e8643c", CREAM], ["#f0b95b", "#24585c", "#b7472a", NIGHT], ["#243a5e", "#f6c667", "#5f86b3", CREAM], ["#f3e3c3", "#c04a2b", "#3f7d6e", NIGHT]] }],
   [["Comedy"], { motifs: ["smile", "blocks"], palettes: [["#ffc53d", "#d7351d", "#1f1a17", NIGHT], ["#0f6a73", "#ffd166", "#ff9b71", CREAM], ["#f2977f", "#5a1f4b", "#fff0d6", "#2b0c22"], ["#9bd1c4", "#d7452f", "#fff4d9", NIGHT]] }],
   [["Action"], { motifs: ["rays", "chevrons"], palettes: [["#b52a17", "#ffd34e", "#6f140a", CREAM], ["#1d1f27", "#ff5a36", "#ffc145", CREAM], ["#efb92f", "#1d1a1a", "#cf3a1c", NIGHT], ["#123b52", "#ffb703", "#e8552d", CREAM]] }],
   [["Drama"], { motifs: ["halves", "circles"], palettes: [["#e6dcc8", "#1f3b4d", "#c4552d", NIGHT], ["#1f3b4d", "#e9b872", "#a63d40", CREAM], ["#403a52", "#e8a598", "#8d7fb0", CREAM], ["#d98c63", "#2a1a1f", "#f7e0b2", "#1d0f0b"], ["#2f4a3c", "#f0d7a3", "#cf6f4e", CREAM]] }],
 ];
-const PLAIN: Look = { motifs: ["frames"], palettes: [["#33363d", "#c9c4b8", "#6c717c", CREAM], ["#d9d3c5", "#3b4350", "#a34a2f", NIGHT]] };
+const DEFAULT_LOOK: Look = { motifs: ["frames"], palettes: [["#33363d", "#c9c4b8", "#6c717c", CREAM], ["#d9d3c5", "#3b4350", "#a34a2f", NIGHT]] };
 
-export function lookOf(film: Film): { motif: Motif; palette: Palette; genre: string | null } {
-  const random = chance(film.id);
-  const [names, look] = LOOKS.find(([names]) => names.some((name) => film.genres.includes(name))) ?? [[], PLAIN];
-  const one = <Kind,>(of: readonly Kind[]): Kind => of[Math.floor(random() * of.length)]!;
+export function lookOf(movie: Movie): { motif: Motif; palette: Palette; genre: string | null } {
+  const random = randomNumbers(movie.id);
+  const [names, look] = LOOKS.find(([names]) => names.some((name) => movie.genres.includes(name))) ?? [[], DEFAULT_LOOK];
+  const pick = <Item,>(items: readonly Item[]): Item =>
+    items[Math.floor(random() * items.length)]!;
   return {
-    palette: one(look.palettes),
-    motif: one(look.motifs),
-    genre: names.find((name) => film.genres.includes(name)) ?? film.genres[0] ?? null,
+    palette: pick(look.palettes),
+    motif: pick(look.motifs),
+    genre: names.find((name) => movie.genres.includes(name)) ?? movie.genres[0] ?? null,
   };
 }
 
-/** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
-export function chance(seed: number): () => number {
+/** Return a generator of numbers from 0 to 1, the same for the same seed (mulberry32). */
+export function randomNumbers(seed: number): () => number {
   let state = Math.imul(seed, 2654435761) >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -1,17 +1,19 @@
-/** Light, dark, or as the system has it. */
+/** The colour theme: light, dark, or the system's. */
 import { effect, signal } from "@preact/signals";
-import { store, stored } from "../person/storage";
+import { readItem, writeItem } from "../visitor/storage";
 
 const KEY = "moovier.theme";
 const THEMES = ["auto", "light", "dark"] as const;
 export type Theme = (typeof THEMES)[number];
 
-const found = stored(KEY) as Theme | null;
-export const theme = signal<Theme>(found && THEMES.includes(found) ? found : "auto");
+const storedTheme = readItem(KEY) as Theme | null;
+export const theme = signal<Theme>(
+  storedTheme && THEMES.includes(storedTheme) ? storedTheme : "auto",
+);
 
 export function nextTheme(): void {
   theme.value = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length]!;
-  store(KEY, theme.value);
+  writeItem(KEY, theme.value);
 }
 
 effect(() => {

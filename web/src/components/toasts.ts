@@ -1,4 +1,4 @@
-/** What the page says in passing: one at a time, read out, and some of it can be undone. */
+/** Short messages at the lower edge of the page, one at a time, some with an undo button. */
 import { signal } from "@preact/signals";
 
 export interface Toast {
@@ -7,20 +7,21 @@ export interface Toast {
 }
 
 export const toast = signal<Toast | null>(null);
-const STAYS_MS = 8_000;
-let timer: number | undefined;
+const VISIBLE_MS = 8_000;
+let timer: ReturnType<typeof setTimeout> | undefined;
 
-export function say(text: string, undo?: () => void): void {
+/** Show a message in place of the one before it. */
+export function showToast(text: string, undo?: () => void): void {
   clearTimeout(timer);
   toast.value = undo ? { text, undo } : { text };
-  timer = window.setTimeout(dismiss, STAYS_MS);
+  timer = setTimeout(dismissToast, VISIBLE_MS);
 }
 
-export function dismiss(): void {
+export function dismissToast(): void {
   toast.value = null;
 }
 
-/** While somebody is about to press its button it stays. */
-export function hold(): void {
+/** Keep the message until it is dismissed. */
+export function keepToast(): void {
   clearTimeout(timer);
 }

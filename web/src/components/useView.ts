@@ -1,15 +1,17 @@
 import { useEffect } from "preact/hooks";
 
-let first = true;
+let isFirstView = true;
 
-/** What each view does: name the window, and bring whoever cannot see that the view changed to its
- * heading. The first view is where one starts anyway. */
+/** Set the window's title, and move the focus to the view's heading.
+ *
+ * The focus tells a screen reader that the view has changed. The first view leaves it alone.
+ */
 export function useView(title: string): void {
   useEffect(() => {
     document.title = title;
   }, [title]);
   useEffect(() => {
-    if (!first) document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true });
-    first = false;
+    if (!isFirstView) document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true });
+    isFirstView = false;
   }, []);
 }

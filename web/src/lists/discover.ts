@@ -1,34 +1,40 @@
-/** The first page's list; it outlives the view, so that coming back finds it as it was. */
+/** The first view's list. It outlives the view, so going back finds it unchanged. */
 import { signal } from "@preact/signals";
-import type { Recommended } from "../film";
-import { taste } from "../person/store";
-import { type Narrowed, forMe } from "./asking";
-import { Paged } from "./paged";
+import type { RecommendedMovie } from "../movie";
+import { tasteKey } from "../visitor/store";
+import { fetchDiscoverPage } from "./api";
+import type { Filters } from "./filterQuery";
+import { PagedList } from "./paged";
 
-export const list = new Paged<Recommended>();
-/** Whether what is shown was made for the taste of before the last rating. */
-export const outdated = signal(false);
+export const list = new PagedList<RecommendedMovie>();
+/** Whether the shown movies were computed before the newest rating. */
+export const isOutdated = signal(false);
 
-let shownFor: string | null = null;
+let shownFilters: string | null = null;
 
-/** `keep`: somebody is deep in the list, which must not be taken away under their hands; then only
- * what comes after it is new. */
-export function follow(narrowed: Narrowed, keep: boolean): void {
-  const filters = JSON.stringify(narrowed);
-  const key = `${taste.value} ${filters}`;
+/** Load the list again when the visitor's ratings or the filters have changed.
+ *
+ * `keepShown`: keep the movies that are shown, and load only the pages after them anew. For a
+ * visitor far down the list, who would lose their place.
+ */
+export function updateList(filters: Filters, keepShown: boolean): void {
+  const filterKey = JSON.stringify(filters);
+  const key = `${tasteKey.value} ${filterKey}`;
   if (key === list.key) return;
-  const load = (cursor: string | null, stop: AbortSignal) => forMe(narrowed, cursor, stop);
-  if (keep && shownFor === filters && list.items.value) {
-    list.goOnWith(key, load);
-    outdated.value = true;
+  const load = (cursor: string | null, signal: AbortSignal) =>
+    fetchDiscoverPage(filters, cursor, signal);
+  if (keepShown && shownFilters === filterKey && list.items.value) {
+    list.continueWith(key, load);
+    isOutdated.value = true;
   } else {
-    shownFor = filters;
-    outdated.value = false;
+    shownFilters = filterKey;
+    isOutdated.value = false;
     list.show(key, load);
   }
 }
 
-export function renew(): void {
-  outdated.value = false;
-  void list.again();
+/** Replace an outdated list by the new one. */
+export function refreshList(): void {
+  isOutdated.value = false;
+  void list.reload();
 }

@@ -1,89 +1,93 @@
-/** A list that grows page by page, and may be made anew while the old one is still shown. */
+/** A list that is loaded page by page, and can be reloaded while the old items are shown. */
 import { type Signal, batch, signal } from "@preact/signals";
-import { type Trouble, aborted, troubleOf } from "../api/client";
+import { type ApiError, isAbort, toApiError } from "../api/client";
 
 export interface Page<Item> {
   items: Item[];
+  /** Cursor of the next page; null on the last page. */
   next: string | null;
   /** Window of popular movies in days; null: of all time, or not ranked by popularity. */
   days?: number | null;
 }
-export type Load<Item> = (cursor: string | null, signal: AbortSignal) => Promise<Page<Item>>;
+export type LoadPage<Item> = (cursor: string | null, signal: AbortSignal) => Promise<Page<Item>>;
 
-/** `fresh`: the first page is on its way; `more`: a further one; `idle`: neither. */
-export type State = "fresh" | "more" | "idle";
+/** `loading`: the first page is loading; `loadingMore`: a later page is loading. */
+export type State = "idle" | "loading" | "loadingMore";
 
-export class Paged<Item extends { id: number }> {
+export class PagedList<Item extends { id: number }> {
+  /** Null before the first page. */
   readonly items: Signal<Item[] | null> = signal(null);
   readonly state: Signal<State> = signal("idle");
-  readonly trouble: Signal<Trouble | null> = signal(null);
-  readonly done = signal(false);
-  /** `days` of the page that came last; undefined before there is one. */
+  readonly error: Signal<ApiError | null> = signal(null);
+  /** Whether the last page is loaded. */
+  readonly isComplete = signal(false);
+  /** `days` of the newest page; undefined before the first. */
   readonly days: Signal<number | null | undefined> = signal(undefined);
-  #load: Load<Item> = () => Promise.resolve({ items: [], next: null });
-  #next: string | null = null;
+  #loadPage: LoadPage<Item> = () => Promise.resolve({ items: [], next: null });
+  #cursor: string | null = null;
   #key: string | null = null;
-  #stop = new AbortController();
-  #tried: "fresh" | "more" = "fresh";
+  #abort = new AbortController();
+  #lastAttempt: "loading" | "loadingMore" = "loading";
 
+  /** Identifies what the list shows. */
   get key(): string | null {
     return this.#key;
   }
 
-  /** Show what `load` gives. Nothing happens where `key` is what it was. */
-  show(key: string, load: Load<Item>): void {
+  /** Load the first page with `loadPage`; does nothing when `key` is unchanged. */
+  show(key: string, loadPage: LoadPage<Item>): void {
     if (key === this.#key) return;
+    this.continueWith(key, loadPage);
+    void this.reload();
+  }
+
+  /** Keep the shown items, and load the pages after them with `loadPage`. */
+  continueWith(key: string, loadPage: LoadPage<Item>): void {
     this.#key = key;
-    this.#load = load;
-    void this.again();
+    this.#loadPage = loadPage;
   }
 
-  /** Other pages from here on, after what is shown. */
-  goOnWith(key: string, load: Load<Item>): void {
-    this.#key = key;
-    this.#load = load;
+  /** Load the first page again. A request under way is aborted. */
+  async reload(): Promise<void> {
+    this.#abort.abort();
+    this.#abort = new AbortController();
+    await this.#load("loading", null);
   }
 
-  /** The first page anew. */
-  async again(): Promise<void> {
-    this.#stop.abort();
-    this.#stop = new AbortController();
-    await this.#fetched("fresh", null);
+  /** Load the next page; does nothing while a page is loading, or after the last one. */
+  async loadMore(): Promise<void> {
+    if (this.state.value !== "idle" || this.isComplete.value || !this.items.value) return;
+    await this.#load("loadingMore", this.#cursor);
   }
 
-  async more(): Promise<void> {
-    if (this.state.value !== "idle" || this.done.value || !this.items.value) return;
-    await this.#fetched("more", this.#next);
-  }
-
-  /** What failed last. */
+  /** Repeat the request that failed. */
   retry(): Promise<void> {
-    return this.#tried === "more" ? this.more() : this.again();
+    return this.#lastAttempt === "loadingMore" ? this.loadMore() : this.reload();
   }
 
-  async #fetched(state: "fresh" | "more", cursor: string | null): Promise<void> {
-    const { signal } = this.#stop;
-    this.#tried = state;
+  async #load(state: "loading" | "loadingMore", cursor: string | null): Promise<void> {
+    const { signal } = this.#abort;
+    this.#lastAttempt = state;
     batch(() => {
       this.state.value = state;
-      this.trouble.value = null;
+      this.error.value = null;
     });
     try {
-      const page = await this.#load(cursor, signal);
+      const page = await this.#loadPage(cursor, signal);
       if (signal.aborted) return;
-      this.#next = page.next;
-      const before = state === "more" ? (this.items.value ?? []) : [];
-      // At once, so that it is drawn once.
+      this.#cursor = page.next;
+      const earlier = state === "loadingMore" ? (this.items.value ?? []) : [];
+      // In one batch, so that the page renders once.
       batch(() => {
-        this.done.value = page.next === null;
+        this.isComplete.value = page.next === null;
         this.days.value = page.days ?? null;
-        this.items.value = [...before, ...page.items];
+        this.items.value = [...earlier, ...page.items];
         this.state.value = "idle";
       });
     } catch (error) {
-      if (aborted(error) || signal.aborted) return;
+      if (isAbort(error) || signal.aborted) return;
       batch(() => {
-        this.trouble.value = troubleOf(error);
+        this.error.value = toApiError(error);
         this.state.value = "idle";
       });
     }

@@ -1,68 +1,77 @@
-/** The first page: search, rate, and a wall of what to watch. */
+/** The first view: search, the rated movies, and the list of what to watch. */
 import { useLocation } from "preact-iso";
 import { useEffect, useRef } from "preact/hooks";
 import { GenreFilter, YearFilter } from "../components/Filters";
+import { MovieGrid } from "../components/MovieGrid";
+import { RatedBar } from "../components/RatedBar";
 import { Search } from "../components/Search";
-import { TasteBar } from "../components/TasteBar";
-import { Wall } from "../components/Wall";
 import { useView } from "../components/useView";
-import { EVERYTHING, type Narrowed } from "../lists/asking";
-import { follow, list, outdated, renew } from "../lists/discover";
-import { fromQuery, isNarrow, toAddress } from "../lists/narrowed";
-import { personal, taste } from "../person/store";
+import { isOutdated, list, refreshList, updateList } from "../lists/discover";
+import {
+  type Filters,
+  NO_FILTERS,
+  filtersToUrl,
+  hasFilters,
+  parseFilters,
+} from "../lists/filterQuery";
 import { texts } from "../texts";
+import { isPersonalised, tasteKey } from "../visitor/store";
+
+/** How far the list's top must be above the window for the visitor to be deep in it. */
+const DEEP_PX = 500;
 
 export function Discover() {
   const { query, route } = useLocation();
-  const narrowed = fromQuery(query);
-  const wall = useRef<HTMLElement>(null);
-  const { genres, yearFrom, yearTo } = narrowed;
-  const wrongWay = yearFrom !== null && yearTo !== null && yearFrom > yearTo;
+  const filters = parseFilters(query);
+  const section = useRef<HTMLElement>(null);
+  const { genres, yearFrom, yearTo } = filters;
+  const isReversed = yearFrom !== null && yearTo !== null && yearFrom > yearTo;
   useView(texts.titles.discover);
   useEffect(() => {
-    // Far down: the first row has gone from sight. Not asked at first, since it costs a layout.
-    const drawn = list.items.peek() !== null;
-    const far = drawn && (wall.current?.getBoundingClientRect().top ?? 0) < -500;
-    if (!wrongWay) follow(narrowed, far);
-  }, [taste.value, genres.join(), yearFrom, yearTo]);
+    if (isReversed) return;
+    // Measured only when a list is shown, because it costs a layout.
+    const isShown = list.items.peek() !== null;
+    const isDeep = isShown && (section.current?.getBoundingClientRect().top ?? 0) < -DEEP_PX;
+    updateList(filters, isDeep);
+  }, [tasteKey.value, genres.join(), yearFrom, yearTo]);
 
-  const mine = personal.value;
-  const change = (to: Narrowed) => route(toAddress(to), true);
+  const isForMe = isPersonalised.value;
+  const change = (to: Filters) => route(filtersToUrl(to), true);
   return (
     <>
-      <section class="hero" data-known={mine || undefined}>
-        <h1 tabIndex={-1}>{texts.arrive.heading}</h1>
-        <p class="lead">{mine ? texts.arrive.leadKnown : texts.arrive.lead}</p>
+      <section class="hero" data-known={isForMe || undefined}>
+        <h1 tabIndex={-1}>{texts.discover.heading}</h1>
+        <p class="lead">{isForMe ? texts.discover.leadKnown : texts.discover.lead}</p>
         <Search />
       </section>
-      <TasteBar />
-      <section class="discover" aria-labelledby="wall-heading" ref={wall}>
+      <RatedBar />
+      <section class="discover" aria-labelledby="list-heading" ref={section}>
         <div class="section-head">
-          <h2 id="wall-heading">{mine ? texts.wall.forYou : texts.wall.popular}</h2>
-          <p class="faint">{mine ? texts.wall.forYouLead : texts.wall.popularLead(list.days.value)}</p>
-          <YearFilter narrowed={narrowed} onChange={change} />
+          <h2 id="list-heading">{isForMe ? texts.list.forYou : texts.list.popular}</h2>
+          <p class="faint">{isForMe ? texts.list.forYouLead : texts.list.popularLead(list.days.value)}</p>
+          <YearFilter filters={filters} onChange={change} />
         </div>
-        <GenreFilter narrowed={narrowed} onChange={change} />
-        {wrongWay && <p class="warning" role="alert">{texts.filters.wrongWay}</p>}
-        <Wall
+        <GenreFilter filters={filters} onChange={change} />
+        {isReversed && <p class="warning" role="alert">{texts.filters.reversedYears}</p>}
+        <MovieGrid
           list={list}
-          label={mine ? texts.wall.forYou : texts.wall.popular}
+          label={isForMe ? texts.list.forYou : texts.list.popular}
           endless
-          reasons={mine}
-          onClear={isNarrow(narrowed) ? () => change(EVERYTHING) : undefined}
+          reasons={isForMe}
+          onClear={hasFilters(filters) ? () => change(NO_FILTERS) : undefined}
         />
       </section>
-      {outdated.value && (
+      {isOutdated.value && (
         <p class="outdated" role="status">
-          {texts.wall.changed}
+          {texts.list.changed}
           <button
             type="button"
             onClick={() => {
-              renew();
-              wall.current?.scrollIntoView({ block: "start" });
+              refreshList();
+              section.current?.scrollIntoView({ block: "start" });
             }}
           >
-            {texts.wall.changedShow}
+            {texts.list.changedShow}
           </button>
         </p>
       )}

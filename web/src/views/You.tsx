@@ -1,46 +1,46 @@
-/** What this browser knows of somebody, and what they can do about it. */
-import { KeptFilms } from "../components/KeptFilms";
-import { Stars } from "../components/Stars";
+/** The visitor's ratings and hidden movies, with the means to export and delete them. */
+import { HiddenMovies } from "../components/HiddenMovies";
 import { Poster } from "../components/Poster";
-import { useView } from "../components/useView";
-import { YourData } from "../components/YourData";
 import { SignIn } from "../components/SignIn";
-import { named } from "../film";
-import { rateFilm, unrateFilm } from "../person/doing";
-import { person, remembered } from "../person/store";
-import { texts } from "../texts";
+import { Stars } from "../components/Stars";
+import { YourData } from "../components/YourData";
 import { Cross } from "../components/icons";
+import { useView } from "../components/useView";
+import { titleWithYear } from "../movie";
+import { texts } from "../texts";
+import { rateMovie, unrateMovie } from "../visitor/actions";
+import { isStored, visitor } from "../visitor/store";
 
 export function You() {
   useView(texts.titles.of(texts.navigation.you));
-  const { ratings, seen, notForMe } = person.value;
+  const { ratings, seen, notForMe } = visitor.value;
   return (
     <>
       <section class="view-head">
         <h1 tabIndex={-1}>{texts.you.heading}</h1>
         <p class="lead">{texts.you.lead}</p>
-        {!remembered.value && <p class="warning" role="alert">{texts.you.notRemembered}</p>}
+        {!isStored.value && <p class="warning" role="alert">{texts.you.notStored}</p>}
       </section>
       <div class="you">
         <section class="you-ratings" aria-labelledby="ratings-heading">
           <h2 id="ratings-heading">{texts.you.ratings(ratings.length)}</h2>
           {!ratings.length && <p class="faint">{texts.you.noRatings}</p>}
           <ul class="rows">
-            {[...ratings].reverse().map(({ film, stars }) => (
-              <li key={film.id} data-film={film.id}>
-                <Poster film={film} width={185} />
-                <a class="row-title" href={`/movie/${film.id}`}>{named(film)}</a>
+            {[...ratings].reverse().map(({ movie, stars }) => (
+              <li key={movie.id} data-movie={movie.id}>
+                <Poster movie={movie} width={185} />
+                <a class="row-title" href={`/movie/${movie.id}`}>{titleWithYear(movie)}</a>
                 <Stars
-                  title={named(film)}
+                  title={titleWithYear(movie)}
                   value={stars}
-                  onRate={(to) => rateFilm(film, to)}
-                  onRemove={() => unrateFilm(film)}
+                  onRate={(newStars) => rateMovie(movie, newStars)}
+                  onRemove={() => unrateMovie(movie)}
                 />
                 <button
                   type="button"
                   class="row-remove"
-                  aria-label={texts.you.unrate(film.title)}
-                  onClick={() => unrateFilm(film)}
+                  aria-label={texts.you.unrate(movie.title)}
+                  onClick={() => unrateMovie(movie)}
                 >
                   <Cross />
                 </button>
@@ -51,8 +51,8 @@ export function You() {
         <div class="you-side">
           <YourData />
           <SignIn />
-          <KeptFilms heading={texts.you.seen} films={seen} />
-          <KeptFilms heading={texts.you.notForMe} films={notForMe} />
+          <HiddenMovies heading={texts.you.seen} movies={seen} />
+          <HiddenMovies heading={texts.you.notForMe} movies={notForMe} />
         </div>
       </div>
     </>

@@ -1,0 +1,26 @@
+import { titleWithYear } from "../movie";
+import type { MovieSummary } from "../visitor/visitor";
+import { unhide } from "../visitor/store";
+import { texts } from "../texts";
+import { Cross } from "./icons";
+
+/** A panel with one list of hidden movies, each with a button to show it again. */
+export function HiddenMovies({ heading, movies }: { heading: string; movies: MovieSummary[] }) {
+  if (!movies.length) return null;
+  return (
+    <section class="panel">
+      <h2>{heading}</h2>
+      <p class="faint">{texts.you.hiddenLead}</p>
+      <ul class="rows">
+        {movies.map((movie) => (
+          <li key={movie.id}>
+            <a class="row-title" href={`/movie/${movie.id}`}>{titleWithYear(movie)}</a>
+            <button type="button" class="row-remove" aria-label={texts.you.unhide(movie.title)} onClick={() => unhide(movie.id)}>
+              <Cross />
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

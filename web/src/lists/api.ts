@@ -1,0 +1,79 @@
+/** Requests for lists of movies: recommended, popular and similar ones. */
+import { client, unwrap } from "../api/client";
+import type { ListAnswer, RecommendRequest } from "../api/types";
+import { type RecommendedMovie, toRecommendedMovie } from "../movie";
+import { isPersonalised, visitor } from "../visitor/store";
+import { hiddenMovieIds, userIdOf } from "../visitor/visitor";
+import type { Filters } from "./filterQuery";
+import type { Page } from "./paged";
+
+const PAGE_SIZE = 24;
+const SIMILAR_PAGE_SIZE = 12;
+
+/** Fetch recommendations for the visitor; popular movies when they have rated nothing. */
+export function fetchDiscoverPage(
+  filters: Filters,
+  cursor: string | null,
+  signal: AbortSignal,
+): Promise<Page<RecommendedMovie>> {
+  const exclude = hiddenMovieIds(visitor.value);
+  // /popular can be cached, but cannot exclude movies.
+  if (!isPersonalised.value && !exclude.length) return fetchPopular(filters, cursor, signal);
+  return fetchRecommended(filters, exclude, cursor, signal);
+}
+
+async function fetchRecommended(
+  filters: Filters,
+  exclude: number[],
+  cursor: string | null,
+  signal: AbortSignal,
+): Promise<Page<RecommendedMovie>> {
+  const ratings = visitor.value.ratings.map(({ movie, stars, at }) => ({
+    movie_id: movie.id,
+    stars,
+    // 0 means unknown, and an imported file may hold any number.
+    ...(at > 0 && at < 2 ** 32 ? { timestamp: at } : {}),
+  }));
+  const body: RecommendRequest = {
+    ...(isPersonalised.value ? { user_id: userIdOf(visitor.value) } : {}),
+    ratings,
+    top_k: PAGE_SIZE,
+    genres: filters.genres,
+    year_from: filters.yearFrom,
+    year_to: filters.yearTo,
+    exclude,
+    cursor,
+  };
+  return toPage(await unwrap(client.POST("/recommend", { body, signal })));
+}
+
+async function fetchPopular(
+  filters: Filters,
+  cursor: string | null,
+  signal: AbortSignal,
+): Promise<Page<RecommendedMovie>> {
+  const query = { ...filterParameters(filters), top_k: PAGE_SIZE, ...(cursor ? { cursor } : {}) };
+  return toPage(await unwrap(client.GET("/popular", { params: { query }, signal })));
+}
+
+/** Fetch movies that are similar to one movie. */
+export async function fetchSimilar(
+  movieId: number,
+  cursor: string | null,
+  signal: AbortSignal,
+): Promise<Page<RecommendedMovie>> {
+  const query = { top_k: SIMILAR_PAGE_SIZE, ...(cursor ? { cursor } : {}) };
+  const params = { path: { movie_id: movieId }, query };
+  return toPage(await unwrap(client.GET("/movies/{movie_id}/similar", { params, signal })));
+}
+
+function toPage(answer: ListAnswer): Page<RecommendedMovie> {
+  const items = answer.items.map((item) => toRecommendedMovie(item, answer.request_id));
+  return { items, next: answer.next, days: answer.days };
+}
+
+const filterParameters = ({ genres, yearFrom, yearTo }: Filters) => ({
+  ...(genres.length ? { genres } : {}),
+  ...(yearFrom === null ? {} : { year_from: yearFrom }),
+  ...(yearTo === null ? {} : { year_to: yearTo }),
+});

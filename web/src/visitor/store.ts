@@ -1,0 +1,111 @@
+/** The visitor of this browser: one signal, stored in the browser, shared by its windows. */
+import { computed, effect, signal } from "@preact/signals";
+import type { Movie } from "../movie";
+import * as outbox from "./outbox";
+import { readItem, writeItem } from "./storage";
+import {
+  type HiddenList,
+  type Visitor,
+  hiddenMovieIds,
+  newVisitor,
+  parseVisitor,
+  toStored,
+  userIdOf,
+  withMovieHidden,
+  withMovieShown,
+  withRating,
+  withoutMovie,
+} from "./visitor";
+
+const KEY = "moovier.person";
+
+export const visitor = signal<Visitor>(parseVisitor(readItem(KEY) ?? "") ?? newVisitor());
+/** False when the browser stores nothing. */
+export const isStored = signal(true);
+
+/** Changes with everything that recommendations depend on, and with nothing else. */
+export const tasteKey = computed(() =>
+  JSON.stringify([
+    visitor.value.userId,
+    visitor.value.ratings.map(({ movie, stars }) => [movie.id, stars]),
+  ]),
+);
+/** Whether lists are computed for this visitor; otherwise they show popular movies. */
+export const isPersonalised = computed(
+  () => visitor.value.ratings.length > 0 || visitor.value.userId !== null,
+);
+export const hiddenIds = computed(() => new Set(hiddenMovieIds(visitor.value)));
+export const starsById = computed(
+  () => new Map(visitor.value.ratings.map(({ movie, stars }) => [movie.id, stars])),
+);
+
+/** Movies whose ratings are being removed. */
+const removing = new Set<number>();
+
+effect(() => {
+  isStored.value = writeItem(KEY, JSON.stringify(toStored(visitor.value)));
+});
+
+// Another window of this browser has changed the visitor.
+addEventListener("storage", (event) => {
+  const changed = event.key === KEY && event.newValue ? parseVisitor(event.newValue) : null;
+  if (changed) visitor.value = changed;
+});
+addEventListener("online", () => void outbox.flush());
+void outbox.flush();
+
+/** `requestId`: of the list that showed the movie. */
+export function rate(movie: Movie, stars: number, requestId: string | null = null): void {
+  const at = Math.floor(Date.now() / 1000);
+  removing.delete(movie.id);
+  visitor.value = withRating(visitor.value, movie, stars, at);
+  const user = userIdOf(visitor.value);
+  void outbox.enqueue({ do: "rate", user, movie: movie.id, stars, at, requestId });
+}
+
+/** Remove a rating here after the service, if it can be reached, has deleted it. */
+export async function unrate(movieId: number): Promise<void> {
+  removing.add(movieId);
+  const rating = visitor.value.ratings.find(({ movie }) => movie.id === movieId);
+  if (rating) {
+    const user = rating.user || userIdOf(visitor.value);
+    await outbox.enqueue({ do: "unrate", user, movie: movieId });
+  }
+  // A rating that was given in the meantime stays.
+  if (removing.delete(movieId)) visitor.value = withoutMovie(visitor.value, movieId);
+}
+
+export function hide(movie: Movie, list: HiddenList): void {
+  visitor.value = withMovieHidden(visitor.value, movie, list);
+}
+
+export function unhide(movieId: number): void {
+  visitor.value = withMovieShown(visitor.value, movieId);
+}
+
+/** Sign in as a MovieLens user; null: become anonymous again. */
+export function signIn(userId: number | null): void {
+  visitor.value = { ...visitor.value, userId };
+}
+
+/** Replace the visitor by an exported one. Returns false when the text is not an export file. */
+export function importFile(text: string): boolean {
+  const imported = parseVisitor(text);
+  if (imported) visitor.value = imported;
+  return imported !== null;
+}
+
+/** Delete the visitor's ratings here and in the service.
+ *
+ * Of a MovieLens user, only the ratings given in this browser are deleted. Resolves to false when
+ * the service cannot be reached; the ratings are then deleted there later.
+ */
+export function forget(): Promise<boolean> {
+  const { anonymousId, ratings } = visitor.value;
+  const ofUsers = ratings.filter(({ user }) => user && user !== anonymousId);
+  visitor.value = newVisitor();
+  return outbox.deleteRatings([
+    { user: anonymousId, movie: null },
+    ...ofUsers.map(({ user, movie }) => ({ user, movie: movie.id })),
+  ]);
+}
