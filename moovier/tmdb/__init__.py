@@ -1,1 +1,1 @@
-"""Movie details from The Movie Database, or the same object filled from the catalogue."""
+"""Movie details from The Movie Database (TMDB), or the same object from the catalogue."""

@@ -1,6 +1,6 @@
-"""TMDB's answers on disk, so that a restart does not ask again.
+"""Cache TMDB's responses on disk, so that a restart does not fetch them again.
 
-One SQLite file with one table. JSON text and nothing that is executed when read.
+The cache is one SQLite table of JSON texts; reading it executes nothing.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-#: SQLite's bound on the parameters of one statement is 999 in old builds.
-_MOST_AT_ONCE = 500
+#: Old builds of SQLite accept at most 999 parameters in one statement.
+_IDS_AT_ONCE = 500
 
 
 class Cache:
     """Texts by TMDB id, each valid for ``ttl_s`` seconds. Safe to share between threads.
 
-    An empty text remembers that TMDB has no such movie. A file that cannot be used is no error:
-    the cache is then in memory alone.
+    An empty text records that TMDB does not have the movie. Where the file cannot be used, the
+    cache is in memory only.
     """
 
     def __init__(self, file: Path, ttl_s: float) -> None:
@@ -28,30 +28,30 @@ class Cache:
         self._lock = threading.Lock()
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._db = _opened(str(file))
+            self._db = _connect(str(file))
         except (OSError, sqlite3.DatabaseError):
-            self._db = _opened(":memory:")
+            self._db = _connect(":memory:")
 
     def get(self, ids: Iterable[int]) -> dict[int, str]:
-        """The valid texts among ``ids``; none of them where the file cannot be read."""
-        wanted = list(ids)
+        """Return the valid texts of ``ids``; none where the file cannot be read."""
+        all_ids = list(ids)
         since = time.time() - self._ttl_s
-        found: dict[int, str] = {}
+        texts: dict[int, str] = {}
         with self._lock, contextlib.suppress(sqlite3.DatabaseError):
-            for start in range(0, len(wanted), _MOST_AT_ONCE):
-                part = wanted[start : start + _MOST_AT_ONCE]
+            for start in range(0, len(all_ids), _IDS_AT_ONCE):
+                part = all_ids[start : start + _IDS_AT_ONCE]
                 marks = ",".join("?" * len(part))
                 rows = self._db.execute(
                     f"SELECT id, text FROM details WHERE at >= ? AND id IN ({marks})",
                     (since, *part),
                 )
-                found.update(rows)
-        return found
+                texts.update(rows)
+        return texts
 
     def put(self, texts: dict[int, str]) -> None:
-        """Keep ``texts`` from now on; a full or read-only disk is not an error."""
+        """Store ``texts`` with the current time; ignore a full or read-only disk."""
         now = time.time()
-        # As a context manager a connection commits, or rolls back when it raises.
+        # As a context manager the connection commits, or rolls back on an error.
         with self._lock, contextlib.suppress(sqlite3.DatabaseError), self._db:
             self._db.executemany(
                 "INSERT OR REPLACE INTO details (id, text, at) VALUES (?, ?, ?)",
@@ -59,11 +59,12 @@ class Cache:
             )
 
     def close(self) -> None:
+        """Close the file."""
         with self._lock:
             self._db.close()
 
 
-def _opened(name: str) -> sqlite3.Connection:
+def _connect(name: str) -> sqlite3.Connection:
     db = sqlite3.connect(name, check_same_thread=False, timeout=1.0)
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=NORMAL")

@@ -1,4 +1,4 @@
-"""The movie object that answers hold: TMDB's movie details, field for field.
+"""Build the movie object of responses, which has exactly the fields of TMDB's movie details.
 
 https://developer.themoviedb.org/reference/movie-details
 """
@@ -9,8 +9,7 @@ from typing import Any
 
 from moovier.data.catalogue import Movie
 
-#: TMDB's ids of the genres that MovieLens names. TMDB's name where it differs from MovieLens's;
-#: None where TMDB has no such genre.
+#: MovieLens's genres with TMDB's id and name. The id is None where TMDB does not have the genre.
 GENRES: dict[str, tuple[int | None, str]] = {
     "Action": (28, "Action"),
     "Adventure": (12, "Adventure"),
@@ -33,7 +32,7 @@ GENRES: dict[str, tuple[int | None, str]] = {
     "Western": (37, "Western"),
 }
 
-#: Every field of TMDB's movie details, in its order.
+#: The fields of TMDB's movie details, in TMDB's order.
 FIELDS = (
     "adult",
     "backdrop_path",
@@ -64,9 +63,9 @@ FIELDS = (
 
 
 def from_catalogue(movie: Movie) -> dict[str, Any]:
-    """The details object with what the catalogue knows; every other field is None.
+    """Build the object from the catalogue; fields that the catalogue lacks are None.
 
-    ``id`` is TMDB's, None where MovieLens has none; ``release_date`` is the year alone.
+    ``id`` is TMDB's id, None where MovieLens has none. ``release_date`` is only the year.
     """
     known = {
         "genres": [_genre(name) for name in movie.genres],
@@ -80,21 +79,24 @@ def from_catalogue(movie: Movie) -> dict[str, Any]:
 
 
 def from_tmdb(answer: dict[str, Any]) -> dict[str, Any]:
-    """TMDB's answer with exactly the fields of the object; one that it lacks is None."""
+    """Reduce TMDB's response to the fields of the object; a missing field is None."""
     return {field: answer.get(field) for field in FIELDS}
 
 
 def natural_title(title: str) -> str:
-    """MovieLens's ``"Matrix, The"`` as ``"The Matrix"``; another title in brackets stays."""
+    """Convert MovieLens's ``"Matrix, The"`` to ``"The Matrix"``.
+
+    A second title in brackets stays as it is.
+    """
     head, bracket, tail = title.partition(" (")
     stem, comma, article = head.rpartition(", ")
     if comma and article in _ARTICLES:
-        glue = "" if article.endswith("'") else " "
-        head = f"{article}{glue}{stem}"
+        separator = "" if article.endswith("'") else " "
+        head = f"{article}{separator}{stem}"
     return head + bracket + tail
 
 
-#: Articles that MovieLens moves behind a title, in the languages that it has most films of.
+#: Articles that MovieLens moves behind a title, in the languages of most of its movies.
 _ENGLISH = {"The", "A", "An"}
 _FRENCH = {"Le", "La", "Les", "L'", "Un", "Une"}
 _ITALIAN = {"Il", "Lo", "I", "Gli"}
@@ -105,5 +107,5 @@ _ARTICLES = _ENGLISH | _FRENCH | _ITALIAN | _SPANISH | _GERMAN | _DUTCH_AND_NORD
 
 
 def _genre(name: str) -> dict[str, Any]:
-    number, own_name = GENRES.get(name, (None, name))
-    return {"id": number, "name": own_name}
+    tmdb_id, tmdb_name = GENRES.get(name, (None, name))
+    return {"id": tmdb_id, "name": tmdb_name}

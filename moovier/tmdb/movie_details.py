@@ -1,4 +1,4 @@
-"""What an answer shows of a movie: TMDB's details where they can be had, else the catalogue's."""
+"""Provide the movie objects of responses: TMDB's details, or else the catalogue's."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from moovier.tmdb.cache import Cache
 from moovier.tmdb.client import TmdbClient
 from moovier.tmdb.details import from_catalogue
 
-#: Catalogue objects kept as JSON: more than the films that lists usually hold, a few megabytes.
-_KEPT = 20_000
+#: Cached JSON objects: more than the movies that lists usually contain, a few megabytes.
+_CACHE_SIZE = 20_000
 
 
 class Details:
-    """Movies as JSON objects. One event loop's."""
+    """Movies as JSON objects. It must be used from one event loop only."""
 
     def __init__(self, tmdb: TmdbClient | None) -> None:
         self.tmdb = tmdb
 
     @classmethod
     def of(cls, settings: Settings) -> Details:
-        """With a TMDB client where the settings hold a key."""
+        """Create it with a TMDB client where the settings have a TMDB key."""
         if settings.tmdb_api_key is None:
             return cls(None)
         cache = Cache(settings.path("tmdb.sqlite"), settings.tmdb_cache_h * 3600)
@@ -39,23 +39,24 @@ class Details:
         )
 
     async def objects(self, movies: Sequence[Movie]) -> list[bytes]:
-        """One JSON object a movie, in order."""
+        """Return one JSON object per movie, in the same order."""
         if self.tmdb is None:
             return [_catalogue_json(movie) for movie in movies]
         ids = {movie.tmdb_id for movie in movies if movie.tmdb_id is not None}
-        found = await self.tmdb.details(ids)
-        return [found.get(movie.tmdb_id or 0) or _catalogue_json(movie) for movie in movies]
+        details = await self.tmdb.details(ids)
+        return [details.get(movie.tmdb_id or 0) or _catalogue_json(movie) for movie in movies]
 
     @property
     def usable(self) -> bool:
-        """Whether TMDB is asked: there is a key, and it did not fail too often of late."""
-        return self.tmdb is not None and self.tmdb.breaker.closed
+        """Whether TMDB is in use: the settings have a key, and it did not fail too often lately."""
+        return self.tmdb is not None and self.tmdb.breaker.is_closed
 
     async def close(self) -> None:
+        """Close the TMDB client."""
         if self.tmdb is not None:
             await self.tmdb.close()
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_CACHE_SIZE)
 def _catalogue_json(movie: Movie) -> bytes:
     return orjson.dumps(from_catalogue(movie))

@@ -16,7 +16,7 @@ from bentos.busy import ConcurrencyLimit
 from moovier.registry.client import Registry
 from moovier.serving.bundle_loader import RejectedModel
 from moovier.settings import Settings
-from moovier.tmdb.client import FAILURES_TO_OPEN
+from moovier.tmdb.circuit_breaker import FAILURES_TO_OPEN
 from tests.fakes.relay import relay_before
 from tests.fakes.tmdb import V3_KEY, fake_tmdb
 from tests.fixtures import toy_bundle
@@ -57,7 +57,7 @@ def test_each_trouble_is_a_sentence_while_it_answers(
             assert of_stars == NO_STARS
             assert "database" in of_feedback
             state: Any = client.app.state  # type: ignore[attr-defined]
-            state.details.tmdb.breaker.failed(FAILURES_TO_OPEN)
+            state.details.tmdb.breaker.record_failure(FAILURES_TO_OPEN)
             assert any(one.startswith("TMDB is left alone") for one in told(client))
             relay.cut()
             wait_for(lambda: any("MLflow does not answer" in one for one in told(client)))

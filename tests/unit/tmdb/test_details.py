@@ -7,16 +7,16 @@ from moovier.tmdb.details import FIELDS, from_catalogue, from_tmdb, natural_titl
 from tests.fakes.tmdb import BRAVEHEART
 
 
-def test_the_fields_are_those_of_the_original_answer() -> None:
+def test_fields_are_those_of_tmdb() -> None:
     assert tuple(BRAVEHEART) == FIELDS
 
 
-def test_tmdbs_answer_is_passed_on_field_for_field() -> None:
+def test_tmdb_response_is_reduced_to_the_fields() -> None:
     assert from_tmdb({**BRAVEHEART, "origin_country": ["US"]}) == BRAVEHEART
     assert from_tmdb({"id": 1})["title"] is None
 
 
-def test_the_catalogue_fills_what_it_knows() -> None:
+def test_catalogue_fills_the_fields_that_it_has() -> None:
     movie = Movie(110, "Braveheart", 1995, ("Action", "Drama", "War"), "tt0112573", 197)
     filled = from_catalogue(movie)
     assert tuple(filled) == FIELDS
@@ -34,7 +34,7 @@ def test_the_catalogue_fills_what_it_knows() -> None:
     }
 
 
-def test_a_movie_of_which_little_is_known() -> None:
+def test_missing_facts_are_none() -> None:
     filled = from_catalogue(Movie(1, "Untitled", None, ("Film-Noir", "Space Opera"), None, None))
     assert filled["id"] is filled["imdb_id"] is filled["release_date"] is None
     assert filled["genres"] == [
@@ -59,5 +59,5 @@ def test_a_movie_of_which_little_is_known() -> None:
         ("", ""),
     ],
 )
-def test_articles_go_back_to_the_front(title: str, natural: str) -> None:
+def test_article_is_moved_to_the_front(title: str, natural: str) -> None:
     assert natural_title(title) == natural
