@@ -1,6 +1,6 @@
-"""What every benchmark leaves behind: its figures as JSON, with the machine and the versions.
+"""Write the results of a benchmark as JSON, with the machine and the versions.
 
-``benchmarks/out/`` is not committed: figures mean something on the machine that they name.
+``benchmarks/out/`` is not committed, because results depend on the machine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import orjson
 
 OUT = Path(__file__).parent / "out"
 
-#: The packages whose version can change a figure.
+#: Packages whose version can change a result.
 _PACKAGES = (
     "moovier",
     "numpy",
@@ -37,11 +37,11 @@ _PACKAGES = (
 
 
 def write(name: str, result: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Path:
-    """Write ``result`` to ``benchmarks/out/<name>.json``, whole or not at all; the file's path.
+    """Write ``result`` to ``benchmarks/out/<name>.json`` atomically; return the file's path.
 
-    Added to a mapping: ``benchmark``, ``at`` (UTC), ``machine`` and ``versions``, where it does not
-    hold them itself. A list of rows is written as it is. NumPy's numbers and arrays are allowed in
-    ``result``; NaN becomes null.
+    A mapping gets the keys ``benchmark``, ``at`` (UTC), ``machine`` and ``versions`` unless it has
+    them. A list of rows is written as it is. ``result`` may contain NumPy numbers and arrays; NaN
+    becomes null.
     """
     if isinstance(result, Mapping):
         result = {
@@ -63,8 +63,13 @@ def write(name: str, result: Mapping[str, Any] | Sequence[Mapping[str, Any]]) ->
     return file
 
 
+def data_setting(data: str | None) -> dict[str, str]:
+    """Return the settings' override for the option ``--data``; empty without the option."""
+    return {} if data is None else {"data": data}
+
+
 def machine() -> dict[str, Any]:
-    """Processor, cores that this process may use, memory in GiB, load before the figures."""
+    """Return the processor, usable cores, memory in GiB, load of the last minute and system."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0))
@@ -77,14 +82,14 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of those packages that are installed."""
-    found = {"python": sys.version.split()[0]}
+    """Return the versions of Python and of the installed packages that matter."""
+    installed = {"python": sys.version.split()[0]}
     for package in _PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def _processor() -> str:
@@ -93,5 +98,5 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:
-        pass  # not Linux
+        pass  # Only Linux has this file.
     return platform.processor() or platform.machine()

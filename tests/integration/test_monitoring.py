@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.monitor import WITH, WITHOUT, World, kinds
+from benchmarks.drift_cases import WITH_DRIFT, WITHOUT_DRIFT, World
+from benchmarks.monitor import drifted_statistics
 from moovier.data.movielens import read_movielens, to_arrays
 
 pytestmark = pytest.mark.real_data
@@ -16,12 +17,12 @@ pytestmark = pytest.mark.real_data
 DRAWS = 200
 #: Those that tell more than they cost.
 CALM = (
-    "the same data",
-    "new people (10 %)",
-    "a few new people (1 %)",
+    "same data",
+    "new users (10 %)",
+    "a few new users (1 %)",
     "copies, 10 ratings each",
-    "copies, 200 ratings in all",
-    "half the users, then the others",
+    "copies, 200 ratings in total",
+    "half of the users, then the others",
     "time passes (70-98 %, then all)",
 )
 
@@ -33,7 +34,7 @@ def world(real_data: Path) -> World:
 
 @pytest.mark.parametrize("name", CALM)
 def test_without_a_drift_there_is_no_alarm(world: World, name: str) -> None:
-    found = [kinds(world, WITHOUT[name], seed, DRAWS) for seed in (101, 102)]
+    found = [drifted_statistics(world, WITHOUT_DRIFT[name], seed, DRAWS) for seed in (101, 102)]
     # One of twenty may be false, so one of two is no proof; both are.
     assert not all(found), found
 
@@ -43,12 +44,12 @@ def test_without_a_drift_there_is_no_alarm(world: World, name: str) -> None:
     [
         ("stars one star lower", "10 %, all", "stars"),
         ("stars half a star lower", "known", "rerated"),
-        ("mirrored about the own mean", "10 %, half", "agreement"),
+        ("stars mirrored about the own mean", "10 %, half", "agreement"),
         ("rare movies", "3 %, all", "popularity"),
         ("one genre: Comedy", "10 %, all", "genres"),
         ("bots: one movie, five stars", "10 %, all", "crowd"),
-        ("movies nobody rated before", "3 %, all", "novel"),
+        ("movies without earlier ratings", "3 %, all", "novel"),
     ],
 )
 def test_a_planted_drift_is_an_alarm(world: World, name: str, size: str, figure: str) -> None:
-    assert figure in kinds(world, WITH[name][size], 103, DRAWS)
+    assert figure in drifted_statistics(world, WITH_DRIFT[name][size], 103, DRAWS)
