@@ -1,1 +1,5 @@
-"""The HTTP API and the process that fine-tunes: doors into :mod:`moovier`, no logic here."""
+"""The HTTP API and the fine-tuning process: doors into :mod:`moovier`, without logic of their own.
+
+A request passes :mod:`bentos.middleware`, then a module of :mod:`bentos.routes`, which translates
+between :mod:`bentos.schemas` and :mod:`moovier.serving`.
+"""

@@ -1,4 +1,4 @@
-"""Log lines as JSON objects, one a line, each with the request that it is about."""
+"""Log lines as JSON objects, one per line, each with the id of its request."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from typing import Any
 
 import orjson
 
-#: Of the request that is being answered; empty between requests.
+#: The id of the request that is being answered; empty between requests.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-#: Names of the loggers whose lines are ours to shape; BentoML and uvicorn have their own.
-_OURS = ("moovier", "bentos")
+#: Loggers whose lines are JSON; BentoML and uvicorn format their own.
+_LOGGERS = ("moovier", "bentos")
 _access = logging.getLogger("bentos.access_log")
 
 
 class JsonLines(logging.Formatter):
-    """``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, ``request_id`` within a
-    request, ``error`` (the stack trace) and what the line gives as ``extra={"fields": {...}}``."""
+    """Formats a record as a JSON object.
+
+    Its keys are ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, ``request_id`` within
+    a request, ``error`` (the stack trace), and the record's ``extra={"fields": {...}}``.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return a record as one line of JSON."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -37,11 +41,13 @@ class JsonLines(logging.Formatter):
 
 
 def configure(*, every_request: bool) -> None:
-    """Let our own loggers write JSON to standard error, from INFO on, and with ``every_request`` a
-    line for each that is answered; else for those that failed."""
+    """Write Moovier's own log as JSON to standard error, from INFO on.
+
+    With ``every_request`` each request is logged, else only those that failed.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name in _OURS:
+    for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(logging.INFO)
@@ -50,10 +56,12 @@ def configure(*, every_request: bool) -> None:
         _access.setLevel(logging.DEBUG)
 
 
-def answered(method: str, route: str, status: int, seconds: float) -> None:
-    """One line a request: the route's template, never the path or the query, which may hold what
-    nobody else should read."""
-    # Building a line costs as much as finding the answer: only for who wants it, or has to know.
+def log_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Log one request by its route's template.
+
+    The path and the query are never logged: they may hold private data.
+    """
+    # A line costs as much as a cached answer, so it is only built if it is written.
     if status < 500 and not _access.isEnabledFor(logging.DEBUG):
         return
     _access.log(

@@ -1,4 +1,4 @@
-"""The service: FastAPI's routes inside BentoML, and the trainer beside it.
+"""The BentoML service: the FastAPI application, and the trainer beside it.
 
 bentoml serve bentos.service:Moovier
 """
@@ -13,49 +13,48 @@ import bentoml
 from threadpoolctl import threadpool_limits
 
 from bentos import logs, tracing
-from bentos.late import LazyApp
-from bentos.processes import exit_with_parent, use_deadlines
+from bentos.lazy_app import LazyApp
+from bentos.middleware.time_out import replace_bentoml_time_out
+from bentos.process_control import exit_with_parent
 from bentos.trainer import TIMEOUT_S, Trainer
 from moovier.settings import load_settings
 
-use_deadlines()
-app = LazyApp()
-#: Whoever names a collector wants every request traced: then none takes the fast lane.
+replace_bentoml_time_out()
+#: With a collector every request is traced, so that none takes the fast path.
 TRACED = tracing.is_enabled(os.environ)
+app = LazyApp(traced=TRACED)
 
 
 @bentoml.service(
     name="Moovier",
     workers=1,
     traffic={"timeout": TIMEOUT_S + 10},
-    # Answering does not need the trainer: it must not hold up readiness.
+    # Answers do not need the trainer, so readiness does not depend on it.
     runner_probe={"enabled": False},
-    # BentoML labels its metrics with raw paths, which anybody can invent; `bentos.metrics` has the
-    # figures by route. Its tracing and access log cost more than the scoring.
+    # BentoML labels its metrics with raw paths, which clients can invent; `bentos.metrics` counts
+    # by route. BentoML's tracing and access log cost more than the scoring.
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
     tracing=tracing.configuration(os.environ),  # type: ignore[arg-type]
 )
 @bentoml.asgi_app(app, path="/")
 class Moovier:
-    """Answers `/models`, `/predict` and `/train`; see `/docs`."""
+    """The recommendation service; its API is described at `/docs`."""
 
-    # BentoML asks for the address while the class is made.
+    # BentoML reads the address while it creates the class.
     trainer = bentoml.depends(Trainer, url=load_settings().trainer_url)
 
     def __init__(self) -> None:
-        # Scoring one person is too little work to share: with two threads it takes three times
-        # the processor time, and several requests at once keep all cores busy anyway.
+        # Scoring one user is too little work for two threads: it would take three times the
+        # processor time, and concurrent requests keep all cores busy anyway.
         threadpool_limits(1, user_api="blas")
-        # Threads that compute hand over after half a millisecond, not after five: what is answered
-        # from memory would wait for them.
+        # Computing threads release the interpreter after 0.5 ms instead of 5 ms, so that answers
+        # from memory do not wait for them.
         sys.setswitchinterval(0.0005)
         exit_with_parent()
-        app.api.state.trainer = self.trainer
+        app.running.trainer = self.trainer
         logs.configure(every_request=load_settings().access_log)
 
 
 service: Any = Moovier  # the decorator makes a service of the class
-if not TRACED:
-    service.add_asgi_middleware(app.fast_lane)
-service.add_asgi_middleware(app.probes)
+service.add_asgi_middleware(app.front)

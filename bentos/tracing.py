@@ -1,4 +1,4 @@
-"""OpenTelemetry as its standard variables ask for it; BentoML reads none of them by itself.
+"""Configures OpenTelemetry from its standard environment variables, which BentoML does not read.
 
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
@@ -12,34 +12,37 @@ from opentelemetry import trace
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-#: Asked every few seconds by what watches over the service: nobody wants to read that.
+#: Requested every few seconds by monitoring, so not worth a span.
 _UNTRACED = "/livez$,/readyz$,/metrics$"
 
 
 def is_enabled(environment: Mapping[str, str]) -> bool:
-    """Whether a collector is named and nothing forbids to tell it."""
+    """Return whether the environment names a collector and does not disable tracing."""
     named = any(environment.get(name, "").strip() for name in _ENDPOINTS)
     off = environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     return named and not off and environment.get("OTEL_TRACES_EXPORTER", "otlp") != "none"
 
 
 def configuration(environment: Mapping[str, str]) -> dict[str, Any]:
-    """BentoML's settings for it. Address, headers, certificates, time-outs, batches, the service's
-    name and attributes need none: OpenTelemetry's own library reads their variables."""
+    """Return BentoML's tracing settings.
+
+    OpenTelemetry's library reads the variables of the address, headers, certificates, time-outs,
+    batches, and the service's name and attributes itself.
+    """
     if not is_enabled(environment):
-        # Its middleware then costs next to nothing.
+        # BentoML's middleware then costs next to nothing.
         return {"excluded_urls": ".*"}
     protocol = next(filter(None, (environment.get(name) for name in _PROTOCOLS)), "http/protobuf")
     return {
         "exporter_type": "otlp",
         "otlp": {"protocol": "grpc" if protocol == "grpc" else "http"},
-        "sample_rate": _sampled(environment),
+        "sample_rate": _sample_rate(environment),
         "excluded_urls": _UNTRACED,
     }
 
 
-def _sampled(environment: Mapping[str, str]) -> float:
-    """Share of requests without a parent that are traced; with one, the parent decides."""
+def _sample_rate(environment: Mapping[str, str]) -> float:
+    """Return the share of traced requests without a parent span; else the parent decides."""
     sampler = environment.get("OTEL_TRACES_SAMPLER", "")
     if sampler.endswith("always_off"):
         return 0.0
@@ -51,9 +54,8 @@ def _sampled(environment: Mapping[str, str]) -> float:
         return 1.0
 
 
-def note(request_id: str, method: str, route: str) -> None:
-    """Give the request's span our id, and the route's template as its name: a raw path is anybody's
-    free text."""
+def name_span(request_id: str, method: str, route: str) -> None:
+    """Give the current span the request's id, and the route's template as its name."""
     span = trace.get_current_span()
     if span.is_recording():
         span.set_attribute("http.response.header.x-request-id", (request_id,))

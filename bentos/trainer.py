@@ -1,7 +1,7 @@
-"""Fine-tuning in a process of its own, so that answering never waits for it.
+"""The fine-tuning service: a process of its own, so that no answer waits for a training.
 
-Keras and MLflow are imported in the background after the start; a request that comes earlier
-waits for them. One training runs at a time, a few wait, and more are turned away.
+Keras and MLflow are imported in the background after the start; an earlier request waits for them.
+One training runs at a time, a few wait, and further ones are refused.
 """
 
 from __future__ import annotations
@@ -13,39 +13,39 @@ from typing import Any
 import bentoml
 
 from bentos import logs
-from bentos.processes import exit_with_parent, lower_priority
+from bentos.process_control import exit_with_parent, lower_priority
 from moovier.errors import BadRequest, MoovierError, RegistryUnavailable, UnknownModel
 from moovier.settings import load_settings
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that one fine-tuning may take, its wait in the queue included.
+#: Seconds that one fine-tuning may take, including its wait in the queue.
 TIMEOUT_S = 300
-#: Trainings under way or waiting; the next is told to come back later.
-QUEUE = 4
+#: Trainings that run or wait; BentoML answers 429 to further ones.
+MAX_TRAININGS = 4
 
 
 @bentoml.service(
     name="Trainer",
     workers=1,
-    threads=QUEUE,
-    traffic={"timeout": TIMEOUT_S, "max_concurrency": QUEUE},
+    threads=MAX_TRAININGS,
+    traffic={"timeout": TIMEOUT_S, "max_concurrency": MAX_TRAININGS},
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ".*"},
 )
 class Trainer:
-    """Answers a dictionary: what went wrong travels as data, without a stack trace."""
+    """Fine-tunes models; returns errors as data, since BentoML would send a stack trace."""
 
     def __init__(self) -> None:
-        # Answering people comes first where both want the processor.
+        # Answers come first if both processes want the processor.
         lower_priority()
         exit_with_parent()
         self._settings = load_settings()
         logs.configure(every_request=False)
-        self._one_at_a_time = threading.Lock()
-        self._warm = threading.Thread(target=self._warm_up, daemon=True)
-        self._warm.start()
+        self._training = threading.Lock()
+        self._imports = threading.Thread(target=self._import_libraries, daemon=True)
+        self._imports.start()
 
     @bentoml.api(route="/fine_tune")  # type: ignore[untyped-decorator]
     def fine_tune(
@@ -57,12 +57,15 @@ class Trainer:
         validation_split: float,
         patience: int,
     ) -> dict[str, Any]:
-        """``{"name", "version", "skipped"}``, or ``{"status", "detail"}`` of an HTTP error."""
-        self._warm.join()
+        """Fine-tune a model on ratings, given as parallel lists of user ids, movie ids and stars.
+
+        Returns ``{"name", "version", "skipped"}``, or ``{"status", "detail"}`` of an HTTP error.
+        """
+        self._imports.join()
         try:
             from moovier.jobs.finetune import fine_tune
 
-            with self._one_at_a_time:
+            with self._training:
                 child = fine_tune(
                     self._settings,
                     model_name,
@@ -73,7 +76,7 @@ class Trainer:
                     patience=patience,
                 )
         except ImportError:
-            return {"status": 501, "detail": "fine-tuning is not installed here"}
+            return {"status": 501, "detail": "fine-tuning is not installed; install moovier[train]"}
         except UnknownModel as error:
             return {"status": 404, "detail": str(error)}
         except BadRequest as error:
@@ -85,7 +88,7 @@ class Trainer:
             return {"status": 500, "detail": str(error)}
         return {"name": child.name, "version": child.version, "skipped": child.skipped}
 
-    def _warm_up(self) -> None:
+    def _import_libraries(self) -> None:
         from moovier.jobs.finetune import warm_up
 
         try:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from moovier.errors import BadRequest
 
 #: Longest request id that a rating may refer to, in characters.
-LONGEST_REQUEST_ID = 200
+LONGEST_REQUEST_ID = 100
 _LARGEST_ID = 2**63 - 1
 #: Seconds since 1970 stay below this until 2106; milliseconds exceeded it in 1970.
 _LATEST = 2**32

@@ -1,1 +1,4 @@
-"""From a loaded model to a ranked list. No TensorFlow, no MLflow library, no pandas."""
+"""What the service does, without HTTP: from a loaded model to rendered JSON.
+
+No module here imports TensorFlow, the MLflow library, pandas, a web framework or Prometheus.
+"""

@@ -1,23 +1,21 @@
-"""Whose turn it is to answer: the champion's, or a challenger's that is on trial."""
+"""Decides which model answers a request: the champion or the challenger of an experiment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from moovier.experiments.experiment import CANARY, Experiment
 from moovier.feedback.served_lists import CHALLENGER_ARM, CHAMPION_ARM
-
-if TYPE_CHECKING:
-    from moovier.serving.bundle_loader import LoadedModel
+from moovier.serving.bundle_loader import LoadedModel
 
 
 class Assignment(NamedTuple):
     """The model that answers a request.
 
-    ``arm``: as in :mod:`moovier.feedback.served_lists`. ``experiment``: key of the experiment that
-    drew the arm; None without one.
+    ``arm`` is one of the arms of :mod:`moovier.feedback.served_lists`. ``experiment`` is the key
+    of the experiment that chose the arm; None without an experiment.
     """
 
     model: LoadedModel
@@ -27,8 +25,10 @@ class Assignment(NamedTuple):
 
 @dataclass(frozen=True)
 class ActiveExperiment:
-    """An experiment in force. ``champion``: the one that it began with; ``key``: what its lists are
-    recorded under."""
+    """A running experiment.
+
+    ``champion`` is the model that it started with; ``key`` identifies its recorded lists.
+    """
 
     plan: Experiment
     champion: LoadedModel
@@ -39,18 +39,19 @@ class ActiveExperiment:
     def of(
         cls, plan: Experiment, champion: LoadedModel, challenger: LoadedModel
     ) -> ActiveExperiment:
+        """Return the experiment of ``plan`` between two models."""
         return cls(plan, champion, challenger, plan.key(champion.number, challenger.number))
 
     def assignment(self, user_ids: Sequence[int]) -> Assignment:
-        """The challenger's where all the people are its own, else the champion's."""
-        takes = self.plan.takes_all(user_ids)
+        """Return the challenger if all the users belong to its arm, else the champion."""
+        takes_all = self.plan.takes_all(user_ids)
         if self.plan.mode != CANARY:
-            # In the shadow: those are its own whose lists it makes a second time.
-            return Assignment(self.champion, CHAMPION_ARM, self.key if takes else None)
-        if takes:
+            # The challenger's arm of a shadow experiment are the lists that it computes as well.
+            return Assignment(self.champion, CHAMPION_ARM, self.key if takes_all else None)
+        if takes_all:
             return Assignment(self.challenger, CHALLENGER_ARM, self.key)
         return Assignment(self.champion, CHAMPION_ARM, self.key if user_ids else None)
 
-    def told(self) -> dict[str, object]:
-        """What is written down of it to go on with it."""
-        return {"plan": self.plan.tag, "challenger": self.challenger.told()}
+    def to_json(self) -> dict[str, object]:
+        """Return what :meth:`ModelStore.restore` needs to continue the experiment."""
+        return {"plan": self.plan.tag, "challenger": self.challenger.to_json()}

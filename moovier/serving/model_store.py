@@ -1,21 +1,20 @@
-"""The models that a service holds: the champion, always, and a few others as they are asked for.
+"""The models that a service holds in memory: always the champion, and a few others on request.
 
-Everything here may block on MLflow or the disk, so the service calls it from a worker thread;
-:meth:`ModelStore.loaded` alone never waits. What is loaded goes on answering whatever happens to
-MLflow: the champion is also kept on disk, so that a restart without MLflow serves it again.
+Methods may wait for MLflow or the disk, so the service calls them from a worker thread; only
+:meth:`ModelStore.loaded` and :meth:`ModelStore.assignment` never wait. Loaded models keep answering
+whatever happens to MLflow. The champion is also kept on disk, so that a restart without MLflow
+serves it again.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import orjson
+from cachetools import LRUCache, TTLCache
 
 from moovier.errors import (
     BadRequest,
@@ -29,14 +28,9 @@ from moovier.experiments.experiment import TAG, Experiment
 from moovier.feedback.served_lists import CHAMPION_ARM, OTHER_ARM
 from moovier.registry.client import Registry
 from moovier.registry.version import CHALLENGER, CHAMPION, STARS, Version
-from moovier.serving.bundle_loader import (
-    BundleLoader,
-    LoadedModel,
-    RejectedModel,
-    is_rejected,
-    key_of,
-    load,
-)
+from moovier.serving import champion_file
+from moovier.serving.alias_follower import AliasFollower
+from moovier.serving.bundle_loader import BundleLoader, LoadedModel, RejectedModel, key_of
 from moovier.serving.experiment_routing import ActiveExperiment, Assignment
 
 logger = logging.getLogger(__name__)
@@ -44,351 +38,356 @@ logger = logging.getLogger(__name__)
 #: Seconds for which an unknown name is cached, so that wrong names cost MLflow little. A model
 #: that is registered meanwhile is found after that, or by :meth:`ModelStore.refresh`.
 UNKNOWN_FOR_S = 2.0
-#: Wrong names remembered at most.
-_MOST_UNKNOWN = 1000
+#: Number of unknown names cached.
+MAX_UNKNOWN = 1000
 
 
 class ModelStore:
     """Loaded models by name, alias or version number. Safe to share between threads."""
 
     def __init__(self, registry: Registry, folder: Path, *, capacity: int) -> None:
-        """``folder``: where bundles are kept; ``capacity``: models beside the champion."""
+        """Hold models of ``registry``, whose bundles are kept in ``folder``.
+
+        ``capacity`` is the number of models beside the champion, the rating model and the
+        challenger.
+        """
         self._registry = registry
         self._folder = folder
-        self._bundles = BundleLoader(registry, folder)
-        self._capacity = capacity
+        self._loader = BundleLoader(registry, folder)
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
         self._loading = threading.Lock()
-        self._others: OrderedDict[str, LoadedModel] = OrderedDict()
-        # What each name, number and alias means, as of the last look that went well.
-        self._known: dict[str, Version] = {}
-        self._unknown: dict[str, float] = {}
+        self._others: LRUCache[str, LoadedModel] = LRUCache(capacity)
+        # The version that each name, number and alias meant at the last successful refresh.
+        self._versions: dict[str, Version] = {}
+        self._unknown: TTLCache[str, bool] = TTLCache(MAX_UNKNOWN, UNKNOWN_FOR_S, time.monotonic)
         self._names: list[str] | None = None
         self._stand_in: LoadedModel | None = None
-        self.champion: LoadedModel | None = None
-        #: Predicts the stars beside a movie; None where no rating model has that alias.
-        self.stars: LoadedModel | None = None
-        #: The experiment in force; None while there is none.
-        self.trial: ActiveExperiment | None = None
-        #: The challenger whose experiment cannot be in force; None when it is or there is none.
-        self.trial_refused: RejectedModel | None = None
-        #: The one that the alias names and that cannot be used; not fetched again until it moves.
-        self.stars_refused: RejectedModel | None = None
-        #: The champion that cannot be used; None when the one that the registry names is served. It
-        #: is not fetched again until the alias moves.
-        self.refused: RejectedModel | None = None
-        #: Tags of the registered model itself, as of the last look that went well.
+        self._champion = AliasFollower(self._loader, self._find_in_memory)
+        self._stars = AliasFollower(self._loader, self._find_in_memory)
+        self._challenger = AliasFollower(self._loader, self._find_in_memory)
+        #: The running experiment; None without one.
+        self.experiment: ActiveExperiment | None = None
+        #: The challenger whose experiment cannot run; None if it runs or there is none.
+        self.experiment_rejected: RejectedModel | None = None
+        #: Tags of the registered model at the last successful refresh.
         self.model_tags: Mapping[str, str] = {}
-        #: Why the last look at the registry failed; None when it went well.
-        self.trouble: str | None = None
-        #: Whether that was since MLflow did not answer.
-        self.away = False
+        #: Why the last refresh failed; None if it succeeded.
+        self.registry_error: str | None = None
+        #: Whether the last refresh failed because MLflow did not answer.
+        self.registry_unavailable = False
+
+    @property
+    def champion(self) -> LoadedModel | None:
+        """Return the champion; None before the first one."""
+        return self._champion.model
+
+    @property
+    def champion_rejected(self) -> RejectedModel | None:
+        """Return the registry's champion if it cannot be used; None if it answers."""
+        return self._champion.rejected
+
+    @property
+    def stars(self) -> LoadedModel | None:
+        """Return the rating model, which predicts stars; None without one."""
+        return self._stars.model
+
+    @property
+    def stars_rejected(self) -> RejectedModel | None:
+        """Return the registry's rating model if it cannot be used."""
+        return self._stars.rejected
 
     @property
     def registry_address(self) -> str:
-        """Where MLflow is, without user and password."""
+        """Return MLflow's address without user and password."""
         return self._registry.address
 
     def restore(self) -> None:
-        """Load the champion that was served last from the disk, if it is there and whole."""
+        """Load the models that were served last from the disk, if they are there and intact."""
         try:
-            kept = orjson.loads(self._kept_file.read_bytes())
-            self._names = [str(name) for name in kept["names"]]
-            self.champion = load(self._folder / kept["folder"], kept["number"], kept["name"])
-            if stars := kept.get("stars"):
-                self.stars = load(self._folder / stars["folder"], stars["number"], stars["name"])
-            if trial := kept.get("trial"):
-                told = trial["challenger"]
-                challenger = load(self._folder / told["folder"], told["number"], told["name"])
-                self.trial = ActiveExperiment.of(
-                    Experiment.parse(trial["plan"]), self.champion, challenger
-                )
+            saved = champion_file.read(self._folder)
+            self._names = saved.names()
+            self._champion.model = champion = saved.champion()
+            self._stars.model = saved.stars()
+            self.experiment = saved.experiment(champion)
         except FileNotFoundError:
             return
         except (OSError, KeyError, TypeError, ValueError, MoovierError) as error:
-            logger.warning("the champion kept on disk cannot be used: %s", error)
+            logger.warning("a model kept on disk cannot be used: %s", error)
 
     def refresh(self) -> None:
-        """Look at the registry once: take over a new champion, remember the names there are.
+        """Read the registry once: load a new champion, and remember all names.
 
-        A champion that cannot be loaded or does not score is refused and the old one kept.
+        A champion that cannot be loaded or cannot score is rejected, and the old one stays.
         """
-        # One at a time, so that a look that started later is never overwritten by an older one.
+        # One refresh at a time, so that an older answer never overwrites a newer one.
         with self._refreshing:
             try:
                 versions = self._registry.versions()
                 with self._lock:
                     self._names = list(dict.fromkeys(version.name for version in versions))
-                    self._known = _meanings(versions)
+                    self._versions = _by_name(versions)
                     self._unknown.clear()
                 self.model_tags = self._registry.model_tags()
-                self._follow_stars(self._known.get(STARS))
-                self._take_over(self._known.get(CHAMPION), versions)
-                self._follow_trial(self._known.get(CHALLENGER))
-                self.trouble, self.away = None, False
+                self._follow_stars(self._versions.get(STARS))
+                self._follow_champion(self._versions.get(CHAMPION), versions)
+                self._follow_challenger(self._versions.get(CHALLENGER))
+                self.registry_error, self.registry_unavailable = None, False
             except (MoovierError, OSError) as error:
-                self.away = isinstance(error, RegistryUnavailable)
-                if self.trouble is None:
-                    logger.warning("keeping what is loaded: %s", error)
-                self.trouble = str(error)
+                self.registry_unavailable = isinstance(error, RegistryUnavailable)
+                if self.registry_error is None:
+                    logger.warning("the loaded models are unchanged: %s", error)
+                self.registry_error = str(error)
 
     def names(self) -> list[str]:
-        """The names that the registry had at the last look that went well, newest first.
+        """Return the names of all models at the last successful refresh, newest first.
 
         Raises:
-            RegistryUnavailable: there never was one.
+            RegistryUnavailable: no refresh has succeeded yet.
         """
         if self._names is None:
             self.refresh()
         if self._names is None:
-            raise RegistryUnavailable(self.trouble or "MLflow was not asked yet")
+            raise RegistryUnavailable(self.registry_error or "MLflow has not answered yet")
         return list(self._names)
 
     def versions(self) -> list[Version]:
-        """The versions that the registry had at the last look that went well, newest first; none
-        where there never was one. Never waits for MLflow."""
+        """Return the versions at the last successful refresh, newest first; never waits."""
         with self._lock:
-            known = {version.number: version for version in self._known.values()}
-        return [known[number] for number in sorted(known, reverse=True)]
+            by_number = {version.number: version for version in self._versions.values()}
+        return [by_number[number] for number in sorted(by_number, reverse=True)]
 
     def loaded(self, name: str | None) -> LoadedModel | None:
-        """The model called ``name``, None for the default one, if it is in memory; never waits."""
-        champion = self.champion
+        """Return the model called ``name`` if it is in memory; None means the default model."""
+        champion = self._champion.model
         if name is None:
             return champion or self._stand_in
         if champion is not None and name == CHAMPION:
             return champion
         with self._lock:
-            version = self._known.get(name)
-        return None if version is None else self._in_memory(version)
+            version = self._versions.get(name)
+        return None if version is None else self._find_in_memory(version)
 
     def assignment(self, name: str | None, users: Sequence[int] = ()) -> Assignment | None:
-        """As :meth:`loaded`; without a name the model whose turn it is with these people (user
-        ids). The challenger answers where all of them are its own, else the champion does."""
-        champion = self.champion
+        """Return the model that answers a request, or None if it is not in memory.
+
+        Without ``name`` the experiment decides by ``users`` (MovieLens user ids): the challenger
+        answers if all of them belong to its arm, else the champion does.
+        """
+        champion = self._champion.model
         if name is not None or champion is None:
             model = self.loaded(name)
             return None if model is None else Assignment(model, OTHER_ARM, None)
-        trial = self.trial
-        if trial is None or trial.champion is not champion:
+        experiment = self.experiment
+        if experiment is None or experiment.champion is not champion:
             return Assignment(champion, CHAMPION_ARM, None)
-        return trial.assignment(users)
+        return experiment.assignment(users)
 
     def default(self) -> LoadedModel:
-        """The champion; before there is one, what is popular, if any model was registered.
+        """Return the champion; before the first one, a model that ranks by popularity.
 
         Raises:
-            RegistryError: there is neither, or MLflow does not say.
+            RegistryError: there is no model, or MLflow does not answer.
         """
         if self.loaded(None) is None:
             self.refresh()
-        found = self.loaded(None)
-        if found is None:
+        model = self.loaded(None)
+        if model is None:
+            rejected = self.champion_rejected
             raise RegistryError(
-                self.trouble
-                or (self.refused and f"the champion {self.refused.name} cannot be used")
+                self.registry_error
+                or (rejected and f"the champion {rejected.name} cannot be used")
                 or "no model has been trained yet; the first retraining makes one"
             )
-        return found
+        return model
 
     def get(self, name: str) -> LoadedModel:
-        """The model called ``name``, loaded if need be.
+        """Return the model called ``name``; load it if it is not in memory.
 
         Raises:
-            UnknownModel: there is none.
-            RegistryError, BundleError: it is not in memory and cannot be had now.
+            UnknownModel: no model has this name.
+            RegistryError: the registry cannot deliver the model now.
+            BundleError: the bundle cannot be used.
         """
-        found = self.loaded(name)
-        if found is not None:
-            return found
+        model = self.loaded(name)
+        if model is not None:
+            return model
         try:
             version = self.version(name)
         except UnknownModel:
             raise
         except RegistryError:
-            # Started while MLflow is away, it knows the champion from its disk alone.
+            # After a start without MLflow only the champion of the disk is known.
             champion = self.champion
             if champion is None or name not in (champion.name, str(champion.number)):
                 raise
             return champion
         with self._loading:  # two requests for one model download it once
-            model = self._in_memory(version) or self._bundles.fetch_unless_broken(version)
+            model = self._find_in_memory(version) or self._loader.fetch_unless_broken(version)
             with self._lock:
-                if all(model.key != held.key for held in self._always()):
+                if all(model.key != held.key for held in self._followed()):
                     self._others[model.key] = model
-                    while len(self._others) > self._capacity:
-                        self._others.popitem(last=False)
         return model
 
     def count(self) -> int:
-        """Models in memory."""
+        """Return the number of models in memory."""
         with self._lock:
-            return len({one.key for one in self._always()} | set(self._others))
-
-    def _always(self) -> list[LoadedModel]:
-        """What is held whatever is asked for."""
-        trial = self.trial
-        held = (self.champion, self.stars, None if trial is None else trial.challenger)
-        return [one for one in held if one is not None]
-
-    @property
-    def _kept_file(self) -> Path:
-        return self._folder / "champion.json"
+            return len({model.key for model in self._followed()} | set(self._others))
 
     def version(self, name: str) -> Version:
-        """What ``name`` meant at the last look, else what the registry says now; not loaded for it.
+        """Return the version that ``name`` means, without loading it.
+
+        The last successful refresh decides; names that it does not know are asked of MLflow.
 
         Raises:
-            UnknownModel: there is none.
-            RegistryError: MLflow does not say.
+            UnknownModel: no model has this name.
+            RegistryError: MLflow does not answer.
         """
         with self._lock:
-            known = self._known.get(name)
-        if known is not None:
-            return known
-        if time.monotonic() - self._unknown.get(name, -UNKNOWN_FOR_S) < UNKNOWN_FOR_S:
+            version = self._versions.get(name)
+            is_unknown = name in self._unknown
+        if version is not None:
+            return version
+        if is_unknown:
             raise UnknownModel(name[:200], self._names or ())
         try:
             version = self._registry.resolve(name)
         except UnknownModel:
-            self._remember_unknown(name)
+            with self._lock:
+                self._unknown[name] = True
             raise
         with self._lock:
-            self._known[name] = version
+            self._versions[name] = version
         return version
 
-    def _take_over(self, champion: Version | None, versions: Sequence[Version]) -> None:
-        """Load the champion, or the newest of ``versions`` as a stand-in, if it is new."""
-        if champion is not None:
-            if self.champion is None or self.champion.key != key_of(champion):
-                found = self._in_memory(champion)
-                if found is None and is_rejected(self.refused, champion):
-                    return
-                try:
-                    self.champion = found or self._bundles.fetch(champion)
-                except BundleError as error:
-                    self.refused = RejectedModel.by(champion, error)
-                    served = "none" if self.champion is None else self.champion.name
-                    logger.error("refused champion %s; served goes on: %s", self.refused, served)
-                    return
-                logger.info("champion is now %s (version %d)", champion.name, champion.number)
-            self.refused = None
-            self._stand_in = None
-            self._keep(champion)
-        elif versions and self.champion is None and self._stand_in is None:
-            self._stand_in = self._popular_of(versions)
+    def close(self) -> None:
+        """Close the connections to the registry."""
+        self._registry.close()
 
-    def _popular_of(self, versions: Sequence[Version]) -> LoadedModel | None:
-        """What is popular by the newest version that can be used; None where none can."""
+    def _followed(self) -> list[LoadedModel]:
+        """Return the models that stay in memory whatever is requested."""
+        experiment = self.experiment
+        challenger = None if experiment is None else experiment.challenger
+        models = (self._champion.model, self._stars.model, challenger)
+        return [model for model in models if model is not None]
+
+    def _find_in_memory(self, version: Version) -> LoadedModel | None:
+        key = key_of(version)
+        for model in self._followed():
+            if model.key == key:
+                return model
+        with self._lock:
+            return self._others.get(key)
+
+    def _follow_champion(self, version: Version | None, versions: Sequence[Version]) -> None:
+        """Load the champion if it is new; without one, a stand-in from ``versions``."""
+        if version is None:
+            if versions and self.champion is None and self._stand_in is None:
+                self._stand_in = self._load_stand_in(versions)
+            return
+        before, rejected_before = self._champion.model, self._champion.rejected
+        if not self._champion.follow(version):
+            if self._champion.rejected is not rejected_before:
+                answering = "no model" if before is None else before.name
+                logger.error(
+                    "rejected champion %s; %s keeps answering", self._champion.rejected, answering
+                )
+            return
+        if self._champion.model is not before:
+            logger.info("the champion is now %s (version %d)", version.name, version.number)
+        self._stand_in = None
+        self._save()
+
+    def _load_stand_in(self, versions: Sequence[Version]) -> LoadedModel | None:
+        """Return a popularity model from the newest usable version; None if none is usable."""
         for version in versions:
             try:
-                newest = self._bundles.fetch_unless_broken(version)
+                newest = self._loader.fetch_unless_broken(version)
             except BundleError as error:
-                logger.warning("no stand-in for a champion: %s", error)
+                logger.warning("a version cannot stand in for a champion: %s", error)
                 continue
-            return newest.popular()
+            return newest.as_popular()
         return None
 
     def _follow_stars(self, version: Version | None) -> None:
-        """Load the model that predicts stars, if it is new. Without it lists have no stars, so a
-        broken one must not keep a new champion out."""
+        """Load the rating model if it is new.
+
+        Lists work without stars, so a broken rating model must not keep a new champion out.
+        """
         if version is None:
-            self.stars = self.stars_refused = None
-        elif self.stars is not None and self.stars.key == key_of(version):
-            self.stars_refused = None
-        elif not is_rejected(self.stars_refused, version):
-            try:
-                self.stars = self._in_memory(version) or self._bundles.fetch(version)
-                self.stars_refused = None
-            except BundleError as error:
-                self.stars_refused = RejectedModel.by(version, error)
-                logger.warning("stars stay as they are: %s", error)
-            except RegistryError as error:
-                logger.warning("stars stay as they are: %s", error)
+            self._stars.clear()
+            return
+        rejected_before = self._stars.rejected
+        try:
+            self._stars.follow(version)
+        except RegistryError as error:
+            logger.warning("the rating model is unchanged: %s", error)
+            return
+        rejected = self._stars.rejected
+        if rejected is not None and rejected is not rejected_before:
+            logger.warning("rejected rating model %s; the last one stays", rejected)
 
-    def _follow_trial(self, challenger: Version | None) -> None:
-        """Put the experiment that the challenger carries in force, or end the one that is.
+    def _follow_challenger(self, version: Version | None) -> None:
+        """Start the experiment that the challenger's tag describes, or end the running one.
 
-        One that cannot be read, or whose challenger is broken, is refused: the champion answers
-        everybody.
+        If the tag cannot be parsed or the challenger is broken, the champion answers everybody.
         """
         champion = self.champion
-        text = None if challenger is None else challenger.tags.get(TAG)
-        if champion is None or challenger is None or not text or key_of(challenger) == champion.key:
-            self._set_trial(None, None)
+        tag = None if version is None else version.tags.get(TAG)
+        if champion is None or version is None or not tag or key_of(version) == champion.key:
+            self._challenger.clear()
+            self._set_experiment(None, None)
             return
         try:
-            plan = Experiment.parse(text)
-            loaded = self._in_memory(challenger) or self._bundles.fetch_unless_broken(challenger)
-        except (BadRequest, BundleError) as error:
-            self._set_trial(None, RejectedModel.by(challenger, error))
+            plan = Experiment.parse(tag)
+            self._challenger.follow(version)
+        except BadRequest as error:
+            self._set_experiment(None, RejectedModel.of(version, error))
         except RegistryError:
-            # It may be had at the next look; whoever answered before it does so no longer.
-            self._set_trial(None, None)
+            # The next refresh may succeed; until then the champion answers everybody.
+            self._set_experiment(None, None)
             raise
         else:
-            self._set_trial(ActiveExperiment.of(plan, champion, loaded), None)
+            rejected, challenger = self._challenger.rejected, self._challenger.model
+            if rejected is not None or challenger is None:
+                self._set_experiment(None, rejected)
+            else:
+                self._set_experiment(ActiveExperiment.of(plan, champion, challenger), None)
 
-    def _set_trial(self, trial: ActiveExperiment | None, refused: RejectedModel | None) -> None:
-        before, self.trial = self.trial, trial
-        if refused is not None and refused != self.trial_refused:
-            logger.error("refused the experiment on %s; the champion answers everybody", refused)
-        self.trial_refused = refused
-        if trial is not None and (before is None or before.key != trial.key):
+    def _set_experiment(
+        self, experiment: ActiveExperiment | None, rejected: RejectedModel | None
+    ) -> None:
+        before, self.experiment = self.experiment, experiment
+        if experiment is None:
+            self._challenger.model = None
+        if rejected is not None and rejected != self.experiment_rejected:
+            logger.error("rejected the experiment on %s; the champion answers everybody", rejected)
+        self.experiment_rejected = rejected
+        if experiment is not None and (before is None or before.key != experiment.key):
             logger.info(
-                "experiment %s: %s with %s (version %d), share %g",
-                trial.plan.id,
-                trial.plan.mode,
-                trial.challenger.name,
-                trial.challenger.number,
-                trial.plan.share,
+                "experiment %s started: %s with %s (version %d), share %g",
+                experiment.plan.id,
+                experiment.plan.mode,
+                experiment.challenger.name,
+                experiment.challenger.number,
+                experiment.plan.share,
             )
-        elif trial is None and before is not None:
-            logger.info("experiment %s is over", before.plan.id)
-        champion = self._known.get(CHAMPION)
-        if champion is not None and self.refused is None:
-            self._keep(champion)
+        elif experiment is None and before is not None:
+            logger.info("experiment %s ended", before.plan.id)
+        if CHAMPION in self._versions and self.champion_rejected is None:
+            self._save()
 
-    def _in_memory(self, version: Version) -> LoadedModel | None:
-        for held in self._always():
-            if held.key == key_of(version):
-                return held
-        with self._lock:
-            found = self._others.get(key_of(version))
-            if found is not None:
-                self._others.move_to_end(found.key)
-            return found
-
-    def _remember_unknown(self, name: str) -> None:
-        with self._lock:
-            if len(self._unknown) >= _MOST_UNKNOWN:
-                self._unknown.clear()
-            self._unknown[name] = time.monotonic()
-
-    def _keep(self, champion: Version) -> None:
-        """Write down what to serve after a restart, whole or not at all."""
-        said = {
-            "number": champion.number,
-            "name": champion.name,
-            "folder": key_of(champion),
-            "names": self._names,
-            "stars": None if self.stars is None else self.stars.told(),
-            "trial": None if self.trial is None else self.trial.told(),
-        }
-        content = orjson.dumps(said)
-        if self._kept_file.exists() and self._kept_file.read_bytes() == content:
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # Another worker may be writing the same at this moment.
-        temporary = self._kept_file.with_suffix(f".{os.getpid()}")
-        temporary.write_bytes(content)
-        temporary.replace(self._kept_file)
+    def _save(self) -> None:
+        """Write which models to serve after a restart."""
+        if self._champion.model is not None:
+            champion_file.write(
+                self._folder, self._names, self._champion.model, self._stars.model, self.experiment
+            )
 
 
-def _meanings(versions: Sequence[Version]) -> dict[str, Version]:
-    """Every alias, number and display name, which means its newest version."""
-    meanings: dict[str, Version] = {}
+def _by_name(versions: Sequence[Version]) -> dict[str, Version]:
+    """Return the newest version of each alias, number and display name."""
+    by_name: dict[str, Version] = {}
     for version in sorted(versions, key=lambda version: version.number):
-        meanings |= dict.fromkeys((version.name, str(version.number), *version.aliases), version)
-    return meanings
+        by_name |= dict.fromkeys((version.name, str(version.number), *version.aliases), version)
+    return by_name

@@ -18,7 +18,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from moovier.data.catalogue import Movie
-from moovier.data.ratings import Floats, History, Ints
+from moovier.data.ratings import LIKED_STARS, Floats, History, Ints
 from moovier.feedback.ratings import NewRating
 from moovier.models.bundle import Bundle
 from moovier.models.family import Scorer
@@ -32,8 +32,6 @@ from moovier.serving.title_search import TitleIndex
 CACHED_PROFILES = 256
 #: Most reasons for a movie, and the smallest weight of a reason as a share of the largest weight.
 MAX_REASONS, MIN_WEIGHT_SHARE = 3, 0.25
-#: Fewest stars of a liked movie.
-LIKED = 3.5
 #: Fewest stars of a movie that a strict user liked: it must also be above the user's mean.
 LIKED_BY_STRICT_USERS = 3.0
 _EMPTY = History(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
@@ -365,7 +363,7 @@ def _likes(stars: Floats) -> np.ndarray:
     They have many stars, or more than the mean of a strict user.
     """
     above = (stars >= LIKED_BY_STRICT_USERS) & (stars > stars.mean())
-    return np.asarray((stars >= LIKED) | above)
+    return np.asarray((stars >= LIKED_STARS) | above)
 
 
 def _take(history: History, rows: np.ndarray) -> History:

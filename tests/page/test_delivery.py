@@ -20,7 +20,7 @@ MAX_SCRIPT_SIZE = 150_000
 
 
 def test_openapi_document_is_current() -> None:
-    from bentos.openapi import document
+    from bentos.export_openapi import document
 
     assert (ROOT / "web" / "openapi.json").read_text() == document(), "run: make openapi"
 

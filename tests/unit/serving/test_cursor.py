@@ -70,11 +70,11 @@ def test_a_damaged_one_is_refused(ids: list[int], cut: int, more: bytes) -> None
 
 
 def test_the_most_that_it_holds_come_back_and_no_more() -> None:
-    for size in (cursor.MOST_SHOWN - 1, cursor.MOST_SHOWN):
+    for size in (cursor.MAX_MOVIES - 1, cursor.MAX_MOVIES):
         ids = np.arange(1, size + 1)
         assert (cursor.decode(cursor.encode(ids)) == ids).all()
     with pytest.raises(BadRequest):
-        cursor.decode(cursor.encode(np.arange(1, cursor.MOST_SHOWN + 2)))
+        cursor.decode(cursor.encode(np.arange(1, cursor.MAX_MOVIES + 2)))
 
 
 def test_a_few_bytes_do_not_unfold_to_a_gigabyte() -> None:

@@ -58,7 +58,7 @@ def test_without_a_trial_the_champion_answers_everybody(
     model_store: ModelStore, challenger: Version
 ) -> None:
     model_store.refresh()
-    assert model_store.trial is None
+    assert model_store.experiment is None
     assert {answering(model_store, user) for user in USERS} == {(1, "champion", None)}
 
 
@@ -92,7 +92,7 @@ def test_a_shadow_answers_nobody(
 ) -> None:
     plan = begin(registry, model_store, challenger, mode="shadow", share=0.5)
     key = plan.key(1, 2)
-    assert model_store.trial is not None
+    assert model_store.experiment is not None
     assert {user: answering(model_store, user) for user in USERS} == {
         user: (1, "champion", key if plan.takes(user) else None) for user in USERS
     }
@@ -102,15 +102,15 @@ def test_the_challenger_is_loaded_once_and_kept(
     model_store: ModelStore, registry: Registry, challenger: Version, publish: Publish
 ) -> None:
     begin(registry, model_store, challenger)
-    trial = model_store.trial
+    trial = model_store.experiment
     assert trial is not None
     assert model_store.loaded(TWO) is trial.challenger
     assert model_store.count() == 2
     for _ in range(3):
         model_store.get(publish(THREE).name)  # more than there is room for beside it
     model_store.refresh()
-    assert model_store.trial is not None
-    assert model_store.trial.challenger is trial.challenger
+    assert model_store.experiment is not None
+    assert model_store.experiment.challenger is trial.challenger
 
 
 def test_the_trial_ends_with_its_tag_and_with_the_alias(
@@ -119,11 +119,11 @@ def test_the_trial_ends_with_its_tag_and_with_the_alias(
     begin(registry, model_store, challenger)
     registry.delete_tag(challenger, TAG)
     model_store.refresh()
-    assert model_store.trial is None
+    assert model_store.experiment is None
     begin(registry, model_store, challenger)
     registry.promote(challenger, "won")
     model_store.refresh()
-    assert model_store.trial is None
+    assert model_store.experiment is None
     assert {answering(model_store, user) for user in USERS} == {(2, "champion", None)}
 
 
@@ -153,20 +153,20 @@ def test_a_broken_challenger_answers_nobody_and_is_fetched_once(
     ghost = tracking.register(folder, TWO, run_id=run_id, key="ghost", tags={})
     registry.set_challenger(ghost)
     begin(registry, model_store, ghost)
-    assert model_store.trial is None
-    assert model_store.trial_refused is not None
-    assert "unknown family 'ghost'" in model_store.trial_refused.reason
+    assert model_store.experiment is None
+    assert model_store.experiment_rejected is not None
+    assert "unknown family 'ghost'" in model_store.experiment_rejected.reason
     assert {answering(model_store, user) for user in USERS} == {(1, "champion", None)}
     # The champion is well, so the registry is.
-    assert (model_store.trouble, model_store.refused) == (None, None)
-    monkeypatch.setattr(registry, "download_bundle", None)
+    assert (model_store.registry_error, model_store.champion_rejected) == (None, None)
+    monkeypatch.setattr(registry, "load_bundle", None)
     for _ in range(3):
         model_store.refresh()
-    assert "unknown family 'ghost'" in str(model_store.trial_refused)
-    assert sum("refused the experiment" in line for line in caplog.messages) == 1
+    assert "unknown family 'ghost'" in str(model_store.experiment_rejected)
+    assert sum("rejected the experiment" in line for line in caplog.messages) == 1
     registry.delete_tag(ghost, TAG)
     model_store.refresh()
-    assert model_store.trial_refused is None
+    assert model_store.experiment_rejected is None
 
 
 def test_a_tag_that_makes_no_sense_changes_nothing(
@@ -175,12 +175,12 @@ def test_a_tag_that_makes_no_sense_changes_nothing(
     begin(registry, model_store, challenger)
     registry.set_tag(challenger, TAG, tag(share=7))
     model_store.refresh()
-    assert model_store.trial is None
-    assert "share" in str(model_store.trial_refused)
+    assert model_store.experiment is None
+    assert "share" in str(model_store.experiment_rejected)
     assert {answering(model_store, user)[0] for user in USERS} == {1}
     begin(registry, model_store, challenger)
-    assert model_store.trial is not None
-    assert model_store.trial_refused is None
+    assert model_store.experiment is not None
+    assert model_store.experiment_rejected is None
 
 
 def test_a_restart_without_mlflow_goes_on_with_it(
@@ -192,5 +192,5 @@ def test_a_restart_without_mlflow_goes_on_with_it(
     again = ModelStore(away, tmp_path / "bundles", capacity=2)
     again.restore()
     again.refresh()
-    assert again.trouble is not None
+    assert again.registry_error is not None
     assert {user: answering(again, user) for user in USERS} == before

@@ -96,4 +96,4 @@ def test_the_mask_is_the_definition(
     for year in range(1, 200):
         FACETS.mask(Filter(year_from=year))
     assert FACETS.mask(wanted).tolist() == expected
-    assert len(FACETS._kept) <= 128
+    assert len(FACETS._cache) <= 128

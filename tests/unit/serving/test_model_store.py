@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from moovier.errors import BundleError, RegistryError, RegistryUnavailable, UnknownModel
-from moovier.models.bundle import CARD
+from moovier.models.bundle import CARD, Bundle
 from moovier.registry.client import Registry
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import Version
@@ -42,9 +42,9 @@ class Counting(Registry):
         self.resolved += 1
         return super().resolve(text)
 
-    def download_bundle(self, version: Version, folder: Path) -> Path:
+    def load_bundle(self, version: Version, folder: Path) -> Bundle:
         self.downloads.append(version.number)
-        return super().download_bundle(version, folder)
+        return super().load_bundle(version, folder)
 
 
 @pytest.fixture
@@ -114,14 +114,14 @@ def test_a_champion_that_cannot_answer_is_refused(
     model_store.refresh()
     assert model_store.default().name == OLD
     # MLflow is well: it is the version that is not.
-    assert model_store.trouble is None
-    assert model_store.refused is not None
-    assert (model_store.refused.name, model_store.refused.number) == (NEW, 2)
-    assert "unknown family 'ghost'" in str(model_store.refused)
+    assert model_store.registry_error is None
+    assert model_store.champion_rejected is not None
+    assert (model_store.champion_rejected.name, model_store.champion_rejected.number) == (NEW, 2)
+    assert "unknown family 'ghost'" in str(model_store.champion_rejected)
     assert model_store.names() == [NEW, OLD]
     registry.rollback("does not score")
     model_store.refresh()
-    assert model_store.refused is None
+    assert model_store.champion_rejected is None
 
 
 def alter(mlflow: Server, version: Version) -> None:
@@ -150,13 +150,13 @@ def test_a_broken_champion_is_fetched_once_until_the_alias_moves(
     assert model_store.default().name == OLD
     registry.rollback("altered")
     model_store.refresh()
-    assert model_store.refused is None
+    assert model_store.champion_rejected is None
     # Named anew, it may have been mended.
     registry.promote(broken, "once more")
     for _ in range(2):
         model_store.refresh()
     assert seen.downloads == [1, 2, 2]
-    assert model_store.refused is not None
+    assert model_store.champion_rejected is not None
 
 
 def test_a_broken_model_asked_for_by_name_is_fetched_once_in_a_while(
@@ -177,16 +177,34 @@ def test_a_broken_model_asked_for_by_name_is_fetched_once_in_a_while(
             with pytest.raises(BundleError, match="altered"):
                 model_store.get(version.name)
     assert seen.downloads == [1, 2, 3]
-    # Few are remembered: of two, the one that was asked for last.
-    monkeypatch.setattr(bundle_loader, "_MOST_BROKEN", 1)
     monkeypatch.setattr(bundle_loader, "BROKEN_FOR_S", 0.0)
-    fresh = ModelStore(seen, model_store._folder, capacity=2)
+    forgetful = ModelStore(seen, model_store._folder, capacity=2)
+    for _ in range(2):
+        with pytest.raises(BundleError):
+            forgetful.get(broken[0].name)
+    assert seen.downloads[3:] == [2, 2]
+
+
+def test_only_the_newest_broken_models_are_remembered(
+    seen: Counting,
+    mlflow: Server,
+    publish: Publish,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bundle_loader, "MAX_BROKEN", 1)
+    model_store = ModelStore(seen, tmp_path / "bundles", capacity=2)
+    broken = [publish(own_name()) for _ in range(2)]
+    for version in broken:
+        alter(mlflow, version)
     for _ in range(2):
         for version in broken:
             with pytest.raises(BundleError):
-                fresh.get(version.name)
-    assert seen.downloads[3:] == [2, 3, 2, 3]
-    assert len(fresh._bundles._broken) == 1
+                model_store.get(version.name)
+    assert seen.downloads == [1, 2, 1, 2]
+    with pytest.raises(BundleError):
+        model_store.get(broken[1].name)
+    assert seen.downloads == [1, 2, 1, 2]
 
 
 def test_a_broken_stand_in_gives_way_to_the_one_before(
@@ -211,11 +229,11 @@ def test_a_broken_model_of_stars_is_fetched_once(
         model_store.refresh()
     assert sorted(seen.downloads) == [1, 2]
     assert model_store.stars is None
-    assert model_store.stars_refused is not None
+    assert model_store.stars_rejected is not None
     registry.set_rating_model(publish(NEW))
     model_store.refresh()
     assert model_store.stars is not None
-    assert model_store.stars_refused is None
+    assert model_store.stars_rejected is None
 
 
 def test_a_full_disk_is_no_fault_of_the_version(
@@ -229,11 +247,11 @@ def test_a_full_disk_is_no_fault_of_the_version(
     with monkeypatch.context() as patch:
         patch.setattr(Registry, "_fetch_bundle", full)
         model_store.refresh()
-    assert model_store.refused is None
-    assert model_store.trouble is not None
-    assert "No space left" in model_store.trouble
-    assert "/somewhere" not in model_store.trouble
-    assert not model_store.away
+    assert model_store.champion_rejected is None
+    assert model_store.registry_error is not None
+    assert "No space left" in model_store.registry_error
+    assert "/somewhere" not in model_store.registry_error
+    assert not model_store.registry_unavailable
     model_store.refresh()
     assert model_store.default().name == OLD
 
@@ -247,7 +265,7 @@ def test_a_restart_without_mlflow_serves_the_last_champion(
     again = ModelStore(away, tmp_path / "bundles", capacity=2)
     again.restore()
     again.refresh()
-    assert again.trouble is not None
+    assert again.registry_error is not None
     assert (again.default().name, again.names()) == (OLD, [OLD])
     assert again.get(OLD).recommender.recommend([7], 1)
     with pytest.raises(RegistryUnavailable):
@@ -337,8 +355,8 @@ def test_what_is_loaded_outlives_mlflow(
     other = model_store.get(NEW)
     relay.cut()
     model_store.refresh()
-    assert model_store.trouble is not None
-    assert model_store.away
+    assert model_store.registry_error is not None
+    assert model_store.registry_unavailable
     assert model_store.default().name == OLD
     assert model_store.get(NEW) is other
     assert model_store.get(str(other.number)) is other
@@ -347,7 +365,7 @@ def test_what_is_loaded_outlives_mlflow(
         model_store.get("moovier_emb_9_trained_0")
     relay.mend()
     model_store.refresh()
-    assert model_store.trouble is None
+    assert model_store.registry_error is None
 
 
 def test_what_is_on_the_disk_outlives_mlflow(
@@ -407,9 +425,10 @@ def test_many_requests_for_one_model_fetch_it_once(
 
 
 def test_wrong_names_are_forgotten_when_there_are_too_many(
-    model_store: ModelStore, monkeypatch: pytest.MonkeyPatch
+    seen: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "_MOST_UNKNOWN", 2)
+    monkeypatch.setattr(room, "MAX_UNKNOWN", 2)
+    model_store = ModelStore(seen, tmp_path / "bundles", capacity=2)
     for wrong in ("a", "b", "c", "d", "e"):
         with pytest.raises(UnknownModel):
             model_store.get(wrong)

@@ -127,7 +127,7 @@ def test_unknown_people_get_the_default_window_everywhere() -> None:
     ids = [toy.MOVIE_IDS[row] for row in (3, 2, 0, 1, 4)]
     [answer] = recommender.recommend([999], 5)
     assert [item.movie.id for item in answer.items] == ids
-    people = recommender.people
+    people = recommender.user_recommender
     page = people.page(people.user(999), Filter(), exclude=NOTHING, top_k=5)
     assert (page.ids.tolist(), page.days) == (ids, 7)
     page = people.popular(Filter(), exclude=NOTHING, top_k=5)
@@ -140,7 +140,7 @@ def test_unknown_people_get_the_default_window_everywhere() -> None:
 
 def test_stand_in_for_a_champion_uses_the_same_window() -> None:
     recommender = Recommender(aged_bundle({"popular_days": np.array(7)}))
-    stand_in = LoadedModel(1, "x", "1-x", recommender).popular().recommender
-    assert stand_in.people.popularity.default_days == 7
+    stand_in = LoadedModel(1, "x", "1-x", recommender).as_popular().recommender
+    assert stand_in.user_recommender.popularity.default_days == 7
     [expected], [found] = recommender.recommend([999], 5), stand_in.recommend([999], 5)
     assert [item.movie for item in found.items] == [item.movie for item in expected.items]

@@ -8,7 +8,7 @@ import pytest
 from moovier.data.ratings import Histories
 from moovier.errors import BadRequest, BundleError
 from moovier.serving import recommender as room
-from moovier.serving.recommender import KEPT_TOP_K, Answer, Recommender
+from moovier.serving.recommender import CACHED_TOP_K, Answer, Recommender
 from tests.fixtures import toy_bundle
 
 # The toy: user 7 rated movies 1 and 2, user 11 movie 2, user 13 movie 47. Movies 1, 2, 6, 32 and
@@ -54,27 +54,27 @@ def test_who_has_seen_everything_is_given_nothing() -> None:
 @pytest.mark.parametrize(("users", "top_k"), [([], 3), ([7], 0), ([7], 1001), ([7], -1)])
 def test_what_makes_no_sense_is_refused(users: list[int], top_k: int) -> None:
     recommender = Recommender(toy_bundle())
-    for ask in (recommender.recommend, recommender.at_hand):
+    for ask in (recommender.recommend, recommender.recommend_from_cache):
         with pytest.raises(BadRequest, match=r"empty|from 1 to 1000"):
             ask(users, top_k)
 
 
 def test_an_answer_is_at_hand_after_the_first_one() -> None:
     recommender = Recommender(toy_bundle())
-    assert recommender.at_hand([7, 999], 2) is None
+    assert recommender.recommend_from_cache([7, 999], 2) is None
     first = recommender.recommend([7, 999], 1)
     assert movies(first) == [[47], [2]]
     # A longer list than the first, and another order.
-    again = recommender.at_hand([999, 7], 4)
+    again = recommender.recommend_from_cache([999, 7], 4)
     assert again == Recommender(toy_bundle()).recommend([999, 7], 4)
-    assert recommender.at_hand([7, 11], 1) is None
-    assert recommender.at_hand([7], KEPT_TOP_K + 1) is None
+    assert recommender.recommend_from_cache([7, 11], 1) is None
+    assert recommender.recommend_from_cache([7], CACHED_TOP_K + 1) is None
 
 
 def test_many_people_give_what_each_alone_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     # More people than are kept, and than are scored at once.
-    monkeypatch.setattr(room, "_KEPT_USERS", 1)
-    monkeypatch.setattr(room, "_BATCH", 2)
+    monkeypatch.setattr(room, "CACHED_USERS", 1)
+    monkeypatch.setattr(room, "BATCH_SIZE", 2)
     crowd = [7, 11, 13, 999, 7]
     together = Recommender(toy_bundle()).recommend(crowd, 3)
     assert together == [Recommender(toy_bundle()).recommend([user], 3)[0] for user in crowd]

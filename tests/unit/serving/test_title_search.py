@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moovier.data.catalogue import Catalogue, Movie
-from moovier.serving.title_search import Titles
+from moovier.serving.title_search import TitleIndex
 
 ROWS: tuple[tuple[str, int | None, int], ...] = (
     # Title, year, ratings.
@@ -27,7 +27,7 @@ ROWS: tuple[tuple[str, int | None, int], ...] = (
     ("Nameless", None, 0),
     ("!!!", None, 1),
 )
-TITLES = Titles(
+TITLES = TitleIndex(
     Catalogue.of(
         Movie(i, title, year, (), None, None) for i, (title, year, _) in enumerate(ROWS, start=1)
     ),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moovier.data.catalogue import Catalogue, Movie
-from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
+from moovier.data.ratings import LIKED_STARS, Floats, Histories, History, Ints, Ratings
 from moovier.errors import BadRequest
 from moovier.feedback.ratings import NewRating
 from moovier.models import popular
@@ -20,7 +20,7 @@ from moovier.models.families import family
 from moovier.models.family import FitContext, Scorer
 from moovier.serving import cursor
 from moovier.serving.filters import Filter
-from moovier.serving.user_recommender import LIKED, Page, UserProfile, UserRecommender
+from moovier.serving.user_recommender import Page, UserProfile, UserRecommender
 from tests.contracts import toy
 
 GENRES = ("Drama", "Comedy", "Sci-Fi", "War")
@@ -188,8 +188,8 @@ def test_the_pages_hold_each_movie_that_passes_once_and_none_that_was_rated(
     assert [item.score for item in items] == [scores[id_] for id_ in shown]
     assert {item.source for item in items} <= {"model" if rated else "popular"}
     # Reasons are liked movies of this person's, at most three, none twice.
-    mean = float(np.mean([stars for _, stars, _ in history_of(person)])) if rated else LIKED
-    liked = {movie for movie, stars, _ in history_of(person) if stars >= min(LIKED, mean)}
+    mean = float(np.mean([stars for _, stars, _ in history_of(person)])) if rated else LIKED_STARS
+    liked = {movie for movie, stars, _ in history_of(person) if stars >= min(LIKED_STARS, mean)}
     for item in items:
         reasons = [movie.id for movie in item.because]
         assert len(set(reasons)) == len(reasons) <= 3

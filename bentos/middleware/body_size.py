@@ -1,0 +1,52 @@
+"""Limits the size of request bodies."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bentos.error_response import error_response
+
+#: Largest body in bytes: some 20,000 ratings.
+MAX_BODY_BYTES = 1 << 20
+
+
+class BodySize:
+    """Answers 413 to a body of more than ``MAX_BODY_BYTES``, whatever its header says."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the whole body and hand it on, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+            await _too_large()(scope, receive, send)
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > MAX_BODY_BYTES:
+                await _too_large()(scope, receive, send)
+                return
+        is_first = True
+
+        async def replay() -> Message:
+            nonlocal is_first
+            if is_first:
+                is_first = False
+                return {"type": "http.request", "body": body, "more_body": False}
+            return await receive()
+
+        await self.app(scope, replay, send)
+
+
+def _too_large() -> JSONResponse:
+    return error_response(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send less at once")

@@ -1,0 +1,30 @@
+"""`/recommend`: movies for one user or visitor."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from bentos import logs
+from bentos.app_state import context_of
+from bentos.routes.responses import page_response
+from bentos.schemas.recommend import Recommendations, RecommendRequest
+from moovier.serving import recommend as serving
+
+router = APIRouter()
+
+
+@router.post(
+    "/recommend",
+    summary="Movies for one person: by user id, by ratings, or both; filtered, in pages",
+    response_model=Recommendations,
+)
+async def recommend(request: Request, body: RecommendRequest) -> Response:
+    """Answer `/recommend`."""
+    answer = await serving.recommend(
+        context_of(request),
+        body.to_request(),
+        key=await request.body(),
+        request_id=logs.request_id.get(),
+    )
+    return page_response(answer)

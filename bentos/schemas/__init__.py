@@ -1,0 +1,1 @@
+"""The bodies and parameters of requests and responses, with examples that work when pasted."""

@@ -1,0 +1,41 @@
+"""Field types that several schemas share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+
+from moovier.serving.requests import RequestRating
+
+#: The largest id. It fits 64 bits, and JSON parsers that read numbers as doubles read it exactly.
+MAX_ID = 9_200_000_000_000_000_000
+#: The characters of a request id or an idempotency key.
+VISIBLE_ASCII = r"^[\x21-\x7e]+$"
+
+
+def whole_number(value: Any) -> Any:
+    """Return 7 for 7.0: JSON Schema calls both an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: A MovieLens id, which is positive.
+Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID), BeforeValidator(whole_number)]
+Stars = Annotated[float, Field(strict=True, ge=0.5, le=5, multiple_of=0.5, allow_inf_nan=False)]
+Timestamp = Annotated[StrictInt, Field(ge=0, lt=2**32), BeforeValidator(whole_number)]
+
+
+class Rating(BaseModel):
+    """A rating that a request sends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    movie_id: Id
+    stars: Stars
+    timestamp: Timestamp | None = Field(
+        None, description="Seconds since 1970; left out: the present moment."
+    )
+
+    def to_request(self) -> RequestRating:
+        """Return the rating without HTTP's types."""
+        return self.movie_id, self.stars, self.timestamp

@@ -1,0 +1,154 @@
+"""Answers about movies: popular and similar ones, search, and single movies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from moovier.errors import BadRequest, UnknownMovie
+from moovier.serving import cursor
+from moovier.serving.bundle_loader import LoadedModel
+from moovier.serving.context import ServingContext
+from moovier.serving.filters import Filter
+from moovier.serving.model_resolution import resolve_model
+from moovier.serving.page_builder import ModelPage, decode_cursor, paginate
+from moovier.serving.recommend import PageAnswer
+from moovier.serving.recommender import Recommender
+from moovier.serving.rendering import movie_payloads, render_page
+from moovier.serving.requests import NO_FILTER
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """The filter, size and cursor of a list that is not personal."""
+
+    filter: Filter = NO_FILTER
+    top_k: int = 10
+    cursor: str | None = None
+
+
+async def popular_movies(
+    context: ServingContext, query: PageQuery, days: int | None, request_id: str
+) -> PageAnswer:
+    """Return a page of the movies with the most ratings of the last ``days`` days.
+
+    Raises:
+        BadRequest: the filter or the cursor is invalid.
+        RegistryError: there is no model yet.
+    """
+    model = await resolve_model(context.model_store)
+    user_recommender = model.recommender.user_recommender
+    page = await context.page_scheduler.run(
+        paginate,
+        lambda shown: user_recommender.popular(
+            query.filter, exclude=shown, top_k=query.top_k, days=days
+        ),
+        model,
+        query.cursor,
+    )
+    return await _render(context, page, request_id)
+
+
+async def similar_movies(
+    context: ServingContext, movie_id: int, query: PageQuery, request_id: str
+) -> PageAnswer:
+    """Return a page of movies for somebody who likes one movie.
+
+    Raises:
+        UnknownMovie: the catalogue does not have the movie.
+        BadRequest: the filter or the cursor is invalid.
+        RegistryError: there is no model yet.
+    """
+    model = await resolve_model(context.model_store)
+    row = movie_row(model.recommender, movie_id)
+    user_recommender = model.recommender.user_recommender
+    page = await context.page_scheduler.run(
+        paginate,
+        lambda shown: user_recommender.similar(row, query.filter, exclude=shown, top_k=query.top_k),
+        model,
+        query.cursor,
+    )
+    return await _render(context, page, request_id)
+
+
+async def search_movies(
+    context: ServingContext, text: str, query: PageQuery
+) -> tuple[dict[str, Any], LoadedModel]:
+    """Return the movies whose titles match, with the next cursor, and the model asked.
+
+    Raises:
+        BadRequest: the filter or the cursor is invalid.
+        RegistryError: there is no model yet.
+    """
+    model = await resolve_model(context.model_store)
+    rows, next_cursor = await context.page_scheduler.run(
+        find_titles, model.recommender, text, query
+    )
+    items = await movie_payloads(model.recommender, rows, context.details)
+    return {"items": items, "next": next_cursor}, model
+
+
+async def one_movie(context: ServingContext, movie_id: int) -> tuple[dict[str, Any], LoadedModel]:
+    """Return one movie, and the model asked.
+
+    Raises:
+        UnknownMovie: the catalogue does not have the movie.
+        RegistryError: there is no model yet.
+    """
+    model = await resolve_model(context.model_store)
+    row = movie_row(model.recommender, movie_id)
+    [payload] = await movie_payloads(model.recommender, [row], context.details)
+    return payload, model
+
+
+def find_titles(
+    recommender: Recommender, text: str, query: PageQuery
+) -> tuple[list[int], str | None]:
+    """Return the rows of a page of titles that match, and the cursor of the next page.
+
+    Raises:
+        BadRequest: the filter or the cursor is invalid.
+    """
+    user_recommender, index = recommender.user_recommender, recommender.bundle.index
+    shown = decode_cursor(query.cursor)
+    rows = user_recommender.title_index.find(text)
+    if not query.filter.is_empty:
+        rows = rows[user_recommender.filter_index.mask(query.filter)[rows]]
+    rows = rows[~np.isin(index.movies[rows], shown)]
+    page = rows[: query.top_k]
+    if rows.size <= query.top_k:
+        return page.tolist(), None
+    return page.tolist(), cursor.encode(np.concatenate([shown, index.movies[page]]))
+
+
+def movie_row(recommender: Recommender, movie_id: int) -> int:
+    """Return the row of a movie by MovieLens id.
+
+    Raises:
+        UnknownMovie: the catalogue does not have the movie.
+    """
+    row = int(recommender.bundle.index.movie_rows(np.array([movie_id]))[0])
+    if row < 0:
+        raise UnknownMovie(movie_id)
+    return row
+
+
+def require_known_movies(recommender: Recommender, movie_ids: Sequence[int]) -> None:
+    """Check that the catalogue has all movies.
+
+    Raises:
+        BadRequest: a movie is not in the catalogue.
+    """
+    rows = recommender.bundle.index.movie_rows(np.array(movie_ids, dtype=np.int64))
+    unknown = [
+        str(movie_id) for movie_id, row in zip(movie_ids, rows.tolist(), strict=True) if row < 0
+    ]
+    if unknown:
+        raise BadRequest(f"unknown movie {', '.join(unknown[:10])}; GET /movies finds ids by title")
+
+
+async def _render(context: ServingContext, page: ModelPage, request_id: str) -> PageAnswer:
+    return PageAnswer(await render_page(page, context.details, request_id), page.model)

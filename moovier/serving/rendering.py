@@ -1,0 +1,87 @@
+"""Renders pages and lists as JSON bytes.
+
+Pages are assembled from ready-made JSON objects: serialising each movie again would cost more than
+scoring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from moovier.data.catalogue import Movie
+from moovier.serving.page_builder import ModelPage
+from moovier.serving.recommender import Answer, Recommender
+from moovier.tmdb.details import natural_title
+from moovier.tmdb.movie_details import Details
+
+#: Movies whose JSON as a reason is in memory, the most recently used ones.
+_CACHED_REASONS = 20_000
+
+
+async def render_page(model_page: ModelPage, details: Details, request_id: str) -> bytes:
+    """Return a page as JSON: request_id, model, model_version, items, next and days."""
+    page = model_page.page
+    objects = await details.objects([item.movie for item in page.items])
+    items = [
+        b'{"movie_id":%d,"movie":%b,"score":%b,"stars":%b,"source":"%b","because":[%b]}'
+        % (
+            item.movie.id,
+            movie_object,
+            orjson.dumps(item.score),
+            orjson.dumps(stars),
+            item.source.encode(),
+            b",".join([_render_reason(movie) for movie in item.because]),
+        )
+        for item, movie_object, stars in zip(page.items, objects, model_page.stars, strict=True)
+    ]
+    return b'{"request_id":"%b","model":%b,"model_version":%d,"items":[%b],"next":%b,"days":%b}' % (
+        request_id.encode(),
+        orjson.dumps(model_page.model.name),
+        model_page.model.number,
+        b",".join(items),
+        orjson.dumps(model_page.next),
+        orjson.dumps(page.days),
+    )
+
+
+async def render_answers(answers: Sequence[Answer], details: Details) -> bytes:
+    """Return lists as JSON: ``{"<user id>": [movie, ...], ...}``."""
+    objects = await details.objects([item.movie for answer in answers for item in answer.items])
+    lists: dict[str, bytes] = {}
+    start = 0
+    for answer in answers:
+        end = start + len(answer.items)
+        lists[str(answer.user_id)] = b"[" + b",".join(objects[start:end]) + b"]"
+        start = end
+    pairs = (orjson.dumps(user) + b":" + movies for user, movies in lists.items())
+    return b"{" + b",".join(pairs) + b"}"
+
+
+async def movie_payloads(
+    recommender: Recommender, rows: Sequence[int], details: Details
+) -> list[dict[str, Any]]:
+    """Return movies by row, with their details, number of ratings and mean stars, for orjson."""
+    catalogue, user_recommender = recommender.bundle.catalogue, recommender.user_recommender
+    movies: list[Movie] = [catalogue[row] for row in rows]
+    objects = await details.objects(movies)
+    return [
+        {
+            "movie_id": movie.id,
+            "movie": orjson.Fragment(movie_object),
+            "title": natural_title(movie.title),
+            "year": movie.year,
+            "genres": list(movie.genres),
+            "ratings": int(user_recommender.counts[row]),
+            "mean_stars": user_recommender.mean_stars(row),
+        }
+        for row, movie, movie_object in zip(rows, movies, objects, strict=True)
+    ]
+
+
+@lru_cache(maxsize=_CACHED_REASONS)
+def _render_reason(movie: Movie) -> bytes:
+    return orjson.dumps({"movie_id": movie.id, "title": natural_title(movie.title)})
