@@ -1,1 +1,1 @@
-"""Ratings: where they come from, what makes them valid, how they are split and indexed."""
+"""Ratings: their sources, validation, splits and arrays."""

@@ -1,4 +1,4 @@
-"""The movies there are, as plain values that a service can hold without pandas."""
+"""The movies of a data set as plain values, for the service, which does not import pandas."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-#: What MovieLens writes where it knows no genre.
+#: MovieLens's entry for a movie without genres.
 NO_GENRE = "(no genres listed)"
 _YEAR = re.compile(r"\s*\((\d{4})(?:[-–]\d{0,4})?\)\s*$")
 
 
 @dataclass(frozen=True, slots=True)
 class Movie:
-    """One movie of the catalogue.
+    """A movie of the catalogue.
 
-    ``id`` is the MovieLens id; ``title`` is without the year; ``imdb_id`` has the form
-    ``tt0112573``; ``year``, ``imdb_id`` and ``tmdb_id`` are None where MovieLens has none.
+    ``id``: MovieLens id. ``title``: without the year. ``imdb_id``: in the form ``tt0112573``.
+    ``year``, ``imdb_id`` and ``tmdb_id`` are None where MovieLens has none.
     """
 
     id: int
@@ -27,18 +27,19 @@ class Movie:
     tmdb_id: int | None
 
     def __hash__(self) -> int:
-        # Movies are looked up for every answer; all fields together take many times as long.
+        # Every response looks movies up; a hash over all fields takes many times as long.
         return hash(self.id)
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Movies in ascending order of id: position i is row i of the :class:`Index`'s movies."""
+    """Movies in ascending order of id; position i is row i of :attr:`Index.movies`."""
 
     movies: tuple[Movie, ...]
 
     @classmethod
     def of(cls, movies: Iterable[Movie]) -> Catalogue:
+        """Sort movies, given in any order, into a catalogue."""
         return cls(tuple(sorted(movies, key=lambda movie: movie.id)))
 
     def __len__(self) -> int:
@@ -52,7 +53,7 @@ class Catalogue:
 
 
 def split_title(title: str) -> tuple[str, int | None]:
-    """MovieLens's ``"Heat (1995)"`` as ``("Heat", 1995)``; without a year, ``(title, None)``."""
+    """Split MovieLens's ``"Heat (1995)"`` into ``("Heat", 1995)``; the year may be None."""
     match = _YEAR.search(title)
     if match is None:
         return title.strip(), None

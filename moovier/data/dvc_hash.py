@@ -1,4 +1,4 @@
-"""DVC's directory hash of any folder, so that a data set has one name everywhere."""
+"""Compute DVC's directory hash, which identifies a data set everywhere."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def directory_hash(folder: Path) -> str:
-    """The hash that DVC gives the folder: ``<md5>.dir``.
+    """Return the hash that DVC gives the folder: ``<md5>.dir``.
 
-    The MD5 of the JSON list of ``{"md5", "relpath"}`` of every file, sorted by path
+    It is the MD5 of the JSON list of ``{"md5", "relpath"}`` of every file, sorted by path
     (https://dvc.org/doc/user-guide/project-structure/internal-files, structure of the cache).
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""Downloading a MovieLens zip from GroupLens, believing nothing about what arrives."""
+"""Download a MovieLens zip from GroupLens and verify it against the pointer."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from moovier.data.dvc_hash import directory_hash
 from moovier.data.dvc_remote import Pointer
 from moovier.errors import DataUnavailable, HashMismatch
 
-#: Called with the bytes that arrived so far and the total, None where the server does not say.
+#: Called with the bytes received so far and the total, which is None where unknown.
 Progress = Callable[[int, int | None], None]
 
-#: A machine without network has to find out quickly; a slow download may still take its time.
+#: Short, so that a machine without network fails quickly; a slow download may take longer.
 CONNECT_TIMEOUT_S = 5.0
 
 
 def download(
     pointer: Pointer, url: str, scratch: Path, *, timeout_s: float, progress: Progress | None = None
 ) -> Path:
-    """Download ``<url>/<name>.zip`` and unpack it below ``scratch``; returns the unpacked folder.
+    """Download ``<url>/<name>.zip``, unpack it below ``scratch`` and return the folder.
 
-    ``timeout_s``: seconds without a byte after which the download is given up.
+    ``timeout_s``: the longest wait for the next byte.
 
     Raises:
-        DataUnavailable: GroupLens cannot be reached, or sends no complete zip.
-        HashMismatch: the zip holds other bytes than the pointer names.
+        DataUnavailable: GroupLens cannot be reached, or does not send a complete zip.
+        HashMismatch: the zip does not hold the bytes that the pointer names.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     address = f"{url.rstrip('/')}/{pointer.name}.zip"
-    # A folder of its own, so that two downloads at once do not write into each other.
-    place = Path(tempfile.mkdtemp(prefix=f"{pointer.name}-", dir=scratch))
+    # A new folder, so that concurrent downloads do not overwrite each other.
+    download_folder = Path(tempfile.mkdtemp(prefix=f"{pointer.name}-", dir=scratch))
     try:
-        archive = place / "download.zip"
+        archive = download_folder / "download.zip"
         _save(address, archive, timeout_s, progress)
-        folder = _unpack(archive, place / pointer.name, pointer, address)
+        folder = _unpack(archive, download_folder / pointer.name, pointer, address)
         archive.unlink()
-        found = directory_hash(folder)
-        if found != pointer.hash:
+        actual_hash = directory_hash(folder)
+        if actual_hash != pointer.hash:
             raise HashMismatch(
-                f"{address} has other bytes than the pointer names: its hash is {found} instead of "
-                f"{pointer.hash}. Nothing was kept. To use it all the same, unpack it yourself and "
-                "run `moovier data use DIR`"
+                f"{address} has the hash {actual_hash}, but the pointer names {pointer.hash}. "
+                "Nothing was stored. To use it nevertheless, unpack it yourself and run "
+                "`moovier data use DIR`"
             )
     except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(download_folder, ignore_errors=True)
         raise
     return folder
 
@@ -58,43 +58,48 @@ def _save(address: str, file: Path, timeout_s: float, progress: Progress | None)
     timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S))
     try:
         with (
-            httpx.stream("GET", address, timeout=timeout, follow_redirects=True) as answer,
+            httpx.stream("GET", address, timeout=timeout, follow_redirects=True) as response,
             file.open("wb") as out,
         ):
-            answer.raise_for_status()
-            length = answer.headers.get("content-length")
+            response.raise_for_status()
+            length = response.headers.get("content-length")
             total = int(length) if length else None
-            for block in answer.iter_bytes(1 << 16):
+            for block in response.iter_bytes(1 << 16):
                 out.write(block)
                 if progress is not None:
                     progress(out.tell(), total)
     except httpx.HTTPStatusError as error:
-        raise DataUnavailable(f"{address} answers {error.response.status_code}") from error
+        raise DataUnavailable(f"{address} answered {error.response.status_code}") from error
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         reason = str(error) or type(error).__name__
         raise DataUnavailable(f"{address} cannot be downloaded: {reason}") from error
 
 
 def _unpack(archive: Path, folder: Path, pointer: Pointer, address: str) -> Path:
-    """Unpack the files of the zip's one folder; a zip of more bytes than pinned is not unpacked."""
+    """Unpack the zip's only folder, after a check of its size and paths.
+
+    Raises:
+        DataUnavailable: the zip is not complete.
+        HashMismatch: the zip has another size, or a file outside the folder.
+    """
     try:
         with zipfile.ZipFile(archive) as zipped:
             files = [entry for entry in zipped.infolist() if not entry.is_dir()]
             if sum(entry.file_size for entry in files) != pointer.size:
                 raise HashMismatch(
-                    f"{address} does not unpack to the {pointer.size} bytes that the pointer names"
+                    f"{address} does not unpack to {pointer.size:,} bytes, as the pointer names"
                 )
             folder.mkdir()
             for entry in files:
                 path = PurePosixPath(entry.filename)
                 if path.parent != PurePosixPath(pointer.name):
                     raise HashMismatch(
-                        f"{address} holds {entry.filename!r}, outside {pointer.name}/"
+                        f"{address} contains {entry.filename!r}, outside {pointer.name}/"
                     )
                 with zipped.open(entry) as source, (folder / path.name).open("wb") as out:
                     shutil.copyfileobj(source, out)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError) as error:
         raise DataUnavailable(
-            f"{address} is not a complete zip file (a proxy's page, or cut off): {error}"
+            f"{address} is not a complete zip file (cut off, or a proxy's page): {error}"
         ) from error
     return folder

@@ -1,8 +1,8 @@
-"""Reading a folder in MovieLens layout, and refusing what would spoil a model.
+"""Read and validate a folder in MovieLens layout.
 
 Layout: ``ratings.csv`` (userId, movieId, rating, timestamp), ``movies.csv`` (movieId, title,
-genres), ``links.csv`` (movieId, imdbId, tmdbId; may be absent). UTF-8, with or without a byte
-order mark, with Unix or Windows line ends; columns beyond these are ignored. Source:
+genres) and ``links.csv`` (movieId, imdbId, tmdbId; may be missing). The files are UTF-8, with or
+without a byte order mark, with Unix or Windows line ends. Other columns are ignored. Source:
 https://files.grouplens.org/datasets/movielens/ml-latest-small-README.html
 """
 
@@ -15,24 +15,23 @@ import numpy as np
 import pandas as pd
 
 from moovier.data import schema
-from moovier.data.catalogue import Catalogue, Movie, split_title
+from moovier.data.catalogue import NO_GENRE, Catalogue, Movie, split_title
 from moovier.data.csv_tables import Tables
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.ratings import Index, Ratings
 from moovier.errors import InvalidData
 
-#: A folder with this file holds generated ratings.
+#: A file that marks a folder of synthetic ratings.
 SYNTHETIC_MARK = "SYNTHETIC.txt"
-_NO_GENRES = "(no genres listed)"
 
 
 @dataclass(frozen=True)
 class MovieLens:
     """A valid data set.
 
-    ``ratings``: userId, movieId, rating, timestamp, in file order. ``movies``: movieId, title,
-    genres, year, imdbId, tmdbId, one row a movie of the catalogue. ``hash``: the DVC directory
-    hash of the folder. ``set_aside``: rows left out, each "file, row N: reason".
+    ``ratings``: columns userId, movieId, rating, timestamp, in file order. ``movies``: columns
+    movieId, title, genres, year, imdbId, tmdbId, one row per movie. ``hash``: the DVC directory
+    hash of the folder. ``set_aside``: bad rows that were left out, each "file, row N: reason".
     """
 
     name: str
@@ -50,16 +49,17 @@ def read_movielens(
     name: str | None = None,
     synthetic: bool | None = None,
 ) -> MovieLens:
-    """Read and check a folder in MovieLens layout.
+    """Read and validate a folder in MovieLens layout.
 
-    ``bad_rows_share``: up to this share of each file's rows may be bad and is set aside; a row
-    past it stops the reading. ``synthetic`` is read from the folder where it is not given.
+    ``bad_rows_share``: the share of each file's rows (0 to 1) that may be bad and is set aside.
+    ``synthetic``: whether the ratings are synthetic; None reads it from the folder.
 
     Raises:
-        InvalidData: with one problem per bad row (file, row and reason; row 1 is the header).
+        InvalidData: the data is invalid; one problem per bad row, with file, row and reason. Row
+            1 is the header.
     """
     if not folder.is_dir():
-        raise InvalidData(f"{folder} is not a folder in MovieLens layout")
+        raise InvalidData(f"{folder} is not a folder: name a folder in MovieLens layout")
     tables = Tables(folder, bad_rows_share)
     movies = tables.read_valid_rows("movies.csv", schema.MOVIE_COLUMNS, schema.movies_schema())
     ids = movies["movieId"]
@@ -82,7 +82,7 @@ def read_movielens(
 
 
 def to_arrays(data: MovieLens) -> tuple[Index, Ratings, Catalogue]:
-    """The data set over dense rows: all rated users, the whole catalogue, ratings in file order."""
+    """Convert to arrays: all users with ratings, the whole catalogue, ratings in file order."""
     index = Index(
         users=np.unique(data.ratings["userId"].to_numpy(np.int64)),
         movies=np.sort(data.movies["movieId"].to_numpy(np.int64)),
@@ -99,14 +99,14 @@ def to_arrays(data: MovieLens) -> tuple[Index, Ratings, Catalogue]:
 
 
 def catalogue(movies: pd.DataFrame) -> Catalogue:
-    """The catalogue of :attr:`MovieLens.movies`."""
+    """Convert :attr:`MovieLens.movies` to a catalogue."""
     columns = ("movieId", "title", "year", "genres", "imdbId", "tmdbId")
     return Catalogue.of(
         Movie(
             id=int(movie_id),
             title=title,
             year=None if pd.isna(year) else int(year),
-            genres=() if genres in ("", _NO_GENRES) else tuple(genres.split("|")),
+            genres=() if genres in ("", NO_GENRE) else tuple(genres.split("|")),
             imdb_id=None if pd.isna(imdb_id) else imdb_id,
             tmdb_id=None if pd.isna(tmdb_id) else int(tmdb_id),
         )
@@ -117,7 +117,7 @@ def catalogue(movies: pd.DataFrame) -> Catalogue:
 
 
 def _with_details(movies: pd.DataFrame, links: pd.DataFrame | None) -> pd.DataFrame:
-    """Titles and years apart, ids of other sites beside them."""
+    """Split the titles from the years and add the ids of IMDb and TMDB."""
     titles = [split_title(title) for title in movies["title"]]
     detailed = movies.assign(
         title=[title for title, _ in titles],
@@ -128,6 +128,6 @@ def _with_details(movies: pd.DataFrame, links: pd.DataFrame | None) -> pd.DataFr
             {"movieId": np.int64, "imdbId": "Int64", "tmdbId": "Int64"}
         )
     merged = detailed.merge(links, on="movieId", how="left")
-    # MovieLens drops the leading zeros of IMDb's seven digits.
+    # MovieLens omits the leading zeros of IMDb's seven digits.
     imdb = [None if pd.isna(number) else f"tt{int(number):07d}" for number in merged["imdbId"]]
     return merged.assign(imdbId=pd.Series(imdb, dtype=object))

@@ -1,7 +1,7 @@
-"""Ratings as arrays over dense indices, and the index that maps MovieLens ids to them.
+"""Ratings as arrays over rows, and the index that maps MovieLens ids to rows.
 
-NumPy alone, so that the process that answers requests can use it. Outside ``moovier`` nobody
-sees an index: ids are MovieLens ids.
+This module imports only NumPy, so that the service can use it. Rows stay within ``moovier``: its
+interfaces use MovieLens ids.
 """
 
 from __future__ import annotations
@@ -18,36 +18,40 @@ from moovier.errors import BadRequest
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
+#: Stars from which a user liked a movie: the usual threshold of work on MovieLens.
+LIKED_STARS = 3.5
+
 
 def check_parallel(users: Sized, movies: Sized, ratings: Sized) -> None:
-    """
+    """Check that three parallel sequences have the same length.
+
     Raises:
-        BadRequest: the three are not of one length.
+        BadRequest: their lengths differ.
     """
     if not len(users) == len(movies) == len(ratings):
         raise BadRequest(
-            f"users, movies and ratings must be of one length, not {len(users)}, {len(movies)} "
-            f"and {len(ratings)}"
+            f"users, movies and ratings must have the same length, not {len(users)}, "
+            f"{len(movies)} and {len(ratings)}"
         )
 
 
 @dataclass(frozen=True)
 class Index:
-    """The users and movies that a model knows; an id's position is its row.
+    """The users and movies of a model; the position of an id is its row.
 
-    ``users``: (n_users,) MovieLens user ids, unique, in any order (fine-tuning appends new ones).
-    ``movies``: (n_movies,) MovieLens movie ids, unique, ascending: the whole catalogue.
+    ``users``: (n_users,) unique user ids in any order, since fine-tuning appends new users.
+    ``movies``: (n_movies,) unique MovieLens movie ids, ascending: the whole catalogue.
     """
 
     users: Ints
     movies: Ints
 
     def user_rows(self, user_ids: Ints) -> Ints:
-        """Rows of ``user_ids``, -1 where the user is unknown; same shape as the input."""
+        """Return the rows of ``user_ids``, in the same shape; -1 for an unknown user."""
         return _rows(self.users, self._user_order, user_ids)
 
     def movie_rows(self, movie_ids: Ints) -> Ints:
-        """Rows of ``movie_ids``, -1 where the movie is unknown; same shape as the input."""
+        """Return the rows of ``movie_ids``, in the same shape; -1 for an unknown movie."""
         return _rows(self.movies, self._movie_order, movie_ids)
 
     @cached_property
@@ -59,18 +63,19 @@ class Index:
         return np.argsort(self.movies, kind="stable")
 
 
-def _rows(keys: Ints, order: Ints, wanted: Ints) -> Ints:
-    wanted = np.asarray(wanted, dtype=np.int64)
-    if keys.size == 0:
-        return np.full(wanted.shape, -1, dtype=np.int64)
-    position = np.minimum(np.searchsorted(keys, wanted, sorter=order), keys.size - 1)
+def _rows(known_ids: Ints, order: Ints, ids: Ints) -> Ints:
+    """Return the positions of ``ids`` in ``known_ids``, which ``order`` sorts; -1 for others."""
+    ids = np.asarray(ids, dtype=np.int64)
+    if known_ids.size == 0:
+        return np.full(ids.shape, -1, dtype=np.int64)
+    position = np.minimum(np.searchsorted(known_ids, ids, sorter=order), known_ids.size - 1)
     rows = order[position]
-    return np.where(keys[rows] == wanted, rows, -1)
+    return np.where(known_ids[rows] == ids, rows, -1)
 
 
 @dataclass(frozen=True)
 class History:
-    """What one person rated, oldest first.
+    """The ratings of one user, oldest first.
 
     ``movies``: (k,) movie rows, each at most once. ``stars``: (k,) 0.5 to 5.
     ``timestamps``: (k,) Unix seconds.
@@ -89,7 +94,7 @@ class Ratings:
     """Ratings over an :class:`Index`, four parallel arrays of n rows, in any order.
 
     ``users``: rows in 0..n_users-1. ``movies``: rows in 0..n_movies-1. ``stars``: 0.5 to 5.
-    ``timestamps``: Unix seconds. A user or movie may have no row at all.
+    ``timestamps``: Unix seconds. A user or a movie may have no ratings.
     """
 
     users: Ints
@@ -103,7 +108,7 @@ class Ratings:
         return int(self.users.size)
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Ratings:
-        """The given rows (positions or a mask), over the same index."""
+        """Select ratings by positions or by a mask, over the same index."""
         return Ratings(
             self.users[rows],
             self.movies[rows],
@@ -114,13 +119,13 @@ class Ratings:
         )
 
     def isin(self, others: Ratings) -> NDArray[np.bool_]:
-        """Mask of the rows whose (user, movie) stands in ``others``, over the same index."""
+        """Return a mask of the ratings whose user and movie also occur in ``others``, (n,)."""
         pairs = self.users * self.n_movies + self.movies
         return np.isin(pairs, others.users * others.n_movies + others.movies)
 
     @cached_property
     def histories(self) -> Histories:
-        """The same ratings grouped by user, oldest first, ties in row order."""
+        """The same ratings grouped by user, oldest first; ties in row order."""
         order = np.lexsort((np.arange(len(self)), self.timestamps, self.users))
         counts = np.bincount(self.users, minlength=self.n_users)
         return Histories(
@@ -134,10 +139,10 @@ class Ratings:
 
 @dataclass(frozen=True)
 class Histories:
-    """Everybody's history in compressed rows: user u owns ``[offsets[u], offsets[u + 1])``.
+    """The histories of all users in compressed rows.
 
-    ``offsets``: (n_users + 1,). ``movies``, ``stars``, ``timestamps``: (n_ratings,), each user's
-    slice oldest first.
+    User u owns the slice ``[offsets[u], offsets[u + 1])``, oldest rating first. ``offsets``:
+    (n_users + 1,). ``movies``, ``stars`` and ``timestamps``: (n_ratings,).
     """
 
     offsets: Ints
@@ -148,6 +153,7 @@ class Histories:
 
     @property
     def n_users(self) -> int:
+        """The number of users, also those without ratings."""
         return int(self.offsets.size - 1)
 
     def __getitem__(self, user: int) -> History:
@@ -155,7 +161,7 @@ class Histories:
         return History(self.movies[rows].astype(np.int64), self.stars[rows], self.timestamps[rows])
 
     def ratings(self) -> Ratings:
-        """The same ratings as rows: by user, oldest first."""
+        """Convert back to parallel arrays, by user, oldest first."""
         users = np.repeat(np.arange(self.n_users), self.counts())
         return Ratings(
             users,
@@ -167,9 +173,9 @@ class Histories:
         )
 
     def counts(self) -> Ints:
-        """Ratings per user, (n_users,)."""
+        """Count the ratings per user, (n_users,)."""
         return np.diff(self.offsets)
 
     def movie_counts(self) -> Ints:
-        """Ratings per movie, (n_movies,)."""
+        """Count the ratings per movie, (n_movies,)."""
         return np.bincount(self.movies, minlength=self.n_movies).astype(np.int64)

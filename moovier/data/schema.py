@@ -1,6 +1,6 @@
-"""What a valid MovieLens-layout table is, as pandera schemas.
+"""Pandera schemas of valid tables in MovieLens layout.
 
-Each check's text is the reason that a person reads: "ratings.csv, row 7: <reason>".
+The text of a check is the reason in error messages: "ratings.csv, row 7: <reason>".
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _on_scale(stars: pd.Series) -> pd.Series:
 
 
 def ratings_schema(movie_ids: pd.Series) -> pa.DataFrameSchema:
-    """Ratings against the catalogue's ``movie_ids``."""
+    """Return the schema of ratings of the movies ``movie_ids``."""
     positive = pa.Check.gt(0, error="is not a positive id")
     return pa.DataFrameSchema(
         {
@@ -45,7 +45,7 @@ def ratings_schema(movie_ids: pd.Series) -> pa.DataFrameSchema:
             ),
             "rating": pa.Column(
                 np.float32,
-                pa.Check(_on_scale, error="is off the scale of 0.5 to 5 in half steps"),
+                pa.Check(_on_scale, error="is not 0.5 to 5 in steps of 0.5"),
             ),
             "timestamp": pa.Column(np.int64, pa.Check.ge(0, error="is before 1970")),
         },
@@ -57,29 +57,33 @@ def ratings_schema(movie_ids: pd.Series) -> pa.DataFrameSchema:
 
 
 def movies_schema() -> pa.DataFrameSchema:
+    """Return the schema of movies."""
     return pa.DataFrameSchema(
         {
             "movieId": pa.Column(
                 np.int64,
                 [
                     pa.Check.gt(0, error="is not a positive id"),
-                    pa.Check(lambda ids: ~ids.duplicated(), error="stands in an earlier row too"),
+                    pa.Check(lambda ids: ~ids.duplicated(), error="repeats an earlier row"),
                 ],
             ),
-            "title": pa.Column(str, pa.Check(lambda t: t.str.strip() != "", error="is empty")),
+            "title": pa.Column(
+                str, pa.Check(lambda titles: titles.str.strip() != "", error="is empty")
+            ),
             "genres": pa.Column(str),
         }
     )
 
 
 def links_schema(movie_ids: pd.Series) -> pa.DataFrameSchema:
+    """Return the schema of links of the movies ``movie_ids`` to other sites."""
     return pa.DataFrameSchema(
         {
             "movieId": pa.Column(
                 np.int64,
                 [
                     pa.Check(lambda ids: ids.isin(movie_ids), error="is not in movies.csv"),
-                    pa.Check(lambda ids: ~ids.duplicated(), error="stands in an earlier row too"),
+                    pa.Check(lambda ids: ~ids.duplicated(), error="repeats an earlier row"),
                 ],
             ),
             "imdbId": pa.Column(OPTIONAL_INT, nullable=True),
@@ -89,14 +93,14 @@ def links_schema(movie_ids: pd.Series) -> pa.DataFrameSchema:
 
 
 def bad_rows(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> dict[int, str]:
-    """Positions in ``frame`` (0 is the first row of data) with the first reason against each."""
+    """Return the positions of bad rows in ``frame``, ascending, with the first reason of each."""
     try:
         schema.validate(frame, lazy=True)
     except SchemaErrors as error:
         reasons: dict[int, str] = {}
         for case in error.failure_cases.itertuples():
             if pd.isna(case.index):
-                # Not one row's fault (a column's type, say): the reader should have refused it.
+                # It concerns the whole table, such as a column's type, which the reader ensures.
                 raise
             reason = _reason(case)
             reasons.setdefault(int(case.index), reason)
@@ -105,7 +109,7 @@ def bad_rows(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> dict[int, str]:
 
 
 def _reason(case: Any) -> str:
-    """One failure case of pandera in words."""
+    """Describe one failure case of pandera."""
     if case.schema_context == "DataFrameSchema":
         return str(case.check)
     if case.check == "not_nullable":

@@ -1,7 +1,7 @@
-"""Where the ratings come from: the workspace, the DVC remote, GroupLens, a folder, the generator.
+"""Fetch the chosen data set: ml-latest-small, the synthetic sample, or a folder.
 
-The real set is looked for in that order. Where it cannot be had and nobody insisted on it, the
-generated sample stands in, and says so.
+ml-latest-small comes from the workspace, the DVC remote or GroupLens, in this order. With the
+choice ``auto``, the synthetic sample replaces it where it is unavailable, with a note.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ Source = Literal["cache", "remote", "grouplens", "sample", "directory"]
 
 @dataclass(frozen=True)
 class DataRef:
-    """A data set that lies ready on this machine.
+    """A data set on this machine.
 
-    ``hash``: its DVC directory hash. ``note``: what a person should know about it, or empty.
+    ``hash``: its DVC directory hash. ``note``: a remark for the user, or empty.
     """
 
     name: str
@@ -46,7 +46,7 @@ class DataRef:
 
 @dataclass(frozen=True)
 class DataStatus:
-    """What is chosen, and what of it is here; ``ref`` and ``summary`` are None until it is."""
+    """The choice of a data set; ``ref`` and ``summary`` are None until it was fetched."""
 
     choice: str
     ref: DataRef | None
@@ -54,48 +54,51 @@ class DataStatus:
 
 
 def fetch(settings: Settings, progress: Progress | None = None) -> DataRef:
-    """Bring the chosen data set to this machine; quick when it is already here.
+    """Fetch the chosen data set, unless it is on this machine already.
 
     Raises:
-        DataUnavailable: it cannot be had; the message lists what was tried.
-        HashMismatch: what arrived are not the bytes that the committed pointer names.
+        DataUnavailable: no source has it; the message lists the sources.
+        HashMismatch: a source has other bytes than the committed pointer names.
     """
     choice = chosen(settings)
     if choice == SAMPLE:
-        return _sample(settings, "SYNTHETIC ratings, generated: not real people's")
+        return _sample(settings, "SYNTHETIC ratings: the users are generated, not real")
     if choice not in (REAL, AUTO):
         return _directory(Path(choice))
     try:
-        found = _real(settings, progress)
+        reference = _real(settings, progress)
     except DataUnavailable as error:
         if choice == REAL or _record(settings).get("had_real"):
-            # Never replace real people's ratings by invented ones behind somebody's back.
+            # Never replace ratings of real users silently by synthetic ones.
             raise
         return _sample(
             settings,
-            f"SYNTHETIC ratings, generated: the real data set cannot be had. {error}",
+            "SYNTHETIC ratings: the users are generated, not real. The real data set is "
+            f"unavailable: {error}",
         )
     if choice == AUTO:
         _write_record(settings, had_real=True)
-    return found
+    return reference
 
 
 def chosen(settings: Settings) -> str:
-    """``ml-latest-small``, ``sample``, ``auto`` or a folder: the setting, else what was recorded
-    by ``moovier data use``."""
+    """Return the chosen data set: ``ml-latest-small``, ``sample``, ``auto`` or a folder.
+
+    It is the setting, or else the choice that :func:`use` recorded.
+    """
     if settings.data != AUTO:
         return settings.data
     return str(_record(settings).get("data", AUTO))
 
 
 def use(settings: Settings, choice: str) -> str:
-    """Record ``choice`` for every later run in this home; a folder is checked first.
+    """Record ``choice`` for all later runs in this home, and return it; validate a folder first.
 
-    Returns what was recorded, a folder as an absolute path.
+    A folder is recorded as an absolute path.
 
     Raises:
-        DataUnavailable: no such name or folder.
-        InvalidData: the folder must not be used.
+        DataUnavailable: the choice is neither a known name nor a folder.
+        InvalidData: the folder is invalid.
     """
     if choice not in (REAL, SAMPLE, AUTO):
         choice = str(_existing(Path(choice)))
@@ -105,41 +108,43 @@ def use(settings: Settings, choice: str) -> str:
 
 
 def status(settings: Settings) -> DataStatus:
-    """What is chosen and what of it is here; downloads nothing.
+    """Return the chosen data set and its summary, without downloading anything.
 
     Raises:
-        InvalidData: it is here and must not be used.
+        InvalidData: the data set is on this machine and invalid.
     """
     choice = chosen(settings)
     if choice in (REAL, AUTO):
         pointer = dvc_remote.read_pointer(settings.project, REAL)
-        here = _here(pointer) if pointer.is_met() else None
-        if here is None and choice == AUTO and _sample_folder(settings).is_dir():
-            here = fetch(settings.model_copy(update={"data": SAMPLE}))
+        reference = _reference(pointer) if pointer.is_met() else None
+        if reference is None and choice == AUTO and _sample_folder(settings).is_dir():
+            reference = fetch(settings.model_copy(update={"data": SAMPLE}))
     else:
-        here = fetch(settings)
-    if here is None:
+        reference = fetch(settings)
+    if reference is None:
         return DataStatus(choice, None, None)
-    data = read_movielens(here.folder, bad_rows_share=settings.bad_rows_share, name=here.name)
-    return DataStatus(choice, here, Summary.of(data))
+    data = read_movielens(
+        reference.folder, bad_rows_share=settings.bad_rows_share, name=reference.name
+    )
+    return DataStatus(choice, reference, Summary.of(data))
 
 
 def _real(settings: Settings, progress: Progress | None) -> DataRef:
     pointer = dvc_remote.read_pointer(settings.project, REAL)
     if pointer.is_met():
-        return _here(pointer)
+        return _reference(pointer)
     try:
         dvc_remote.pull(pointer, settings)
-        return _here(pointer, "remote")
+        return _reference(pointer, "remote")
     except DataUnavailable as error:
-        missing = str(error)
+        remote_error = str(error)
     try:
         return _from_grouplens(pointer, settings, progress)
     except DataUnavailable as error:
         raise DataUnavailable(
-            f"{REAL} is neither in the DVC remote ({missing}) nor at GroupLens ({error}). Name a "
-            "remote that has it in MOOVIER_DVC_REMOTE, or use the generated sample "
-            "(MOOVIER_DATA=sample), or a folder of your own (`moovier data use DIR`)"
+            f"{REAL} is neither in the DVC remote ({remote_error}) nor at GroupLens ({error}). Set "
+            "MOOVIER_DVC_REMOTE to a remote that has it, or use the synthetic sample "
+            "(MOOVIER_DATA=sample) or your own folder (`moovier data use DIR`)"
         ) from error
 
 
@@ -158,11 +163,13 @@ def _from_grouplens(pointer: Pointer, settings: Settings, progress: Progress | N
     try:
         dvc_remote.push(pointer, settings)
     except DataUnavailable as error:
-        return _here(pointer, "grouplens", f"downloaded, but not kept in the DVC remote: {error}")
-    return _here(pointer, "grouplens", "downloaded from GroupLens and kept in the DVC remote")
+        return _reference(
+            pointer, "grouplens", f"downloaded, but not kept in the DVC remote: {error}"
+        )
+    return _reference(pointer, "grouplens", "downloaded from GroupLens and kept in the DVC remote")
 
 
-def _here(pointer: Pointer, source: Source = "cache", note: str = "") -> DataRef:
+def _reference(pointer: Pointer, source: Source = "cache", note: str = "") -> DataRef:
     return DataRef(pointer.name, pointer.folder, pointer.hash, False, source, note)
 
 
@@ -176,23 +183,23 @@ def _existing(path: Path) -> Path:
     folder = path.expanduser().absolute()
     if not folder.is_dir():
         raise DataUnavailable(
-            f"there is no data set {str(path)!r}: name {REAL}, {SAMPLE}, {AUTO}, or a folder in "
-            "MovieLens layout"
+            f"no data set {str(path)!r}: name {REAL}, {SAMPLE}, {AUTO}, or a folder in MovieLens "
+            "layout"
         )
     return folder
 
 
 def _sample(settings: Settings, note: str) -> DataRef:
-    """Generate the sample, or keep the one that is here if its bytes are right."""
+    """Generate the sample; keep an existing one with the same bytes."""
     folder = _sample_folder(settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sample-", dir=folder.parent) as scratch:
-        fresh = write_sample(Path(scratch) / SAMPLE)
-        hash_ = directory_hash(fresh)
+        generated = write_sample(Path(scratch) / SAMPLE)
+        hash_ = directory_hash(generated)
         if not folder.is_dir() or directory_hash(folder) != hash_:
             if folder.is_dir():
                 folder.rename(Path(scratch) / "outdated")
-            fresh.rename(folder)
+            generated.rename(folder)
     return DataRef(SAMPLE, folder, hash_, True, "sample", note)
 
 
@@ -205,16 +212,22 @@ def _record_file(settings: Settings) -> Path:
 
 
 def _record(settings: Settings) -> dict[str, object]:
-    """``data``: what `moovier data use` chose. ``had_real``: the real set was here before."""
+    """Read the record of this home; it is empty where no file exists.
+
+    ``data``: the choice of :func:`use`. ``had_real``: ml-latest-small was fetched before.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     file = _record_file(settings)
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read ({error}); delete it to start afresh") from error
+        raise DataError(f"{file} cannot be read ({error}): delete it to start anew") from error
     if not isinstance(record, dict):
-        raise DataError(f"{file} holds no JSON object; delete it to start afresh")
+        raise DataError(f"{file} does not hold a JSON object: delete it to start anew")
     return record
 
 

@@ -1,4 +1,4 @@
-"""What a data set looks like in a few numbers."""
+"""Summarise a data set in a few numbers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from moovier.data.schema import HIGHEST_STARS, LOWEST_STARS, STEP
 
 @dataclass(frozen=True)
 class Summary:
-    """``movies`` counts the catalogue, ``rated_movies`` those with a rating. ``sparsity``: share
-    (0 to 1) of the user-by-rated-movie table that is empty. ``histogram``: stars to ratings, every
-    step of the scale."""
+    """The numbers of a data set.
+
+    ``movies``: movies of the catalogue. ``rated_movies``: movies with a rating. ``sparsity``: the
+    empty share (0 to 1) of the table of users by rated movies. ``histogram``: stars, from 0.5 to 5
+    in steps of 0.5, to the number of ratings. ``set_aside``: bad rows that were left out.
+    """
 
     ratings: int
     users: int
@@ -30,6 +33,7 @@ class Summary:
 
     @classmethod
     def of(cls, data: MovieLens) -> Summary:
+        """Compute the numbers of a data set."""
         ratings = data.ratings
         users, rated = int(ratings["userId"].nunique()), int(ratings["movieId"].nunique())
         stars = np.arange(LOWEST_STARS, HIGHEST_STARS + STEP, STEP)
@@ -43,6 +47,6 @@ class Summary:
             first=datetime.fromtimestamp(int(ratings["timestamp"].min()), UTC),
             last=datetime.fromtimestamp(int(ratings["timestamp"].max()), UTC),
             mean_stars=float(ratings["rating"].mean()),
-            histogram={float(s): int(counts.get(s, 0)) for s in stars},
+            histogram={float(value): int(counts.get(value, 0)) for value in stars},
             set_aside=len(data.set_aside),
         )

@@ -30,7 +30,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,13 +59,8 @@ seed: {seed}
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-class _Row(NamedTuple):
-    user: int
-    movie: int
-    stars: float
-    timestamp: int
+#: User id, movie id, stars and timestamp, as in ratings.csv.
+Row = tuple[int, int, float, int]
 
 
 @dataclass(frozen=True)
@@ -142,7 +136,7 @@ def _draw_movies(catalogue: list[dict[str, str]], rng: np.random.Generator) -> _
     )
 
 
-def _draw_ratings(user: int, movies: _Movies, rng: np.random.Generator) -> Iterator[_Row]:
+def _draw_ratings(user: int, movies: _Movies, rng: np.random.Generator) -> Iterator[Row]:
     """Draw all ratings of one user."""
     first_taste, last_taste = (_draw_affinity(movies, rng) for _ in range(2))
     bias = rng.normal(0, 0.3)
@@ -165,7 +159,7 @@ def _draw_ratings(user: int, movies: _Movies, rng: np.random.Generator) -> Itera
         stars = np.clip(np.round(2 * (stars + rng.normal(0, 0.5, count))) / 2, 0.5, 5)
         times = moment + np.cumsum(rng.integers(20, 600, count))
         for movie, value, time in zip(watched, stars, times, strict=True):
-            yield _Row(user, int(movies.ids[movie]), float(value), int(time))
+            yield user, int(movies.ids[movie]), float(value), int(time)
 
 
 def _draw_visits(rng: np.random.Generator) -> tuple[Array, Ints]:

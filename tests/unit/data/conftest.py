@@ -1,4 +1,4 @@
-"""Small folders in MovieLens layout, and a GroupLens of our own."""
+"""Small folders in MovieLens layout, and a fake GroupLens."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ LINKS = b"""movieId,imdbId,tmdbId
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A valid folder: two users, four movies, five ratings."""
-    place = tmp_path / "mine"
-    place.mkdir()
-    (place / "ratings.csv").write_bytes(RATINGS)
-    (place / "movies.csv").write_bytes(MOVIES)
-    (place / "links.csv").write_bytes(LINKS)
-    return place
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "ratings.csv").write_bytes(RATINGS)
+    (folder / "movies.csv").write_bytes(MOVIES)
+    (folder / "links.csv").write_bytes(LINKS)
+    return folder
 
 
 def zipped(folder: Path, under: str = REAL) -> bytes:
-    """A zip with the folder's files below ``under``, as GroupLens packs them."""
+    """Pack the folder's files below ``under``, as GroupLens does."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"{under}/", "")
@@ -61,29 +61,29 @@ def zipped(folder: Path, under: str = REAL) -> bytes:
 
 @pytest.fixture
 def project(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout whose pointer ml-latest-small names the small folder's bytes."""
+    """A checkout whose pointer of ml-latest-small names the content of the small folder."""
     monkeypatch.delenv("MOOVIER_DVC_REMOTE", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    place = new_project(tmp_path / "project")
+    checkout = new_project(tmp_path / "project")
     files = list(folder.iterdir())
-    (place / "data" / f"{REAL}.dvc").write_text(
+    (checkout / "data" / f"{REAL}.dvc").write_text(
         f"outs:\n- md5: {directory_hash(folder)}\n"
         f"  size: {sum(file.stat().st_size for file in files)}\n"
         f"  nfiles: {len(files)}\n  hash: md5\n  path: {REAL}\n"
     )
-    return place
+    return checkout
 
 
 @pytest.fixture
 def settings(project: Path) -> Settings:
-    """Settings of that checkout, with no GroupLens to be reached and an empty DVC remote."""
+    """Settings of that checkout, with an unreachable GroupLens and an empty DVC remote."""
     return Settings(
         project=project, home=project / ".moovier", grouplens_url="http://127.0.0.1:9/movielens"
     )
 
 
 class GroupLens(ThreadingHTTPServer):
-    """Answers every request as it is told to, and counts them."""
+    """A fake GroupLens that answers as a test sets it, and counts its requests."""
 
     daemon_threads = True
 
@@ -97,19 +97,19 @@ class GroupLens(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/movielens"
 
-    def serves(self, body: bytes, status: int = 200, promised: int | None = None) -> None:
-        """Answer ``body``; ``promised``: the length that the header claims, if another."""
+    def serve(self, body: bytes, status: int = 200, content_length: int | None = None) -> None:
+        """Answer with ``body``; ``content_length`` replaces the true length in the header."""
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
             handler.send_response(status)
-            handler.send_header("Content-Length", str(promised or len(body)))
+            handler.send_header("Content-Length", str(content_length or len(body)))
             handler.end_headers()
             handler.wfile.write(body)
 
         self.answer = answer
 
-    def hangs(self) -> None:
-        """Send the headers, and then nothing."""
+    def hang(self) -> None:
+        """Answer with the headers only, and keep the connection open."""
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
             handler.send_response(200)
@@ -132,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_error(404)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Do not log requests."""
 
 
 @pytest.fixture

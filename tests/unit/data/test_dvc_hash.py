@@ -1,4 +1,4 @@
-"""Our directory hash is DVC's."""
+"""The directory hash equals DVC's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from moovier.data.dvc_hash import directory_hash
 
 
-def test_the_list_of_files_that_dvc_keeps(tmp_path: Path) -> None:
-    """Worked out with DVC 3.67: `dvc add` of these files."""
+def test_hash_equals_that_of_dvc(tmp_path: Path) -> None:
+    """The expected hash comes from `dvc add` of these files with DVC 3.67."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "b.csv").write_text("b\n")
     (tmp_path / "sub" / "a.csv").write_text("a\n")
@@ -18,7 +18,7 @@ def test_the_list_of_files_that_dvc_keeps(tmp_path: Path) -> None:
     assert directory_hash(tmp_path) == "f2c1885f470666ec4a2b77a177c26694.dir"
 
 
-def test_a_name_and_a_byte_both_count(tmp_path: Path) -> None:
+def test_hash_depends_on_names_and_bytes(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_bytes(b"1")
     hashes = [directory_hash(tmp_path)]
@@ -30,5 +30,5 @@ def test_a_name_and_a_byte_both_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_the_real_set(real_data: Path) -> None:
+def test_hash_of_ml_latest_small(real_data: Path) -> None:
     assert directory_hash(real_data) == "7a07225112ccf8cdc73da1f2d56610d0.dir"

@@ -1,4 +1,4 @@
-"""Good folders are read whatever they were exported with; bad rows are named."""
+"""Valid folders are read whatever program exported them; bad rows are named."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def add_ratings(folder: Path, *lines: str) -> None:
     (folder / "ratings.csv").write_bytes(RATINGS + text.encode())
 
 
-def test_a_good_folder(folder: Path) -> None:
+def test_valid_folder_is_read(folder: Path) -> None:
     data = read_movielens(folder)
     assert (data.name, data.synthetic, data.set_aside) == ("mine", False, ())
     assert data.ratings["rating"].tolist() == [4.0, 4.5, 0.5, 5.0, 3.0]
@@ -49,7 +49,7 @@ def test_a_good_folder(folder: Path) -> None:
     assert leon.imdb_id is None
 
 
-def test_windows_line_ends_a_byte_order_mark_and_more_columns(folder: Path) -> None:
+def test_windows_line_ends_byte_order_mark_and_more_columns_are_accepted(folder: Path) -> None:
     plain = read_movielens(folder)
     for file in folder.iterdir():
         lines = file.read_bytes().splitlines()
@@ -60,22 +60,22 @@ def test_windows_line_ends_a_byte_order_mark_and_more_columns(folder: Path) -> N
     assert same.movies.equals(plain.movies)
 
 
-def test_a_folder_without_links(folder: Path) -> None:
+def test_links_may_be_missing(folder: Path) -> None:
     (folder / "links.csv").unlink()
     _, _, catalogue = to_arrays(read_movielens(folder))
     assert {(movie.imdb_id, movie.tmdb_id) for movie in catalogue} == {(None, None)}
 
 
-def test_a_generated_folder_says_so(folder: Path) -> None:
+def test_marked_folder_is_synthetic(folder: Path) -> None:
     (folder / SYNTHETIC_MARK).write_text("generated")
     assert read_movielens(folder).synthetic
 
 
 BAD_LINES = {
-    "1,50,4.3,9": "rating 4.3 is off the scale of 0.5 to 5 in half steps",
-    "1,50,0.0,9": "rating 0 is off the scale of 0.5 to 5 in half steps",
-    "1,50,5.5,9": "rating 5.5 is off the scale of 0.5 to 5 in half steps",
-    "1,50,inf,9": "rating inf is off the scale of 0.5 to 5 in half steps",
+    "1,50,4.3,9": "rating 4.3 is not 0.5 to 5 in steps of 0.5",
+    "1,50,0.0,9": "rating 0 is not 0.5 to 5 in steps of 0.5",
+    "1,50,5.5,9": "rating 5.5 is not 0.5 to 5 in steps of 0.5",
+    "1,50,inf,9": "rating inf is not 0.5 to 5 in steps of 0.5",
     "1,50,nan,9": "rating is missing",
     "1,50,,9": "rating '' is not a number",
     "1,50,good,9": "rating 'good' is not a number",
@@ -93,13 +93,13 @@ BAD_LINES = {
 
 
 @pytest.mark.parametrize("line", BAD_LINES)
-def test_a_bad_row_is_named(folder: Path, line: str) -> None:
+def test_bad_row_is_named(folder: Path, line: str) -> None:
     add_ratings(folder, line, "2,3,3.5,9")
     assert problems(folder) == (f"ratings.csv, row 7: {BAD_LINES[line]}",)
 
 
 @pytest.mark.parametrize("line", BAD_LINES)
-def test_a_bad_row_is_set_aside_where_that_is_allowed(folder: Path, line: str) -> None:
+def test_bad_row_is_set_aside_if_allowed(folder: Path, line: str) -> None:
     add_ratings(folder, line, "2,3,3.5,9")
     data = read_movielens(folder, bad_rows_share=0.2)
     assert data.set_aside == (f"ratings.csv, row 7: {BAD_LINES[line]}",)
@@ -110,59 +110,58 @@ def test_a_bad_row_is_set_aside_where_that_is_allowed(folder: Path, line: str) -
 
 def test_empty_lines_do_not_shift_the_row_numbers(folder: Path) -> None:
     add_ratings(folder, "", "1,50,9.0,9")
-    assert problems(folder) == (
-        "ratings.csv, row 8: rating 9 is off the scale of 0.5 to 5 in half steps",
-    )
+    assert problems(folder) == ("ratings.csv, row 8: rating 9 is not 0.5 to 5 in steps of 0.5",)
 
 
-def test_many_problems_are_counted_and_some_are_shown(folder: Path) -> None:
+def test_error_lists_some_problems_and_counts_the_others(folder: Path) -> None:
     add_ratings(folder, *(f"{user},1,7,9" for user in range(3, 103)))
-    found = problems(folder)
-    assert len(found) == SHOWN_PROBLEMS + 1
-    assert found[-1] == "... and 80 more bad rows"
+    texts = problems(folder)
+    assert len(texts) == SHOWN_PROBLEMS + 1
+    assert texts[-1] == "... and 80 more bad rows"
 
 
 @pytest.mark.parametrize("name", ["ratings.csv", "movies.csv"])
-def test_a_missing_file(folder: Path, name: str) -> None:
+def test_missing_file_is_refused(folder: Path, name: str) -> None:
     (folder / name).unlink()
     (problem,) = problems(folder)
     assert problem.startswith(f"{name}: is missing")
 
 
 @pytest.mark.parametrize("name", ["ratings.csv", "movies.csv", "links.csv"])
-def test_an_empty_file(folder: Path, name: str) -> None:
+def test_empty_file_is_refused(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"")
     assert problems(folder) == (f"{name}: is empty",)
 
 
-def test_a_file_of_a_header_alone(folder: Path) -> None:
+def test_file_without_rows_is_refused(folder: Path) -> None:
     (folder / "ratings.csv").write_bytes(RATINGS.splitlines(keepends=True)[0])
     assert problems(folder) == ("ratings.csv: has no valid row",)
 
 
-def test_a_missing_column(folder: Path) -> None:
+def test_missing_column_is_refused(folder: Path) -> None:
     (folder / "ratings.csv").write_bytes(RATINGS.replace(b"rating,", b"stars,"))
     (problem,) = problems(folder)
     assert problem == (
-        "ratings.csv, row 1: column rating is missing; there are: userId, movieId, stars, timestamp"
+        "ratings.csv, row 1: column rating is missing; "
+        "the header has userId, movieId, stars, timestamp"
     )
 
 
 @pytest.mark.parametrize("cut", range(len(RATINGS) - 1, len(RATINGS) - 19, -3))
-def test_a_file_cut_off_inside_a_line(folder: Path, cut: int) -> None:
+def test_file_cut_off_within_a_line_is_refused(folder: Path, cut: int) -> None:
     (folder / "ratings.csv").write_bytes(RATINGS[:cut])
     (problem,) = problems(folder, bad_rows_share=0.5)
     assert problem.startswith("ratings.csv, row 6: the file ends in the middle of a line")
 
 
-def test_broken_encoding(folder: Path) -> None:
+def test_invalid_utf8_is_refused(folder: Path) -> None:
     (folder / "movies.csv").write_bytes(MOVIES.decode().encode("latin-1"))
     (problem,) = problems(folder, bad_rows_share=0.5)
     assert problem.startswith("movies.csv, row 4: is not UTF-8 text")
 
 
-def test_broken_encoding_far_into_a_file_with_letters_of_two_bytes(folder: Path) -> None:
-    """Wherever a block ends between the two bytes, the row is still right."""
+def test_row_of_invalid_utf8_is_right_in_a_large_file(folder: Path) -> None:
+    """The row is right also where a block ends between the two bytes of a letter."""
     line = "7,é,x\n".encode()
     body = b"movieId,title,genres\n" + line * 400_000
     row = 2 + body[: body.rindex(line)].count(b"\n") - 1
@@ -174,14 +173,14 @@ def test_broken_encoding_far_into_a_file_with_letters_of_two_bytes(folder: Path)
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("1,Toy Story again (1995),Drama", "movieId 1 stands in an earlier row too"),
+        ("1,Toy Story again (1995),Drama", "movieId 1 repeats an earlier row"),
         ("7,,Drama", "title '' is empty"),
         ("7,Heat (1995)", "has 2 fields, the header has 3"),
         ("7,Postman, The (1994),Drama", "has 4 fields, the header has 3"),
         ("-7,Heat (1995),Drama", "movieId -7 is not a positive id"),
     ],
 )
-def test_a_bad_movie_is_named(folder: Path, line: str, reason: str) -> None:
+def test_bad_movie_is_named(folder: Path, line: str, reason: str) -> None:
     (folder / "movies.csv").write_bytes(MOVIES + f"{line}\n".encode())
     assert problems(folder) == (f"movies.csv, row 6: {reason}",)
 
@@ -190,17 +189,17 @@ def test_a_bad_movie_is_named(folder: Path, line: str, reason: str) -> None:
     ("line", "reason"),
     [
         ("51,1,1", "movieId 51 is not in movies.csv"),
-        ("50,1,1", "movieId 50 stands in an earlier row too"),
+        ("50,1,1", "movieId 50 repeats an earlier row"),
         ("50,tt1,1", "imdbId 'tt1' is not a whole number"),
     ],
 )
-def test_a_bad_link_is_named(folder: Path, line: str, reason: str) -> None:
+def test_bad_link_is_named(folder: Path, line: str, reason: str) -> None:
     with (folder / "links.csv").open("a") as file:
         file.write(f"{line}\n")
     assert problems(folder) == (f"links.csv, row 6: {reason}",)
 
 
-def test_ratings_of_a_movie_set_aside_are_set_aside_too(folder: Path) -> None:
+def test_ratings_of_a_movie_set_aside_are_set_aside(folder: Path) -> None:
     (folder / "movies.csv").write_bytes(MOVIES.replace(b"Toy Story (1995)", b" "))
     data = read_movielens(folder, bad_rows_share=0.5)
     assert [problem.split(":")[0] for problem in data.set_aside] == [
@@ -211,18 +210,18 @@ def test_ratings_of_a_movie_set_aside_are_set_aside_too(folder: Path) -> None:
     ]
 
 
-def test_no_folder(tmp_path: Path) -> None:
+def test_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="not a folder"):
         read_movielens(tmp_path / "nowhere")
 
 
 @pytest.mark.real_data
-def test_the_real_set(real_data: Path) -> None:
+def test_ml_latest_small_is_valid(real_data: Path) -> None:
     data = read_movielens(real_data)
     assert data.hash == "7a07225112ccf8cdc73da1f2d56610d0.dir"
     assert (len(data.ratings), len(data.movies)) == (100_836, 9_742)
     index, ratings, _ = to_arrays(data)
     assert index.users.size == 610
     assert np.unique(ratings.movies).size == 9_724
-    # Rows stay in file order: the protocol's ties and its random split depend on it.
+    # Rows stay in file order, on which the ties and random splits of the protocols depend.
     assert data.ratings.iloc[1].tolist() == [1, 3, 4.0, 964981247]

@@ -1,4 +1,4 @@
-"""The data set comes from where it should, and never silently from elsewhere."""
+"""The data set comes from the chosen source, and never silently from another."""
 
 from __future__ import annotations
 
@@ -26,36 +26,38 @@ def with_(settings: Settings, **changes: object) -> Settings:
 
 @pytest.fixture
 def stocked(tmp_path: Path, settings: Settings, folder: Path, grouplens: GroupLens) -> Settings:
-    """Settings whose DVC remote has the data set, while nothing of it is in the checkout."""
-    grouplens.serves(zipped(folder))
-    place = tmp_path / "remote"
-    sources.fetch(with_(settings, dvc_remote=str(place), grouplens_url=grouplens.url))
-    forget(settings)
+    """Settings with the data set in the DVC remote and not in the checkout."""
+    grouplens.serve(zipped(folder))
+    remote = tmp_path / "remote"
+    sources.fetch(with_(settings, dvc_remote=str(remote), grouplens_url=grouplens.url))
+    delete_data(settings)
     shutil.rmtree(settings.home)
-    return with_(settings, dvc_remote=str(place))
+    return with_(settings, dvc_remote=str(remote))
 
 
-def forget(settings: Settings) -> None:
+def delete_data(settings: Settings) -> None:
     """Delete the data set from the checkout: its folder and DVC's cache."""
     shutil.rmtree(settings.project / "data" / sources.REAL, ignore_errors=True)
     shutil.rmtree(settings.project / ".dvc" / "cache", ignore_errors=True)
 
 
-def objects(place: Path, wanted: bytes) -> list[Path]:
-    """The files below ``place`` that hold exactly ``wanted``."""
-    files = [path for path in place.rglob("*") if path.is_file()]
-    return [path for path in files if path.read_bytes() == wanted]
+def files_with(content: bytes, folder: Path) -> list[Path]:
+    """Return the files below ``folder`` that hold exactly ``content``."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if path.read_bytes() == content]
 
 
-def nothing_kept(settings: Settings) -> bool:
-    """No data set in the checkout, nothing left of a download."""
+def nothing_stored(settings: Settings) -> bool:
+    """Return whether the checkout has no data set and no rest of a download."""
     downloads = settings.path("downloads")
     return not (settings.project / "data" / sources.REAL).exists() and (
         not downloads.exists() or not list(downloads.iterdir())
     )
 
 
-def test_from_the_remote_then_from_the_workspace(stocked: Settings, folder: Path) -> None:
+def test_data_comes_from_the_remote_and_then_from_the_workspace(
+    stocked: Settings, folder: Path
+) -> None:
     first = sources.fetch(stocked)
     assert (first.name, first.source, first.synthetic, first.note) == (
         "ml-latest-small",
@@ -67,59 +69,59 @@ def test_from_the_remote_then_from_the_workspace(stocked: Settings, folder: Path
     assert sources.fetch(stocked).source == "cache"
 
 
-def test_from_grouplens_and_then_kept_in_the_remote(
+def test_download_from_grouplens_is_kept_in_the_remote(
     settings: Settings, folder: Path, grouplens: GroupLens
 ) -> None:
-    grouplens.serves(zipped(folder))
+    grouplens.serve(zipped(folder))
     online = with_(settings, grouplens_url=grouplens.url)
-    seen: list[tuple[int, int | None]] = []
-    found = sources.fetch(online, lambda arrived, total: seen.append((arrived, total)))
-    assert found.source == "grouplens"
-    assert directory_hash(found.folder) == directory_hash(folder)
-    assert seen[-1][0] == seen[-1][1]
-    forget(settings)
+    progress: list[tuple[int, int | None]] = []
+    reference = sources.fetch(online, lambda received, total: progress.append((received, total)))
+    assert reference.source == "grouplens"
+    assert directory_hash(reference.folder) == directory_hash(folder)
+    assert progress[-1][0] == progress[-1][1]
+    delete_data(settings)
     assert sources.fetch(settings).source == "remote"
     assert grouplens.requests == 1
 
 
-def test_a_remote_that_takes_nothing_does_not_spoil_a_download(
+def test_unusable_remote_does_not_spoil_a_download(
     settings: Settings, folder: Path, grouplens: GroupLens, tmp_path: Path
 ) -> None:
-    grouplens.serves(zipped(folder))
+    grouplens.serve(zipped(folder))
     (tmp_path / "file").write_text("in the way")
-    found = sources.fetch(
+    reference = sources.fetch(
         with_(settings, grouplens_url=grouplens.url, dvc_remote=str(tmp_path / "file" / "remote"))
     )
-    assert found.source == "grouplens"
-    assert "not kept" in found.note
+    assert reference.source == "grouplens"
+    assert "not kept" in reference.note
 
 
-def test_without_any_source_the_sample_stands_in_and_says_so(settings: Settings) -> None:
+def test_sample_replaces_an_unavailable_data_set_with_a_note(settings: Settings) -> None:
     started = time.monotonic()
-    found = sources.fetch(settings)
+    reference = sources.fetch(settings)
     assert time.monotonic() - started < 10
-    assert (found.name, found.source, found.synthetic) == ("sample", "sample", True)
-    assert "SYNTHETIC" in found.note
-    assert settings.grouplens_url in found.note
-    assert sources.fetch(settings).hash == found.hash == directory_hash(found.folder)
+    assert (reference.name, reference.source, reference.synthetic) == ("sample", "sample", True)
+    assert "SYNTHETIC" in reference.note
+    assert settings.grouplens_url in reference.note
+    assert sources.fetch(settings).hash == reference.hash == directory_hash(reference.folder)
 
 
-def test_a_damaged_sample_is_made_again(settings: Settings) -> None:
-    found = sources.fetch(with_(settings, data="sample"))
-    (found.folder / "ratings.csv").write_text("cut off")
-    assert sources.fetch(with_(settings, data="sample")).hash == found.hash
-    assert directory_hash(found.folder) == found.hash
+def test_damaged_sample_is_generated_again(settings: Settings) -> None:
+    reference = sources.fetch(with_(settings, data="sample"))
+    (reference.folder / "ratings.csv").write_text("cut off")
+    assert sources.fetch(with_(settings, data="sample")).hash == reference.hash
+    assert directory_hash(reference.folder) == reference.hash
 
 
-def test_who_insists_on_the_real_set_gets_no_other(settings: Settings) -> None:
+def test_sample_never_replaces_an_explicit_choice(settings: Settings) -> None:
     with pytest.raises(DataUnavailable, match=r"(?s)DVC remote.*GroupLens.*MOOVIER_DVC_REMOTE"):
         sources.fetch(with_(settings, data="ml-latest-small"))
     assert not settings.path("data").exists()
 
 
-def test_once_the_real_set_was_here_the_sample_never_takes_its_place(stocked: Settings) -> None:
+def test_sample_never_replaces_real_data_fetched_before(stocked: Settings) -> None:
     sources.fetch(stocked)
-    forget(stocked)
+    delete_data(stocked)
     with pytest.raises(DataUnavailable):
         sources.fetch(with_(stocked, dvc_remote=None))
     assert sources.fetch(with_(stocked, data="sample")).synthetic
@@ -137,119 +139,117 @@ BAD_ANSWERS = {
 
 
 @pytest.mark.parametrize("fault", BAD_ANSWERS)
-def test_a_grouplens_that_misbehaves(
+def test_failed_download_is_reported_and_leaves_nothing(
     settings: Settings, folder: Path, grouplens: GroupLens, fault: str
 ) -> None:
     body = zipped(folder)
     match fault:
         case "cut off":
-            grouplens.serves(body[: len(body) // 2], promised=len(body))
+            grouplens.serve(body[: len(body) // 2], content_length=len(body))
         case "cut off before the end of the zip":
-            grouplens.serves(body[: len(body) // 2])
+            grouplens.serve(body[: len(body) // 2])
         case "404" | "500":
-            grouplens.serves(b"sorry", status=int(fault))
+            grouplens.serve(b"sorry", status=int(fault))
         case "a proxy's page":
-            grouplens.serves(b"<html>please log in</html>")
+            grouplens.serve(b"<html>please log in</html>")
         case "nothing":
-            grouplens.serves(b"")
+            grouplens.serve(b"")
         case "hangs":
-            grouplens.hangs()
-    asked = with_(
+            grouplens.hang()
+    online = with_(
         settings, data="ml-latest-small", grouplens_url=grouplens.url, download_timeout_s=0.5
     )
     started = time.monotonic()
     with pytest.raises(DataUnavailable, match=BAD_ANSWERS[fault]):
-        sources.fetch(asked)
+        sources.fetch(online)
     assert time.monotonic() - started < 10
     assert grouplens.requests == 1
-    assert nothing_kept(settings)
+    assert nothing_stored(settings)
 
 
 @pytest.mark.parametrize("auto", ["auto", "ml-latest-small"])
-def test_other_bytes_than_pinned_are_refused(
+def test_download_with_another_hash_is_refused(
     settings: Settings, folder: Path, grouplens: GroupLens, auto: str
 ) -> None:
     ratings = folder / "ratings.csv"
     ratings.write_bytes(ratings.read_bytes().replace(b"4.5", b"0.5"))
-    grouplens.serves(zipped(folder))
-    with pytest.raises(HashMismatch, match="other bytes"):
+    grouplens.serve(zipped(folder))
+    with pytest.raises(HashMismatch, match=r"has the hash .* but the pointer names"):
         sources.fetch(with_(settings, data=auto, grouplens_url=grouplens.url))
-    assert nothing_kept(settings)
+    assert nothing_stored(settings)
 
 
-def test_a_zip_of_another_size_is_not_unpacked(
+def test_zip_of_another_size_is_not_unpacked(
     settings: Settings, folder: Path, grouplens: GroupLens
 ) -> None:
     (folder / "more.csv").write_text("0" * 100_000)
-    grouplens.serves(zipped(folder))
+    grouplens.serve(zipped(folder))
     with pytest.raises(HashMismatch, match="does not unpack to"):
         sources.fetch(with_(settings, grouplens_url=grouplens.url))
-    assert nothing_kept(settings)
+    assert nothing_stored(settings)
 
 
 @pytest.mark.parametrize("under", ["../outside", "/tmp", "ml-latest-small/..", "other", "."])
-def test_a_zip_that_points_elsewhere_writes_nothing_there(
+def test_zip_with_paths_outside_its_folder_writes_nothing_there(
     settings: Settings, folder: Path, grouplens: GroupLens, under: str
 ) -> None:
-    grouplens.serves(zipped(folder, under))
+    grouplens.serve(zipped(folder, under))
     with pytest.raises(HashMismatch, match="outside ml-latest-small/"):
         sources.fetch(with_(settings, grouplens_url=grouplens.url))
-    assert nothing_kept(settings)
+    assert nothing_stored(settings)
     assert not settings.path("outside").exists()
 
 
 @pytest.mark.parametrize("part", ["ratings.csv", "the list of files"])
-def test_a_damaged_remote_is_told_from_an_empty_one(
-    stocked: Settings, folder: Path, part: str
-) -> None:
-    place = Path(str(stocked.dvc_remote))
+def test_damaged_remote_is_reported_as_damaged(stocked: Settings, folder: Path, part: str) -> None:
+    remote = Path(str(stocked.dvc_remote))
     if part == "ratings.csv":
-        (damaged,) = objects(place, (folder / part).read_bytes())
+        (damaged,) = files_with((folder / part).read_bytes(), remote)
         right, wrong = damaged.read_bytes(), damaged.read_bytes()[:50]
     else:
-        (damaged,) = place.rglob("*.dir")
+        (damaged,) = remote.rglob("*.dir")
         right = damaged.read_bytes()
         wrong = json.dumps(json.loads(right)[:1]).encode()
     damaged.chmod(0o644)
     damaged.write_bytes(wrong)
     with pytest.raises(HashMismatch, match=r"(?s)damaged.*Repair"):
         sources.fetch(stocked)
-    assert nothing_kept(stocked)
-    assert not objects(stocked.project / ".dvc" / "cache", wrong)
+    assert nothing_stored(stocked)
+    assert not files_with(wrong, stocked.project / ".dvc" / "cache")
     damaged.write_bytes(right)
     assert sources.fetch(stocked).hash == directory_hash(folder)
 
 
-def test_a_damaged_cache_heals_from_the_remote(stocked: Settings, folder: Path) -> None:
+def test_damaged_cache_is_filled_again_from_the_remote(stocked: Settings, folder: Path) -> None:
     sources.fetch(stocked)
     shutil.rmtree(stocked.project / "data" / sources.REAL)
-    wanted = (folder / "ratings.csv").read_bytes()
-    (cached,) = objects(stocked.project / ".dvc" / "cache", wanted)
+    content = (folder / "ratings.csv").read_bytes()
+    (cached,) = files_with(content, stocked.project / ".dvc" / "cache")
     cached.chmod(0o644)
-    cached.write_bytes(wanted[:50])
+    cached.write_bytes(content[:50])
     assert sources.fetch(stocked).hash == directory_hash(folder)
 
 
-def test_an_edited_workspace_is_put_right_and_the_edits_are_kept_aside(
+def test_edited_workspace_is_restored_and_the_edits_are_kept(
     stocked: Settings, folder: Path
 ) -> None:
-    found = sources.fetch(stocked)
-    (found.folder / "ratings.csv").write_text("my own\n")
+    reference = sources.fetch(stocked)
+    (reference.folder / "ratings.csv").write_text("my own\n")
     assert sources.fetch(stocked).source == "remote"
-    assert directory_hash(found.folder) == directory_hash(folder)
-    (aside,) = stocked.path("replaced").iterdir()
-    assert (aside / "ratings.csv").read_text() == "my own\n"
+    assert directory_hash(reference.folder) == directory_hash(folder)
+    (replaced,) = stocked.path("replaced").iterdir()
+    assert (replaced / "ratings.csv").read_text() == "my own\n"
 
 
-def test_a_pull_that_was_killed_half_way_is_finished(stocked: Settings, folder: Path) -> None:
-    found = sources.fetch(stocked)
-    (found.folder / "movies.csv").unlink()
+def test_incomplete_workspace_is_completed(stocked: Settings, folder: Path) -> None:
+    reference = sources.fetch(stocked)
+    (reference.folder / "movies.csv").unlink()
     assert sources.fetch(stocked).hash == directory_hash(folder)
-    assert directory_hash(found.folder) == directory_hash(folder)
+    assert directory_hash(reference.folder) == directory_hash(folder)
 
 
-def test_a_lock_that_another_process_holds_is_waited_for(stocked: Settings, folder: Path) -> None:
-    """Longer than the three seconds after which DVC itself gives up."""
+def test_fetch_waits_for_the_lock_of_another_process(stocked: Settings, folder: Path) -> None:
+    """The wait is longer than the three seconds after which DVC itself gives up."""
     from dvc.repo import Repo, lock_repo
 
     with ThreadPoolExecutor(1) as pool:
@@ -265,23 +265,23 @@ def _fetch(settings: Settings) -> str:
     return sources.fetch(settings).hash
 
 
-def test_several_processes_fetch_at_once(stocked: Settings, folder: Path) -> None:
+def test_concurrent_processes_fetch_the_same_data(stocked: Settings, folder: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         assert set(pool.map(_fetch, [stocked] * 3)) == {directory_hash(folder)}
 
 
-def test_a_folder_of_ones_own(settings: Settings, folder: Path) -> None:
-    found = sources.fetch(with_(settings, data=str(folder)))
-    assert (found.name, found.source, found.synthetic) == ("mine", "directory", False)
-    assert found.hash == directory_hash(folder)
+def test_folder_can_be_chosen(settings: Settings, folder: Path) -> None:
+    reference = sources.fetch(with_(settings, data=str(folder)))
+    assert (reference.name, reference.source, reference.synthetic) == ("mine", "directory", False)
+    assert reference.hash == directory_hash(folder)
 
 
-def test_an_unknown_data_set(settings: Settings) -> None:
+def test_unknown_name_is_refused(settings: Settings) -> None:
     with pytest.raises(DataUnavailable, match=r"no data set 'ml-lastest'.*sample"):
         sources.fetch(with_(settings, data="ml-lastest"))
 
 
-def test_a_choice_lasts_until_the_next(settings: Settings, folder: Path) -> None:
+def test_choice_lasts_until_the_next(settings: Settings, folder: Path) -> None:
     assert sources.use(settings, str(folder)) == str(folder)
     assert sources.fetch(settings).folder == folder
     assert sources.fetch(with_(settings, data="sample")).name == "sample"
@@ -291,7 +291,7 @@ def test_a_choice_lasts_until_the_next(settings: Settings, folder: Path) -> None
     assert sources.chosen(settings) == "auto"
 
 
-def test_a_bad_folder_is_not_chosen(settings: Settings, folder: Path) -> None:
+def test_invalid_folder_is_not_recorded(settings: Settings, folder: Path) -> None:
     (folder / "ratings.csv").write_text("userId\n")
     with pytest.raises(InvalidData):
         sources.use(settings, str(folder))
@@ -300,7 +300,7 @@ def test_a_bad_folder_is_not_chosen(settings: Settings, folder: Path) -> None:
     assert sources.chosen(settings) == "auto"
 
 
-def test_an_unreadable_choice_is_an_error(settings: Settings) -> None:
+def test_unreadable_record_is_reported(settings: Settings) -> None:
     settings.home.mkdir()
     settings.path("data.json").write_text("{")
     with pytest.raises(DataError, match="delete it"):
@@ -310,7 +310,7 @@ def test_an_unreadable_choice_is_an_error(settings: Settings) -> None:
 def test_status_downloads_nothing(stocked: Settings) -> None:
     before = sources.status(stocked)
     assert (before.choice, before.ref, before.summary) == ("auto", None, None)
-    assert nothing_kept(stocked)
+    assert nothing_stored(stocked)
     sources.fetch(stocked)
     after = sources.status(stocked)
     assert after.ref is not None
@@ -318,13 +318,13 @@ def test_status_downloads_nothing(stocked: Settings) -> None:
     assert (after.ref.source, after.summary.ratings) == ("cache", 5)
 
 
-def test_what_a_summary_counts(settings: Settings, folder: Path) -> None:
+def test_summary_counts_the_data_set(settings: Settings, folder: Path) -> None:
     summary = sources.status(with_(settings, data=str(folder))).summary
     assert summary is not None
     assert (summary.users, summary.movies, summary.rated_movies) == (2, 4, 4)
     assert summary.sparsity == pytest.approx(1 - 5 / 8)
     assert summary.mean_stars == pytest.approx(3.4)
-    assert {s: n for s, n in summary.histogram.items() if n} == {
+    assert {stars: count for stars, count in summary.histogram.items() if count} == {
         0.5: 1,
         3.0: 1,
         4.0: 1,
@@ -335,28 +335,28 @@ def test_what_a_summary_counts(settings: Settings, folder: Path) -> None:
     assert summary.first.isoformat() == "2000-07-30T18:20:47+00:00"
 
 
-def test_outside_a_checkout(tmp_path: Path) -> None:
-    lost = Settings(project=tmp_path, home=tmp_path / "home", data="ml-latest-small")
+def test_missing_checkout_is_reported(tmp_path: Path) -> None:
+    outside = Settings(project=tmp_path, home=tmp_path / "home", data="ml-latest-small")
     with pytest.raises(DataUnavailable, match="MOOVIER_PROJECT"):
-        sources.fetch(lost)
+        sources.fetch(outside)
 
 
 @pytest.mark.parametrize("text", ["", "outs: []\n", "outs: 3", "outs:\n- md5: [\n"])
-def test_a_pointer_that_is_none(settings: Settings, text: str) -> None:
+def test_invalid_pointer_is_refused(settings: Settings, text: str) -> None:
     (settings.project / "data" / "ml-latest-small.dvc").write_text(text)
     with pytest.raises(DataError, match="not a DVC pointer"):
         sources.fetch(settings)
 
 
-def test_the_committed_pointer() -> None:
+def test_committed_pointer_names_ml_latest_small() -> None:
     pointer = dvc_remote.read_pointer(ROOT, sources.REAL)
     assert (pointer.hash, pointer.size) == ("7a07225112ccf8cdc73da1f2d56610d0.dir", 3_303_135)
 
 
 @pytest.mark.real_data
-def test_the_real_zip_passes_the_committed_hash(
+def test_real_zip_has_the_committed_hash(
     real_data: Path, settings: Settings, grouplens: GroupLens
 ) -> None:
     shutil.copy(ROOT / "data" / "ml-latest-small.dvc", settings.project / "data")
-    grouplens.serves(zipped(real_data))
+    grouplens.serve(zipped(real_data))
     assert sources.fetch(with_(settings, grouplens_url=grouplens.url)).source == "grouplens"

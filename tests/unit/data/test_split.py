@@ -1,4 +1,4 @@
-"""Splits conserve rows, never show the future, and leave nobody without a history."""
+"""Splits conserve rows, never leak the future, and leave every user a history."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def some_ratings(draw: st.DrawFn) -> Ratings:
     )
     moments = draw(st.lists(st.integers(0, 9), min_size=len(pairs), max_size=len(pairs)))
     users, movies = np.array(pairs).T
-    # Stars tell the rows apart, so that a test can see where each one went.
+    # Distinct stars identify the rows.
     stars = np.arange(len(pairs), dtype=np.float32)
     return Ratings(users, movies, stars, np.array(moments), n_users, n_movies)
 
@@ -66,14 +66,14 @@ def some_visits(draw: st.DrawFn) -> Ratings:
     return Ratings(columns[0], columns[1], stars, columns[2], n_users, n_movies)
 
 
-def rows(*parts: Ratings) -> list[int]:
+def row_numbers(*parts: Ratings) -> list[int]:
     return sorted(int(star) for part in parts for star in part.stars)
 
 
 SPLITS: dict[str, Callable[[Ratings], tuple[Ratings, ...]]] = {
-    "by_time": split_last_share,
+    "split_last_share": split_last_share,
     "random_split": lambda r: random_split(r, seed=3),
-    "by_global_time": split_at_time,
+    "split_at_time": split_at_time,
     "split_last_visit": lambda r: split_last_visit(r, pause_s=3, least=2),
     "hold_out_users": lambda r: hold_out_users_if_possible(r, 3),
 }
@@ -81,16 +81,16 @@ SPLITS: dict[str, Callable[[Ratings], tuple[Ratings, ...]]] = {
 
 @pytest.mark.parametrize("name", SPLITS)
 @given(ratings=some_ratings())
-def test_nothing_is_lost_and_nothing_is_in_two_parts(name: str, ratings: Ratings) -> None:
+def test_each_rating_is_in_exactly_one_part(name: str, ratings: Ratings) -> None:
     parts = SPLITS[name](ratings)
-    assert rows(*parts) == list(range(len(ratings)))
+    assert row_numbers(*parts) == list(range(len(ratings)))
     assert {(part.n_users, part.n_movies) for part in parts} == {
         (ratings.n_users, ratings.n_movies)
     }
 
 
 @given(ratings=some_ratings())
-def test_each_user_trains_on_the_past_only(ratings: Ratings) -> None:
+def test_each_user_is_tested_on_the_future_only(ratings: Ratings) -> None:
     earlier, later = split_last_share(ratings)
     for user in np.intersect1d(earlier.users, later.users):
         before = earlier.timestamps[earlier.users == user]
@@ -103,21 +103,21 @@ def test_ties_are_cut_in_row_order(ratings: Ratings) -> None:
     earlier, later = split_last_share(ratings)
     for user in np.intersect1d(earlier.users, later.users):
         last = earlier.timestamps[earlier.users == user].max()
-        mine = later.users == user
-        first = later.timestamps[mine].min()
+        of_user = later.users == user
+        first = later.timestamps[of_user].min()
         if last == first:
             tied_before = earlier.stars[(earlier.users == user) & (earlier.timestamps == last)]
-            tied_after = later.stars[mine & (later.timestamps == first)]
+            tied_after = later.stars[of_user & (later.timestamps == first)]
             assert tied_before.max() < tied_after.min()
 
 
 @given(ratings=some_ratings(), share=st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.9]))
-def test_nobody_with_ratings_is_left_without_training(ratings: Ratings, share: float) -> None:
+def test_each_user_keeps_training_ratings(ratings: Ratings, share: float) -> None:
     earlier, _ = split_last_share(ratings, share)
     assert set(earlier.users) == set(ratings.users)
 
 
-def test_the_cut_is_the_one_of_the_protocol() -> None:
+def test_last_fifth_of_a_history_is_the_test_part() -> None:
     """With n ratings, those from position ceil(0.8 n) on are the test part."""
     sizes = {1: 0, 2: 0, 4: 0, 5: 1, 6: 1, 9: 1, 10: 2, 11: 2, 15: 3, 25: 5}
     for n, expected in sizes.items():
@@ -127,22 +127,22 @@ def test_the_cut_is_the_one_of_the_protocol() -> None:
         assert list(later.movies) == list(range(n - expected, n))
 
 
-def test_a_small_history_split_by_hand(tiny_ratings: Ratings) -> None:
+def test_small_histories_are_split_as_by_hand(tiny_ratings: Ratings) -> None:
     earlier, later = split_last_share(tiny_ratings, 0.5)
     assert later.movies[later.users == 0].tolist() == [3, 1]
-    # Movies 2 and 1 were rated at the same moment: the one that stands first is earlier.
+    # Movies 2 and 1 have the same timestamp: the first row counts as earlier.
     assert earlier.movies[earlier.users == 1].tolist() == [0, 2]
     assert later.movies[later.users == 1].tolist() == [1, 3]
     assert earlier.movies[earlier.users == 2].tolist() == [5]
     assert later.users.tolist().count(2) == 0
 
 
-def test_a_share_of_everything_is_refused(tiny_ratings: Ratings) -> None:
+def test_test_share_of_one_is_refused(tiny_ratings: Ratings) -> None:
     with pytest.raises(ValueError, match="test_share"):
         split_last_share(tiny_ratings, 1.0)
 
 
-def test_the_random_test_part_is_the_first_tenth_of_the_permutation() -> None:
+def test_random_test_part_is_the_first_tenth_of_the_permutation() -> None:
     n = 57
     ratings = Ratings(
         np.zeros(n, int), np.arange(n), np.ones(n, np.float32), np.zeros(n, int), 1, n
@@ -155,33 +155,33 @@ def test_the_random_test_part_is_the_first_tenth_of_the_permutation() -> None:
 
 
 @given(ratings=some_ratings(), seed=st.integers(0, 5))
-def test_people_held_out_are_wholly_out(ratings: Ratings, seed: int) -> None:
+def test_held_out_users_keep_no_rating(ratings: Ratings, seed: int) -> None:
     rated = np.unique(ratings.users)
     if rated.size < 2:
         with pytest.raises(ValueError, match="two users"):
             hold_out_users(ratings, seed)
         return
     kept, held = hold_out_users(ratings, seed)
-    assert rows(kept, held) == list(range(len(ratings)))
+    assert row_numbers(kept, held) == list(range(len(ratings)))
     assert not set(kept.users) & set(held.users)
     assert len(set(held.users)) == min(max(round(0.2 * rated.size), 1), rated.size - 1)
 
 
-def test_the_global_cut_is_one_moment_for_everybody(tiny_ratings: Ratings) -> None:
+def test_split_at_time_cuts_all_users_at_one_moment(tiny_ratings: Ratings) -> None:
     until, after = split_at_time(tiny_ratings, 0.7)
     assert until.timestamps.max() < after.timestamps.min()
     assert sorted(after.timestamps) == [40, 50, 90]
 
 
 @pytest.mark.real_data
-def test_the_published_global_cut_leaves_few_people_on_both_sides(real_data: Path) -> None:
+def test_split_at_time_leaves_few_users_in_both_parts(real_data: Path) -> None:
     _, ratings, _ = to_arrays(read_movielens(real_data))
     until, after = split_at_time(ratings, 0.9)
     assert np.intersect1d(until.users, after.users).size == 27
 
 
 def pauses(ratings: Ratings, user: int) -> list[int]:
-    """Positions of a user's history at which a visit starts after ten ratings or more."""
+    """Return the positions in a user's history at which a visit starts after ten ratings."""
     moments = ratings.histories[user].timestamps
     return [
         place
@@ -191,9 +191,9 @@ def pauses(ratings: Ratings, user: int) -> list[int]:
 
 
 @given(ratings=some_visits())
-def test_the_next_visit_starts_at_the_last_pause_after_ten_ratings(ratings: Ratings) -> None:
+def test_next_visit_starts_at_the_last_pause_after_ten_ratings(ratings: Ratings) -> None:
     before, after = split_last_visit(ratings)
-    assert rows(before, after) == list(range(len(ratings)))
+    assert row_numbers(before, after) == list(range(len(ratings)))
     for user in range(ratings.n_users):
         places = pauses(ratings, user)
         history = before.histories[user]
@@ -203,7 +203,7 @@ def test_the_next_visit_starts_at_the_last_pause_after_ten_ratings(ratings: Rati
             assert first - history.timestamps[-1] >= PAUSE_S
 
 
-def test_a_pause_of_exactly_a_day_after_exactly_ten_ratings_is_one() -> None:
+def test_shortest_pause_is_a_day_after_ten_ratings() -> None:
     def cut(before: int, pause: int) -> int:
         moments = np.concatenate([np.arange(before), [before - 1 + pause]])
         n = moments.size
@@ -216,24 +216,26 @@ def test_a_pause_of_exactly_a_day_after_exactly_ten_ratings_is_one() -> None:
 
 
 @given(ratings=some_visits(), seed=st.integers(0, 3))
-def test_tuning_sees_no_test_rating_and_no_held_out_person(ratings: Ratings, seed: int) -> None:
+def test_tuning_sees_no_test_rating_and_no_held_out_user(ratings: Ratings, seed: int) -> None:
     if not len(ratings):
         return
     split = development_split(ratings, seed)
     _, held_out = hold_out_users_if_possible(ratings, seed)
     _, after = split_last_visit(ratings)
     parts = (split.train, split.visitors, split.next_visit)
-    seen = rows(*parts)
+    seen = row_numbers(*parts)
     assert len(set(seen)) == len(seen)
-    assert not set(seen) & set(rows(after))
+    assert not set(seen) & set(row_numbers(after))
     for part in parts:
         assert not set(part.users) & set(held_out.users)
-    # All that the tests leave is used.
-    assert sorted([*seen, *(set(rows(held_out)) | set(rows(after)))]) == list(range(len(ratings)))
+    # All ratings outside the tests are used.
+    assert sorted([*seen, *(set(row_numbers(held_out)) | set(row_numbers(after)))]) == list(
+        range(len(ratings))
+    )
 
 
 @given(ratings=some_visits(), seed=st.integers(0, 3))
-def test_validation_is_cut_like_the_test(ratings: Ratings, seed: int) -> None:
+def test_validation_is_split_like_the_test(ratings: Ratings, seed: int) -> None:
     if not len(ratings):
         return
     split = development_split(ratings, seed)
@@ -246,14 +248,14 @@ def test_validation_is_cut_like_the_test(ratings: Ratings, seed: int) -> None:
 
 
 @given(ratings=some_ratings())
-def test_rating_models_are_tuned_without_the_test_of_the_stars(ratings: Ratings) -> None:
+def test_rating_models_are_tuned_without_their_test(ratings: Ratings) -> None:
     split = development_split(ratings)
     known, _ = random_split(ratings, 0)
-    assert rows(split.stars_train, split.stars_validation) == rows(known)
+    assert row_numbers(split.stars_train, split.stars_validation) == row_numbers(known)
 
 
 @pytest.mark.real_data
-def test_the_real_data_have_the_published_next_visits(real_data: Path) -> None:
+def test_ml_latest_small_has_the_published_next_visits(real_data: Path) -> None:
     _, ratings, _ = to_arrays(read_movielens(real_data))
     _, after = split_last_visit(ratings)
     assert (np.unique(after.users).size, len(after)) == (235, 5142)
