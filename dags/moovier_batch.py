@@ -1,4 +1,4 @@
-"""The best movies of all users as Parquet files, for those who serve from a store of their own."""
+"""Write the best movies of all users to Parquet files, for systems with their own store."""
 
 from __future__ import annotations
 
@@ -43,18 +43,20 @@ PARAMS = {
     doc_md="""
     ### Lists of all users
 
-    Runs by hand, or from another DAG or a script through Airflow's API. Writes each user's best
-    movies, as `/predict` gives them at that moment, what people rated and deleted since included,
-    to `MOOVIER_LISTS`: `<model>-v<version>/part-*.parquet` with the columns `user_id`, `rank`,
-    `movie_id`, `score` and `model_version`.
+    Runs when a person, another DAG or a script triggers it. Writes each user's best movies to
+    `MOOVIER_LISTS`, the same as `/predict` returns at that time, with the feedback since the
+    training: `<model>-v<version>/part-*.parquet` with the columns `user_id`, `rank`, `movie_id`,
+    `score` and `model_version`.
 
-    `prepare` decides on the version, each mapped task `write` writes one shard's file aside, and
-    `finish` publishes all of them at once, with `_manifest.json` and, last, `_SUCCESS`. Readers see
-    the set whole or not at all. Each task can be run again at any time.
+    `prepare` resolves the version, each mapped task `write` writes one shard's file to a staging
+    folder, and `finish` publishes all files at once, with `_manifest.json` and, last, `_SUCCESS`.
+    Readers see the complete set or none. Each task can be run again at any time.
     """,
 )
 def moovier_batch() -> None:
-    @task(doc_md="Decides on the model's version; returns the numbers of the shards.")
+    """Define the tasks of a batch run."""
+
+    @task(doc_md="Resolves the model's version; returns the numbers of the shards.")
     def prepare() -> list[int]:
         from airflow.sdk.exceptions import AirflowFailException
 
@@ -65,9 +67,9 @@ def moovier_batch() -> None:
         try:
             plan = batch.prepare(dict(context["params"]))
         except (BadRequest, UnknownModel) as error:
-            # The form's values are no better on the next attempt.
+            # A retry would have the same invalid values.
             raise AirflowFailException(str(error)) from error
-        # Only a return value can be mapped over, and the plan is needed whole as well.
+        # Airflow can map tasks over a return value only; the other tasks need the plan.
         context["ti"].xcom_push("plan", plan)
         return list(range(plan["shards"]))
 
@@ -77,7 +79,7 @@ def moovier_batch() -> None:
 
         return batch.write(plan, shard)
 
-    @task(doc_md="Checks that every part is whole and publishes them; returns the manifest.")
+    @task(doc_md="Checks that every part is complete and publishes them; returns the manifest.")
     def finish(plan: dict[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
         from moovier.jobs import batch
 

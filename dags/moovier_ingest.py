@@ -1,4 +1,4 @@
-"""Fetch the ratings, check them, and tell Airflow that there are new ones."""
+"""Fetch and validate the ratings, and tell Airflow about new ones."""
 
 from __future__ import annotations
 
@@ -21,25 +21,27 @@ FACTS = ("name", "hash", "synthetic", "ratings", "users", "movies", "report")
     tags=["moovier"],
     default_args=DEFAULTS,
     doc_md="""
-    ### Ratings in
+    ### Ingest the ratings
 
-    Fetches the data set through DVC (else from GroupLens, else the synthetic sample), merges what
-    people rated over HTTP since (and what they deleted) into a version of its own, checks every
-    row, and emits the asset `moovier_ratings` with the data's hash. That starts
-    `moovier_retrain`, which does nothing when the champion was trained on the same data.
+    Fetches the data set through DVC (otherwise from GroupLens, otherwise the synthetic sample),
+    merges the users' feedback (ratings and deletions over HTTP) into a new version of it, validates
+    every row, and emits the asset `moovier_ratings` with the data's hash. The asset starts
+    `moovier_retrain`, which does nothing if the champion was trained on the same data.
 
-    Bad data fails the run before any training: the task's log lists file, row and reason. The
-    last good model keeps serving.
+    Invalid data fails the run before any training: the task's log lists file, row and reason. The
+    champion stays in service.
     """,
 )
 def moovier_ingest() -> None:
-    @task(doc_md="Brings the data set into the workspace and says which one it is.")
+    """Define the tasks of an ingest."""
+
+    @task(doc_md="Fetches the data set and merges the feedback; returns its name, folder and hash.")
     def pull() -> dict[str, Any]:
         from moovier.jobs import ingest
 
         return dict(ingest.pull())
 
-    @task(outlets=[RATINGS], doc_md="Checks every row; emits the asset with the data's facts.")
+    @task(outlets=[RATINGS], doc_md="Validates every row; emits the asset with the data's facts.")
     def validate(pulled: Pulled, *, outlet_events: Any = None) -> dict[str, Any]:
         from airflow.sdk.exceptions import AirflowFailException
 
@@ -49,7 +51,7 @@ def moovier_ingest() -> None:
         try:
             report = ingest.validate(pulled)
         except InvalidData as error:
-            # The same rows are as bad on the next attempt.
+            # A retry would find the same invalid rows.
             raise AirflowFailException("\n".join([str(error), *error.problems])) from error
         facts = {key: value for key, value in report.items() if key in FACTS}
         outlet_events[RATINGS].extra = facts

@@ -1,4 +1,4 @@
-"""Look whether the champion still fits, and ask for a retraining when it does not."""
+"""Check whether the champion still fits the data, and trigger a retraining if it does not."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from moovier_tasks import DEFAULTS
 
 
 def _limit(title: str, description: str, setting: str, **bounds: float) -> Param:
+    """Return an optional number field with the setting as its default."""
     return Param(
         None,
         type=["null", "number"],
@@ -29,44 +30,44 @@ PARAMS = {
     ),
     "significance": _limit(
         "Significance",
-        "Chance of an alarm where nothing drifted",
+        "Chance of an alarm without any drift, 0 to 1",
         "MOOVIER_MONITOR_SIGNIFICANCE",
         exclusiveMinimum=0,
         maximum=1,
     ),
     "ratings": _limit(
         "Ratings",
-        "Stars that new ratings must have moved by",
+        "Change of the stars of new ratings that is an alarm",
         "MOOVIER_MONITOR_RATINGS",
         exclusiveMinimum=0,
     ),
     "users": _limit(
         "Users",
-        "Share of the agreement with earlier ratings that must be lost",
+        "Lost share of the agreement with earlier ratings that is an alarm",
         "MOOVIER_MONITOR_USERS",
         exclusiveMinimum=0,
     ),
     "movies": _limit(
         "Movies",
-        "How far ratings must have gone to other movies, 0 to 1",
+        "Shift of ratings to other movies that is an alarm, 0 to 1",
         "MOOVIER_MONITOR_MOVIES",
         exclusiveMinimum=0,
     ),
     "genres": _limit(
         "Genres",
-        "How far genres must have moved, 0 to 1",
+        "Shift of the genres that is an alarm, 0 to 1",
         "MOOVIER_MONITOR_GENRES",
         exclusiveMinimum=0,
     ),
     "quality": _limit(
         "Quality",
-        "By how much fewer recommended movies must be liked than others",
+        "Lag of the liked share of recommended movies behind others that is an alarm",
         "MOOVIER_MONITOR_QUALITY",
         exclusiveMinimum=0,
     ),
     "age_days": _limit(
         "Age",
-        "Days without a retraining, though the data changed",
+        "Days without a retraining, with changed data, that are an alarm",
         "MOOVIER_MONITOR_AGE_DAYS",
         exclusiveMinimum=0,
     ),
@@ -74,7 +75,7 @@ PARAMS = {
         True,
         type="boolean",
         title="Act",
-        description="Whether an alarm asks for a retraining; else it is only shown.",
+        description="Whether an alarm triggers a retraining; otherwise it is only reported.",
     ),
 }
 
@@ -89,18 +90,20 @@ PARAMS = {
     doc_md="""
     ### Does the champion still fit?
 
-    `look` compares the data there are now, people's feedback merged in, with what the champion was
-    trained on: ratings, users, movies, genres; its lists with those of the champion before it; what
-    people think of recommended movies; and ages. Figures and pictures go to MLflow's experiment
-    `<experiment>-monitoring`, a summary to the registered model's tag `monitoring`, from where
-    the service shows it to Prometheus.
+    `look` compares the current data, with the users' feedback, with the champion's training data:
+    ratings, users, movies and genres. It compares the champion's lists with those of the previous
+    champion, and measures the feedback on recommended movies and several ages. Metrics and plots go
+    to MLflow's experiment `<experiment>-monitoring`, a summary to the registered model's tag
+    `monitoring`, from which the service exports it to Prometheus.
 
-    Past a limit, `retrain` starts `moovier_retrain` with the reason, once for the same data, and
-    not again for the same alarm while the champion stays the same (docs/monitoring.md).
+    Above a limit, `retrain` starts `moovier_retrain` with the reason, once for the same data, and
+    not again for the same alarm of the same champion (docs/monitoring.md).
     """,
 )
 def moovier_monitor() -> None:
-    @task(doc_md="Gathers the figures and says whether a retraining is asked for.")
+    """Define the tasks of a monitoring check."""
+
+    @task(doc_md="Measures the metrics and decides whether to trigger a retraining.")
     def look() -> dict[str, Any]:
         from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
@@ -109,47 +112,47 @@ def moovier_monitor() -> None:
 
         context = get_current_context()
         try:
-            said = monitor.run_check(dict(context["params"]), key=context["run_id"])
+            check = monitor.run_check(dict(context["params"]), key=context["run_id"])
         except (BadRequest, InvalidData) as error:
-            # Neither the form's values nor the rows are better on the next attempt.
+            # A retry would have the same invalid values or rows.
             reasons = [str(error), *getattr(error, "problems", ())]
             raise AirflowFailException("\n".join(reasons)) from error
-        if said is None:
+        if check is None:
             raise AirflowSkipException("there is no champion yet")
-        return said
+        return check
 
-    @task.short_circuit(doc_md="Goes on only where a retraining is asked for.")
+    @task.short_circuit(doc_md="Continues only if a retraining should start.")
     def asked(trigger: bool) -> bool:
         return trigger
 
-    # Also where the very run was there already: then this task failed the last time.
+    # `none_failed`: `retrain` is skipped if its run exists, after an earlier failure of this task.
     @task(
         trigger_rule="none_failed",
-        doc_md="Remembers the alarm, so that it does not ask for a retraining again.",
+        doc_md="Records the alarm, so that it does not trigger another retraining.",
     )
-    def remember(said: dict[str, Any] | None) -> None:
+    def remember(check: dict[str, Any] | None) -> None:
         from airflow.sdk.exceptions import AirflowSkipException
 
         from moovier.jobs import monitor
 
-        if said is None:
-            # `look` was skipped; this rule runs the task all the same.
+        if check is None:
+            # `look` was skipped, but the trigger rule runs this task anyway.
             raise AirflowSkipException("there is no champion yet")
-        monitor.record_trigger(said)
+        monitor.record_trigger(check)
 
-    said = look()
+    check = look()
     retrain = TriggerDagRunOperator(
         task_id="retrain",
         trigger_dag_id="moovier_retrain",
-        # One run for the same data: Airflow refuses another of the same id.
-        trigger_run_id=said["trigger_key"],
-        conf=said["retraining"],
+        # One run per data set: Airflow rejects a second run with the same id.
+        trigger_run_id=check["trigger_key"],
+        conf=check["retraining"],
         skip_when_already_exists=True,
-        # A retraining refuses what it does not know.
+        # A retraining rejects unknown fields of `conf`.
         openlineage_inject_parent_info=False,
-        doc_md="Starts a retraining with the reason; it may run long after this one ended.",
+        doc_md="Starts a retraining with the reason, and does not wait for its end.",
     )
-    asked(said["trigger"]) >> retrain >> remember(said)
+    asked(check["trigger"]) >> retrain >> remember(check)
 
 
 moovier_monitor()

@@ -1,4 +1,4 @@
-"""Tune, train, compare and promote: from new ratings to the champion that the service loads."""
+"""Tune, train, compare and promote models on new ratings."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ PARAMS = {
         items={"type": "string"},
         minItems=1,
         title="Families",
-        description="Model families to tune and train, one a line, such as `emb`; empty: all.",
+        description="Model families to tune and train, one per line, such as `emb`; empty: all.",
     ),
     "embedding_sizes": Param(
         [50, 25, 10],
         type="array",
         items={"type": "integer", "minimum": 1, "maximum": 1024},
         title="Embedding sizes",
-        description="Sizes that the `emb` family is trained with beside the tuned one.",
+        description="Sizes of the `emb` models that are trained besides the tuned one.",
     ),
     "seed": Param(
         None,
@@ -62,18 +62,96 @@ PARAMS = {
         minimum=1,
         maximum=64,
         title="Tuning workers",
-        description="Tasks that share one study per family; empty: the setting "
-        "`MOOVIER_TUNING_WORKERS`. The pool `moovier` bounds how many run at once.",
+        description="Tasks that share each family's study; empty: the setting "
+        "`MOOVIER_TUNING_WORKERS`. The pool `moovier` limits how many run at once.",
     ),
     "reason": Param(
         None,
         type=["null", "string"],
         maxLength=4000,
         title="Reason",
-        description="Why this retraining is asked for; kept as a tag of its run in MLflow. "
+        description="Why this retraining is started; a tag of its run in MLflow. "
         "`moovier_monitor` writes its alarm here.",
     ),
 }
+
+
+@task(doc_md="Validates the ratings, opens the parent run in MLflow; returns the families.")
+def prepare() -> list[str]:
+    """Push the plan of a new retraining and return its families."""
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    from moovier.errors import BadRequest, InvalidData
+    from moovier.jobs import retrain
+
+    context = get_current_context()
+    try:
+        plan = retrain.prepare(
+            dict(context["params"]),
+            key=context["run_id"],
+            only_new_data=bool(context["triggering_asset_events"]),
+        )
+    except (BadRequest, InvalidData) as error:
+        # A retry would have the same invalid values or rows.
+        reasons = [str(error), *getattr(error, "problems", ())]
+        raise AirflowFailException("\n".join(reasons)) from error
+    if plan is None:
+        raise AirflowSkipException("the champion was trained on the same data")
+    # Airflow can map tasks over a return value only; the other tasks need the plan.
+    context["ti"].xcom_push("plan", plan)
+    return list(plan["families"])
+
+
+@task(doc_md="Returns one entry per worker of each family's study.")
+def share_out(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the tuning tasks of the plan."""
+    return list(plan["work"])
+
+
+@task(
+    map_index_template="{{ work.family }}, worker {{ work.worker }}",
+    doc_md="One worker of a family's Optuna study: runs trials until the study has enough.",
+)
+def tune(plan: dict[str, Any], work: dict[str, Any]) -> dict[str, Any]:
+    """Run one tuning worker."""
+    from moovier.jobs import retrain
+
+    return retrain.tune(plan, **work)
+
+
+@task(
+    map_index_template="{{ family }}",
+    doc_md="Trains a family's candidates, evaluates them on the hold-out, refits on all ratings.",
+)
+def train(plan: dict[str, Any], family: str) -> list[dict[str, Any]]:
+    """Train the candidates of one family."""
+    from moovier.jobs import retrain
+
+    return retrain.train(plan, family)
+
+
+@task(doc_md="Registers each candidate as a version of the registered model.")
+def register(plan: dict[str, Any], candidates: list[list[dict[str, Any]]]) -> list[int]:
+    """Register the candidates of all families; return the version numbers."""
+    from moovier.jobs import retrain
+
+    return retrain.register(plan, [candidate for family in candidates for candidate in family])
+
+
+@task(doc_md="Compares the best candidate with champion and popularity on two protocols.")
+def gate(plan: dict[str, Any], versions: list[int]) -> dict[str, Any]:
+    """Return the gate's decision."""
+    from moovier.jobs import retrain
+
+    return retrain.gate(plan, versions)
+
+
+@task(doc_md="Moves the alias `champion` if the gate decided so, and tags the reasons.")
+def promote(plan: dict[str, Any], decision: dict[str, Any]) -> dict[str, Any]:
+    """Carry out the gate's decision."""
+    from moovier.jobs import retrain
+
+    return retrain.promote(plan, decision)
 
 
 @dag(
@@ -86,85 +164,22 @@ PARAMS = {
     params=PARAMS,
     default_args=DEFAULTS,
     doc_md="""
-    ### Ratings to champion
+    ### From ratings to a champion
 
-    Runs when `moovier_ingest` brings in other ratings than the champion was trained on, every
-    Sunday at 03:00 UTC, and by hand, with the parameters of the trigger form.
+    Runs when `moovier_ingest` fetches other ratings than the champion was trained on, every Sunday
+    at 03:00 UTC, and when a person triggers it with the parameters of the form.
 
-    `prepare` checks the data, `tune` searches hyper-parameters (every mapped task is one worker of
-    a shared Optuna study), `train` fits the candidates, `register` makes versions of the
-    registered model, `gate` compares the best one with the champion and with popularity on
-    visitors and next visits, and `promote` moves the alias `champion` when it won. The service
-    follows the alias by itself. Every run, trial and metric is in MLflow.
+    `prepare` validates the data, `tune` searches hyper-parameters (each mapped task is one worker
+    of a shared Optuna study), `train` trains the candidates, `register` registers them as versions,
+    `gate` compares the best one with the champion and with popularity on visitors and next visits,
+    and `promote` moves the alias `champion` if it won. The service follows the alias. Every run,
+    trial and metric is in MLflow.
 
-    Each task can be run again at any time: what is finished is found and kept.
+    Each task can be run again at any time and reuses what is finished.
     """,
 )
 def moovier_retrain() -> None:
-    @task(doc_md="Splits the ratings, opens the parent run in MLflow; returns the families.")
-    def prepare() -> list[str]:
-        from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-
-        from moovier.errors import BadRequest, InvalidData
-        from moovier.jobs import retrain
-
-        context = get_current_context()
-        try:
-            plan = retrain.prepare(
-                dict(context["params"]),
-                key=context["run_id"],
-                only_new_data=bool(context["triggering_asset_events"]),
-            )
-        except (BadRequest, InvalidData) as error:
-            # Neither the form's values nor the rows are better on the next attempt.
-            reasons = [str(error), *getattr(error, "problems", ())]
-            raise AirflowFailException("\n".join(reasons)) from error
-        if plan is None:
-            raise AirflowSkipException("the champion was trained on the same data")
-        # Only a return value can be mapped over, and the plan is needed whole as well.
-        context["ti"].xcom_push("plan", plan)
-        return list(plan["families"])
-
-    @task(doc_md="One entry for each worker of each family's study.")
-    def share_out(plan: dict[str, Any]) -> list[dict[str, Any]]:
-        return list(plan["work"])
-
-    @task(
-        map_index_template="{{ work.family }}, worker {{ work.worker }}",
-        doc_md="One worker of a family's Optuna study: runs trials until the study has enough.",
-    )
-    def tune(plan: dict[str, Any], work: dict[str, Any]) -> dict[str, Any]:
-        from moovier.jobs import retrain
-
-        return retrain.tune(plan, **work)
-
-    @task(
-        map_index_template="{{ family }}",
-        doc_md="Fits a family's candidates, measures them on the hold-out, refits on all ratings.",
-    )
-    def train(plan: dict[str, Any], family: str) -> list[dict[str, Any]]:
-        from moovier.jobs import retrain
-
-        return retrain.train(plan, family)
-
-    @task(doc_md="Makes a version of the registered model from each candidate.")
-    def register(plan: dict[str, Any], candidates: list[list[dict[str, Any]]]) -> list[int]:
-        from moovier.jobs import retrain
-
-        return retrain.register(plan, [one for family in candidates for one in family])
-
-    @task(doc_md="Compares the best candidate with champion and popularity on two protocols.")
-    def gate(plan: dict[str, Any], versions: list[int]) -> dict[str, Any]:
-        from moovier.jobs import retrain
-
-        return retrain.gate(plan, versions)
-
-    @task(doc_md="Moves the alias `champion` if the gate said so, and notes why or why not.")
-    def promote(plan: dict[str, Any], decision: dict[str, Any]) -> dict[str, Any]:
-        from moovier.jobs import retrain
-
-        return retrain.promote(plan, decision)
-
+    """Define the order of the tasks of a retraining."""
     families = prepare()
     plan = families["plan"]
     tuned = tune.partial(plan=plan).expand(work=share_out(plan))

@@ -1,16 +1,15 @@
-"""What the tasks of every workflow here have in common."""
+"""Settings that the tasks of all DAGs share."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
 
-#: Has as many slots as LocalExecutor has workers, so that no task is queued without a worker.
+#: A pool with as many slots as LocalExecutor has workers, so that no queued task lacks a worker.
 POOL = "moovier"
 
-#: Together the waits are seven minutes and a half at least: MLflow or a database that restarts, or
-#: moves to another machine, is back by then. What no waiting mends fails at once, by
-#: AirflowFailException.
+#: The retries take at least seven and a half minutes, long enough for a restart of MLflow or of a
+#: database, or a move to another machine. Permanent errors raise AirflowFailException at once.
 DEFAULTS: dict[str, Any] = {
     "retries": 5,
     "retry_delay": timedelta(seconds=15),

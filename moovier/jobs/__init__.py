@@ -1,5 +1,5 @@
-"""One function per DAG task or command; plain JSON-able values in and out.
+"""One function for each DAG task or command, with JSON-able arguments and results.
 
-Every function may be run again after it was killed at any point: what was finished is found and
-kept, the rest is done.
+Every function can be killed at any point and run again: it reuses what is finished and does the
+rest.
 """

@@ -1,10 +1,9 @@
-"""How the stages of a retraining get what other machines made.
+"""Pass the results of a retraining's stages between machines.
 
-Each machine works in a folder of its own (``moovier.jobs.retrain_plan``). What a later stage needs
-is handed on through the retraining's parent run in MLflow: what ``prepare`` made, the gate's
-decision, and the end. Candidates are uploaded once, as what their registration points at, so a
-later stage
-reads the little that it needs from there. A stage that finds its parts here fetches nothing.
+Each machine works in its own folder (``moovier.jobs.retrain_plan``). The retraining's parent run in
+MLflow holds what later stages need: the output of ``prepare``, the gate's decision and the final
+result. A candidate is uploaded once, as the artefacts of its version; later stages read its summary
+from there. A stage whose input is on its own machine downloads nothing.
 """
 
 from __future__ import annotations
@@ -16,26 +15,25 @@ from pathlib import Path
 from typing import Any
 
 from moovier.errors import RegistryError
+from moovier.jobs.dataset import has_snapshot
+from moovier.jobs.json_files import read_json, write_json
 from moovier.jobs.retrain_plan import (
     DECISION,
     DONE,
     PREPARED,
-    Plan,
+    RetrainPlan,
     data_folder,
     folder_of,
     plan_file,
-    read_json,
-    write_json,
 )
-from moovier.models.bundle import CARD
 from moovier.registry.run_artifacts import RunArtifacts
 from moovier.settings import Settings
 
-_PARTS = {PREPARED: PREPARED, "decision": DECISION, "done": DONE}
+_FILES = {"decision": DECISION, "done": DONE}
 
 
 class ArtifactExchange:
-    """What one retraining hands on between the machines that work on it.
+    """The shared artefacts of one retraining.
 
     Every method raises RegistryUnavailable when MLflow does not answer.
     """
@@ -43,75 +41,77 @@ class ArtifactExchange:
     def __init__(self, settings: Settings, key: str, run_id: str) -> None:
         self.folder = folder_of(settings, key)
         self._settings = settings
-        self._parts = RunArtifacts(settings.mlflow_tracking_uri, run_id)
+        self._artifacts = RunArtifacts(settings.mlflow_tracking_uri, run_id)
 
     @classmethod
-    def of(cls, plan: Plan, settings: Settings) -> ArtifactExchange:
+    def of(cls, plan: RetrainPlan, settings: Settings) -> ArtifactExchange:
+        """Return the exchange of a plan's retraining."""
         return cls(settings, plan.key, plan.run_id)
 
-    def prepared(self) -> bool:
-        """Bring what ``prepare`` made, unless it is here; False where it did not finish."""
-        if plan_file(self.folder).exists() and (data_folder(self.folder) / CARD).exists():
+    def fetch_prepared(self) -> bool:
+        """Fetch the output of ``prepare`` unless it is here; return False if there is none."""
+        if plan_file(self.folder).exists() and has_snapshot(data_folder(self.folder)):
             return True
-        if not self._parts.fetch(PREPARED, self.folder / PREPARED):
+        if not self._artifacts.fetch(PREPARED, self.folder / PREPARED):
             return False
-        _clear_up_after_others(self._settings, self.folder)
+        _delete_finished_elsewhere(self._settings, self.folder)
         return True
 
-    def hand_on_prepared(self) -> None:
-        """Let others have what ``prepare`` made here; nothing is sent twice."""
-        if PREPARED not in self._parts.list():
-            self._parts.publish(PREPARED, self.folder / PREPARED)
+    def publish_prepared(self) -> None:
+        """Upload the output of ``prepare``, once."""
+        if PREPARED not in self._artifacts.list():
+            self._artifacts.publish(PREPARED, self.folder / PREPARED)
 
     def decision(self) -> dict[str, Any] | None:
-        """What the gate said, here or elsewhere; None where it did not say it yet."""
-        if (said := self._here_or_fetched("decision")) is not None:
-            # It may have been killed between writing it here and handing it on.
-            self._parts.publish("decision", self.folder / DECISION)
-        return said
+        """Return the gate's decision, or None if there is none yet."""
+        decision = self._read_or_fetch("decision")
+        if decision is not None:
+            # A process may have been killed after writing the file, before uploading it.
+            self._artifacts.publish("decision", self.folder / DECISION)
+        return decision
 
-    def save_decision(self, said: Mapping[str, Any]) -> None:
-        """Keep what the gate said and let others have it."""
-        write_json(self.folder / DECISION, said)
-        self._parts.publish("decision", self.folder / DECISION)
+    def save_decision(self, decision: Mapping[str, Any]) -> None:
+        """Write and upload the gate's decision."""
+        write_json(self.folder / DECISION, decision)
+        self._artifacts.publish("decision", self.folder / DECISION)
 
     def done(self) -> dict[str, Any] | None:
-        """How it ended, here or elsewhere; None while it has not."""
-        return self._here_or_fetched("done")
+        """Return the final result, or None if the retraining is not finished."""
+        return self._read_or_fetch("done")
 
-    def finish(self, said: Mapping[str, Any]) -> None:
-        """Keep how it ended and let others know."""
-        write_json(self.folder / DONE, said)
-        self._parts.publish("done", self.folder / DONE)
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write and upload the final result."""
+        write_json(self.folder / DONE, result)
+        self._artifacts.publish("done", self.folder / DONE)
 
-    def clear_up(self) -> None:
-        """Delete the big parts, here and in MLflow: all of it lies in the registry now."""
+    def delete_large_files(self) -> None:
+        """Delete the data and the candidates here and in MLflow; the registry holds the models."""
         for folder in (self.folder / "candidates", data_folder(self.folder)):
             shutil.rmtree(folder, ignore_errors=True)
-        # Who may write need not be allowed to delete; it is a megabyte or two.
+        # The deletion permission is optional; the file has one or two megabytes.
         with contextlib.suppress(RegistryError):
-            self._parts.delete(PREPARED)
+            self._artifacts.delete(PREPARED)
 
-    def _here_or_fetched(self, name: str) -> dict[str, Any] | None:
-        file = self.folder / _PARTS[name]
-        said = read_json(file)
-        if said is None and self._parts.fetch(name, file):
-            said = read_json(file)
-        return None if said is None else dict(said)
+    def _read_or_fetch(self, name: str) -> dict[str, Any] | None:
+        file = self.folder / _FILES[name]
+        content = read_json(file)
+        if content is None and self._artifacts.fetch(name, file):
+            content = read_json(file)
+        return None if content is None else dict(content)
 
 
 def finished(settings: Settings, run_id: str) -> bool:
-    """Whether the retraining with this parent run has ended, on whatever machine."""
+    """Return whether the retraining with this parent run has finished, on any machine."""
     return RunArtifacts(settings.mlflow_tracking_uri, run_id).status() == "FINISHED"
 
 
-def _clear_up_after_others(settings: Settings, current: Path) -> None:
-    """Delete what this machine fetched or trained for retrainings that ended elsewhere."""
+def _delete_finished_elsewhere(settings: Settings, current: Path) -> None:
+    """Delete this machine's large files of retrainings that finished on another machine."""
     for folder in settings.path("retrain").glob("[!.]*"):
         plan = read_json(plan_file(folder))
         if plan is None or folder == current or (folder / DONE).exists():
             continue
         with contextlib.suppress(RegistryError):
             if finished(settings, plan["run_id"]):
-                for big in (folder / "candidates", folder / PREPARED):
-                    shutil.rmtree(big, ignore_errors=True)
+                for large_folder in (folder / "candidates", folder / PREPARED):
+                    shutil.rmtree(large_folder, ignore_errors=True)

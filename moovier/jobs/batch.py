@@ -1,7 +1,7 @@
-"""The best movies of all users, written down for those who serve them from a store of their own.
+"""Write the best movies of all users to files, for systems that serve lists from their own store.
 
-Each list is the one that `/predict` gives at that moment: the same scores, and what people said
-since the model was trained counts in the same way. Without TensorFlow, MLflow's library or pandas.
+Each list equals that of `/predict` at the same time: the same scores, and the same handling of
+feedback since the training. This module needs neither TensorFlow nor the MLflow library nor pandas.
 """
 
 from __future__ import annotations
@@ -19,43 +19,50 @@ from typing import Annotated, Any
 import numpy as np
 import pyarrow as pa
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import threadpool_limits
 
 from moovier.data.ratings import Ints
-from moovier.errors import BadRequest, ListsError
+from moovier.errors import ListsError
 from moovier.feedback import database
-from moovier.feedback.store import FeedbackStore, UserFeedback
-from moovier.jobs.batch_store import SCHEMA, ListStore, new_key, part_name
-from moovier.models import bundle
-from moovier.registry.client import Registry
-from moovier.registry.version import CHAMPION, Version
+from moovier.feedback.ratings import UserFeedback
+from moovier.feedback.store import FeedbackStore
+from moovier.jobs.batch_defaults import DEFAULT_SHARDS, DEFAULT_TOP_K
+from moovier.jobs.batch_store import SCHEMA, BatchStore, new_key, part_name
+from moovier.jobs.config import parse_config
+from moovier.jobs.registration import open_registry
+from moovier.registry.version import CHAMPION
 from moovier.serving import live_users
-from moovier.serving.recommender import LEAST_TOP_K, MOST_TOP_K, Answer, Recommender
+from moovier.serving.recommender import MAX_TOP_K, MIN_TOP_K, Answer, Recommender
 from moovier.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 
-MOST_SHARDS = 256
-#: People between two words about how far it is; also the rows that are held at a time.
-_AT_ONCE = 1024
-#: Users from which on processes beside each other save more than their start takes.
-_WORTH_PROCESSES = 5_000
+MAX_SHARDS = 256
+#: Users per progress message, and the number of lists in memory.
+_USERS_PER_STEP = 1024
+#: Number of users from which parallel processes save more time than they take to start.
+_MIN_USERS_FOR_PROCESSES = 5_000
 
 
 class BatchConfig(BaseModel):
-    """What the trigger form and the command take. ``model``: name, alias or version number, None
-    is the champion."""
+    """Options of a run.
+
+    ``model``: name, alias or version number; None means the champion.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    top_k: Annotated[int, Field(ge=LEAST_TOP_K, le=MOST_TOP_K)] = 100
-    shards: Annotated[int, Field(ge=1, le=MOST_SHARDS)] = 2
+    top_k: Annotated[int, Field(ge=MIN_TOP_K, le=MAX_TOP_K)] = DEFAULT_TOP_K
+    shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] = DEFAULT_SHARDS
     model: str | None = None
 
 
-class Plan(BaseModel):
-    """What all parts of one run share. ``name``: of the set of lists. ``key``: of the run."""
+class BatchPlan(BaseModel):
+    """What the shards of one run share.
+
+    ``name``: of the set of lists. ``key``: of the run.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,32 +75,29 @@ class Plan(BaseModel):
 
 
 def configured(**values: object) -> BatchConfig:
-    """
+    """Return a validated configuration.
+
     Raises:
-        BadRequest: the values make no sense.
+        BadRequest: a value is unknown or out of range.
     """
-    try:
-        return BatchConfig.model_validate(values)
-    except ValidationError as error:
-        reasons = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise BadRequest("; ".join(reasons)) from error
+    return parse_config(BatchConfig, values, "batch")
 
 
 def prepare(
     config: BatchConfig | Mapping[str, Any], *, settings: Settings | None = None
 ) -> dict[str, Any]:
-    """Decide on the version, once for all shards; returns the plan.
+    """Resolve the model's version, once for all shards; return the plan as JSON.
 
     Raises:
-        BadRequest: the configuration makes no sense.
+        BadRequest: the configuration is invalid.
         UnknownModel, RegistryUnavailable, RegistryError: see :class:`Registry`.
-        ListsError: the place for the lists cannot be used.
+        ListsError: the store for the lists cannot be used.
     """
     settings = settings or load_settings()
-    config = config if isinstance(config, BatchConfig) else configured(**config)
-    version = _registry(settings).resolve(config.model or CHAMPION)
+    config = parse_config(BatchConfig, config, "batch")
+    version = open_registry(settings).resolve(config.model or CHAMPION)
     _store(settings).sweep()
-    return Plan(
+    return BatchPlan(
         name=f"{version.name}-v{version.number}",
         key=new_key(),
         model=version.name,
@@ -104,78 +108,79 @@ def prepare(
 
 
 def write(
-    plan: Mapping[str, Any], shard: int, *, settings: Settings | None = None
+    plan_json: Mapping[str, Any], shard: int, *, settings: Settings | None = None
 ) -> dict[str, Any]:
-    """Write the part of one shard; returns its ``shard``, ``users`` and ``rows``. Doing it again
-    replaces it.
+    """Write the file of one shard, replacing an earlier one; return ``shard``, ``users``, ``rows``.
 
     Raises:
-        UnknownModel, RegistryError, BundleError: the model cannot be had.
-        FeedbackUnavailable: lists without what people deleted or rated would not be theirs.
-        ListsError: it cannot be written.
+        UnknownModel, RegistryError, BundleError: the model cannot be loaded.
+        FeedbackUnavailable: without feedback the lists would be wrong.
+        ListsError: the file cannot be written.
     """
     settings = settings or load_settings()
-    recommender = _recommender(settings, int(plan["version"]))
-    return _write(plan, shard, recommender, _said(settings), settings)
+    recommender = _recommender(settings, int(plan_json["version"]))
+    return _write(plan_json, shard, recommender, _feedback(settings), settings)
 
 
 def _write(
-    plan: Mapping[str, Any],
+    plan_json: Mapping[str, Any],
     shard: int,
     recommender: Recommender,
-    said: Mapping[int, UserFeedback],
+    feedback: Mapping[int, UserFeedback],
     settings: Settings,
 ) -> dict[str, Any]:
-    found = Plan.model_validate(plan)
-    users = _users(recommender, said, shard, found.shards)
+    plan = BatchPlan.model_validate(plan_json)
+    users = _users(recommender, feedback, shard, plan.shards)
     rows = 0
-    # One person's list is too little to share among threads, as in the service; shards run beside
-    # each other.
+    # One user's list is too small for several threads; the shards run in parallel instead.
     with (
         threadpool_limits(1, user_api="blas"),
-        _store(settings).writing(found.key, shard) as writer,
+        _store(settings).writing(plan.key, shard) as writer,
     ):
-        for start in range(0, len(users), _AT_ONCE):
-            part = users[start : start + _AT_ONCE]
-            table = _table(
-                live_users.recommend(recommender, part, found.top_k, said.get), found.version
-            )
+        for start in range(0, len(users), _USERS_PER_STEP):
+            step_users = users[start : start + _USERS_PER_STEP]
+            answers = live_users.recommend(recommender, step_users, plan.top_k, feedback.get)
+            table = _table(answers, plan.version)
             writer.write_table(table)
             rows += table.num_rows
-            done = start + len(part)
-            logger.info("shard %d of %d: %d of %d users", shard, found.shards, done, len(users))
+            done = start + len(step_users)
+            logger.info("shard %d of %d: %d of %d users", shard, plan.shards, done, len(users))
     return {"shard": shard, "users": len(users), "rows": rows}
 
 
 def finish(
-    plan: Mapping[str, Any],
+    plan_json: Mapping[str, Any],
     parts: Sequence[Mapping[str, Any]],
     *,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
-    """Publish the set when all of its parts are there and whole; returns the manifest. Doing it
-    again changes nothing.
+    """Publish the set of lists if all parts are complete; return the manifest.
+
+    A second call changes nothing.
 
     Raises:
-        ListsError: a part is missing or has other rows than it should.
+        ListsError: a part is missing or has a wrong number of rows.
     """
     settings = settings or load_settings()
-    found, store = Plan.model_validate(plan), _store(settings)
+    plan, store = BatchPlan.model_validate(plan_json), _store(settings)
     parts = sorted(parts, key=lambda part: int(part["shard"]))
-    if [int(part["shard"]) for part in parts] != list(range(found.shards)):
-        raise ListsError(f"{len(parts)} of {found.shards} parts of {found.name} are there")
+    if [int(part["shard"]) for part in parts] != list(range(plan.shards)):
+        raise ListsError(
+            f"{len(parts)} of {plan.shards} parts of {plan.name} are written; write the others "
+            "before publishing"
+        )
     settings.path().mkdir(parents=True, exist_ok=True)
-    # Two runs about one model on one machine publish one after the other.
+    # Two runs of one model on one machine publish one after the other.
     with FileLock(settings.path("lists.lock")):
-        before = store.manifest(found.name)
-        if before is not None and before["key"] == found.key:
-            return before
+        published = store.manifest(plan.name)
+        if published is not None and published["key"] == plan.key:
+            return published
         for part in parts:
-            there = store.rows(found.key, int(part["shard"]))
-            if there != part["rows"]:
-                raise ListsError(f"{part_name(part['shard'])} has {there} rows, not {part['rows']}")
-        said = {
-            **found.model_dump(exclude={"name", "shards"}),
+            rows = store.rows(plan.key, int(part["shard"]))
+            if rows != part["rows"]:
+                raise ListsError(f"{part_name(part['shard'])} has {rows} rows, not {part['rows']}")
+        manifest = {
+            **plan.model_dump(exclude={"name", "shards"}),
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "users": sum(int(part["users"]) for part in parts),
             "rows": sum(int(part["rows"]) for part in parts),
@@ -185,8 +190,8 @@ def finish(
                 for part in parts
             ],
         }
-        store.publish(found.name, found.key, [int(part["shard"]) for part in parts], said)
-    return said
+        store.publish(plan.name, plan.key, [int(part["shard"]) for part in parts], manifest)
+    return manifest
 
 
 def batch_all(
@@ -195,45 +200,49 @@ def batch_all(
     *,
     settings: Settings,
 ) -> dict[str, Any]:
-    """All of it here and now, many users' shards in processes beside each other; returns the
-    manifest, and the set's place as ``url``."""
+    """Write and publish all lists, in parallel processes if there are many users.
+
+    Returns the manifest, with the location of the set as ``url``.
+    """
     plan = prepare(config, settings=settings)
     on_progress(f"{plan['model']} (version {plan['version']}): {config.shards} shards")
     parts = []
-    for part in _written(plan, settings):
+    for part in _write_all(plan, settings):
         parts.append(part)
         on_progress(f"{part_name(part['shard'])}: {part['users']:,} users, {part['rows']:,} rows")
-    said = finish(plan, parts, settings=settings)
-    return {**said, "url": f"{_place(settings)}/{plan['name']}"}
+    manifest = finish(plan, parts, settings=settings)
+    return {**manifest, "url": f"{_store_url(settings)}/{plan['name']}"}
 
 
-def _written(plan: Mapping[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
-    shards = range(plan["shards"])
+def _write_all(plan_json: Mapping[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
+    """Write all shards; yield the result of each."""
+    shards = range(plan_json["shards"])
     workers = min(len(shards), os.cpu_count() or 1)
-    recommender = _recommender(settings, plan["version"])
-    if workers == 1 or recommender.bundle.index.users.size < _WORTH_PROCESSES:
-        said = _said(settings)
-        yield from (_write(plan, shard, recommender, said, settings) for shard in shards)
+    recommender = _recommender(settings, plan_json["version"])
+    if workers == 1 or recommender.bundle.index.users.size < _MIN_USERS_FOR_PROCESSES:
+        feedback = _feedback(settings)
+        yield from (_write(plan_json, shard, recommender, feedback, settings) for shard in shards)
         return
     del recommender
-    # Threads may run here already: a fork could find their locks held.
+    # This process may have threads; a forked process could inherit their locks.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
-        yield from pool.map(partial(write, plan, settings=settings), shards)
+        yield from pool.map(partial(write, plan_json, settings=settings), shards)
 
 
 def _users(
-    recommender: Recommender, said: Mapping[int, UserFeedback], shard: int, shards: int
+    recommender: Recommender, feedback: Mapping[int, UserFeedback], shard: int, shards: int
 ) -> list[int]:
-    """Whom a shard is about: the model's users by row, and those who rated since by id."""
+    """Return a shard's users: the model's by row, then users who rated since the training by id."""
     index = recommender.bundle.index
     known: Ints = index.users[shard::shards]
-    others = np.array(sorted(user for user in said if said[user].ratings), dtype=np.int64)
-    others = others[(others % shards == shard) & (index.user_rows(others) < 0)]
-    return [*known.tolist(), *others.tolist()]
+    new = np.array(sorted(user for user in feedback if feedback[user].ratings), dtype=np.int64)
+    new = new[(new % shards == shard) & (index.user_rows(new) < 0)]
+    return [*known.tolist(), *new.tolist()]
 
 
 def _table(answers: Sequence[Answer], version: int) -> pa.Table:
+    """Return the lists as rows of :data:`SCHEMA`."""
     lengths = np.array([len(answer.items) for answer in answers], dtype=np.int64)
     items = [item for answer in answers for item in answer.items]
     users = np.array([answer.user_id for answer in answers], dtype=np.int64)
@@ -251,28 +260,24 @@ def _table(answers: Sequence[Answer], version: int) -> pa.Table:
 
 
 def _recommender(settings: Settings, number: int) -> Recommender:
-    registry = _registry(settings)
-    version: Version = registry.resolve(str(number))
-    # The run's id tells versions of two registries apart that share a number.
+    registry = open_registry(settings)
+    version = registry.resolve(str(number))
+    # The run id distinguishes versions of two registries that have the same number.
     folder = settings.path("bundles", f"{version.number}-{version.run_id}")
-    return Recommender(bundle.load(registry.download_bundle(version, folder)))
+    return Recommender(registry.load_bundle(version, folder))
 
 
-def _said(settings: Settings) -> dict[int, UserFeedback]:
-    """What everybody said; nothing where no database was ever made."""
+def _feedback(settings: Settings) -> dict[int, UserFeedback]:
+    """Return the feedback by user; empty if there is no database."""
     if not database.exists(settings.database):
         return {}
     with contextlib.closing(FeedbackStore.open(settings.database)) as store:
         return store.everything().by_user()
 
 
-def _registry(settings: Settings) -> Registry:
-    return Registry(settings.mlflow_tracking_uri, settings.registered_model)
+def _store(settings: Settings) -> BatchStore:
+    return BatchStore(_store_url(settings))
 
 
-def _store(settings: Settings) -> ListStore:
-    return ListStore(_place(settings))
-
-
-def _place(settings: Settings) -> str:
+def _store_url(settings: Settings) -> str:
     return settings.lists or str(settings.path("lists"))

@@ -1,17 +1,17 @@
-"""Where the lists of all users lie: a folder, or a bucket by its URL.
+"""Store the lists of all users in a folder or a bucket.
 
-A set of lists is a folder of Parquet files that readers see whole or not at all::
+A set of lists is a folder of Parquet files that readers see complete or not at all::
 
     moovier_timeline_60_trained_0-v7/
         part-00000.parquet   user_id, rank (from 1), movie_id, score, model_version
         part-00001.parquet
-        _manifest.json       what it is, how many users and rows, part by part
-        _SUCCESS             empty; where it is missing, the rest must not be read
+        _manifest.json       model, version, and the numbers of users and rows of each part
+        _SUCCESS             empty; without it, the other files must not be read
 
-What begins with an underscore is no part to those who read a folder as one table.
+Readers of a folder as one table skip files whose name starts with an underscore.
 
-Parts are written below ``_staging/`` first. A finished folder takes the place of the older one of
-the same version by a rename; a bucket knows none, so ``_SUCCESS`` goes first there and comes last.
+Parts are first written below ``_staging/``. In a file system, a rename replaces the older set of
+the same version. A bucket has no rename: there, ``_SUCCESS`` is deleted first and written last.
 """
 
 from __future__ import annotations
@@ -44,24 +44,28 @@ SCHEMA = pa.schema(
 )
 MANIFEST, SUCCESS, STAGING = "_manifest.json", "_SUCCESS", "_staging"
 _KEY, _KEY_TIME = b"moovier_key", "%Y%m%dT%H%M%SZ"
-#: Parts of a run that has not finished after this long are nobody's any more.
+#: Age at which the parts of an unfinished run are deleted.
 _ABANDONED = timedelta(days=2)
 
 
 def new_key(now: datetime | None = None) -> str:
-    """A name for the parts of one run, which tells when it began."""
+    """Return a new key for the parts of one run; it starts with the time."""
     return f"{(now or datetime.now(UTC)).strftime(_KEY_TIME)}-{uuid.uuid4().hex[:8]}"
 
 
 def part_name(shard: int) -> str:
+    """Return the file name of a shard's part."""
     return f"part-{shard:05d}.parquet"
 
 
-class ListStore:
-    """Every method raises :class:`ListsError` where the place cannot be read or written."""
+class BatchStore:
+    """Sets of lists in a folder or a bucket.
+
+    Every method raises :class:`ListsError` if the store cannot be read or written.
+    """
 
     def __init__(self, url: str) -> None:
-        """``url``: a folder, or what fsspec knows, such as ``s3://bucket/lists``."""
+        """Open the store at ``url``, a folder or a URL for fsspec such as ``s3://bucket/lists``."""
         self.url = url.rstrip("/")
         with _as_lists_error(self.url):
             self._files, self._root = fsspec.core.url_to_fs(self.url)
@@ -69,10 +73,10 @@ class ListStore:
 
     @contextlib.contextmanager
     def writing(self, key: str, shard: int) -> Iterator[pq.ParquetWriter]:
-        """A writer of one part, which is there when the block has ended well."""
+        """Yield a writer of one part; the part exists only after the block has succeeded."""
         folder = self._staging(key)
         part = f"{folder}/{part_name(shard)}"
-        # An upload is there as a whole when it is closed; a file has to be renamed for that.
+        # An upload appears when it is closed. A file appears at once, so it is renamed at the end.
         target = f"{folder}/_{part_name(shard)}" if self._is_local else part
         with _as_lists_error(self.url):
             self._files.makedirs(folder, exist_ok=True)
@@ -86,31 +90,33 @@ class ListStore:
                 self._files.mv(target, part)
 
     def rows(self, key: str, shard: int) -> int:
-        """How many a part of this run has.
+        """Return the number of rows of a part of this run.
 
         Raises:
-            ListsError: it is not there, not whole, or another run's.
+            ListsError: the part is missing, incomplete, or of another run.
         """
         part = f"{self._staging(key)}/{part_name(shard)}"
         with _as_lists_error(self.url), self._files.open(part, "rb") as file:
-            found = pq.read_metadata(file)
-        if (found.metadata or {}).get(_KEY) != key.encode():
-            raise ListsError(f"{part_name(shard)} is another run's")
-        return int(found.num_rows)
+            metadata = pq.read_metadata(file)
+        if (metadata.metadata or {}).get(_KEY) != key.encode():
+            raise ListsError(f"{part_name(shard)} is of another run; write it again")
+        return int(metadata.num_rows)
 
     def manifest(self, name: str) -> dict[str, Any] | None:
-        """Of the finished set ``name``; None where there is none."""
+        """Return the manifest of the published set ``name``, or None if there is none."""
         folder = f"{self._root}/{name}"
         with _as_lists_error(self.url):
             self._files.invalidate_cache()
             if not self._files.exists(f"{folder}/{SUCCESS}"):
                 return None
-            said: dict[str, Any] = orjson.loads(self._files.cat_file(f"{folder}/{MANIFEST}"))
-        return said
+            manifest: dict[str, Any] = orjson.loads(self._files.cat_file(f"{folder}/{MANIFEST}"))
+        return manifest
 
-    def publish(self, name: str, key: str, shards: Sequence[int], said: Mapping[str, Any]) -> None:
-        """Make the parts of a run the set ``name``, in place of the one that is there."""
-        content = orjson.dumps(said, option=orjson.OPT_INDENT_2)
+    def publish(
+        self, name: str, key: str, shards: Sequence[int], manifest: Mapping[str, Any]
+    ) -> None:
+        """Publish the parts of a run as the set ``name``, replacing an earlier one."""
+        content = orjson.dumps(manifest, option=orjson.OPT_INDENT_2)
         parts = [part_name(shard) for shard in shards]
         with _as_lists_error(self.url):
             if self._is_local:
@@ -120,16 +126,16 @@ class ListStore:
             self._remove(self._staging(key))
 
     def sweep(self, now: datetime | None = None) -> None:
-        """Delete what runs left behind that were given up."""
+        """Delete the parts of abandoned runs."""
         oldest = ((now or datetime.now(UTC)) - _ABANDONED).strftime(_KEY_TIME)
         staging = f"{self._root}/{STAGING}"
         with _as_lists_error(self.url):
             self._files.invalidate_cache()
             if not self._files.exists(staging):
                 return
-            for left in self._files.ls(staging, detail=False):
-                if left.rstrip("/").rpartition("/")[2] < oldest:
-                    self._remove(left)
+            for folder in self._files.ls(staging, detail=False):
+                if folder.rstrip("/").rpartition("/")[2] < oldest:
+                    self._remove(folder)
 
     def _staging(self, key: str) -> str:
         return f"{self._root}/{STAGING}/{key}"
@@ -138,7 +144,7 @@ class ListStore:
         if self._is_local:
             shutil.rmtree(folder)
             return
-        # One by one: not every store that speaks S3 deletes several at once.
+        # One by one: not every S3 server can delete several files in one request.
         for file in self._files.find(folder):
             self._files.rm_file(file)
 
@@ -157,10 +163,10 @@ class ListStore:
             self._files.rm_file(f"{folder}/{SUCCESS}")
         for part in parts:
             self._files.cp_file(f"{self._staging(key)}/{part}", f"{folder}/{part}")
-        kept = {f"{folder}/{one}" for one in (*parts, MANIFEST, SUCCESS)}
-        for one in old:
-            if one not in kept:
-                self._files.rm_file(one)
+        new = {f"{folder}/{file_name}" for file_name in (*parts, MANIFEST, SUCCESS)}
+        for file in old:
+            if file not in new:
+                self._files.rm_file(file)
         self._files.pipe_file(f"{folder}/{MANIFEST}", content)
         self._files.pipe_file(f"{folder}/{SUCCESS}", b"")
 
@@ -170,6 +176,6 @@ def _as_lists_error(url: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, ImportError, pa.ArrowException) as error:
-        # A URL may hold a key; what went wrong does not need it.
-        place = url.partition("?")[0].rpartition("@")[2]
-        raise ListsError(f"the lists at {place} cannot be read or written: {error}") from error
+        # A URL may contain a secret, which must not be in the message.
+        location = url.partition("?")[0].rpartition("@")[2]
+        raise ListsError(f"the lists at {location} cannot be read or written: {error}") from error

@@ -1,33 +1,35 @@
-"""The candidates of a retraining: trained, evaluated once on the hold-out, and kept whole."""
+"""Train the candidates of a retraining, evaluate them once on the hold-out, and store them."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from moovier.data.ratings import Index
 from moovier.data.split import development_split, split_last_share
-from moovier.errors import BadRequest, InvalidData, RegistryError
+from moovier.errors import InvalidData, RegistryError
 from moovier.jobs.dataset import Dataset, read_dataset
+from moovier.jobs.json_files import read_json, write_json
+from moovier.jobs.recipes import stored_recipe
 from moovier.jobs.registration import (
     EVALUATION,
-    FIGURES,
+    REPORT,
     open_registry,
     open_tracking,
     read_evaluation,
     write_evaluation,
     write_model,
 )
-from moovier.jobs.retrain_plan import Plan, Recipe, read_json, write_json
+from moovier.jobs.retrain_plan import Recipe, RetrainPlan
 from moovier.models.bundle import Bundle, Card, display_name
 from moovier.models.families import family
-from moovier.models.neumf import NAME as EMBEDDINGS
+from moovier.models.family import FitResult
 from moovier.models.popular import NAME as POPULAR
 from moovier.models.popular import POPULAR_DAYS
 from moovier.registry.atomic_folder import replaced
@@ -38,23 +40,24 @@ from moovier.registry.version import Version
 from moovier.report.examples import examples
 from moovier.report.model_report import BASELINE, POPULARITY, ModelReport
 from moovier.settings import Settings
-from moovier.training import fit
-from moovier.training.fit import Evaluation, Trained
+from moovier.training import fit, protocols
+from moovier.training.fit import Trained
+from moovier.training.protocols import Evaluation
 
 OnProgress = Callable[[str], None]
 _MODEL = "model"
-#: Beside the bundle: what this module keeps of a candidate.
+#: File beside the bundle with a :class:`Candidate`.
 _FACTS = "candidate.json"
-#: What the stages after the training need of a candidate: some kilobytes.
-_SUMMARY = (_FACTS, EVALUATION, FIGURES)
+#: The files that later stages need of a candidate; some kilobytes.
+_SUMMARY = (_FACTS, EVALUATION, REPORT)
 
 
 class Candidate(BaseModel):
-    """A trained candidate: its card says how good it is, ``run_id`` where its training is.
+    """A trained candidate, with its card and the id of its MLflow run.
 
-    Ranking candidates are chosen by ``validation_ndcg`` (the tuning objective, 0 to 1), rating
-    candidates by ``validation_mae`` (stars): the hold-out is for the one comparison with the
-    champion.
+    The best ranking candidate has the highest ``validation_ndcg`` (the tuning objective, 0 to 1),
+    the best rating candidate the lowest ``validation_mae`` (stars). The hold-out is used only for
+    the comparison with the champion.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,36 +70,38 @@ class Candidate(BaseModel):
 
     @property
     def ranks(self) -> bool:
+        """Whether the candidate is a ranking model."""
         return family(self.recipe.family).objective == "ranking"
 
 
-def model_folder(plan: Plan, recipe_id: str) -> Path:
-    """The MLflow model of a candidate, with bundle and evaluation beside it."""
+def model_folder(plan: RetrainPlan, recipe_id: str) -> Path:
+    """Return the folder of a candidate's MLflow model, bundle and evaluation."""
     return plan.candidates_folder / recipe_id / _MODEL
 
 
-def kept(plan: Plan) -> list[Candidate]:
-    """The candidates that are trained, as far as this machine knows, by id."""
+def trained_candidates(plan: RetrainPlan) -> list[Candidate]:
+    """Return the trained candidates on this machine, sorted by id."""
     files = sorted(plan.candidates_folder.glob(f"[!.]*/{_MODEL}/{_FACTS}"))
     return [Candidate.model_validate(read_json(file)) for file in files]
 
 
-def key_of(plan: Plan, recipe: Recipe) -> str:
-    """What a candidate is uploaded and registered under, once."""
+def key_of(plan: RetrainPlan, recipe: Recipe) -> str:
+    """Return the key under which a candidate is uploaded and registered, once."""
     return f"{plan.key}:{recipe.id}"
 
 
-def fetch_summaries(plan: Plan, versions: Sequence[Version], registry: Registry) -> None:
-    """Bring what later stages need of the registered candidates that were not trained here."""
+def fetch_summaries(plan: RetrainPlan, versions: Sequence[Version], registry: Registry) -> None:
+    """Fetch the summaries of registered candidates that were trained on other machines."""
     for version in versions:
         folder = plan.candidates_folder / version.tags["candidate"]
-        _bring_summary(folder, partial(registry.download_file, version))
+        _fetch_summary(folder, partial(registry.download_file, version))
 
 
-def _bring_summary(folder: Path, download: Callable[[str, Path], Path | None]) -> None:
-    """
+def _fetch_summary(folder: Path, download: Callable[[str, Path], Path | None]) -> None:
+    """Fetch a candidate's summary into ``folder`` unless it is there.
+
     Raises:
-        RegistryError: MLflow does not have all of it.
+        RegistryError: a file is missing in MLflow.
     """
     if (folder / _MODEL / _FACTS).exists():
         return
@@ -104,54 +109,21 @@ def _bring_summary(folder: Path, download: Callable[[str, Path], Path | None]) -
         (temporary / _MODEL).mkdir()
         for name in _SUMMARY:
             if download(name, temporary / _MODEL / name) is None:
-                raise RegistryError(f"the candidate {folder.name} lacks {name} in MLflow")
-
-
-def recipes(plan: Plan, family_name: str, tuned: Mapping[str, Any] | None) -> list[Recipe]:
-    """Return what the family has to train: the tuned recipe and the champion's, each once.
-
-    ``tuned`` are the best hyper-parameters found, None where no trial completed: then the defaults
-    are trained. The defaults are a trial too, so they need no candidate beside the tuned one,
-    except for ``emb``, whose default sizes are promised by name.
-    """
-    wanted: list[Recipe] = []
-    if family_name == EMBEDDINGS:
-        wanted += [_default(family_name, f"{size}", size=size) for size in plan.embedding_sizes]
-    elif tuned is None:
-        wanted.append(_default(family_name, "default"))
-    if tuned is not None:
-        name = f"{family_name}-tuned"
-        wanted.append(Recipe(id=name, kind="tuned", family=family_name, params=dict(tuned)))
-    if plan.champion is not None and plan.champion.family == family_name:
-        wanted.append(plan.champion)
-    found: list[Recipe] = []
-    for recipe in wanted:
-        if all(recipe.params != other.params for other in found):
-            found.append(recipe)
-    return found
-
-
-def _default(family_name: str, end: str, **changed: Any) -> Recipe:
-    """Return a recipe with default hyper-parameters but for ``changed``."""
-    params = family(family_name).hyper_parameters.model_validate(changed)
-    return Recipe(
-        id=f"{family_name}-{end}",
-        kind="default",
-        family=family_name,
-        params=params.model_dump(mode="json"),
-    )
+                raise RegistryError(
+                    f"candidate {folder.name} has no {name} in MLflow; start a new retraining"
+                )
 
 
 def train_candidate(
-    plan: Plan, recipe: Recipe, settings: Settings, on_progress: OnProgress
+    plan: RetrainPlan, recipe: Recipe, settings: Settings, on_progress: OnProgress
 ) -> Candidate:
-    """Train the candidate, keep it and upload it; what there is of that already is used."""
+    """Return the candidate, trained, stored and uploaded; finished steps are not repeated."""
     folder = plan.candidates_folder / recipe.id
     tracking = open_tracking(settings)
     key = key_of(plan, recipe)
     uploaded = tracking.uploaded(key)
     if uploaded is not None:
-        _bring_summary(folder, partial(tracking.download_uploaded, uploaded))
+        _fetch_summary(folder, partial(tracking.download_uploaded, uploaded))
     elif not (folder / _MODEL / BUNDLE).is_dir():
         _train(plan, recipe, folder, settings, tracking, on_progress)
     candidate = Candidate.model_validate(read_json(folder / _MODEL / _FACTS))
@@ -161,14 +133,14 @@ def train_candidate(
 
 
 def _train(
-    plan: Plan,
+    plan: RetrainPlan,
     recipe: Recipe,
     folder: Path,
     settings: Settings,
     tracking: Tracking,
     on_progress: OnProgress,
 ) -> None:
-    """Train the candidate and keep it in ``folder``, whole or not at all."""
+    """Train the candidate and store it in ``folder``, atomically."""
     kind = family(recipe.family)
     params = kind.hyper_parameters.model_validate(recipe.params)
     name = display_name(recipe.family, params.size, 0)
@@ -178,7 +150,7 @@ def _train(
         f"{name} ({recipe.kind})", retraining=plan.key, part=recipe.id, parent=plan.run_id
     )
     trained, evaluation = _fit(plan, recipe, data, settings, on_progress)
-    served = fit.refit(
+    refitted = fit.refit(
         data.ratings,
         recipe.family,
         params,
@@ -202,69 +174,101 @@ def _train(
         validation_ndcg=trained.validation_ndcg,
         validation_mae=trained.validation_mae,
     )
-    figures = ModelReport.of(
+    report = _report(recipe, trained, evaluation, refitted, data, plan.seed, name)
+    # Log before storing: a stored candidate is not trained again.
+    _log(candidate, trained, plan, tracking)
+    # The service uses this run's window of days for users that the model does not know.
+    days = report_of_popularity(plan).params.get("days", 0)
+    arrays = {**refitted.arrays, POPULAR_DAYS: np.array([days])}
+    bundle = Bundle(card, data.index, data.ratings.histories, data.catalogue, arrays)
+    result = _result(card.name, data.index, evaluation)
+    _store(folder, candidate, bundle, refitted.keras_model, result, report)
+
+
+def _report(
+    recipe: Recipe,
+    trained: Trained,
+    evaluation: Evaluation,
+    refitted: FitResult,
+    data: Dataset,
+    seed: int,
+    name: str,
+) -> ModelReport:
+    """Return the candidate's part of the report, with the refitted model's example users."""
+    return ModelReport.of(
         name,
         recipe.kind,
         evaluation,
         params=recipe.params,
         fit_s=trained.fit_s,
-        seed=plan.seed,
-        curves={key: list(values) for key, values in trained.fitted.curves.items()},
+        seed=seed,
+        curves={metric: list(values) for metric, values in trained.fitted.curves.items()},
         examples=examples(
-            kind.scorer(served.arrays),
+            family(recipe.family).scorer(refitted.arrays),
             data.ratings.histories,
             data.index.users.tolist(),
             data.catalogue,
         ),
     )
-    # Logged first: a candidate that is kept is never looked at again.
+
+
+def _store(
+    folder: Path,
+    candidate: Candidate,
+    bundle: Bundle,
+    keras_model: Any,
+    result: HoldOutResult,
+    report: ModelReport,
+) -> None:
+    """Write the candidate's files into ``folder``, atomically."""
+    with replaced(folder) as temporary:
+        model = temporary / _MODEL
+        write_model(model, bundle, keras_model)
+        write_evaluation(model / EVALUATION, result)
+        write_json(model / REPORT, report.model_dump(mode="json"))
+        write_json(model / _FACTS, candidate.model_dump(mode="json"))
+
+
+def _log(candidate: Candidate, trained: Trained, plan: RetrainPlan, tracking: Tracking) -> None:
+    """Log the candidate's hyper-parameters, metrics and curves, and finish its run."""
+    run_id, recipe = candidate.run_id, candidate.recipe
     tracking.log(
         run_id,
         params={"family": recipe.family, "recipe": recipe.kind, **recipe.params},
         metrics={
-            **card.metrics,
+            **candidate.card.metrics,
             **trained.validation,
             "validation_ndcg_at_10": trained.validation_ndcg,
-            "epochs": float(card.epochs),
+            "epochs": float(candidate.card.epochs),
             "fit_s": trained.fit_s,
         },
         curves=trained.fitted.curves,
     )
-    tracking.log_curves_picture(run_id, trained.fitted.curves, name)
+    tracking.log_curves_plot(run_id, trained.fitted.curves, candidate.card.name)
     tracking.log_data(run_id, plan.data)
     tracking.finish(run_id)
-    with replaced(folder) as temporary:
-        model = temporary / _MODEL
-        # The service answers people whom nobody knows with the window of days chosen in this run.
-        days = figures_of_popularity(plan).params.get("days", 0)
-        arrays = {**served.arrays, POPULAR_DAYS: np.array([days])}
-        whole = Bundle(card, data.index, data.ratings.histories, data.catalogue, arrays)
-        write_model(model, whole, served.keras_model)
-        write_evaluation(model / EVALUATION, _result(card.name, data.index, evaluation))
-        write_json(model / FIGURES, figures.model_dump(mode="json"))
-        write_json(model / _FACTS, candidate.model_dump(mode="json"))
 
 
-def evaluate_popularity(plan: Plan, data: Dataset, tracking: Tracking) -> None:
-    """Evaluate recommending what is popular on the hold-out and keep it beside the plan.
+def evaluate_popularity(plan: RetrainPlan, data: Dataset, tracking: Tracking) -> None:
+    """Evaluate the popularity baseline on the hold-out and store the result beside the plan.
 
-    Its window of days is the one that is best on the validation parts.
+    Its window of days is the best one on the validation parts.
 
     Raises:
-        InvalidData: nobody has enough ratings to hold some out.
+        InvalidData: no user has enough ratings to hold some out.
     """
     _, test = split_last_share(data.ratings)
     if not len(test):
         raise InvalidData(
-            f"{data.facts.name}: no user has five ratings, so none can be held out for the test"
+            f"{data.facts.name}: no user has five ratings, so none can be held out; add ratings"
         )
     split = development_split(data.ratings)
     trained = fit.train_popularity(split, catalogue=data.catalogue, seed=plan.seed, threads=1)
-    evaluation = fit.evaluate(trained, data.ratings, catalogue=data.catalogue)
+    evaluation = protocols.evaluate(trained, data.ratings, catalogue=data.catalogue)
     write_evaluation(plan.popularity_file, _result(POPULAR, data.index, evaluation))
     params = trained.params.model_dump(mode="json")
-    figures = ModelReport.of(POPULARITY, BASELINE, evaluation, seed=plan.seed, params=params)
-    write_json(plan.popularity_figures_file, figures.model_dump(mode="json"))
+    report = ModelReport.of(POPULARITY, BASELINE, evaluation, seed=plan.seed, params=params)
+    write_json(plan.popularity_report_file, report.model_dump(mode="json"))
     run_id = tracking.start("popularity", retraining=plan.key, part=POPULAR, parent=plan.run_id)
     tracking.log(
         run_id,
@@ -279,33 +283,33 @@ def evaluate_popularity(plan: Plan, data: Dataset, tracking: Tracking) -> None:
     tracking.finish(run_id)
 
 
-def figures_of(plan: Plan, candidate: Candidate) -> ModelReport:
-    """What the page says of a kept candidate."""
-    return ModelReport.model_validate(read_json(model_folder(plan, candidate.recipe.id) / FIGURES))
+def report_of(plan: RetrainPlan, candidate: Candidate) -> ModelReport:
+    """Return the report of a trained candidate."""
+    return ModelReport.model_validate(read_json(model_folder(plan, candidate.recipe.id) / REPORT))
 
 
-def figures_of_popularity(plan: Plan) -> ModelReport:
-    """What the page says of recommending what is popular."""
-    return ModelReport.model_validate(read_json(plan.popularity_figures_file))
+def report_of_popularity(plan: RetrainPlan) -> ModelReport:
+    """Return the report of the popularity baseline."""
+    return ModelReport.model_validate(read_json(plan.popularity_report_file))
 
 
-def result_of_popularity(plan: Plan) -> HoldOutResult:
-    """Popularity on the plan's hold-out."""
+def result_of_popularity(plan: RetrainPlan) -> HoldOutResult:
+    """Return the popularity baseline's result on the plan's hold-out."""
     return read_evaluation(plan.popularity_file, "popularity")
 
 
-def result_of(plan: Plan, candidate: Candidate, name: str | None = None) -> HoldOutResult:
-    """A kept candidate on the plan's hold-out, under its own name or ``name``."""
+def result_of(plan: RetrainPlan, candidate: Candidate, name: str | None = None) -> HoldOutResult:
+    """Return a candidate's result on the plan's hold-out, named ``name`` or as the candidate."""
     file = model_folder(plan, candidate.recipe.id) / EVALUATION
     return read_evaluation(file, name or candidate.card.name)
 
 
 def result_of_champion(
-    plan: Plan, champion: Version, settings: Settings, on_progress: OnProgress
+    plan: RetrainPlan, champion: Version, settings: Settings, on_progress: OnProgress
 ) -> HoldOutResult | None:
-    """The champion on the plan's hold-out; where it has no result there, its recipe's.
+    """Return the champion's result on the plan's hold-out, or else that of its recipe.
 
-    None where there is neither: its family or parameters are no longer known. See
+    None if it has no result there and its family or hyper-parameters no longer exist. See
     docs/decisions/promotion-gate.md.
     """
     if champion.tags.get("hold_out") == plan.hold_out:
@@ -315,44 +319,23 @@ def result_of_champion(
             )
             if file is not None:
                 return read_evaluation(file, champion.name)
-    recipe = _recipe(champion)
+    recipe = stored_recipe(champion)
     if recipe is None:
         return None
     name = f"{champion.name} trained on the same data"
-    for candidate in kept(plan):
+    for candidate in trained_candidates(plan):
         if candidate.recipe.family == recipe.family and candidate.recipe.params == recipe.params:
             return result_of(plan, candidate, name)
-    on_progress(f"training {name}, to compare with")
+    on_progress(f"training {name}, for the comparison")
     data = read_dataset(plan.data_folder)
     _, evaluation = _fit(plan, recipe, data, settings, on_progress)
     return _result(name, data.index, evaluation)
 
 
-def recipe_of(champion: Version, hold_out: str) -> Recipe | None:
-    """The champion's recipe; None where it has a result on this hold-out, or can no longer be
-    trained."""
-    return None if champion.tags.get("hold_out") == hold_out else _recipe(champion)
-
-
-def _recipe(champion: Version) -> Recipe | None:
-    try:
-        space = family(champion.family).hyper_parameters
-        params = space.model_validate_json(champion.tags["params"]).model_dump(mode="json")
-    except (BadRequest, KeyError, ValidationError):
-        # It was made by a version that had other families or other parameters.
-        return None
-    return Recipe(
-        id=f"{champion.family}-champion-{champion.number}",
-        kind="champion",
-        family=champion.family,
-        params=params,
-    )
-
-
 def _fit(
-    plan: Plan, recipe: Recipe, data: Dataset, settings: Settings, on_progress: OnProgress
+    plan: RetrainPlan, recipe: Recipe, data: Dataset, settings: Settings, on_progress: OnProgress
 ) -> tuple[Trained, Evaluation]:
-    """Fit on the development split, then evaluate the recipe once on what was held out."""
+    """Fit the recipe on the development split and evaluate it once on the hold-out."""
     params = family(recipe.family).hyper_parameters.model_validate(recipe.params)
     trained = fit.train(
         development_split(data.ratings),
@@ -362,7 +345,7 @@ def _fit(
         seed=plan.seed,
         threads=settings.threads,
     )
-    evaluation = fit.evaluate(
+    evaluation = protocols.evaluate(
         trained,
         data.ratings,
         catalogue=data.catalogue,
@@ -372,7 +355,7 @@ def _fit(
 
 
 def _result(name: str, index: Index, evaluation: Evaluation) -> HoldOutResult:
-    """Return a result by MovieLens ids, as the gate compares it."""
+    """Return an evaluation as a hold-out result, with MovieLens ids of users."""
     arrays: dict[str, Any] = {}
     if (last_share := evaluation.by_time) is not None:
         arrays |= {"users": index.users[last_share.users], "ndcg": last_share.ndcg}

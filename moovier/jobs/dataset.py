@@ -1,26 +1,49 @@
-"""The ratings that one retraining works on, read once and kept in its folder."""
+"""The ratings of a retraining: parsed once, then stored as a snapshot in its folder.
+
+A snapshot is a folder::
+
+    snapshot.json    the data set's facts and the SHA-256 of the other files
+    ratings.npz      index (users, movies) and all ratings by user, oldest first
+    catalogue.json   one [id, title, year, genres, imdb_id, tmdb_id] per movie
+
+Later stages read the snapshot, because the CSV files may have changed since.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import orjson
+from pydantic import ValidationError
 
+from moovier.data.array_files import (
+    pack_catalogue,
+    pack_ratings,
+    unpack_catalogue,
+    unpack_ratings,
+)
 from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Index, Ratings
 from moovier.errors import BundleError
 from moovier.jobs.ingest import Pulled
+from moovier.jobs.json_files import write_json
 from moovier.models import bundle
-from moovier.models.bundle import Bundle, Card, DataFacts, display_name
+from moovier.models.bundle import DataFacts
 from moovier.registry.atomic_folder import replaced
 from moovier.settings import Settings
+
+FORMAT = 1
+SNAPSHOT = "snapshot.json"
+_RATINGS, _CATALOGUE = "ratings.npz", "catalogue.json"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """``ratings`` are rows by user, oldest first, over ``index`` and ``catalogue``."""
+    """Ratings over ``index`` and ``catalogue``, with the facts of their data set."""
 
     index: Index
     ratings: Ratings
@@ -28,11 +51,32 @@ class Dataset:
     facts: DataFacts
 
 
-def keep_dataset(folder: Path, settings: Settings, pulled: Pulled) -> Dataset:
-    """Read and check the data set and keep it in ``folder``; one that is there is read back.
+def parse_dataset(pulled: Pulled, settings: Settings) -> Dataset:
+    """Parse and validate the files of a pulled data set; the ratings stay in file order.
 
-    What is kept is a bundle of the popularity baseline: it holds all three and its own hashes.
-    Later stages read it instead of files that may have changed since.
+    Raises:
+        InvalidData: the data set must not be used.
+    """
+    movielens = read_movielens(
+        Path(pulled["folder"]),
+        bad_rows_share=settings.bad_rows_share,
+        name=pulled["name"],
+        synthetic=pulled["synthetic"],
+    )
+    index, ratings, catalogue = to_arrays(movielens)
+    facts = DataFacts(
+        name=pulled["name"],
+        hash=pulled["hash"],
+        synthetic=pulled["synthetic"],
+        ratings=len(ratings),
+        users=int(np.unique(ratings.users).size),
+        movies=len(catalogue),
+    )
+    return Dataset(index, ratings, catalogue, facts)
+
+
+def keep_dataset(folder: Path, settings: Settings, pulled: Pulled) -> Dataset:
+    """Return the snapshot in ``folder``; parse the data set and write one if there is none.
 
     Raises:
         InvalidData: the data set must not be used.
@@ -41,36 +85,56 @@ def keep_dataset(folder: Path, settings: Settings, pulled: Pulled) -> Dataset:
         return read_dataset(folder)
     except BundleError:
         pass
-    found = read_movielens(
-        Path(pulled["folder"]),
-        bad_rows_share=settings.bad_rows_share,
-        name=pulled["name"],
-        synthetic=pulled["synthetic"],
-    )
-    index, ratings, catalogue = to_arrays(found)
-    histories = ratings.histories
-    facts = DataFacts(
-        name=pulled["name"],
-        hash=pulled["hash"],
-        synthetic=pulled["synthetic"],
-        ratings=len(ratings),
-        users=int(np.count_nonzero(histories.counts())),
-        movies=len(catalogue),
-    )
-    card = Card(
-        name=display_name("popular", 1, 0), family="popular", params={"size": 1}, data=facts
-    )
-    counts = {"counts": histories.movie_counts()}
+    dataset = parse_dataset(pulled, settings)
+    # The order of the snapshot, so that every stage trains on the same rows.
+    dataset = replace(dataset, ratings=dataset.ratings.histories.ratings())
     with replaced(folder) as temporary:
-        bundle.save(Bundle(card, index, histories, catalogue, counts), temporary)
-    return Dataset(index, histories.ratings(), catalogue, facts)
+        _write_snapshot(temporary, dataset)
+    return dataset
+
+
+def has_snapshot(folder: Path) -> bool:
+    """Return whether ``folder`` holds a snapshot, without checking its content."""
+    return (folder / SNAPSHOT).exists() or (folder / bundle.CARD).exists()
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """What :func:`keep_dataset` kept.
+    """Return the data set of a snapshot, with the ratings by user, oldest first.
 
     Raises:
-        BundleError: nothing whole is there.
+        BundleError: a file is missing, altered, or of another format.
     """
-    kept = bundle.load(folder)
-    return Dataset(kept.index, kept.histories.ratings(), kept.catalogue, kept.card.data)
+    if (folder / bundle.CARD).exists():
+        # Earlier versions stored the data as a popularity model.
+        model = bundle.load(folder)
+        return Dataset(model.index, model.histories.ratings(), model.catalogue, model.card.data)
+    try:
+        head = orjson.loads((folder / SNAPSHOT).read_bytes())
+        if head["format"] != FORMAT:
+            raise BundleError(f"snapshot format {head['format']}; this version reads {FORMAT}")
+        contents = {name: (folder / name).read_bytes() for name in (_RATINGS, _CATALOGUE)}
+        for name, content in contents.items():
+            if hashlib.sha256(content).hexdigest() != head["sha256"][name]:
+                raise BundleError(f"{name} was altered: its SHA-256 is not the one in {SNAPSHOT}")
+        index, histories = unpack_ratings(contents[_RATINGS])
+        catalogue = unpack_catalogue(contents[_CATALOGUE])
+        facts = DataFacts.model_validate(head["data"])
+    except (OSError, KeyError, TypeError, ValueError, ValidationError) as error:
+        raise BundleError(f"no usable data snapshot in {folder.name}: {error}") from error
+    return Dataset(index, histories.ratings(), catalogue, facts)
+
+
+def _write_snapshot(folder: Path, dataset: Dataset) -> None:
+    contents = {
+        _RATINGS: pack_ratings(dataset.index, dataset.ratings.histories),
+        _CATALOGUE: pack_catalogue(dataset.catalogue),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    head = {
+        "format": FORMAT,
+        "data": dataset.facts.model_dump(mode="json"),
+        "sha256": hashes,
+    }
+    write_json(folder / SNAPSHOT, head)

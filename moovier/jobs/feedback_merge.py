@@ -1,6 +1,6 @@
-"""The data set that was pulled and what people said since, made one.
+"""Merge the users' feedback into a data set.
 
-A new data set in ``<home>/data/merged/<md5>/``; the files it was made from stay as they are. The
+The result is a new data set in ``<home>/data/merged/<md5>/``; the original files do not change. The
 same files and the same feedback give the same bytes, and so the same hash.
 """
 
@@ -22,12 +22,13 @@ from moovier.data.dvc_hash import directory_hash
 from moovier.data.sources import DataRef
 from moovier.errors import DataUnavailable, InvalidData
 from moovier.feedback.database import exists
-from moovier.feedback.store import Feedback, FeedbackStore, StoredRating
+from moovier.feedback.ratings import Feedback, StoredRating
+from moovier.feedback.store import FeedbackStore
 from moovier.settings import Settings
 
 RATINGS, MOVIES = "ratings.csv", "movies.csv"
 SUFFIX = "+feedback"
-#: Merged data sets that are kept: what runs at the moment may still read an older one.
+#: Number of merged data sets that are kept: running jobs may still read an older one.
 KEPT = 3
 _ABANDONED_S = 24 * 3600
 _COLUMNS = ("userId", "movieId", "rating", "timestamp")
@@ -35,12 +36,12 @@ _COLUMNS = ("userId", "movieId", "rating", "timestamp")
 
 @dataclass(frozen=True)
 class Merge:
-    """What became of the feedback, in ratings.
+    """The number of ratings by what the merge did with them.
 
-    ``added``: of movies that the person had not rated in the files; ``replaced``: rows of the
-    files with an older rating; ``deleted``: rows of the files; ``unknown``: left out, since
-    movies.csv does not have the movie; ``outdated``: left out, since the files' rating is newer
-    or the very same.
+    ``added``: the files have no rating of this user and movie. ``replaced``: the files have an
+    older rating. ``deleted``: deleted from the files. ``unknown``: left out, because movies.csv
+    does not have the movie. ``outdated``: left out, because the files have a newer rating or the
+    same one.
     """
 
     added: int = 0
@@ -51,28 +52,28 @@ class Merge:
 
     @property
     def changes(self) -> bool:
-        """Whether the merged ratings differ from the files'."""
+        """Whether the merged ratings differ from those in the files."""
         return bool(self.added or self.replaced or self.deleted)
 
     def __str__(self) -> str:
-        said = f"feedback: {self.added:,} ratings added, {self.replaced:,} replaced, "
-        said += f"{self.deleted:,} deleted"
+        text = f"feedback: {self.added:,} ratings added, {self.replaced:,} replaced, "
+        text += f"{self.deleted:,} deleted"
         if self.unknown:
-            said += f", {self.unknown:,} left out (their movies are not in {MOVIES})"
+            text += f", {self.unknown:,} left out (their movies are not in {MOVIES})"
         if self.outdated:
-            said += f", {self.outdated:,} left out (the files know these or newer ones)"
-        return said
+            text += f", {self.outdated:,} left out (the files have the same or newer ratings)"
+        return text
 
 
 def merge_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | None]:
-    """``ref`` merged with the feedback there is; ``ref`` itself and None where there is none.
+    """Return ``ref`` merged with the feedback, or ``ref`` and None if there is no feedback.
 
-    Files that cannot be merged with (a column is missing, there is no rating, the last line is cut
-    off) are handed on as they are: validation says what is wrong with them.
+    Broken files (a column is missing, there is no rating, the last line is incomplete) are not
+    merged; validation reports what is wrong with them.
 
     Raises:
         FeedbackUnavailable: the database does not answer.
-        InvalidData: ratings.csv is no CSV.
+        InvalidData: ratings.csv is not a CSV file.
     """
     if not exists(settings.database):
         return ref, None
@@ -80,9 +81,9 @@ def merge_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | N
         feedback = store.everything()
     if not feedback or not _can_be_merged(ref.folder):
         return ref, None
-    place = settings.path("data", "merged")
-    place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".merging-", dir=place) as scratch:
+    merged_folder = settings.path("data", "merged")
+    merged_folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".merging-", dir=merged_folder) as scratch:
         fresh = Path(scratch) / "data"
         fresh.mkdir()
         try:
@@ -91,34 +92,36 @@ def merge_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | N
             raise InvalidData(f"{RATINGS} cannot be merged with feedback: {error}") from error
         if not merge.changes:
             return replace(ref, note=_joined(ref.note, str(merge))), merge
-        _take_other_files(ref.folder, fresh)
+        _link_other_files(ref.folder, fresh)
         hash_ = directory_hash(fresh)
-        folder = place / hash_.removesuffix(".dir")
+        folder = merged_folder / hash_.removesuffix(".dir")
         _put(fresh, folder, Path(scratch))
     os.utime(folder)
-    _prune(place, folder)
-    note = _joined(ref.note, str(merge), _shared(folder, hash_, settings))
+    _prune(merged_folder, folder)
+    note = _joined(ref.note, str(merge), _upload(folder, hash_, settings))
     return replace(ref, name=ref.name + SUFFIX, folder=folder, hash=hash_, note=note), merge
 
 
-def merged_elsewhere(hash_: str, settings: Settings) -> Path:
-    """Folder of a data set that another machine merged and kept in the DVC remote.
+def fetch_merged(hash_: str, settings: Settings) -> Path:
+    """Return the folder of a data set that another machine merged, from the DVC remote.
 
     Raises:
-        DataError: the remote does not have it, or has other bytes under its hash.
+        DataError: the remote does not have it, or its files do not have this hash.
     """
-    place = settings.path("data", "merged")
-    folder = place / hash_.removesuffix(".dir")
+    merged_folder = settings.path("data", "merged")
+    folder = merged_folder / hash_.removesuffix(".dir")
     if not folder.is_dir() or directory_hash(folder) != hash_:
         dvc_remote.download(hash_, folder, settings)
     os.utime(folder)
-    _prune(place, folder)
+    _prune(merged_folder, folder)
     return folder
 
 
 def _can_be_merged(folder: Path) -> bool:
-    """Whether both files have a header with what is needed, and ratings.csv has rows and ends with
-    a line end: a row added to a file that was cut off would hide that it was."""
+    """Return whether both files have their columns and ratings.csv has rows and a final line end.
+
+    Without the last check, rows appended to a truncated file would hide the truncation.
+    """
     for name, columns in ((RATINGS, _COLUMNS), (MOVIES, ("movieId",))):
         path = folder / name
         if not path.is_file() or not set(columns) <= set(_header(path)):
@@ -139,100 +142,105 @@ def _header(path: Path) -> list[str]:
 
 
 def _write_ratings(source: Path, target: Path, feedback: Feedback) -> Merge:
-    """``ratings.csv`` without the rows that no longer hold, then the feedback."""
-    known = _movie_ids(source / MOVIES)
-    given = {(one.user_id, one.movie_id): one for one in feedback.ratings if one.movie_id in known}
-    unknown = len(feedback.ratings) - len(given)
-    concerned = ({user for user, _ in given} | {user for user, _ in feedback.deleted}) | set(
-        feedback.deleted_users
+    """Write ``ratings.csv`` without deleted and replaced rows, with the feedback at its end."""
+    known_movies = _movie_ids(source / MOVIES)
+    new_ratings = {
+        (rating.user_id, rating.movie_id): rating
+        for rating in feedback.ratings
+        if rating.movie_id in known_movies
+    }
+    changed_users = (
+        {user for user, _ in new_ratings}
+        | {user for user, _ in feedback.deleted}
+        | set(feedback.deleted_users)
     )
-    settled: set[tuple[int, int]] = set()
-    overridden: set[tuple[int, int]] = set()
+    outdated: set[tuple[int, int]] = set()
+    removed: set[tuple[int, int]] = set()
     replaced = deleted = 0
-    # Bytes that are not UTF-8 are handed on: it is validation that refuses them.
-    reading = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    # Bytes that are not UTF-8 stay as they are, so that validation can refuse them.
+    file_options = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
     with (
-        (source / RATINGS).open(**reading) as old,  # type: ignore[call-overload]
-        (target / RATINGS).open("w", **reading) as new,  # type: ignore[call-overload]
+        (source / RATINGS).open(**file_options) as old_file,  # type: ignore[call-overload]
+        (target / RATINGS).open("w", **file_options) as new_file,  # type: ignore[call-overload]
     ):
-        rows = _rows(old)
+        rows = _rows(old_file)
         header, line = next(rows)
-        new.write(line)
+        new_file.write(line)
         line_end = "\r\n" if line.endswith("\r\n") else "\n"
         layout = _Layout.of(header)
         for fields, line in rows:
-            # Nearly all rows end here, millions in a large data set.
-            row = layout.row(fields) if layout.user_id(fields) in concerned else None
+            # Most rows take only this path, which must be fast for large data sets.
+            row = layout.row(fields) if layout.user_id(fields) in changed_users else None
             if row is None:
-                new.write(line)
+                new_file.write(line)
                 continue
             pair = (row.user_id, row.movie_id)
-            newer = given.get(pair)
+            new_rating = new_ratings.get(pair)
             if _is_deleted(row, feedback):
-                deleted += newer is None
-                replaced += newer is not None
-                overridden.add(pair)
-            elif newer is None:
-                new.write(line)
-            elif (row.timestamp, row.stars) == (newer.timestamp, newer.stars) or (
-                row.timestamp > newer.timestamp
+                deleted += new_rating is None
+                replaced += new_rating is not None
+                removed.add(pair)
+            elif new_rating is None:
+                new_file.write(line)
+            elif row.timestamp > new_rating.timestamp or (
+                (row.timestamp, row.stars) == (new_rating.timestamp, new_rating.stars)
             ):
-                settled.add(pair)
-                new.write(line)
+                outdated.add(pair)
+                new_file.write(line)
             else:
                 replaced += 1
-                overridden.add(pair)
-        appended = [one for pair, one in given.items() if pair not in settled]
-        for one in appended:
-            new.write(layout.line(one) + line_end)
-    added = sum((one.user_id, one.movie_id) not in overridden for one in appended)
-    return Merge(added, replaced, deleted, unknown, outdated=len(settled))
-
-
-@dataclass(frozen=True)
-class _Row:
-    user_id: int
-    movie_id: int
-    stars: float
-    timestamp: int
+                removed.add(pair)
+        appended = [rating for pair, rating in new_ratings.items() if pair not in outdated]
+        for rating in appended:
+            new_file.write(layout.line(rating) + line_end)
+    return Merge(
+        added=sum((rating.user_id, rating.movie_id) not in removed for rating in appended),
+        replaced=replaced,
+        deleted=deleted,
+        unknown=len(feedback.ratings) - len(new_ratings),
+        outdated=len(outdated),
+    )
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the columns of a ratings.csv are; it may have more than are needed."""
+    """The column positions of a ratings.csv, which may have extra columns."""
 
-    places: Mapping[str, int]
+    positions: Mapping[str, int]
     width: int
 
     @classmethod
     def of(cls, header: list[str]) -> _Layout:
+        """Return the layout of a header row."""
         names = [name.removeprefix("\ufeff") for name in header]
         return cls({name: names.index(name) for name in _COLUMNS}, len(names))
 
     def user_id(self, fields: list[str]) -> int | None:
+        """Return the user id of a row, or None if it is not a number."""
         try:
-            return int(fields[self.places["userId"]])
+            return int(fields[self.positions["userId"]])
         except (IndexError, ValueError):
             return None
 
-    def row(self, fields: list[str]) -> _Row | None:
-        """None for a line that does not parse, which validation will name."""
+    def row(self, fields: list[str]) -> StoredRating | None:
+        """Return a parsed row, or None for an invalid one, which validation reports."""
         try:
-            user, movie, stars, timestamp = (fields[self.places[name]] for name in _COLUMNS)
-            return _Row(int(user), int(movie), float(stars), int(timestamp))
+            user, movie, stars, timestamp = (fields[self.positions[name]] for name in _COLUMNS)
+            return StoredRating(int(user), int(movie), float(stars), int(timestamp), None)
         except (IndexError, ValueError):
             return None
 
-    def line(self, one: StoredRating) -> str:
+    def line(self, rating: StoredRating) -> str:
+        """Return a rating as a line, without the line end."""
         fields = [""] * self.width
-        values = (one.user_id, one.movie_id, f"{one.stars:.1f}", one.timestamp)
+        values = (rating.user_id, rating.movie_id, f"{rating.stars:.1f}", rating.timestamp)
         for name, value in zip(_COLUMNS, values, strict=True):
-            fields[self.places[name]] = str(value)
+            fields[self.positions[name]] = str(value)
         return ",".join(fields)
 
 
 def _rows(lines: Iterator[str]) -> Iterator[tuple[list[str], str]]:
-    """Each row's fields, and the text that it stands in, line end included."""
+    """Yield each row's fields and its text, line end included."""
     text: list[str] = []
 
     def read() -> Iterator[str]:
@@ -245,13 +253,13 @@ def _rows(lines: Iterator[str]) -> Iterator[tuple[list[str], str]]:
         text.clear()
 
 
-def _is_deleted(row: _Row, feedback: Feedback) -> bool:
-    """Whether the person deleted this rating, or all there were, after it was given."""
-    moments = (
+def _is_deleted(row: StoredRating, feedback: Feedback) -> bool:
+    """Return whether the user deleted this rating, or all of their ratings, after rating."""
+    deletion_times = (
         feedback.deleted.get((row.user_id, row.movie_id)),
         feedback.deleted_users.get(row.user_id),
     )
-    return any(moment is not None and row.timestamp <= moment for moment in moments)
+    return any(time_s is not None and row.timestamp <= time_s for time_s in deletion_times)
 
 
 def _movie_ids(path: Path) -> set[int]:
@@ -263,18 +271,18 @@ def _movie_ids(path: Path) -> set[int]:
     return ids
 
 
-def _take_other_files(source: Path, target: Path) -> None:
-    """All files beside ratings.csv; the layout knows no folders."""
+def _link_other_files(source: Path, target: Path) -> None:
+    """Link or copy all files except ratings.csv; the layout has no subfolders."""
     for path in source.iterdir():
         if path.name != RATINGS and path.is_file():
             try:
                 os.link(path.resolve(), target / path.name)
-            except OSError:  # another file system, or one without links
+            except OSError:  # the target is on another file system, or on one without links
                 shutil.copyfile(path, target / path.name)
 
 
 def _put(fresh: Path, folder: Path, scratch: Path) -> None:
-    """Move ``fresh`` to ``folder``, unless its very bytes are there already."""
+    """Move ``fresh`` to ``folder``, unless that already has the same content."""
     if folder.is_dir():
         if directory_hash(folder).removesuffix(".dir") == folder.name:
             return
@@ -282,13 +290,13 @@ def _put(fresh: Path, folder: Path, scratch: Path) -> None:
     try:
         fresh.rename(folder)
     except OSError:
-        # Another process was quicker, with the same bytes.
+        # Another process moved the same content there first.
         if not folder.is_dir():
             raise
 
 
-def _shared(folder: Path, hash_: str, settings: Settings) -> str:
-    """Keep the merged data set in the DVC remote; says so, also where that fails."""
+def _upload(folder: Path, hash_: str, settings: Settings) -> str:
+    """Upload the merged data set to the DVC remote; return a note on success or failure."""
     try:
         dvc_remote.upload(folder, hash_, settings)
     except DataUnavailable as error:
@@ -296,18 +304,18 @@ def _shared(folder: Path, hash_: str, settings: Settings) -> str:
     return "kept in the DVC remote"
 
 
-def _prune(place: Path, current: Path) -> None:
-    """Delete all but the newest merged data sets, and what a killed process left behind."""
+def _prune(merged_folder: Path, current: Path) -> None:
+    """Delete all but the newest merged data sets, and the leftovers of killed processes."""
 
-    def age(path: Path) -> float:
+    def age_s(path: Path) -> float:
         with contextlib.suppress(FileNotFoundError):
             return time.time() - path.stat().st_mtime
         return 0.0
 
-    merged = [path for path in place.iterdir() if re.fullmatch("[0-9a-f]{32}", path.name)]
-    older = sorted((path for path in merged if path != current), key=age)
-    left = [path for path in place.glob(".merging-*") if age(path) > _ABANDONED_S]
-    for path in older[KEPT - 1 :] + left:
+    merged = [path for path in merged_folder.iterdir() if re.fullmatch("[0-9a-f]{32}", path.name)]
+    older = sorted((path for path in merged if path != current), key=age_s)
+    abandoned = [path for path in merged_folder.glob(".merging-*") if age_s(path) > _ABANDONED_S]
+    for path in older[KEPT - 1 :] + abandoned:
         shutil.rmtree(path, ignore_errors=True)
 
 

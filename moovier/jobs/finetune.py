@@ -1,4 +1,4 @@
-"""Train a registered model further on new ratings, as a new version beside its parent."""
+"""Fine-tune a registered model on new ratings and register the result as a new version."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 
 from moovier.data.ratings import Index, Ints, Ratings, check_parallel
 from moovier.errors import BadRequest, BundleError
 from moovier.jobs.registration import open_registry, open_tracking, tags_of, write_model
-from moovier.models.bundle import Bundle, Card, display_name, load
+from moovier.models.bundle import Bundle, Card, display_name
 from moovier.models.families import family
 from moovier.models.family import FineTuneRequest, FitResult
 from moovier.models.popular import POPULAR_DAYS
-from moovier.registry.atomic_folder import replaced
+from moovier.registry import keras_export
 from moovier.registry.client import Registry
 from moovier.registry.version import Version
 from moovier.settings import Settings
 
-#: Parents kept in memory; the Keras model itself is read anew each time, since training alters it.
-_PARENTS = 4
+#: Parents' bundles in memory. Keras models are not cached, because training changes them.
+_bundles: LRUCache[Path, Bundle] = LRUCache(maxsize=4)
 
 
 @dataclass(frozen=True)
 class FineTuned:
-    """``name`` and ``version`` of the child; ``skipped`` are movie ids that the catalogue lacks,
-    each once, in the order in which they came."""
+    """The registered result.
+
+    ``skipped``: ids of movies that the catalogue does not have, without duplicates.
+    """
 
     name: str
     version: int
@@ -53,35 +55,30 @@ def fine_tune(
     """Fine-tune ``model`` (name, alias or version number) on one batch and register the child.
 
     ``users``, ``movies`` (MovieLens ids) and ``ratings`` (0.5 to 5 in half steps) are parallel.
-    A pair that the parent knows, or that comes twice, takes its last rating. Users never seen
-    before are appended to the index. ``validation_split`` (0 up to, not including, 1) of the
-    batch decides when to stop, after ``patience`` epochs (1 or more) without improvement.
+    The last rating of a user and a movie counts, within the batch and before the parent's. New
+    users are appended to the index. ``validation_split``: share of the batch that decides when to
+    stop, 0 up to, not including, 1. ``patience``: epochs without improvement before that, 1 or
+    more.
 
     Raises:
-        BadRequest: the input makes no sense, no movie is left, or the family cannot be tuned.
+        BadRequest: the input is invalid, no movie is known, or the family cannot be fine-tuned.
+        BundleError: the parent's files are incomplete or altered.
         UnknownModel, RegistryUnavailable, RegistryError: see :class:`Registry`.
     """
     _check(users, movies, ratings, validation_split, patience)
     registry = open_registry(settings)
     version = registry.resolve(model)
-    parent, keras_file = _parent(registry, version, settings)
-    known = parent.index.movie_rows(np.asarray(movies, dtype=np.int64)) >= 0
-    skipped = list(dict.fromkeys(np.asarray(movies)[~known].tolist()))
-    if not known.any():
-        raise BadRequest(
-            f"none of the movies is in the catalogue of {parent.card.name}: "
-            f"{', '.join(map(str, skipped[:20]))}"
-        )
-    batch, index = _batch(
-        parent.index,
-        np.asarray(users, dtype=np.int64)[known],
-        np.asarray(movies, dtype=np.int64)[known],
-        np.asarray(ratings, dtype=np.float32)[known],
-    )
-    merged = _merged(parent, batch)
+    # The run id distinguishes versions of two registries that have the same number.
+    folder = settings.path("parents", f"{version.number}-{version.run_id}")
+    parent = _load_bundle(registry, version, folder / "bundle")
+    batch, index, skipped = _batch(parent, users, movies, ratings)
+    merged = _merge(parent, batch)
     kind = family(parent.card.family)
+    keras_model = None
+    if kind.fine_tunes_keras_model:
+        keras_model = _load_keras_model(registry, version, folder / "model.keras")
     fitted = kind.fine_tune(
-        FitResult(parent.arrays, _load_keras(keras_file)),
+        FitResult(parent.arrays, keras_model),
         kind.hyper_parameters.model_validate(parent.card.params),
         FineTuneRequest(
             catalogue=parent.catalogue,
@@ -98,20 +95,20 @@ def fine_tune(
         index=index,
         histories=merged.histories,
         catalogue=parent.catalogue,
-        arrays={**_kept_arrays(parent), **fitted.arrays},
+        arrays={**_inherited_arrays(parent), **fitted.arrays},
     )
-    said = {"new_ratings": len(batch), "validation_split": validation_split, "patience": patience}
-    number = _register(settings, version, child, fitted, said)
+    options = {"validation_split": validation_split, "patience": patience}
+    options["new_ratings"] = len(batch)
+    number = _register(settings, version, child, fitted, options)
     return FineTuned(child.card.name, number, skipped)
 
 
 def warm_up() -> None:
-    """Import what :func:`fine_tune` needs (some 20 s of processor time), ahead of the first one.
+    """Import the libraries of :func:`fine_tune`, which takes some 20 s of processor time.
 
-    It leaves half of the cores to those who answer meanwhile.
+    Also limit the threads to half of the cores, so that the service can answer requests meanwhile.
     """
-    import keras  # noqa: F401
-    import mlflow.keras  # noqa: F401
+    keras_export.preload()
 
     from moovier.training.fit import limit_threads
 
@@ -125,15 +122,20 @@ def _check(
     validation_split: float,
     patience: int,
 ) -> None:
+    """Check the arguments of :func:`fine_tune`.
+
+    Raises:
+        BadRequest: a value is out of range, or the lists have different lengths.
+    """
     check_parallel(users, movies, ratings)
     if not len(users):
         raise BadRequest("there must be at least one rating")
     for stars in ratings:
         if not (0.5 <= stars <= 5 and float(stars * 2).is_integer()):
-            raise BadRequest(f"ratings run from 0.5 to 5 in half steps; {stars} is none")
-    for what, ids in (("users", users), ("movies", movies)):
+            raise BadRequest(f"ratings must be 0.5 to 5 in half steps; {stars} is not")
+    for name, ids in (("users", users), ("movies", movies)):
         if any(id_ < 1 or id_ > np.iinfo(np.int64).max for id_ in ids):
-            raise BadRequest(f"{what} must be positive whole numbers")
+            raise BadRequest(f"{name} must be positive whole numbers")
     if not 0 <= validation_split < 1:
         raise BadRequest(
             f"validation_split must be 0 or more and less than 1, not {validation_split}"
@@ -142,49 +144,72 @@ def _check(
         raise BadRequest(f"patience must be at least 1, not {patience}")
 
 
-def _parent(registry: Registry, version: Version, settings: Settings) -> tuple[Bundle, Path]:
-    # The run's id tells versions of two registries apart that share a number.
-    folder = settings.path("parents", f"{version.number}-{version.run_id}")
-    keras_file = folder / "model.keras"
-    if not keras_file.exists():
-        with replaced(folder) as temporary:
-            registry.download_bundle(version, temporary / "bundle")
-            registry.download_keras_model(version, temporary / keras_file.name)
-    return _bundle(folder / "bundle"), keras_file
+def _load_bundle(registry: Registry, version: Version, folder: Path) -> Bundle:
+    """Return the parent's bundle from memory, from ``folder``, or from the registry."""
+    bundle = _bundles.get(folder)
+    if bundle is None:
+        bundle = _bundles[folder] = registry.load_bundle(version, folder)
+    return bundle
 
 
-@lru_cache(maxsize=_PARENTS)
-def _bundle(folder: Path) -> Bundle:
-    return load(folder)
+def _load_keras_model(registry: Registry, version: Version, file: Path) -> Any:
+    """Return the parent's Keras model from ``file``, or from the registry.
 
-
-def _load_keras(file: Path) -> Any:
+    Raises:
+        BundleError: the version has no Keras model, or it cannot be loaded.
+    """
     import keras
 
+    if not file.exists():
+        temporary = file.with_name(f".{uuid.uuid4().hex}{file.suffix}")
+        try:
+            registry.download_keras_model(version, temporary)
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
     try:
         return keras.saving.load_model(file, safe_mode=True, compile=False)
     except (ValueError, TypeError, OSError) as error:
-        raise BundleError(f"the Keras model cannot be loaded: {error}") from error
+        raise BundleError(f"the Keras model of {version.name} cannot be loaded: {error}") from error
 
 
-def _batch(index: Index, users: Ints, movies: Ints, stars: Any) -> tuple[Ratings, Index]:
-    """The batch over ``index`` with new users appended, each pair once: its last rating."""
-    new = list(dict.fromkeys(users[index.user_rows(users) < 0].tolist()))
-    grown = Index(np.concatenate([index.users, np.array(new, dtype=np.int64)]), index.movies)
-    now = np.full(users.size, int(time.time()), dtype=np.int64)
-    rows = Ratings(
-        grown.user_rows(users),
-        grown.movie_rows(movies),
-        stars,
-        now,
-        int(grown.users.size),
-        int(grown.movies.size),
+def _batch(
+    parent: Bundle, users: Sequence[int], movies: Sequence[int], ratings: Sequence[float]
+) -> tuple[Ratings, Index, list[int]]:
+    """Return the batch, the parent's index with new users appended, and the skipped movie ids.
+
+    The batch has each pair once, with its last rating.
+
+    Raises:
+        BadRequest: the parent's catalogue has none of the movies.
+    """
+    movie_ids = np.asarray(movies, dtype=np.int64)
+    is_known = parent.index.movie_rows(movie_ids) >= 0
+    skipped = list(dict.fromkeys(movie_ids[~is_known].tolist()))
+    if not is_known.any():
+        raise BadRequest(
+            f"none of the movies is in the catalogue of {parent.card.name}: "
+            f"{', '.join(map(str, skipped[:20]))}"
+        )
+    user_ids = np.asarray(users, dtype=np.int64)[is_known]
+    new_users = list(dict.fromkeys(user_ids[parent.index.user_rows(user_ids) < 0].tolist()))
+    index = Index(
+        np.concatenate([parent.index.users, np.array(new_users, dtype=np.int64)]),
+        parent.index.movies,
     )
-    return rows.take(_last_of_pairs(rows)), grown
+    rows = Ratings(
+        users=index.user_rows(user_ids),
+        movies=index.movie_rows(movie_ids[is_known]),
+        stars=np.asarray(ratings, dtype=np.float32)[is_known],
+        timestamps=np.full(user_ids.size, int(time.time()), dtype=np.int64),
+        n_users=int(index.users.size),
+        n_movies=int(index.movies.size),
+    )
+    return rows.take(_last_of_pairs(rows)), index, skipped
 
 
-def _merged(parent: Bundle, batch: Ratings) -> Ratings:
-    """Everything known now: the parent's ratings with the batch on top."""
+def _merge(parent: Bundle, batch: Ratings) -> Ratings:
+    """Return the parent's ratings, replaced and extended by the batch."""
     old = parent.histories.ratings()
     both = Ratings(
         np.concatenate([old.users, batch.users]),
@@ -198,18 +223,19 @@ def _merged(parent: Bundle, batch: Ratings) -> Ratings:
 
 
 def _last_of_pairs(ratings: Ratings) -> Ints:
-    """Positions of each (user, movie) pair's last row, in row order."""
+    """Return the row of each (user, movie) pair's last rating, in row order."""
     pairs = ratings.users * ratings.n_movies + ratings.movies
-    _, first_from_the_end = np.unique(pairs[::-1], return_index=True)
-    return np.sort(len(ratings) - 1 - first_from_the_end)
+    _, first_from_end = np.unique(pairs[::-1], return_index=True)
+    return np.sort(len(ratings) - 1 - first_from_end)
 
 
-def _kept_arrays(parent: Bundle) -> dict[str, Any]:
-    """Return what a bundle holds beside its family's arrays."""
+def _inherited_arrays(parent: Bundle) -> dict[str, Any]:
+    """Return the parent's arrays that do not belong to its family."""
     return {name: parent.arrays[name] for name in (POPULAR_DAYS,) if name in parent.arrays}
 
 
 def _card(parent: Card, epochs: int, merged: Ratings) -> Card:
+    """Return the child's card."""
     facts = parent.data.model_copy(
         update={"ratings": len(merged), "users": int(np.unique(merged.users).size)}
     )
@@ -225,20 +251,20 @@ def _card(parent: Card, epochs: int, merged: Ratings) -> Card:
 
 
 def _register(
-    settings: Settings, parent: Version, child: Bundle, fitted: FitResult, said: dict[str, Any]
+    settings: Settings, parent: Version, child: Bundle, fitted: FitResult, options: dict[str, Any]
 ) -> int:
-    """Log the fine-tuning as a run of its own and register the child; its version number."""
+    """Log the fine-tuning as a run and register the child; return its version number."""
     tracking = open_tracking(settings)
     card = child.card
     key = f"fine-tune-{uuid.uuid4().hex}"
     run_id = tracking.start(card.name, retraining=key, part="fine-tune")
     tracking.log(
         run_id,
-        params={**card.params, "parent": f"{parent.name}, version {parent.number}", **said},
+        params={**card.params, "parent": f"{parent.name}, version {parent.number}", **options},
         metrics={"epochs": float(fitted.epochs)},
         curves=fitted.curves,
     )
-    tracking.log_curves_picture(run_id, fitted.curves, card.name)
+    tracking.log_curves_plot(run_id, fitted.curves, card.name)
     tracking.log_data(run_id, card.data)
     with tempfile.TemporaryDirectory() as folder:
         version = tracking.register(

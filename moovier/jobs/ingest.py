@@ -1,4 +1,4 @@
-"""Bring the data set in, merge what people said since, and check it."""
+"""Fetch the data set, merge the feedback into it, and validate it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens
 from moovier.data.sources import REAL, SAMPLE, fetch
 from moovier.errors import DataUnavailable, InvalidData, MoovierError
-from moovier.jobs.feedback_merge import SUFFIX, merge_feedback, merged_elsewhere
-from moovier.jobs.retrain_plan import write_json
+from moovier.jobs.feedback_merge import SUFFIX, fetch_merged, merge_feedback
+from moovier.jobs.json_files import write_json
 from moovier.settings import Settings, load_settings
 
 
 class Pulled(TypedDict):
-    """Where the data set lies and what it is; ``hash`` is its DVC directory hash.
+    """A fetched data set: its folder on this machine, and its DVC directory hash.
 
-    ``feedback``: where there was any to merge, how many ratings were added, replaced, deleted,
-    and left out (unknown, outdated): see :class:`moovier.jobs.feedback_merge.Merge`.
+    ``feedback``: numbers of merged ratings, as in :class:`moovier.jobs.feedback_merge.Merge`;
+    missing if there was no feedback.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Pulled(TypedDict):
 
 
 class Report(TypedDict):
-    """What validation found. ``report`` is the JSON file with all of it."""
+    """The result of a validation; ``report`` is the path of the JSON file that holds it."""
 
     name: str
     hash: str
@@ -47,14 +47,14 @@ class Report(TypedDict):
 
 
 def pull(data: str | None = None, *, settings: Settings | None = None) -> Pulled:
-    """Fetch the data set that ``data``, or else the settings, name, and merge people's feedback.
+    """Fetch the data set that ``data`` or the settings name, and merge the users' feedback.
 
-    With feedback it is a new data set beside the pulled one, named ``<name>+feedback``, with a
-    hash of its own. The same feedback gives the same hash.
+    With feedback, the result is a new data set ``<name>+feedback`` with its own hash. The same
+    feedback gives the same hash.
 
     Raises:
-        DataError: it cannot be had, or its bytes are not the ones that the pointer names.
-        FeedbackUnavailable: the database of feedback does not answer.
+        DataError: the data set is unavailable, or its hash is not the expected one.
+        FeedbackUnavailable: the feedback database does not answer.
     """
     settings = settings or load_settings()
     if data:
@@ -74,16 +74,16 @@ def pull(data: str | None = None, *, settings: Settings | None = None) -> Pulled
 
 
 def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:
-    """Check every row and write the report under ``<home>/ingest/``, also when it fails.
+    """Validate every row, and write a report to ``<home>/ingest/`` even if validation fails.
 
-    What was pulled on another machine is brought to this one: the very same bytes, by their hash.
+    A data set that was fetched on another machine is fetched here by its hash.
 
     Raises:
-        InvalidData: the data set must not be used; its ``problems`` say why, row by row.
-        DataUnavailable: it was pulled on another machine, and this one cannot have it.
+        InvalidData: the data set must not be used; ``problems`` has the reasons, row by row.
+        DataUnavailable: the data set was fetched on another machine and cannot be fetched here.
     """
     settings = settings or load_settings()
-    folder = at_hand(pulled, settings)
+    folder = local_folder(pulled, settings)
     file = settings.path("ingest", f"{pulled['hash'].removesuffix('.dir')}.json")
     report = Report(
         name=pulled["name"],
@@ -97,7 +97,7 @@ def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:
         report=str(file),
     )
     try:
-        found = read_movielens(
+        movielens = read_movielens(
             folder,
             bad_rows_share=settings.bad_rows_share,
             name=pulled["name"],
@@ -107,51 +107,51 @@ def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:
         report["problems"] = list(error.problems)
         write_json(file, report)
         raise
-    report["ratings"] = len(found.ratings)
-    report["users"] = int(found.ratings["userId"].nunique())
-    report["movies"] = len(found.movies)
-    report["set_aside"] = list(found.set_aside)
+    report["ratings"] = len(movielens.ratings)
+    report["users"] = int(movielens.ratings["userId"].nunique())
+    report["movies"] = len(movielens.movies)
+    report["set_aside"] = list(movielens.set_aside)
     write_json(file, report)
     return report
 
 
-def at_hand(pulled: Pulled, settings: Settings) -> Path:
-    """A folder of this machine with the bytes that were pulled, here or on another one.
+def local_folder(pulled: Pulled, settings: Settings) -> Path:
+    """Return a folder on this machine with the files of a data set, fetched by hash if needed.
 
-    Which way it can be had by its hash: docs/decisions/stages-on-several-machines.md.
+    docs/decisions/stages-on-several-machines.md lists the ways to fetch it.
 
     Raises:
-        DataUnavailable: no way leads to it.
+        DataUnavailable: no way succeeded.
     """
-    folder, hash_ = Path(pulled["folder"]), pulled["hash"]
-    if folder.is_dir() and directory_hash(folder) == hash_:
+    folder, expected_hash = Path(pulled["folder"]), pulled["hash"]
+    if folder.is_dir() and directory_hash(folder) == expected_hash:
         return folder
-    ways: list[Callable[[], tuple[Path, str]]] = [lambda: _again(pulled, settings)]
+    fetchers: list[Callable[[], tuple[Path, str]]] = [lambda: _fetch_again(pulled, settings)]
     if pulled["name"].endswith(SUFFIX):
-        ways.insert(0, lambda: (merged_elsewhere(hash_, settings), hash_))
+        fetchers.insert(0, lambda: (fetch_merged(expected_hash, settings), expected_hash))
     elif pulled["source"] == "directory":
         raise DataUnavailable(
-            f"{pulled['name']} was pulled from the folder {folder}, which on this machine is "
-            "missing or holds other files; every worker has to see it"
+            f"{pulled['name']} was read from the folder {folder}, which is missing or different on "
+            "this machine; give every worker access to the same folder"
         )
     reasons = []
-    for way in ways:
+    for fetch_folder in fetchers:
         try:
-            there, found = way()
+            folder, actual_hash = fetch_folder()
         except MoovierError as error:
             reasons.append(str(error))
             continue
-        if found == hash_:
-            return there
-        reasons.append(f"fetched again it is {found}")
+        if actual_hash == expected_hash:
+            return folder
+        reasons.append(f"the source now has {actual_hash}")
     raise DataUnavailable(
-        f"{pulled['name']} ({hash_}) was pulled on another machine and cannot be had on this one "
-        f"({'; '.join(reasons)}); let all workers use one DVC remote (MOOVIER_DVC_REMOTE)"
+        f"{pulled['name']} ({expected_hash}) was pulled on another machine and cannot be pulled "
+        f"here ({'; '.join(reasons)}); use one DVC remote for all workers (MOOVIER_DVC_REMOTE)"
     )
 
 
-def _again(pulled: Pulled, settings: Settings) -> tuple[Path, str]:
-    """Fetch it, and merge it where it was merged, as :func:`pull` did: folder and hash."""
+def _fetch_again(pulled: Pulled, settings: Settings) -> tuple[Path, str]:
+    """Fetch and, if needed, merge the data set as :func:`pull` did; return folder and hash."""
     choice = {"sample": SAMPLE, "directory": settings.data}.get(pulled["source"], REAL)
     ref = fetch(settings.model_copy(update={"data": choice}))
     if pulled["name"].endswith(SUFFIX):

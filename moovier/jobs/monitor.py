@@ -1,6 +1,6 @@
-"""One look at whether the champion still fits: figures to MLflow and the registry, and a verdict.
+"""Check whether the champion still fits the current data; log metrics and decide on an alarm.
 
-See `dags/moovier_monitor.py` for what follows from it, and docs/monitoring.md for the figures.
+`dags/moovier_monitor.py` has the steps that follow, docs/monitoring.md the metrics.
 """
 
 from __future__ import annotations
@@ -8,21 +8,21 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
-from moovier.data.movielens import read_movielens, to_arrays
-from moovier.errors import BadRequest
 from moovier.jobs import ingest, monitoring_metrics
+from moovier.jobs.config import parse_config
+from moovier.jobs.dataset import parse_dataset
 from moovier.jobs.registration import open_registry
-from moovier.models import bundle
 from moovier.models.bundle import Bundle, DataFacts
 from moovier.monitoring import alarm_policy, drift
-from moovier.monitoring.alarm_policy import Trigger
+from moovier.monitoring.alarm_policy import Reason, Trigger
 from moovier.monitoring.dataset_diff import Change, Snapshot
 from moovier.monitoring.drift import Drift, Limits
 from moovier.registry.client import Registry
@@ -38,13 +38,14 @@ from moovier.report import monitoring as page
 from moovier.settings import Settings, load_settings
 
 OnProgress = Callable[[str], None]
-#: Of MLflow's run: the tag's value that tells looks from retrainings, and its artefacts' folder.
+#: The tag ``part`` of a check's MLflow run, and the folder of its artefacts.
 PART, ARTEFACTS = "monitoring", "report"
+#: Limits that keep the tag ``monitoring`` below MLflow's 5,000 characters.
 _MOST_REASONS, _LONGEST_REASON = 10, 250
 
 
 class MonitorConfig(BaseModel):
-    """What a person may ask of a look; None means the setting ``monitor_…`` of that name."""
+    """Options of a check; None means the setting ``monitor_…`` of the same name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,39 +57,46 @@ class MonitorConfig(BaseModel):
     genres: PositiveFloat | None = None
     quality: PositiveFloat | None = None
     age_days: PositiveFloat | None = None
-    act: bool = Field(True, description="Whether an alarm may ask for a retraining.")
+    act: bool = Field(True, description="Whether an alarm may trigger a retraining.")
 
     @classmethod
     def of(cls, config: MonitorConfig | Mapping[str, Any]) -> MonitorConfig:
-        """
+        """Return ``config`` as a validated configuration.
+
         Raises:
             BadRequest: a field is unknown or out of range.
         """
-        if isinstance(config, MonitorConfig):
-            return config
-        try:
-            return cls.model_validate(dict(config))
-        except ValidationError as error:
-            reasons = "; ".join(
-                f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
-            )
-            raise BadRequest(f"what monitoring was asked: {reasons}") from error
+        return parse_config(cls, config, "monitoring")
 
     def completed(self, settings: Settings) -> MonitorConfig:
-        """With the settings where it says nothing."""
+        """Return a copy with the settings' values in place of None."""
         names = ("significance", "ratings", "users", "movies", "genres", "quality", "age_days")
-        of_settings = settings.model_dump(include={f"monitor_{name}" for name in names})
-        said = self.model_dump()
+        defaults = settings.model_dump(include={f"monitor_{name}" for name in names})
+        values = self.model_dump()
         for name in names:
-            if said[name] is None:
-                said[name] = of_settings[f"monitor_{name}"]
-        return MonitorConfig.model_validate(said)
+            if values[name] is None:
+                values[name] = defaults[f"monitor_{name}"]
+        return MonitorConfig.model_validate(values)
 
     @property
     def limits(self) -> Limits:
-        """Of a completed one."""
+        """The drift limits of a completed configuration."""
         fields = ("significance", "ratings", "users", "movies", "genres")
         return Limits(**self.model_dump(include=set(fields)))
+
+
+@dataclass(frozen=True)
+class _Check:
+    """The data, the models and the measured drift of one check."""
+
+    champion: Version
+    model: Bundle
+    previous_model: Bundle | None
+    data: DataFacts
+    current: Snapshot
+    change: Change
+    added_drift: Drift
+    removed_drift: Drift
 
 
 def run_check(
@@ -98,83 +106,49 @@ def run_check(
     settings: Settings | None = None,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any] | None:
-    """Compare what there is now with what the champion was trained on; None without a champion.
+    """Compare the current data with the champion's training data; None without a champion.
 
-    ``key`` names the look: the same key again goes on in the same MLflow run. Returns what the
-    tag ``monitoring`` of the registered model says then, and ``trigger``: whether a retraining is
-    asked for, ``why`` it is or not, ``retraining``, its configuration with the reason, and
-    ``trigger_key``, one for the data.
-    Nothing is started here: whoever does calls :func:`record_trigger` afterwards.
+    ``key`` names the check: a call with the same key continues the same MLflow run. Returns the
+    content of the registered model's tag ``monitoring``, and
+
+    - ``trigger``: whether a retraining should start, and ``why`` or why not;
+    - ``retraining``: its configuration, with the reason;
+    - ``trigger_key``: a key that is the same for the same data;
+    - ``notes`` on what could not be measured, and ``excess`` for :func:`record_trigger`.
+
+    The caller starts the retraining and then calls :func:`record_trigger`.
 
     Raises:
-        BadRequest: the configuration makes no sense.
-        DataError: the data set cannot be had or must not be used.
+        BadRequest: the configuration is invalid.
+        DataError: the data set is unavailable or invalid.
         RegistryUnavailable: MLflow does not answer.
     """
     settings = settings or load_settings()
     config = MonitorConfig.of(config).completed(settings)
-    say = on_progress or _silent
+    on_progress = on_progress or _silent
     registry = open_registry(settings)
     champion = registry.alias(CHAMPION)
     if champion is None:
         return None
-    say("bringing in the data there are now")
-    data, current = _data(config.data, settings)
-    model = load(registry, champion, settings)
-    change = Change.between(_known(model), current)
-    say(f"{int(change.added.sum())} ratings came and {int(change.removed.sum())} went")
-    came = drift.added_drift(change, config.limits, seed=settings.seed)
-    went = drift.removed_drift(change, config.limits, seed=settings.seed)
-    previous = registry.alias(PREVIOUS)
-    before = None if previous is None else load(registry, previous, settings)
-    say("comparing lists, feedback and ages")
-    lists = monitoring_metrics.of_lists(model, before, seed=settings.seed)
-    lived = monitoring_metrics.live_quality(settings)
-    ages = monitoring_metrics.ages(registry, champion, current.ratings, settings)
-    service, notes = monitoring_metrics.of_service(settings)
-
-    reasons = [
-        *alarm_policy.drift_reasons(came, went),
-        *alarm_policy.quality_reasons(lived, config.quality or 0.0),
-        *alarm_policy.age_reasons(
-            ages["since_retraining_days"],
-            config.age_days or 0.0,
-            data_changed=data.hash != model.card.data.hash,
-        ),
-    ]
-    figures = monitoring_metrics.finite(
-        monitoring_metrics.of_change(change)
-        | monitoring_metrics.of_drift(came, "drift")
-        | monitoring_metrics.of_drift(went, "deleted_drift")
-        | lists
-        | monitoring_metrics.of_live(lived)
-        | ages
-        | service
-    )
-    notes = [*monitoring_metrics.notes(change, came, lived, before is not None), *notes]
-    asks, why = alarm_policy.should_retrain(
+    check = _measure_drift(champion, registry, config, settings, on_progress)
+    on_progress("comparing lists, feedback and ages")
+    metrics, reasons, notes = _measure_quality(check, registry, config, settings)
+    data = check.data
+    trigger, why = alarm_policy.should_retrain(
         reasons, _last_trigger(registry), data_hash=data.hash, champion=champion.number
     )
-    if asks and not config.act:
-        asks, why = False, "acting was switched off for this look"
-    said: dict[str, Any] = {
-        "at": int(time.time()),
-        "run_id": "",
-        "alarm": bool(reasons),
-        "reasons": [one.text[:_LONGEST_REASON] for one in reasons[:_MOST_REASONS]],
-        "figures": figures,
-        "data": {"name": data.name, "hash": data.hash},
-        "champion": {"name": champion.name, "version": champion.number},
-    }
-    said["run_id"] = _log(said, config, data, model, change, came, notes, why, key, settings)
-    registry.set_model_tag(MONITORING, orjson.dumps(said).decode())
+    if trigger and not config.act:
+        trigger, why = False, "acting was switched off for this check"
+    summary = _summary(check, metrics, reasons)
+    summary["run_id"] = _log(summary, check, config, notes, why, key, settings)
+    registry.set_model_tag(MONITORING, orjson.dumps(summary).decode())
     return {
-        **said,
+        **summary,
         "notes": notes,
-        "trigger": asks,
+        "trigger": trigger,
         "why": why,
         "retraining": {
-            "reason": "monitoring: " + "; ".join(said["reasons"]),
+            "reason": "monitoring: " + "; ".join(summary["reasons"]),
             **({} if config.data is None else {"data": config.data}),
         },
         "excess": alarm_policy.excess(reasons),
@@ -182,56 +156,108 @@ def run_check(
     }
 
 
-def record_trigger(looked: Mapping[str, Any], *, settings: Settings | None = None) -> None:
-    """Remember that this alarm triggered a retraining, so that it triggers only one.
+def _summary(
+    check: _Check, metrics: monitoring_metrics.Metrics, reasons: Sequence[Reason]
+) -> dict[str, Any]:
+    """Return the content of the tag ``monitoring``, without the id of the run."""
+    return {
+        "at": int(time.time()),
+        "run_id": "",
+        "alarm": bool(reasons),
+        "reasons": [reason.text[:_LONGEST_REASON] for reason in reasons[:_MOST_REASONS]],
+        "figures": metrics,
+        "data": {"name": check.data.name, "hash": check.data.hash},
+        "champion": {"name": check.champion.name, "version": check.champion.number},
+    }
 
-    ``looked``: what :func:`run_check` returned.
+
+def _measure_drift(
+    champion: Version,
+    registry: Registry,
+    config: MonitorConfig,
+    settings: Settings,
+    on_progress: OnProgress,
+) -> _Check:
+    """Fetch the current data and the models, and measure the drift."""
+    on_progress("fetching the current data")
+    dataset = parse_dataset(ingest.pull(config.data, settings=settings), settings)
+    current = Snapshot(dataset.index, dataset.ratings, dataset.catalogue)
+    model = _load(registry, champion, settings)
+    trained_on = Snapshot(model.index, model.histories.ratings(), model.catalogue)
+    change = Change.between(trained_on, current)
+    on_progress(
+        f"{int(change.added.sum())} ratings added, {int(change.removed.sum())} ratings removed"
+    )
+    previous = registry.alias(PREVIOUS)
+    return _Check(
+        champion=champion,
+        model=model,
+        previous_model=None if previous is None else _load(registry, previous, settings),
+        data=dataset.facts,
+        current=current,
+        change=change,
+        added_drift=drift.added_drift(change, config.limits, seed=settings.seed),
+        removed_drift=drift.removed_drift(change, config.limits, seed=settings.seed),
+    )
+
+
+def _measure_quality(
+    check: _Check, registry: Registry, config: MonitorConfig, settings: Settings
+) -> tuple[monitoring_metrics.Metrics, list[Reason], list[str]]:
+    """Return all metrics, the reasons for an alarm, and notes on what could not be measured."""
+    lists = monitoring_metrics.list_metrics(check.model, check.previous_model, seed=settings.seed)
+    live = monitoring_metrics.live_quality(settings)
+    ages = monitoring_metrics.ages(registry, check.champion, check.current.ratings, settings)
+    service, service_notes = monitoring_metrics.service_metrics(settings)
+    reasons = [
+        *alarm_policy.drift_reasons(check.added_drift, check.removed_drift),
+        *alarm_policy.quality_reasons(live, config.quality or 0.0),
+        *alarm_policy.age_reasons(
+            ages["since_retraining_days"],
+            config.age_days or 0.0,
+            data_changed=check.data.hash != check.model.card.data.hash,
+        ),
+    ]
+    metrics = monitoring_metrics.finite(
+        monitoring_metrics.change_metrics(check.change)
+        | monitoring_metrics.drift_metrics(check.added_drift, "drift")
+        | monitoring_metrics.drift_metrics(check.removed_drift, "deleted_drift")
+        | lists
+        | monitoring_metrics.live_metrics(live)
+        | ages
+        | service
+    )
+    notes = monitoring_metrics.notes(
+        check.change, check.added_drift, live, has_previous=check.previous_model is not None
+    )
+    return metrics, reasons, [*notes, *service_notes]
+
+
+def record_trigger(check: Mapping[str, Any], *, settings: Settings | None = None) -> None:
+    """Record that this alarm triggered a retraining, so that it does not trigger another one.
+
+    ``check``: the result of :func:`run_check`.
     """
     settings = settings or load_settings()
     registry = open_registry(settings)
     trigger = alarm_policy.record(
-        looked["excess"],
+        check["excess"],
         _last_trigger(registry),
-        at=looked["at"],
-        data_hash=looked["data"]["hash"],
-        champion=looked["champion"]["version"],
+        at=check["at"],
+        data_hash=check["data"]["hash"],
+        champion=check["champion"]["version"],
     )
     registry.set_model_tag(MONITORING_TRIGGER, trigger.model_dump_json())
 
 
-def load(registry: Registry, version: Version, settings: Settings) -> Bundle:
-    """The version's bundle, kept where the service and the commands keep theirs."""
+def _load(registry: Registry, version: Version, settings: Settings) -> Bundle:
+    """Return the version's bundle, from the folder that the service and the commands share."""
     folder = settings.path("bundles", f"{version.number}-{version.run_id}")
-    return bundle.load(registry.download_bundle(version, folder))
-
-
-def _data(data: str | None, settings: Settings) -> tuple[DataFacts, Snapshot]:
-    """What an ingest would bring in now."""
-    pulled = ingest.pull(data, settings=settings)
-    found = read_movielens(
-        Path(pulled["folder"]),
-        bad_rows_share=settings.bad_rows_share,
-        name=pulled["name"],
-        synthetic=pulled["synthetic"],
-    )
-    index, ratings, catalogue = to_arrays(found)
-    facts = DataFacts(
-        name=pulled["name"],
-        hash=pulled["hash"],
-        synthetic=pulled["synthetic"],
-        ratings=len(ratings),
-        users=int(index.users.size),
-        movies=len(catalogue),
-    )
-    return facts, Snapshot(index, ratings, catalogue)
-
-
-def _known(model: Bundle) -> Snapshot:
-    return Snapshot(model.index, model.histories.ratings(), model.catalogue)
+    return registry.load_bundle(version, folder)
 
 
 def _last_trigger(registry: Registry) -> Trigger | None:
-    """A tag is free text that a person can edit: what is no trigger counts as none."""
+    """Return the last trigger, or None if the tag is missing or a user wrote something else."""
     try:
         return Trigger.model_validate_json(registry.model_tags().get(MONITORING_TRIGGER, ""))
     except ValidationError:
@@ -239,53 +265,54 @@ def _last_trigger(registry: Registry) -> Trigger | None:
 
 
 def _log(
-    said: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    check: _Check,
     config: MonitorConfig,
-    data: DataFacts,
-    model: Bundle,
-    change: Change,
-    came: Drift,
     notes: list[str],
     why: str,
     key: str | None,
     settings: Settings,
 ) -> str:
-    """One MLflow run with figures, versions, hashes, page and pictures; its id."""
+    """Log one MLflow run with metrics, versions, hashes and the page; return its id."""
     tracking = Tracking(
         open_registry(settings), settings.mlflow_tracking_uri, f"{settings.experiment}-monitoring"
     )
-    key = re.sub(r"[^A-Za-z0-9_-]+", "-", key or f"{data.hash[:12]}-{said['at']}")
+    data, trained_on = check.data, check.model.card.data
+    key = re.sub(r"[^A-Za-z0-9_-]+", "-", key or f"{data.hash[:12]}-{summary['at']}")
     run_id = tracking.start(f"monitoring {key}", retraining=key, part=PART)
     tracking.log(
         run_id,
         params={
             **config.model_dump(mode="json"),
-            "champion": said["champion"]["name"],
-            "champion_version": said["champion"]["version"],
-            "champion_data_name": model.card.data.name,
-            "champion_data_hash": model.card.data.hash,
+            "champion": summary["champion"]["name"],
+            "champion_version": summary["champion"]["version"],
+            "champion_data_name": trained_on.name,
+            "champion_data_hash": trained_on.hash,
             "data_name": data.name,
             "data_hash": data.hash,
         },
-        metrics={**said["figures"], "alarm": float(said["alarm"])},
-        tags={"alarm": str(said["alarm"]).lower(), "reasons": "\n".join(said["reasons"])[:4900]},
+        metrics={**summary["figures"], "alarm": float(summary["alarm"])},
+        tags={
+            "alarm": str(summary["alarm"]).lower(),
+            "reasons": "\n".join(summary["reasons"])[:4900],
+        },
     )
     tracking.log_data(run_id, data, "monitoring")
     with tempfile.TemporaryDirectory() as folder:
-        written = page.write(
+        page_file = page.write(
             Path(folder),
-            said=said,
+            summary=summary,
             data=data,
-            trained_on=model.card.data,
-            change=change,
-            came=came,
+            trained_on=trained_on,
+            change=check.change,
+            added_drift=check.added_drift,
             notes=notes,
             why=why,
         )
-        tracking.log_folder(run_id, written.parent, ARTEFACTS)
+        tracking.log_folder(run_id, page_file.parent, ARTEFACTS)
     tracking.finish(run_id)
     return run_id
 
 
 def _silent(_text: str) -> None:
-    """No progress."""
+    """Report no progress."""

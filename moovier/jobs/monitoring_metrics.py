@@ -1,4 +1,4 @@
-"""What monitoring looks at as flat figures: name to number, NaN for what cannot be told."""
+"""Metrics of a monitoring check: name to number, NaN for a metric that has no value."""
 
 from __future__ import annotations
 
@@ -16,217 +16,240 @@ from moovier.data.ratings import Ratings
 from moovier.feedback.database import exists
 from moovier.feedback.served_lists import SHADOW_ARM
 from moovier.feedback.store import FeedbackStore
-from moovier.jobs.retrain_plan import read_json
+from moovier.jobs.json_files import read_json
 from moovier.models.bundle import Bundle
-from moovier.monitoring import list_metrics as monitored
 from moovier.monitoring.dataset_diff import Change
 from moovier.monitoring.distances import Values, kolmogorov_smirnov, psi, shares
 from moovier.monitoring.drift import MIN_RATINGS, Drift
 from moovier.monitoring.feedback_quality import LiveQuality, measure_live_quality
+from moovier.monitoring.list_metrics import describe, overlap
 from moovier.registry.client import Registry
 from moovier.registry.version import Version
 from moovier.serving.recommender import Recommender
 from moovier.settings import Settings
 
-#: People whose lists are compared, and how long a list is.
-_PEOPLE, _TOP_K = 200, 10
+#: Number of users whose lists are compared, and the length of a list.
+_USERS, _TOP_K = 200, 10
 _DAY_S = 24 * 3600
 _SERVICE_TIMEOUT_S = 5.0
-#: What the service counts its lists in, and the source of those for people it does not know.
+#: The service's counter of lists, and the label of lists for unknown users.
 _ANSWERS, _POPULAR = "moovier_answers_total", "popular"
 
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 
-def finite(figures: Mapping[str, float]) -> Figures:
-    """Those that are numbers, to five digits: JSON knows no NaN, and a tag has little room."""
-    return {name: float(f"{value:.5g}") for name, value in figures.items() if math.isfinite(value)}
+def finite(metrics: Mapping[str, float]) -> Metrics:
+    """Drop non-finite values, which JSON cannot hold, and round to five digits to save space."""
+    return {name: float(f"{value:.5g}") for name, value in metrics.items() if math.isfinite(value)}
 
 
-def of_change(change: Change) -> Figures:
-    """How much came and went, and plain distances between the data sets as they stand."""
-    then, now = change.reference, change.current
-    came = now.take(change.added)
-    n_came = max(len(came), 1)
-    then_lengths = np.bincount(then.users, minlength=then.n_users)
-    now_lengths = np.bincount(now.users, minlength=now.n_users)
-    new_lengths = now_lengths[change.new_users & (now_lengths > 0)]
+def change_metrics(change: Change) -> Metrics:
+    """Return the numbers of added and removed ratings, and distances between the data sets."""
+    before, after = change.reference, change.current
+    added = after.take(change.added)
+    n_added = max(len(added), 1)
+    before_counts = np.bincount(before.users, minlength=before.n_users)
+    after_counts = np.bincount(after.users, minlength=after.n_users)
+    new_user_counts = after_counts[change.new_users & (after_counts > 0)]
     return {
-        "ratings": float(len(now)),
-        "came": float(len(came)),
+        "ratings": float(len(after)),
+        "came": float(len(added)),
         "went": float(change.removed.sum()),
-        "came_share": len(came) / max(len(now), 1),
-        "came_by_new_users": float(change.new_users[came.users].sum() / n_came),
-        "came_of_unknown_movies": float((~change.known_movies[came.movies]).sum() / n_came),
-        "new_users": float(new_lengths.size),
-        "stars_psi": psi(_stars(then), _stars(now)),
-        "stars_ks": kolmogorov_smirnov(then.stars, now.stars),
-        "came_stars_psi": psi(_stars(then), _stars(came)) if len(came) else math.nan,
-        "came_stars_ks": kolmogorov_smirnov(then.stars, came.stars),
-        "came_genres_psi": psi(_genres(change, then), _genres(change, came))
-        if len(came)
+        "came_share": len(added) / max(len(after), 1),
+        "came_by_new_users": float(change.new_users[added.users].sum() / n_added),
+        "came_of_unknown_movies": float((~change.known_movies[added.movies]).sum() / n_added),
+        "new_users": float(new_user_counts.size),
+        "stars_psi": psi(_stars(before), _stars(after)),
+        "stars_ks": kolmogorov_smirnov(before.stars, after.stars),
+        "came_stars_psi": psi(_stars(before), _stars(added)) if len(added) else math.nan,
+        "came_stars_ks": kolmogorov_smirnov(before.stars, added.stars),
+        "came_genres_psi": psi(_genres(change, before), _genres(change, added))
+        if len(added)
         else math.nan,
-        "new_users_activity_ks": kolmogorov_smirnov(then_lengths[then_lengths > 0], new_lengths),
+        "new_users_activity_ks": kolmogorov_smirnov(
+            before_counts[before_counts > 0], new_user_counts
+        ),
     }
 
 
 def _stars(ratings: Ratings) -> Values:
+    """Return the share of ratings by number of half stars, 0 to 10."""
     return shares(np.bincount(np.rint(ratings.stars * 2).astype(int), minlength=11).astype(float))
 
 
 def _genres(change: Change, ratings: Ratings) -> Values:
+    """Return the share of ratings by genre."""
     return shares(change.genres[ratings.movies].sum(axis=0))
 
 
-def of_drift(drift: Drift, prefix: str) -> Figures:
-    """Each distance and its p-value."""
-    return {f"{prefix}_{one.name}": one.value for one in drift.statistics} | {
-        f"{prefix}_{one.name}_p": one.p for one in drift.statistics
+def drift_metrics(drift: Drift, prefix: str) -> Metrics:
+    """Return each statistic and its p-value."""
+    return {f"{prefix}_{statistic.name}": statistic.value for statistic in drift.statistics} | {
+        f"{prefix}_{statistic.name}_p": statistic.p for statistic in drift.statistics
     }
 
 
-def of_lists(model: Bundle, before: Bundle | None, *, seed: int) -> Figures:
-    """Coverage and popularity of the champion's lists, and how many movies of a list the champion
-    before it gave too, over people that both know."""
-    known = model.index.users[model.histories.counts() > 0]
-    if before is not None:
-        shared = np.intersect1d(known, before.index.users[before.histories.counts() > 0])
-        known = shared if shared.size else known
-    if not known.size:
+def list_metrics(model: Bundle, previous: Bundle | None, *, seed: int) -> Metrics:
+    """Return coverage and popularity of the champion's lists, and their overlap.
+
+    The overlap is the share of movies that the previous champion's list of the same user has too.
+    The lists are those of a sample of the users that both models know.
+    """
+    users = model.index.users[model.histories.counts() > 0]
+    if previous is not None:
+        shared = np.intersect1d(users, previous.index.users[previous.histories.counts() > 0])
+        users = shared if shared.size else users
+    if not users.size:
         return {}
     rng = np.random.default_rng(seed)
-    people = np.sort(rng.choice(known, min(_PEOPLE, known.size), replace=False)).tolist()
-    now = _lists(model, people)
+    sample = np.sort(rng.choice(users, min(_USERS, users.size), replace=False)).tolist()
+    lists = _lists(model, sample)
     counts = model.histories.movie_counts()
-    figures = monitored.describe(now, model.index.movies, counts)
-    found = {"coverage_at_10": figures.coverage, "popular_share_at_10": figures.popular}
-    if before is not None:
-        then = _lists(before, people)
-        earlier = monitored.describe(then, model.index.movies, counts)
-        found |= {
+    current = describe(lists, model.index.movies, counts)
+    metrics = {"coverage_at_10": current.coverage, "popular_share_at_10": current.popular}
+    if previous is not None:
+        previous_lists = _lists(previous, sample)
+        earlier = describe(previous_lists, model.index.movies, counts)
+        metrics |= {
             "previous_coverage_at_10": earlier.coverage,
             "previous_popular_share_at_10": earlier.popular,
-            "overlap_at_10": monitored.overlap(now, then),
+            "overlap_at_10": overlap(lists, previous_lists),
         }
-    return found
+    return metrics
 
 
-def _lists(model: Bundle, people: list[int]) -> list[list[int]]:
-    answers = Recommender(model).recommend(people, _TOP_K)
+def _lists(model: Bundle, users: list[int]) -> list[list[int]]:
+    """Return the movie ids of each user's list."""
+    answers = Recommender(model).recommend(users, _TOP_K)
     return [[item.movie.id for item in answer.items] for answer in answers]
 
 
 def live_quality(settings: Settings) -> LiveQuality | None:
-    """Feedback on what was recommended; None where there is no database of feedback yet."""
+    """Return the quality of served lists by feedback, or None without a feedback database."""
     if not exists(settings.database):
         return None
     with contextlib.closing(FeedbackStore.open(settings.database)) as store:
-        # What the shadow made, nobody saw.
-        seen = (one for one in store.lists(0, int(time.time()) + 1) if one.arm != SHADOW_ARM)
-        first = next(seen, None)
-        lists = None if first is None else itertools.chain([first], seen)
+        # Users did not see the lists of the shadow.
+        served = (
+            served_list
+            for served_list in store.lists(0, int(time.time()) + 1)
+            if served_list.arm != SHADOW_ARM
+        )
+        first = next(served, None)
+        lists = None if first is None else itertools.chain([first], served)
         return measure_live_quality(store.everything().ratings, lists, seed=settings.seed)
 
 
-def of_live(found: LiveQuality | None) -> Figures:
-    """Figures of the live quality; those of the lists only where lists are recorded."""
-    if found is None:
+def live_metrics(live: LiveQuality | None) -> Metrics:
+    """Return the metrics of the live quality; those of lists only if lists are recorded."""
+    if live is None:
         return {}
-    told = {
-        "feedback_of_lists": float(found.recommended.ratings),
-        "feedback_others": float(found.others.ratings),
-        "recommended_stars": found.recommended.stars,
-        "other_stars": found.others.stars,
-        "recommended_liked_share": found.recommended.liked,
-        "recommended_liked_low": found.recommended.low,
-        "recommended_liked_high": found.recommended.high,
-        "other_liked_share": found.others.liked,
-        "liked_gain": found.gain,
-        "liked_gain_low": found.low,
-        "liked_gain_high": found.high,
+    metrics = {
+        "feedback_of_lists": float(live.recommended.ratings),
+        "feedback_others": float(live.others.ratings),
+        "recommended_stars": live.recommended.stars,
+        "other_stars": live.others.stars,
+        "recommended_liked_share": live.recommended.liked,
+        "recommended_liked_low": live.recommended.low,
+        "recommended_liked_high": live.recommended.high,
+        "other_liked_share": live.others.liked,
+        "liked_gain": live.gain,
+        "liked_gain_low": live.low,
+        "liked_gain_high": live.high,
     }
-    if found.lists is not None:
-        told["lists_served"] = float(found.lists)
-    if found.rated_share is not None:
-        told["lists_rated_share"] = found.rated_share
-    for number, quality in found.by_version.items():
-        told[f"liked_share_version_{number}"] = quality.liked
-    return told
+    if live.lists is not None:
+        metrics["lists_served"] = float(live.lists)
+    if live.rated_share is not None:
+        metrics["lists_rated_share"] = live.rated_share
+    for number, quality in live.by_version.items():
+        metrics[f"liked_share_version_{number}"] = quality.liked
+    return metrics
 
 
-def ages(registry: Registry, champion: Version, ratings: Ratings, settings: Settings) -> Figures:
-    """Days since the champion was made, since a retraining last made anything, since the newest
-    rating was given, and since data were last brought in and found good on this machine."""
+def ages(registry: Registry, champion: Version, ratings: Ratings, settings: Settings) -> Metrics:
+    """Return ages in days.
+
+    They are those of the champion, of the newest version of a retraining, of the newest rating,
+    and of the last ingest without problems on this machine.
+    """
     now = time.time()
-    made = [one for one in registry.versions() if "retraining" in one.tags] or [champion]
-    newest = max(version.created_at.timestamp() for version in made)
-    told = {
+    versions = [version for version in registry.versions() if "retraining" in version.tags]
+    newest = max(version.created_at.timestamp() for version in versions or [champion])
+    metrics = {
         "champion_age_days": (now - champion.created_at.timestamp()) / _DAY_S,
         "since_retraining_days": (now - newest) / _DAY_S,
     }
     if len(ratings):
-        told["newest_rating_age_days"] = (now - float(ratings.timestamps.max())) / _DAY_S
-    good = [_moment(file) for file in settings.path("ingest").glob("*.json")]
-    if any(good):
-        told["since_ingest_days"] = (now - max(good)) / _DAY_S
-    return told
+        metrics["newest_rating_age_days"] = (now - float(ratings.timestamps.max())) / _DAY_S
+    ingest_times = [_ingest_time(file) for file in settings.path("ingest").glob("*.json")]
+    if any(ingest_times):
+        metrics["since_ingest_days"] = (now - max(ingest_times)) / _DAY_S
+    return metrics
 
 
-def _moment(report: Path) -> float:
-    """When a report was written; 0 for one with problems."""
-    found = read_json(report)
-    good = isinstance(found, dict) and not found.get("problems")
-    return report.stat().st_mtime if good else 0.0
+def _ingest_time(report_file: Path) -> float:
+    """Return the time of an ingest report in seconds since 1970, or 0 if it has problems."""
+    report = read_json(report_file)
+    is_good = isinstance(report, dict) and not report.get("problems")
+    return report_file.stat().st_mtime if is_good else 0.0
 
 
-def of_service(settings: Settings) -> tuple[Figures, list[str]]:
-    """Share of the service's lists since its start that were for people whom the model does not
-    know; and what to say where that is not to be had."""
+def service_metrics(settings: Settings) -> tuple[Metrics, list[str]]:
+    """Return the service's share of lists for unknown users since its start.
+
+    The second value has a note if the share is unavailable.
+    """
     if settings.service_url is None:
-        return {}, ["fallback share: not looked at, MOOVIER_SERVICE_URL is not set"]
+        return {}, ["fallback share: not measured, MOOVIER_SERVICE_URL is not set"]
     try:
         answer = httpx.get(
             f"{settings.service_url.rstrip('/')}/metrics", timeout=_SERVICE_TIMEOUT_S
         ).raise_for_status()
-        return fallback(answer.text), []
+        return parse_fallback(answer.text), []
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        return {}, [f"fallback share: the service cannot be asked ({type(error).__name__})"]
+        return {}, [f"fallback share: the service does not answer ({type(error).__name__})"]
 
 
-def fallback(metrics: str) -> Figures:
-    """From Prometheus's text format.
+def parse_fallback(text: str) -> Metrics:
+    """Return the number of lists and the fallback share from Prometheus's text format.
 
     Raises:
-        ValueError: it is not that.
+        ValueError: the text has another format.
     """
     from prometheus_client.parser import text_string_to_metric_families
 
-    lists = {True: 0.0, False: 0.0}
-    for family in text_string_to_metric_families(metrics):
+    model_lists = popular_lists = 0.0
+    for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name == _ANSWERS:
-                lists[sample.labels.get("source") == _POPULAR] += sample.value
-    total = lists[True] + lists[False]
-    told = {"service_lists": total}
+            if sample.name != _ANSWERS:
+                continue
+            if sample.labels.get("source") == _POPULAR:
+                popular_lists += sample.value
+            else:
+                model_lists += sample.value
+    total = model_lists + popular_lists
+    metrics = {"service_lists": total}
     if total:
-        told["fallback_share"] = lists[True] / total
-    return told
+        metrics["fallback_share"] = popular_lists / total
+    return metrics
 
 
-def notes(change: Change, came: Drift, lived: LiveQuality | None, compared: bool) -> list[str]:
-    """What could not be told, and why."""
-    said = []
+def notes(
+    change: Change, added_drift: Drift, live: LiveQuality | None, *, has_previous: bool
+) -> list[str]:
+    """Return what could not be measured, and why, one line each."""
+    lines = []
     if not change.added.any():
-        said.append("drift: the champion was trained on all ratings there are")
-    elif not came.statistics:
-        said.append(f"drift: fewer than {MIN_RATINGS} ratings came, too few to judge")
-    if not compared:
-        said.append("lists: there is no previous champion to compare with")
-    if lived is None:
-        said.append("quality: nobody has sent ratings to this service yet")
+        lines.append("drift: the champion was trained on all current ratings")
+    elif not added_drift.statistics:
+        lines.append(f"drift: not measured, fewer than {MIN_RATINGS} ratings were added")
+    if not has_previous:
+        lines.append("lists: not compared, there is no previous champion")
+    if live is None:
+        lines.append("quality: no user has sent ratings to this service yet")
     else:
-        if lived.lists is None:
-            said.append("quality by list and version: not recorded, served lists are not kept")
-        if not lived.enough:
-            said.append("quality: too few ratings quote a list to conclude anything")
-    return said
+        if live.lists is None:
+            lines.append("quality by list and version: not measured, served lists are not recorded")
+        if not live.enough:
+            lines.append("quality: too few ratings refer to a list to draw a conclusion")
+    return lines

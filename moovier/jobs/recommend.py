@@ -1,4 +1,4 @@
-"""Recommendations without a service: straight from the registry's bundle."""
+"""Recommend movies from the registry's bundle, without the service."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from moovier.feedback import database
 from moovier.feedback.errors import FeedbackUnavailable
-from moovier.feedback.store import FeedbackStore, UserFeedback
-from moovier.models import bundle
+from moovier.feedback.ratings import UserFeedback
+from moovier.feedback.store import FeedbackStore
 from moovier.registry.client import Registry
 from moovier.registry.version import CHAMPION
 from moovier.serving import live_users
@@ -25,58 +25,57 @@ def recommend(
     *,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
-    """The best ``top_k`` (1 to 1,000) unseen movies for each user, in the order asked.
+    """Return the ``top_k`` (1 to 1,000) best unseen movies of each user, in the order of ``users``.
 
-    What they rated and deleted since the model was trained counts, as it does in the service. The
-    lists are made without it where the database does not answer: ``feedback`` then says why, else
-    it is None.
+    Ratings and deletions since the training count, as in the service. If the database does not
+    answer, the lists leave them out and ``feedback`` holds the reason, otherwise None.
 
-    ``model`` is a name, alias or version number; None is the champion. The answer names the
-    ``model`` and its ``version``, says whether its ratings are ``synthetic``, and has one entry
-    a user in ``answers``: ``user``, ``source`` (``popular`` for a user the model does not know)
-    and ``items``, best first.
+    ``model``: name, alias or version number; None means the champion. The result has ``model`` and
+    ``version``, ``synthetic`` (whether the ratings are generated), and ``answers`` with one entry
+    per user: ``user``, ``source`` (``popular`` for a user that the model does not know) and
+    ``items``, best first.
 
     Raises:
-        BadRequest: no user, or ``top_k`` is out of range.
+        BadRequest: ``users`` is empty, or ``top_k`` is out of range.
         UnknownModel, RegistryUnavailable, RegistryError: see :class:`Registry`.
-        BundleError: the model cannot be used.
+        BundleError: the bundle is incomplete or altered.
     """
     settings = settings or load_settings()
     registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
     version = registry.resolve(model or CHAMPION)
-    # The run's id tells versions of two registries apart that share a number.
+    # The run id distinguishes versions of two registries that have the same number.
     folder = settings.path("bundles", f"{version.number}-{version.run_id}")
-    loaded = bundle.load(registry.download_bundle(version, folder))
-    said, trouble = _said_by(users, settings)
+    bundle = registry.load_bundle(version, folder)
+    feedback, error = _feedback_of(users, settings)
     return {
         "model": version.name,
         "version": version.number,
-        "synthetic": loaded.card.data.synthetic,
-        "feedback": trouble,
+        "synthetic": bundle.card.data.synthetic,
+        "feedback": error,
         "answers": [
             {
                 "user": answer.user_id,
                 "source": answer.source,
                 "items": [{**asdict(item.movie), "score": item.score} for item in answer.items],
             }
-            for answer in live_users.recommend(Recommender(loaded), users, top_k, said.get)
+            for answer in live_users.recommend(Recommender(bundle), users, top_k, feedback.get)
         ],
     }
 
 
-def _said_by(
+def _feedback_of(
     users: Sequence[int], settings: Settings
 ) -> tuple[dict[int, UserFeedback], str | None]:
-    """What each user said, if anything, and why the database could not be asked."""
-    said: dict[int, UserFeedback] = {}
+    """Return the feedback of each user who gave some, and the reason if it cannot be read."""
+    feedback: dict[int, UserFeedback] = {}
     if not database.exists(settings.database):
-        return said, None
+        return feedback, None
     try:
         with contextlib.closing(FeedbackStore.open(settings.database)) as store:
             for user in dict.fromkeys(users):
-                found = store.of_user(user)
-                if found:
-                    said[user] = found
+                user_feedback = store.of_user(user)
+                if user_feedback:
+                    feedback[user] = user_feedback
     except FeedbackUnavailable as error:
         return {}, str(error)
-    return said, None
+    return feedback, None

@@ -1,4 +1,4 @@
-"""From a trained model to a version: what its folder holds and which tags it carries."""
+"""Write a trained model's folder and tags for its registration as a version."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from moovier.registry.keras_export import save_keras
 from moovier.registry.tracking import Tracking
 from moovier.settings import Settings
 
-#: Beside the bundle: each hold-out user's result, for paired comparisons later.
+#: File beside the bundle: each hold-out user's result, for paired comparisons.
 EVALUATION = "evaluation.npz"
-#: Beside it: what the page of a retraining says of the model.
-FIGURES = "figures.json"
+#: File beside the bundle: the model's part of the retraining's report.
+REPORT = "figures.json"
 
-#: Arrays of a stored result, as in :class:`moovier.registry.gate.HoldOutResult`.
+#: Arrays of a stored result; see :class:`moovier.registry.gate.HoldOutResult`.
 _RESULT_ARRAYS = (
     "users",
     "ndcg",
@@ -34,12 +34,12 @@ _RESULT_ARRAYS = (
 
 
 def open_registry(settings: Settings) -> Registry:
-    """The registry that the settings name."""
+    """Return the registry that the settings name."""
     return Registry(settings.mlflow_tracking_uri, settings.registered_model)
 
 
 def open_tracking(settings: Settings) -> Tracking:
-    """Where runs are logged.
+    """Return the experiment in which runs are logged.
 
     Raises:
         RegistryUnavailable: MLflow does not answer.
@@ -48,7 +48,7 @@ def open_tracking(settings: Settings) -> Tracking:
 
 
 def write_model(folder: Path, model: Bundle, keras_model: Any) -> Path:
-    """Write all that a version holds into ``folder``: MLflow's Keras model and the bundle."""
+    """Write a version's files, the Keras model and the bundle, into ``folder``; return it."""
     if keras_model is not None:
         save_keras(keras_model, folder)
     bundle.save(model, folder / BUNDLE)
@@ -56,7 +56,7 @@ def write_model(folder: Path, model: Bundle, keras_model: Any) -> Path:
 
 
 def tags_of(card: Card, extra: Mapping[str, str]) -> dict[str, str]:
-    """The tags that every version carries (docs/architecture.md), and ``extra``."""
+    """Return the tags of every version, and ``extra``."""
     tags = {
         "family": card.family,
         "size": str(card.params["size"]),
@@ -76,16 +76,16 @@ def tags_of(card: Card, extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def write_evaluation(file: Path, result: HoldOutResult) -> Path:
-    """Write a result on the hold-out; return ``file``."""
+    """Write a result on the hold-out and return ``file``."""
     arrays = {name: getattr(result, name) for name in _RESULT_ARRAYS}
     np.savez(file, allow_pickle=False, **arrays)
     return file
 
 
 def read_evaluation(file: Path, name: str) -> HoldOutResult:
-    """Read what :func:`write_evaluation` wrote, under ``name``.
+    """Return the result that :func:`write_evaluation` wrote, with the name ``name``.
 
-    A result that an earlier version stored holds the split by time only.
+    A result that an earlier version stored has only the split by time.
     """
     with np.load(file, allow_pickle=False) as archive:
         arrays = {part: archive[part] for part in _RESULT_ARRAYS if part in archive.files}

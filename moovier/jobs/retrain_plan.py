@@ -1,48 +1,50 @@
-"""What a retraining is: its configuration, its plan, and the folder that holds its parts.
+"""A retraining's configuration, its plan, and the layout of its folder.
 
-<home>/retrain/<key>/
-    prepared/
-        plan.json           written last by `prepare`: with it, what it made is there
-        data/               index, all ratings and the catalogue, as a popularity bundle
-        popularity.npz      popularity's result on the hold-out
-        popularity.json     the same as the page shows it
-    studies/                Optuna's journals, unless the settings name another storage
-    candidates/<id>/        one trained candidate, whole or not there
-    decision.json           what the gate said
-    done.json               written last by `promote`; the big parts are gone then
+::
 
-Each machine that works on a retraining has such a folder. How they get what others made:
-`moovier.jobs.artifact_exchange`.
+    <home>/retrain/<key>/
+        prepared/
+            plan.json           written last by `prepare`: if it exists, the folder is complete
+            data/               snapshot of the ratings and the catalogue (moovier.jobs.dataset)
+            popularity.npz      the popularity baseline's result on the hold-out
+            popularity.json     the same result for the report
+        studies/                Optuna's journals, unless the settings name another storage
+        candidates/<id>/        one trained candidate, complete or missing
+        decision.json           the gate's decision
+        done.json               written last by `promote`, which then deletes the large files
+
+Each machine that works on a retraining has such a folder. `moovier.jobs.artifact_exchange` copies
+files between machines.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from moovier.errors import BadRequest
+from moovier.jobs.config import parse_config
 from moovier.models.bundle import DataFacts
 from moovier.models.families import FAMILIES, RETIRED
 from moovier.models.popular import NAME as POPULAR
 from moovier.settings import Settings
 
-#: The protocols of a hold-out (docs/metrics.md). Another number says that their cuts changed.
+#: Version of the hold-out protocols (docs/metrics.md). Increase the number when the split changes.
 PROTOCOLS = "visitor-next-visit-1"
-#: Trials that are worth a tuning worker: starting one takes as long as a quick trial.
+#: Fewest trials per tuning worker: starting a worker takes as long as a quick trial.
 LEAST_TRIALS_PER_WORKER = 2
-#: In a retraining's folder: what `prepare` made, what the gate said, that it is finished.
+#: Names in a retraining's folder: output of `prepare`, the gate's decision, the final result.
 PREPARED, DECISION, DONE = "prepared", "decision.json", "done.json"
 
 
 class RetrainConfig(BaseModel):
-    """What a person may ask of a retraining; None means the setting of that name."""
+    """Options of a retraining; None means the setting of the same name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,7 +57,7 @@ class RetrainConfig(BaseModel):
     families: tuple[str, ...] | None = Field(
         None,
         min_length=1,
-        description="Families to tune and train; None: all that learn.",
+        description="Families to tune and train; None: all that can be trained.",
     )
     embedding_sizes: tuple[PositiveInt, ...] = Field(
         (50, 25, 10), description="Sizes of the `emb` models with default hyper-parameters."
@@ -65,46 +67,43 @@ class RetrainConfig(BaseModel):
         None,
         description="Tuning workers per family; None: `tuning_workers`, fewer for a few trials.",
     )
-    force: bool = Field(False, description="Train also when the champion knows these data.")
+    force: bool = Field(
+        False, description="Train even if the champion was trained on the same data."
+    )
     reason: str | None = Field(
-        None, max_length=4000, description="Why it was asked for; kept on the run."
+        None,
+        max_length=4000,
+        description="Why the retraining was started; a tag of the MLflow run.",
     )
 
     @classmethod
     def of(cls, config: RetrainConfig | Mapping[str, Any]) -> RetrainConfig:
-        """
+        """Return ``config`` as a validated configuration.
+
         Raises:
             BadRequest: a field is unknown or out of range.
         """
-        if isinstance(config, RetrainConfig):
-            return config
-        try:
-            return cls.model_validate(dict(config))
-        except ValidationError as error:
-            reasons = "; ".join(
-                f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
-            )
-            raise BadRequest(f"the retraining's configuration: {reasons}") from error
+        return parse_config(cls, config, "retraining")
 
-    def learning(self) -> tuple[str, ...]:
-        """The families asked for, each once; all that learn where none is named.
+    def trained_families(self) -> tuple[str, ...]:
+        """Return the families to train, without duplicates; by default all that are not retired.
 
         Raises:
-            BadRequest: a family is unknown, or learns nothing.
+            BadRequest: a family is unknown, or is the popularity baseline.
         """
-        there = tuple(name for name in FAMILIES if name != POPULAR)
-        unknown = [name for name in self.families or () if name not in there]
+        trainable = tuple(name for name in FAMILIES if name != POPULAR)
+        unknown = [name for name in self.families or () if name not in trainable]
         if unknown:
             raise BadRequest(
-                f"unknown family {', '.join(unknown)}; there are {', '.join(there)} (popularity "
-                "is always compared with)"
+                f"unknown family {', '.join(unknown)}; choose from {', '.join(trainable)} "
+                "(popularity is always compared with)"
             )
-        current = tuple(name for name in there if name not in RETIRED)
+        current = tuple(name for name in trainable if name not in RETIRED)
         return tuple(dict.fromkeys(self.families or current))
 
 
 class Recipe(BaseModel):
-    """How to train one candidate."""
+    """A family with hyper-parameters: how to train one candidate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -123,18 +122,20 @@ class TuningTask(BaseModel):
     worker: NonNegativeInt
 
 
-class Plan(BaseModel):
-    """All that the stages of one retraining share. Small: it travels between Airflow's tasks."""
+class RetrainPlan(BaseModel):
+    """What the stages of one retraining share. Airflow passes it between tasks, so it is small."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
-    folder: Path = Field(exclude=True, description="Where its parts lie on this machine.")
-    run_id: str = Field(description="MLflow's parent run.")
+    folder: Path = Field(exclude=True, description="The retraining's folder on this machine.")
+    run_id: str = Field(description="Id of the parent run in MLflow.")
     data: DataFacts
-    hold_out: str = Field(description="Data hash and protocol: results on it can be compared.")
+    hold_out: str = Field(
+        description="Data hash and protocol; only results on one hold-out are comparable."
+    )
     champion: Recipe | None = Field(
-        description="The champion's recipe, where the champion has no result on this hold-out."
+        description="The champion's recipe, if the champion has no result on this hold-out."
     )
     trials: PositiveInt
     families: tuple[str, ...]
@@ -153,15 +154,15 @@ class Plan(BaseModel):
         data: DataFacts,
         first: bool,
         recipe: Recipe | None,
-    ) -> Plan:
-        """What ``config`` asks for, the settings where it says nothing.
+    ) -> RetrainPlan:
+        """Return the plan of a configuration; the settings fill in what it leaves out.
 
-        ``first``: there is no champion yet. ``recipe``: the champion's, see ``champion``.
+        ``first``: whether no champion exists yet. ``recipe``: the champion's, see ``champion``.
         """
-        families = config.learning()
+        families = config.trained_families()
         trials = config.trials or (settings.first_run_trials if first else settings.trials)
-        worth_starting = max(trials // LEAST_TRIALS_PER_WORKER, 1)
-        workers = config.workers or min(settings.tuning_workers, worth_starting)
+        most_workers = max(trials // LEAST_TRIALS_PER_WORKER, 1)
+        workers = config.workers or min(settings.tuning_workers, most_workers)
         return cls(
             key=folder.name,
             folder=folder,
@@ -181,60 +182,61 @@ class Plan(BaseModel):
         )
 
     @classmethod
-    def from_json(cls, plan: Mapping[str, Any], settings: Settings) -> Plan:
-        """A plan that another stage, maybe on another machine, handed on."""
+    def from_json(cls, plan: Mapping[str, Any], settings: Settings) -> RetrainPlan:
+        """Return the plan that :meth:`to_json` wrote, possibly on another machine."""
         return cls.model_validate({**plan, "folder": folder_of(settings, plan["key"])})
 
     def to_json(self) -> dict[str, Any]:
-        """What :meth:`from_json` takes: JSON, without a path of this machine."""
+        """Return the plan as JSON values, without paths of this machine."""
         return self.model_dump(mode="json")
 
     @property
     def data_folder(self) -> Path:
+        """Folder of the data snapshot."""
         return data_folder(self.folder)
 
     @property
     def popularity_file(self) -> Path:
+        """File of the popularity baseline's result on the hold-out."""
         return self.folder / PREPARED / "popularity.npz"
 
     @property
-    def popularity_figures_file(self) -> Path:
+    def popularity_report_file(self) -> Path:
+        """File of the popularity baseline's result for the report."""
         return self.folder / PREPARED / "popularity.json"
 
     @property
     def studies_folder(self) -> Path:
+        """Folder of Optuna's journals."""
         return self.folder / "studies"
 
     @property
     def candidates_folder(self) -> Path:
+        """Folder with one folder per trained candidate."""
         return self.folder / "candidates"
-
-    @property
-    def decision_file(self) -> Path:
-        return self.folder / DECISION
 
 
 def hold_out(data: DataFacts) -> str:
-    """Return the hold-out's identity: the data, and the protocols that decide on them.
+    """Return the identity of the hold-out: the data's hash and the protocols' version.
 
-    Results of versions that were evaluated under other protocols have another identity, so their
-    recipe is trained again for a comparison.
+    A version that was evaluated under older protocols has another identity, so its recipe is
+    trained again for a comparison.
     """
     return f"{data.hash}/{PROTOCOLS}"
 
 
 def folder_of(settings: Settings, key: str) -> Path:
-    """Where the parts of the retraining ``key`` lie on this machine."""
+    """Return the folder of the retraining ``key`` on this machine."""
     return settings.path("retrain", key)
 
 
 def plan_file(folder: Path) -> Path:
-    """Where a retraining's folder keeps its plan."""
+    """Return the file of the plan in a retraining's folder."""
     return folder / PREPARED / "plan.json"
 
 
 def data_folder(folder: Path) -> Path:
-    """Where a retraining's folder keeps the ratings."""
+    """Return the folder of the data snapshot in a retraining's folder."""
     return folder / PREPARED / "data"
 
 
@@ -244,38 +246,23 @@ def key_of(
     data_hash: str,
     key: str | None,
     *,
-    taken: Callable[[str], bool] | None = None,
+    is_taken: Callable[[str], bool] | None = None,
 ) -> str:
-    """``key`` made fit for a folder's name, or else a key of its own making.
+    """Return ``key`` as a valid folder name, or a generated key if it is None.
 
-    Without a key, the same configuration on the same data goes on with the retraining that was
-    not finished, and starts a new one when the last was. ``taken`` says of a key whether nothing
-    can go on under it here, for reasons that only others know.
+    The generated key depends on the configuration and the data, so the same call continues an
+    unfinished retraining; a number is appended that starts a new one after the last was finished.
+    ``is_taken``: returns whether a generated key cannot be continued on this machine, for reasons
+    that this machine's folders do not show.
     """
     if key:
         return re.sub(r"[^A-Za-z0-9_-]+", "-", key).strip("-")[:100] or "retraining"
-    asked = config.model_dump(mode="json", exclude={"reason"})
-    said = orjson.dumps([data_hash, asked], option=orjson.OPT_SORT_KEYS)
-    stem = hashlib.sha256(said).hexdigest()[:12]
+    options = config.model_dump(mode="json", exclude={"reason"})
+    content = orjson.dumps([data_hash, options], option=orjson.OPT_SORT_KEYS)
+    stem = hashlib.sha256(content).hexdigest()[:12]
     number = 1
     while (folder_of(settings, f"{stem}-{number}") / DONE).exists() or (
-        taken is not None and taken(f"{stem}-{number}")
+        is_taken is not None and is_taken(f"{stem}-{number}")
     ):
         number += 1
     return f"{stem}-{number}"
-
-
-def read_json(file: Path) -> Any:
-    """What :func:`write_json` wrote; None where there is no such file."""
-    try:
-        return orjson.loads(file.read_bytes())
-    except FileNotFoundError:
-        return None
-
-
-def write_json(file: Path, value: Any) -> None:
-    """Write a JSON file that is whole or not there."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
-    temporary.replace(file)

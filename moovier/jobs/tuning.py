@@ -1,4 +1,4 @@
-"""Tuning within a retraining: one study per family, each of its trials a run in MLflow."""
+"""Tune hyper-parameters in a retraining: one study per family, one MLflow run per trial."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from typing import Any
 from moovier.data.split import development_split
 from moovier.jobs.dataset import read_dataset
 from moovier.jobs.registration import open_tracking
-from moovier.jobs.retrain_plan import Plan
+from moovier.jobs.retrain_plan import RetrainPlan
 from moovier.registry.tracking import Tracking
 from moovier.settings import Settings
 from moovier.tuning import study as studies
 from moovier.tuning.study import TrialReport
 
-#: How MLflow calls what Optuna calls a state.
+#: Optuna's trial state: MLflow's run status.
 _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "fail": "FAILED"}
 
 
-def run_worker(plan: Plan, family: str, worker: int, settings: Settings) -> dict[str, Any]:
-    """Run trials until the family's study has the plan's, all workers together."""
+def run_worker(plan: RetrainPlan, family: str, worker: int, settings: Settings) -> dict[str, Any]:
+    """Run trials until all workers of the family together have finished the plan's trials.
+
+    Returns ``family``, ``trials`` (the number of finished trials) and ``best``, the best
+    hyper-parameters, or None if no trial completed.
+    """
     study = _open(plan, family, worker, settings)
     tracking = open_tracking(settings)
     data = read_dataset(plan.data_folder)
@@ -34,56 +38,57 @@ def run_worker(plan: Plan, family: str, worker: int, settings: Settings) -> dict
         threads=settings.threads,
         on_trial=lambda report: _log(plan, family, report, tracking),
     )
-    found = studies.best(study, family)
+    best = studies.best(study, family)
     return {
         "family": family,
         "trials": len(studies.finished_trials(study, family)),
-        "best": None if found is None else found.model_dump(mode="json"),
+        "best": None if best is None else best.model_dump(mode="json"),
     }
 
 
-def best_params(plan: Plan, family: str, settings: Settings) -> Mapping[str, Any] | None:
-    """The best hyper-parameters found, None where no trial completed.
+def best_params(plan: RetrainPlan, family: str, settings: Settings) -> Mapping[str, Any] | None:
+    """Return the best hyper-parameters, or None if no trial completed.
 
-    Trials whose worker was killed between ending and logging them are logged now.
+    Also log the trials whose worker was killed before it logged them.
     """
     study = _open(plan, family, 0, settings)
     tracking = open_tracking(settings)
-    there = tracking.finished_parts(plan.key)
+    logged_parts = tracking.finished_parts(plan.key)
     for report in studies.finished_trials(study, family):
-        if _part(family, report) not in there:
+        if _part(family, report) not in logged_parts:
             _log(plan, family, report, tracking)
-    found = studies.best(study, family)
-    return None if found is None else found.model_dump(mode="json")
+    best = studies.best(study, family)
+    return None if best is None else best.model_dump(mode="json")
 
 
-def study_of(plan: Plan, family: str, settings: Settings) -> Any:
-    """The family's Optuna study, to look at."""
+def study_of(plan: RetrainPlan, family: str, settings: Settings) -> Any:
+    """Return the family's Optuna study, for plots."""
     return _open(plan, family, 0, settings)
 
 
-def create_studies(plan: Plan, settings: Settings) -> None:
-    """Make the studies, before workers on several machines do so at the same moment."""
+def create_studies(plan: RetrainPlan, settings: Settings) -> None:
+    """Create the studies, so that workers on several machines do not do so at the same time."""
     if settings.optuna_storage is None:
-        # That this folder is here says that the studies are this machine's.
+        # The folder marks the machine that holds the studies.
         plan.studies_folder.mkdir(parents=True, exist_ok=True)
     for family in plan.families:
         studies.enqueue_defaults(_open(plan, family, 0, settings), family)
 
 
-def _open(plan: Plan, family: str, worker: int, settings: Settings) -> Any:
-    """
+def _open(plan: RetrainPlan, family: str, worker: int, settings: Settings) -> Any:
+    """Open the family's study.
+
     Raises:
-        StudyError: the study lies in a file of another machine.
+        StudyError: the study is in a file on another machine.
     """
-    place = settings.optuna_storage or plan.studies_folder / f"{family}.journal"
+    storage_url = settings.optuna_storage or plan.studies_folder / f"{family}.journal"
     if settings.optuna_storage is None and not plan.studies_folder.is_dir():
         raise studies.StudyError(
-            f"the studies of retraining {plan.key} lie in files on the machine that prepared it: "
-            "name a database that all workers reach in MOOVIER_OPTUNA_STORAGE and start a new "
+            f"the studies of retraining {plan.key} are files on the machine that prepared it; "
+            "set MOOVIER_OPTUNA_STORAGE to a database that all workers can reach and start a new "
             "retraining"
         )
-    storage = studies.storage_of(place)
+    storage = studies.storage_of(storage_url)
     name = f"{plan.key}-{family}"
     return studies.open_study(storage, name, family, seed=plan.seed, worker=worker)
 
@@ -92,7 +97,7 @@ def _part(family: str, report: TrialReport) -> str:
     return f"{family}-trial-{report.number}"
 
 
-def _log(plan: Plan, family: str, report: TrialReport, tracking: Tracking) -> None:
+def _log(plan: RetrainPlan, family: str, report: TrialReport, tracking: Tracking) -> None:
     run_id = tracking.start(
         f"{family} trial {report.number}",
         retraining=plan.key,

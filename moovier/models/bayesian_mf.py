@@ -100,6 +100,7 @@ class TasteFamily:
     name = NAME
     objective: Literal["ranking", "rating"] = "rating"
     hyper_parameters: type[HyperParameters] = TasteParams
+    fine_tunes_keras_model = False
 
     def search_space(self, trial: Trial) -> HyperParameters:
         """Draw hyper-parameters."""

@@ -46,6 +46,7 @@ class DaeFamily:
     name = NAME
     objective: Literal["ranking", "rating"] = "ranking"
     hyper_parameters: type[HyperParameters] = DaeParams
+    fine_tunes_keras_model = True
 
     def search_space(self, trial: Trial) -> HyperParameters:
         """Draw hyper-parameters."""

@@ -122,6 +122,7 @@ class EaseFamily:
     name = NAME
     objective: Literal["ranking", "rating"] = "ranking"
     hyper_parameters: type[HyperParameters] = EaseParams
+    fine_tunes_keras_model = False
 
     def search_space(self, trial: Trial) -> HyperParameters:
         """Draw hyper-parameters."""

@@ -157,6 +157,8 @@ class Family(Protocol):
     objective: Literal["ranking", "rating"]
     #: Class of the hyper-parameters; its defaults are the family's defaults.
     hyper_parameters: type[HyperParameters]
+    #: Whether :meth:`fine_tune` reads the parent's Keras model, or only its arrays.
+    fine_tunes_keras_model: bool
 
     def search_space(self, trial: Trial) -> HyperParameters:
         """Draw hyper-parameters from the family's search space."""

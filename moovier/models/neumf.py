@@ -152,6 +152,7 @@ class NeuMFFamily:
     name = NAME
     objective: Literal["ranking", "rating"] = "rating"
     hyper_parameters: type[HyperParameters] = NeuMFParams
+    fine_tunes_keras_model = True
 
     def search_space(self, trial: Trial) -> HyperParameters:
         """Draw hyper-parameters."""

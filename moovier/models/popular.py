@@ -70,6 +70,7 @@ class PopularFamily:
     name = NAME
     objective: Literal["ranking", "rating"] = "ranking"
     hyper_parameters: type[HyperParameters] = PopularParams
+    fine_tunes_keras_model = False
 
     def search_space(self, trial: Trial) -> HyperParameters:
         """Draw hyper-parameters."""

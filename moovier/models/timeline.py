@@ -55,6 +55,7 @@ class TimelineFamily:
     name = NAME
     objective: Literal["ranking", "rating"] = "ranking"
     hyper_parameters: type[HyperParameters] = TimelineParams
+    fine_tunes_keras_model = False
 
     def search_space(self, trial: Trial) -> HyperParameters:
         """Draw hyper-parameters."""

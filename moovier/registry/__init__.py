@@ -1,1 +1,1 @@
-"""The only room that speaks MLflow: runs, versions, aliases, the promotion gate."""
+"""Runs, versions and aliases in MLflow, and the promotion gate; no other room imports MLflow."""

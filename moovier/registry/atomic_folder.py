@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Folders that are written atomically."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-#: A temporary folder older than this belongs to a process that was killed.
+#: Age in seconds after which a temporary folder belongs to a killed process.
 _STALE_S = 3600.0
 
 
 @contextlib.contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside ``folder`` that takes its place when the block ends well.
+    """Yield a temporary folder that replaces ``folder`` when the block succeeds.
 
-    What ``folder`` held before is gone then. When the block raises, or the process is killed,
-    ``folder`` is as it was.
+    If the block raises or the process is killed, ``folder`` does not change.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
@@ -32,8 +31,8 @@ def replaced(folder: Path) -> Iterator[Path]:
 
 
 def _swap(temporary: Path, folder: Path) -> None:
-    # Renaming over a folder that holds something fails, so the old one steps aside first. Two
-    # processes may do this at once: whoever finds the place taken again moves that aside too.
+    # Renaming onto a folder with content fails, so the old folder is moved away first. Another
+    # process may put its folder there in between; the loop then moves that one away too.
     for _ in range(10):
         with contextlib.suppress(FileNotFoundError):
             aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -48,7 +47,8 @@ def _swap(temporary: Path, folder: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    for left in folder.parent.glob(f".{folder.name}-*"):
+    """Delete the temporary folders of killed processes."""
+    for leftover in folder.parent.glob(f".{folder.name}-*"):
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _STALE_S:
-                shutil.rmtree(left, ignore_errors=True)
+            if time.time() - leftover.stat().st_mtime > _STALE_S:
+                shutil.rmtree(leftover, ignore_errors=True)

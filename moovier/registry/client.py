@@ -1,7 +1,7 @@
-"""The registered model's versions, names and aliases, read and moved over MLflow's REST interface.
+"""Read and change the registered model's versions and aliases through MLflow's REST API.
 
-Nothing here imports the ``mlflow`` library: that costs seconds and some 200 MB, too much for the
-process that answers requests and for a command (docs/decisions/registry-over-rest.md).
+This module does not import the ``mlflow`` library, which takes seconds and 200 MB, too much for the
+service and for commands (docs/decisions/registry-over-rest.md).
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from filelock import FileLock
 from moovier.errors import BundleError, RegistryError, UnknownModel
 from moovier.experiments.experiment import TAG as EXPERIMENT
 from moovier.models import bundle
+from moovier.models.bundle import Bundle
 from moovier.registry.atomic_folder import replaced
-from moovier.registry.rest_client import NotThere, Rest
+from moovier.registry.rest_client import NotFound, Rest
 from moovier.registry.version import (
     ALIASES,
     CHALLENGER,
@@ -33,15 +34,15 @@ KERAS_MODEL = "data/model.keras"
 _PAGE = 1000
 _LONGEST_TAG = 5000
 _ROLLBACK, _ROLLING_BACK = "rollback", "rolling back"
-#: A display name. What does not match cannot be one and is never sent anywhere.
+#: Form of a display name. Other texts are never sent to MLflow.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")
 
 
 class Registry:
-    """The versions of one registered model. Safe to share between threads.
+    """The versions of one registered model. Threads may share it.
 
     Every method raises RegistryUnavailable when MLflow does not answer within ``timeout_s``
-    (seconds, for connecting and for each read), and RegistryError when it refuses.
+    (seconds, for connecting and for each read), and RegistryError when MLflow refuses the request.
     """
 
     def __init__(
@@ -52,14 +53,16 @@ class Registry:
 
     @property
     def address(self) -> str:
-        """Where MLflow is, without user and password."""
+        """MLflow's address, without user and password."""
         return self._rest.address
 
     def close(self) -> None:
+        """Close the connections."""
         self._rest.close()
 
     def ping(self) -> None:
-        """
+        """Check that MLflow answers.
+
         Raises:
             RegistryUnavailable: MLflow does not answer.
         """
@@ -68,102 +71,99 @@ class Registry:
     # Reading
 
     def names(self) -> list[str]:
-        """Display names of the complete versions, each once, the newest version's first."""
+        """Return the display names of the complete versions, without duplicates, newest first."""
         return list(dict.fromkeys(version.name for version in self.versions()))
 
     def versions(self) -> list[Version]:
-        """The complete versions, newest first."""
+        """Return the complete versions, newest first."""
         return self.find()
 
     def resolve(self, text: str) -> Version:
-        """The version that an alias, a display name (its newest version) or a number means.
+        """Return the version of an alias, a display name (its newest version) or a number.
 
         Raises:
-            UnknownModel: there is no such complete version; its ``known`` has the names.
+            UnknownModel: no complete version matches; ``known`` has the display names.
         """
-        found: Version | None = None
+        version: Version | None = None
         if text in ALIASES:
-            found = self.alias(text)
+            version = self.alias(text)
         elif text.isascii() and text.isdecimal() and len(text) < 10:
-            found = self._version(int(text))
+            version = self._version(int(text))
         elif _NAME.fullmatch(text):
-            named = self.find(name=text)
-            found = named[0] if named else None
-        if found is None:
+            versions = self.find(name=text)
+            version = versions[0] if versions else None
+        if version is None:
             raise UnknownModel(text[:200], self.names())
-        return found
+        return version
 
     def find(self, **tags: str) -> list[Version]:
-        """The complete versions that carry all of ``tags``, newest first.
+        """Return the complete versions that have all of ``tags``, newest first.
 
         Raises:
-            ValueError: a value holds a quote or a backslash, which MLflow's filter cannot carry.
+            ValueError: a value has a quote or a backslash, which MLflow's filter does not support.
         """
         for value in tags.values():
             if "'" in value or "\\" in value:
-                raise ValueError(f"cannot look for {value!r}")
-        wanted = [f"name='{self.model_name}'"]
-        return self._search(
-            " and ".join(wanted + [f"tags.{key}='{value}'" for key, value in tags.items()])
-        )
+                raise ValueError(f"cannot search for {value!r}: it has a quote or a backslash")
+        conditions = [f"tags.{key}='{value}'" for key, value in tags.items()]
+        return self._search(" and ".join([f"name='{self.model_name}'", *conditions]))
 
     def alias(self, alias: str) -> Version | None:
-        """The complete version that ``alias`` stands at, if any."""
+        """Return the complete version that has ``alias``, or None."""
         number = self._aliases().get(alias)
         return None if number is None else self._version(number)
 
-    def download_bundle(self, version: Version, folder: Path) -> Path:
-        """Fetch the version's bundle into ``folder``, whole and checked, or not at all.
+    def load_bundle(self, version: Version, folder: Path) -> Bundle:
+        """Return the version's bundle, downloaded into ``folder`` unless it is there.
 
-        A usable bundle that is already there is left as it is, so the folder should be named for
-        the version. Several processes may do this at once.
+        The download is atomic and the hashes are checked. Use one folder per version. Several
+        processes may call this at the same time.
 
         Raises:
-            BundleError: what the registry holds is incomplete or altered.
-            RegistryError: it cannot be had, or not be written here.
+            BundleError: the bundle in the registry is incomplete or altered.
+            RegistryError: it cannot be downloaded, or ``folder`` cannot be written.
         """
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            # One at a time: whoever waited finds it there, and nobody who was told that it is
-            # there sees it being replaced.
+            # Only one process downloads; the others wait and then read its files.
             with FileLock(folder.parent / f".{folder.name}.lock"):
-                if not _usable(folder):
-                    self._fetch_bundle(version, folder)
-        except NotThere as error:
+                try:
+                    return bundle.load(folder)
+                except BundleError:
+                    return self._fetch_bundle(version, folder)
+        except NotFound as error:
             raise BundleError(f"version {version.number} has no bundle: {error}") from error
         except OSError as error:
-            # A full disk says nothing about the bundle: the next try may go well.
+            # Not a BundleError: with a full disk, a later attempt may succeed.
             reason = error.strerror or type(error).__name__
-            raise RegistryError(f"cannot keep version {version.number} here: {reason}") from error
-        return folder
+            raise RegistryError(f"cannot store version {version.number}: {reason}") from error
 
     def download_keras_model(self, version: Version, file: Path) -> Path:
-        """Fetch the version's ``.keras`` file to ``file``.
+        """Download the version's ``.keras`` file to ``file``.
 
         Raises:
-            BundleError: the version has none.
+            BundleError: the version has no Keras model.
         """
         try:
             return self._rest.download(self._artifact_uri(version), KERAS_MODEL, file)
-        except NotThere as error:
-            raise BundleError(f"{version.name} has no Keras model to train further") from error
+        except NotFound as error:
+            raise BundleError(f"{version.name} has no Keras model to fine-tune") from error
 
     def download_file(self, version: Version, name: str, file: Path) -> Path | None:
-        """Fetch one artefact that lies beside the bundle to ``file``; None where there is none."""
+        """Download one artefact beside the bundle to ``file``; return None if it does not exist."""
         try:
             return self._rest.download(self._artifact_uri(version), name, file)
-        except NotThere:
+        except NotFound:
             return None
 
     # Moving
 
     def promote(self, version: Version, reason: str, *, gate: str = "manual") -> Version:
-        """Make ``version`` the champion and the old champion ``previous``; returns it anew.
+        """Make ``version`` the champion and the old champion ``previous``; return ``version`` anew.
 
-        ``gate`` and ``reason`` become tags. Safe to run again after being killed at any point:
-        the old champion's number is kept on the new one before anything moves, moving the alias
-        ``champion`` is the one step that counts, and a version that already is champion only has
-        its tags completed.
+        ``gate`` and ``reason`` become tags. A call that was killed at any point can be repeated:
+        the old champion's number is stored on the new one first, the alias ``champion`` moves in
+        one step, and for a version that already is champion only the tags are completed.
         """
         old = self._aliases().get(CHAMPION)
         if old is not None and old != version.number:
@@ -174,13 +174,15 @@ class Registry:
         self.set_tag(version, "gate", gate)
         if self._aliases().get(CHALLENGER) == version.number:
             self._delete_alias(CHALLENGER)
-        # A champion challenges nobody, not even after it lost the title.
+        # A champion takes part in no experiment, not even after it was replaced.
         self.delete_tag(version, EXPERIMENT)
         return self._version(version.number) or version
 
     def set_challenger(self, version: Version) -> bool:
-        """Let the alias ``challenger`` stand at ``version``; False, and nothing done, while an
-        experiment runs on another one."""
+        """Move the alias ``challenger`` to ``version``.
+
+        Returns False without a change while an experiment runs on another version.
+        """
         holder = self.alias(CHALLENGER)
         if holder is not None and holder.number != version.number and EXPERIMENT in holder.tags:
             return False
@@ -188,25 +190,25 @@ class Registry:
         return True
 
     def set_rating_model(self, version: Version) -> None:
-        """Let the alias ``stars`` stand at ``version``."""
+        """Move the alias ``stars`` to ``version``."""
         self._set_alias(STARS, version.number)
 
     def rollback(self, reason: str) -> Version:
-        """Give the title back to the previous champion; the two change places.
+        """Make the previous champion the champion again, and the champion the previous one.
 
         Raises:
-            RegistryError: there is no champion, or none before it.
+            RegistryError: there is no champion, or no previous one.
         """
         champion = self.alias(CHAMPION)
         if champion is None:
             raise RegistryError("there is no champion to roll back from")
         if champion.tags.get("gate") == _ROLLING_BACK:
-            # A rollback was killed after the alias had moved: finish it, rather than undo it.
+            # A rollback was killed after the alias had moved: finish it instead of reverting it.
             return self.promote(champion, reason, gate=_ROLLBACK)
         target = self.alias(PREVIOUS)
         if target is not None and target.number == champion.number:
-            # A promotion or rollback was killed between its two aliases: what it was going to
-            # replace is still known from the tag.
+            # A promotion or rollback was killed between its two alias changes: the tag still has
+            # the number of the replaced champion.
             target = None if champion.replaces is None else self._version(champion.replaces)
         if target is None:
             raise RegistryError(
@@ -219,7 +221,7 @@ class Registry:
         return self.promote(target, reason, gate=_ROLLBACK)
 
     def set_tag(self, version: Version, key: str, value: str) -> None:
-        """Set one tag of a version; a tag holds up to 5,000 characters."""
+        """Set one tag of a version; a value longer than 5,000 characters is cut."""
         self._rest.send(
             "POST",
             "/model-versions/set-tag",
@@ -232,8 +234,8 @@ class Registry:
         )
 
     def delete_tag(self, version: Version, key: str) -> None:
-        """Delete one tag of a version; nothing happens where there is none."""
-        with contextlib.suppress(NotThere):
+        """Delete one tag of a version, if it exists."""
+        with contextlib.suppress(NotFound):
             self._rest.send(
                 "DELETE",
                 "/model-versions/delete-tag",
@@ -241,22 +243,24 @@ class Registry:
             )
 
     def model_tags(self) -> dict[str, str]:
-        """Tags of the registered model itself; empty where there is none yet."""
+        """Return the tags of the registered model; empty if the model does not exist yet."""
         try:
             answer = self._rest.get("/registered-models/get", name=self.model_name)
-        except NotThere:
+        except NotFound:
             return {}
         tags = answer.get("registered_model", {}).get("tags", [])
         return {tag["key"]: tag.get("value", "") for tag in tags}
 
     def set_model_tag(self, key: str, value: str) -> None:
-        """Set one tag of the registered model; a tag holds up to 5,000 characters.
+        """Set one tag of the registered model.
 
         Raises:
-            RegistryError: the value is too long, or there is no such model yet.
+            RegistryError: the value has more than 5,000 characters, or the model does not exist.
         """
         if len(value) > _LONGEST_TAG:
-            raise RegistryError(f"a tag holds {_LONGEST_TAG} characters; {key} has {len(value)}")
+            raise RegistryError(
+                f"tag {key!r} has {len(value)} characters; MLflow allows {_LONGEST_TAG}"
+            )
         self._rest.send(
             "POST",
             "/registered-models/set-tag",
@@ -264,7 +268,7 @@ class Registry:
         )
 
     def describe(self, version: Version, text: str) -> None:
-        """Set the description that MLflow's page shows."""
+        """Set the version's description in MLflow."""
         self._rest.send(
             "PATCH",
             "/model-versions/update",
@@ -276,7 +280,7 @@ class Registry:
     def _aliases(self) -> dict[str, int]:
         try:
             answer = self._rest.get("/registered-models/get", name=self.model_name)
-        except NotThere:
+        except NotFound:
             return {}
         aliases = answer.get("registered_model", {}).get("aliases", [])
         return {entry["alias"]: int(entry["version"]) for entry in aliases}
@@ -287,34 +291,37 @@ class Registry:
                 "/model-versions/get", name=self.model_name, version=str(number)
             )["model_version"]
             version = Version.of(answer, tuple(sorted(answer.get("aliases", []))))
-        except NotThere:
+        except NotFound:
             return None
         except (KeyError, TypeError, ValueError) as error:
             raise RegistryError(f"MLflow's answer has an unknown form: {error!r}") from error
         return version if version.complete else None
 
-    def _search(self, wanted: str) -> list[Version]:
-        """Complete versions that match a filter, newest first."""
+    def _search(self, filter_text: str) -> list[Version]:
+        """Return the complete versions that match an MLflow filter, newest first."""
         aliases: dict[int, list[str]] = {}
         for alias, number in self._aliases().items():
             aliases.setdefault(number, []).append(alias)
-        found: list[Version] = []
+        versions: list[Version] = []
         page_token = ""
         while True:
             answer = self._rest.get(
-                "/model-versions/search", filter=wanted, max_results=_PAGE, page_token=page_token
+                "/model-versions/search",
+                filter=filter_text,
+                max_results=_PAGE,
+                page_token=page_token,
             )
             try:
                 for entry in answer.get("model_versions", []):
-                    own = tuple(sorted(aliases.get(int(entry["version"]), [])))
-                    found.append(Version.of(entry, own))
+                    own_aliases = tuple(sorted(aliases.get(int(entry["version"]), [])))
+                    versions.append(Version.of(entry, own_aliases))
             except (KeyError, TypeError, ValueError) as error:
                 raise RegistryError(f"MLflow's answer has an unknown form: {error!r}") from error
             page_token = answer.get("next_page_token", "")
             if not page_token:
                 break
-        found.sort(key=lambda version: version.number, reverse=True)
-        return [version for version in found if version.complete]
+        versions.sort(key=lambda version: version.number, reverse=True)
+        return [version for version in versions if version.complete]
 
     def _artifact_uri(self, version: Version) -> str:
         answer = self._rest.get(
@@ -322,14 +329,14 @@ class Registry:
         )
         return str(answer.get("artifact_uri", ""))
 
-    def _fetch_bundle(self, version: Version, folder: Path) -> None:
+    def _fetch_bundle(self, version: Version, folder: Path) -> Bundle:
         uri = self._artifact_uri(version)
         with replaced(folder) as temporary:
             card = temporary / bundle.CARD
             self._rest.download(uri, f"{BUNDLE}/{bundle.CARD}", card)
-            for name in _listed(card.read_bytes()):
+            for name in _file_names(card.read_bytes()):
                 self._rest.download(uri, f"{BUNDLE}/{name}", temporary / name)
-            bundle.load(temporary)
+            return bundle.load(temporary)
 
     def _set_alias(self, alias: str, number: int) -> None:
         body = {"name": self.model_name, "alias": alias, "version": str(number)}
@@ -340,16 +347,12 @@ class Registry:
         self._rest.send("DELETE", "/registered-models/alias", body)
 
 
-def _usable(folder: Path) -> bool:
-    try:
-        bundle.load(folder)
-    except BundleError:
-        return False
-    return True
+def _file_names(card: bytes) -> list[str]:
+    """Return the names of the bundle's other files.
 
-
-def _listed(card: bytes) -> list[str]:
-    """Names of the bundle's other files; each must be a plain file name."""
+    Raises:
+        BundleError: the card is invalid, or a name is a path.
+    """
     try:
         names = list(orjson.loads(card)["sha256"])
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:

@@ -1,9 +1,9 @@
-"""The gate: whether a challenger becomes champion, a pure comparison on one hold-out.
+"""The promotion gate: decide whether a challenger becomes champion, on one hold-out.
 
-All models are evaluated on the same people, so the differences are paired. Two protocols decide,
-*visitor* and *next visit* (docs/metrics.md). To win is to be better beyond the interval of the
-paired difference, to lose is to be worse beyond it. The interval is the percentile bootstrap over
-people (Sakai 2006, "Evaluating evaluation metrics based on the bootstrap").
+All models are evaluated on the same users, so the differences are paired. Two protocols decide,
+*visitor* and *next visit* (docs/metrics.md). A model wins if the interval of the paired difference
+is above 0, and loses if the interval is below 0. The interval is the percentile bootstrap over
+users (Sakai 2006, "Evaluating evaluation metrics based on the bootstrap").
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def _no_rows() -> Values:
 
 @dataclass(frozen=True)
 class HoldOutResult:
-    """One model's NDCG@10 of each person under each protocol, 0 to 1.
+    """One model's NDCG@10 of each user under each protocol, 0 to 1.
 
-    People are MovieLens ids, unique. ``users`` and ``ndcg``: (n,), the old split by time.
-    ``visitor_users`` and ``visitor_ndcg``: (n,) and (n, len(KS)), NaN where a person has too few
-    ratings for that k. ``next_visit_users`` and ``next_visit_ndcg``: (n,). Empty where nobody
-    takes part, or where the result was stored before the protocol existed.
+    Users are unique MovieLens ids. ``users`` and ``ndcg``: (n,), the old split by time.
+    ``visitor_users`` and ``visitor_ndcg``: (n,) and (n, len(KS)), NaN if a user has too few ratings
+    for that k. ``next_visit_users`` and ``next_visit_ndcg``: (n,). Arrays are empty if no user
+    takes part, or if the result was stored before the protocol existed.
     """
 
     name: str
@@ -52,7 +52,7 @@ class HoldOutResult:
     next_visit_ndcg: Values = field(default_factory=_no_values)
 
     def of(self, protocol: str) -> tuple[Ints, Values]:
-        """Return people and NDCG@10 under ``VISITOR``, ``NEXT_VISIT`` or ``BY_TIME``."""
+        """Return users and NDCG@10 under ``VISITOR``, ``NEXT_VISIT`` or ``BY_TIME``."""
         return {
             VISITOR: (self.visitor_users, self.visitor_ndcg),
             NEXT_VISIT: (self.next_visit_users, self.next_visit_ndcg),
@@ -62,7 +62,7 @@ class HoldOutResult:
 
 @dataclass(frozen=True)
 class Decision:
-    """``promote`` and the reasons, one readable line each."""
+    """Whether to promote, and the reasons, one line each."""
 
     promote: bool
     reasons: list[str]
@@ -72,11 +72,11 @@ class Decision:
 class _Comparison:
     """A paired difference, challenger minus rival, with its interval.
 
-    ``lost_at``: numbers of ratings at which visitors are served worse.
+    ``lost_at``: numbers of ratings at which the challenger is worse for visitors.
     """
 
     protocol: str
-    people: int
+    users: int
     low: float
     high: float
     line: str
@@ -84,10 +84,12 @@ class _Comparison:
 
     @property
     def won(self) -> bool:
+        """Whether the interval is above 0."""
         return self.low > 0
 
     @property
     def lost(self) -> bool:
+        """Whether the interval is below 0."""
         return self.high < 0
 
 
@@ -99,57 +101,60 @@ def decide(
     knows_more: bool = False,
     seed: int = 0,
 ) -> Decision:
-    """Promote a challenger that beats popularity and the champion on the protocols that decide.
+    """Decide whether to promote a challenger, by comparisons on one hold-out.
 
-    It must win against popularity on each protocol and lose to it at no number of ratings of a
-    visitor, and must not lose to the champion on either. On the same data it must win against the
-    champion on one of them. ``knows_more``: the challenger was trained on other data than the
-    champion that serves now, and ``champion`` is the champion's recipe on the challenger's data;
-    then not losing is enough, since its users and movies are up to date. ``champion`` is None
-    when there is none to compare with.
+    The challenger must win against popularity on both protocols, and must not lose to it at any
+    number of a visitor's ratings. It must not lose to the champion on either protocol, and on the
+    same data it must win against the champion on one of them.
 
-    A protocol with fewer than ``LEAST_PEOPLE`` people decides nothing; where neither has enough,
-    the old split by time decides.
+    ``champion``: None if there is none to compare with. ``knows_more``: the challenger was trained
+    on other data than the current champion, and ``champion`` is the result of the champion's recipe
+    on the challenger's data. Then not losing is enough, because the challenger knows the newest
+    users and movies.
+
+    A protocol with fewer than ``LEAST_PEOPLE`` users decides nothing. If neither has enough, the
+    old split by time decides.
     """
     decisive, reasons = _compare(challenger, popularity, seed)
-    against: list[_Comparison] = []
+    against_champion: list[_Comparison] = []
     if champion is not None:
-        against, more = _compare(challenger, champion, seed)
-        reasons += more
+        against_champion, more_reasons = _compare(challenger, champion, seed)
+        reasons += more_reasons
     verdict = _against_popularity(decisive, popularity.name)
     if verdict is None and champion is not None:
-        verdict = _against_champion(against, champion.name, knows_more=knows_more)
+        verdict = _against_champion(against_champion, champion.name, knows_more=knows_more)
     elif verdict is None:
         verdict = True, "promoted: better than popularity; no champion to compare with"
     assert verdict is not None
     return Decision(verdict[0], [*reasons, verdict[1]])
 
 
-def _against_popularity(found: Sequence[_Comparison], name: str) -> tuple[bool, str] | None:
-    """Return why the challenger is kept back, None where it passes."""
-    if not found:
-        return False, f"kept: the hold-out has no person to compare with {name} on"
-    for one in found:
-        if not one.won:
-            return False, f"kept: not clearly better than {name} on {one.protocol}"
-    for one in found:
-        if one.lost_at:
-            places = ", ".join(map(str, one.lost_at))
-            return False, f"kept: worse than {name} for visitors with k = {places} ratings"
+def _against_popularity(comparisons: Sequence[_Comparison], name: str) -> tuple[bool, str] | None:
+    """Return False and the reason if the challenger must not be promoted, otherwise None."""
+    if not comparisons:
+        return False, f"kept: the hold-out has no user to compare with {name} on"
+    for comparison in comparisons:
+        if not comparison.won:
+            return False, f"kept: not clearly better than {name} on {comparison.protocol}"
+    for comparison in comparisons:
+        if comparison.lost_at:
+            ks = ", ".join(map(str, comparison.lost_at))
+            return False, f"kept: worse than {name} for visitors with k = {ks} ratings"
     return None
 
 
 def _against_champion(
-    found: Sequence[_Comparison], name: str, *, knows_more: bool
+    comparisons: Sequence[_Comparison], name: str, *, knows_more: bool
 ) -> tuple[bool, str]:
-    if not found:
-        return False, f"kept: the hold-out has no person to compare with {name} on"
-    for one in found:
-        if one.lost:
-            return False, f"kept: worse than {name} on {one.protocol}"
-    for one in found:
-        if one.won:
-            return True, f"promoted: better than {name} on {one.protocol}, and worse on none"
+    """Return whether the challenger replaces the champion, and the reason."""
+    if not comparisons:
+        return False, f"kept: the hold-out has no user to compare with {name} on"
+    for comparison in comparisons:
+        if comparison.lost:
+            return False, f"kept: worse than {name} on {comparison.protocol}"
+    for comparison in comparisons:
+        if comparison.won:
+            return True, f"promoted: better than {name} on {comparison.protocol}, and worse on none"
     if knows_more:
         return True, f"promoted: not worse than {name}, trained on newer data"
     return False, f"kept: not clearly better than {name} on any protocol"
@@ -158,46 +163,46 @@ def _against_champion(
 def _compare(
     left: HoldOutResult, right: HoldOutResult, seed: int
 ) -> tuple[list[_Comparison], list[str]]:
-    """Return the comparisons that decide, and a line for each that was made."""
+    """Return the comparisons that decide, and one line for each comparison."""
     decisive, lines = [], []
     for protocol in (VISITOR, NEXT_VISIT):
-        found = _compare_on(protocol, left, right, seed)
-        if found is None:
-            lines.append(f"{protocol}: {left.name} and {right.name} have no person in common")
-        elif found.people < LEAST_PEOPLE:
-            lines.append(f"{found.line}; decides nothing: fewer than {LEAST_PEOPLE} people")
+        comparison = _compare_on(protocol, left, right, seed)
+        if comparison is None:
+            lines.append(f"{protocol}: {left.name} and {right.name} have no user in common")
+        elif comparison.users < LEAST_PEOPLE:
+            lines.append(f"{comparison.line}; decides nothing: fewer than {LEAST_PEOPLE} users")
         else:
-            decisive.append(found)
-            lines.append(found.line)
+            decisive.append(comparison)
+            lines.append(comparison.line)
     if decisive:
         return decisive, lines
     lines.append(
-        f"neither protocol has {LEAST_PEOPLE} people to compare with {right.name} on: "
+        f"neither protocol has {LEAST_PEOPLE} users to compare with {right.name} on: "
         "the split by time decides"
     )
-    found = _compare_on(BY_TIME, left, right, seed)
-    if found is None:
-        lines.append(f"{BY_TIME}: {left.name} and {right.name} have no person in common")
+    comparison = _compare_on(BY_TIME, left, right, seed)
+    if comparison is None:
+        lines.append(f"{BY_TIME}: {left.name} and {right.name} have no user in common")
         return [], lines
-    return [found], [*lines, found.line]
+    return [comparison], [*lines, comparison.line]
 
 
 def _compare_on(
     protocol: str, left: HoldOutResult, right: HoldOutResult, seed: int
 ) -> _Comparison | None:
-    """Return the paired difference on the people in common, None where there are none."""
-    (left_users, of_left), (right_users, of_right) = left.of(protocol), right.of(protocol)
-    users, at_left, at_right = np.intersect1d(left_users, right_users, return_indices=True)
+    """Return the paired difference on the common users, or None if there are none."""
+    (left_users, left_ndcg), (right_users, right_ndcg) = left.of(protocol), right.of(protocol)
+    users, left_rows, right_rows = np.intersect1d(left_users, right_users, return_indices=True)
     if not users.size:
         return None
-    ours, theirs = of_left[at_left], of_right[at_right]
-    difference = ours - theirs
+    left_ndcg, right_ndcg = left_ndcg[left_rows], right_ndcg[right_rows]
+    difference = left_ndcg - right_ndcg
     low, high = bootstrap(difference, seed)
     clear = "" if low > 0 or high < 0 else ", not clear-cut"
     line = (
-        f"{protocol}: NDCG@10 {metrics.mean(ours):.4f} against {metrics.mean(theirs):.4f} of "
-        f"{right.name}: {metrics.mean(difference):+.4f} (95 % {low:+.4f} to {high:+.4f}{clear}; "
-        f"{users.size} people)"
+        f"{protocol}: NDCG@10 {metrics.mean(left_ndcg):.4f} against "
+        f"{metrics.mean(right_ndcg):.4f} of {right.name}: {metrics.mean(difference):+.4f} "
+        f"(95 % {low:+.4f} to {high:+.4f}{clear}; {users.size} users)"
     )
     lost_at = _lost_at(difference, seed) if protocol == VISITOR else {}
     if lost_at:
@@ -207,17 +212,16 @@ def _compare_on(
 
 
 def _lost_at(difference: Values, seed: int) -> dict[int, str]:
-    """Return the numbers of ratings at which the difference is clearly below 0, with intervals.
+    """Return the numbers of ratings at which the interval is below 0, each with its interval.
 
-    ``difference``: (n, len(KS)). Columns with fewer than ``LEAST_PEOPLE``
-    people decide nothing.
+    ``difference``: (n, len(KS)). Columns with fewer than ``LEAST_PEOPLE`` users decide nothing.
     """
-    found = {}
+    lost_at = {}
     for column, k in enumerate(KS):
         values = difference[:, column]
         if np.count_nonzero(~np.isnan(values)) < LEAST_PEOPLE:
             continue
         low, high = bootstrap(values, seed)
         if high < 0:
-            found[k] = f"{metrics.mean(values):+.4f} (95 % {low:+.4f} to {high:+.4f})"
-    return found
+            lost_at[k] = f"{metrics.mean(values):+.4f} (95 % {low:+.4f} to {high:+.4f})"
+    return lost_at

@@ -1,4 +1,4 @@
-"""A Keras model as an MLflow model: a folder that any MLflow can load, without pickle."""
+"""Save a Keras model as an MLflow model, without pickle."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from typing import Any
 import numpy as np
 
 
-def save_keras(model: Any, folder: Path) -> Path:
-    """Write a functional Keras ``model`` into ``folder`` as MLflow's keras flavour.
+def preload() -> None:
+    """Import the libraries that :func:`save_keras` needs, which takes seconds."""
+    import keras  # noqa: F401
+    import mlflow.keras  # noqa: F401
 
-    The signature is read off the model, with a leading -1 for the batch; the input example is
-    one row of zeros, which every family's model accepts: it shows names, shapes and types. The
-    requirements are pinned to the versions that are running.
+
+def save_keras(model: Any, folder: Path) -> Path:
+    """Write a functional Keras ``model`` into ``folder`` in MLflow's keras flavour; return it.
+
+    The signature has the model's inputs and outputs, with a leading -1 for the batch. The input
+    example is one row of zeros, which every family's model accepts. The requirements are pinned to
+    the installed versions.
     """
-    # mlflow.keras, not mlflow.tensorflow: the latter pickles all registered custom objects.
-    # save_model, not log_model: with an input example the latter writes into a folder that it
-    # has not made yet (MLflow 3.17).
+    # mlflow.tensorflow pickles all registered custom objects; mlflow.keras does not.
+    # log_model with an input example writes into a folder that does not exist yet (MLflow 3.17).
     import keras
     import mlflow.keras
     import tensorflow as tf

@@ -1,4 +1,4 @@
-"""What monitoring saw last, as the registered model's tag says it."""
+"""Parse the last monitoring result from the registered model's tag."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import orjson
 
 @dataclass(frozen=True)
 class MonitoringSummary:
-    """``at``: seconds since 1970. ``figures``: name to number."""
+    """The last monitoring result.
+
+    ``at``: seconds since 1970. ``figures``: metrics by name, all finite.
+    """
 
     at: float
     alarm: bool
@@ -20,13 +23,15 @@ class MonitoringSummary:
 
     @classmethod
     def of(cls, tag: str | None) -> MonitoringSummary | None:
-        """None where there is none. A tag is free text that a person can edit: what is no summary
-        counts as none."""
+        """Return the summary in a tag's value, or None for a missing or invalid value.
+
+        A user can edit the tag, so any text is possible.
+        """
         try:
-            said: Any = orjson.loads(tag or "")
-            figures = {str(name): float(value) for name, value in said["figures"].items()}
-            found = cls(float(said["at"]), bool(said["alarm"]), figures)
+            content: Any = orjson.loads(tag or "")
+            figures = {str(name): float(value) for name, value in content["figures"].items()}
+            summary = cls(float(content["at"]), bool(content["alarm"]), figures)
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
-        numbers = (found.at, *found.figures.values())
-        return found if all(map(math.isfinite, numbers)) else None
+        numbers = (summary.at, *summary.figures.values())
+        return summary if all(map(math.isfinite, numbers)) else None

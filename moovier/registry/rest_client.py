@@ -1,4 +1,4 @@
-"""MLflow's REST interface over httpx, with time-outs and one mapping of its errors.
+"""A client of MLflow's REST API over httpx, with time-outs and mapped errors.
 
 https://mlflow.org/docs/latest/api_reference/rest-api.html
 """
@@ -19,60 +19,63 @@ from moovier.errors import RegistryError, RegistryUnavailable
 API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 PROXIED = "mlflow-artifacts"
-#: Where MLflow's own client finds its login, too.
+#: The environment variables with the login that MLflow's own client reads.
 USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CHUNK = 1 << 20
 
 
-class NotThere(RegistryError):
-    """MLflow answered that it has no such thing."""
+class NotFound(RegistryError):
+    """MLflow has no such resource."""
 
 
 class Rest:
-    """One MLflow server. Safe to share between threads."""
+    """The REST API of one MLflow server. Threads may share it."""
 
     def __init__(self, tracking_uri: str, timeout_s: float) -> None:
-        """
+        """Create a client; nothing is sent yet.
+
         Raises:
             RegistryError: ``tracking_uri`` is not an http(s) address.
         """
         url = _address(tracking_uri)
-        #: Without user and password, fit for a message.
+        #: Without user and password, for messages.
         self.address = str(url.copy_with(userinfo=b"")).rstrip("/")
         self._http = httpx.Client(
             base_url=url,
             auth=_login(url),
             timeout=httpx.Timeout(timeout_s),
-            # A proxy from the environment must not stand between two processes of one machine.
+            # Do not send requests to this machine through a proxy of the environment.
             trust_env=url.host not in _LOOPBACK,
         )
 
     def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
-        """GET ``path`` below the API's root, e.g. ``/model-versions/get``."""
+        """Send a GET request to ``path`` below the API's root, e.g. ``/model-versions/get``."""
         return self._call("GET", API + path, params=params)
 
     def send(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST or DELETE with a JSON body."""
+        """Send a POST, PATCH or DELETE request with a JSON body."""
         return self._call(method, API + path, json=dict(body))
 
     def ping(self) -> None:
-        """
+        """Check that the API answers.
+
         Raises:
             RegistryUnavailable: the server does not answer.
         """
-        # Not /health: that one stays green while the API refuses the host name.
+        # /health succeeds even when the API refuses the host name.
         self._call("GET", f"{API}/experiments/get", params={"experiment_id": "0"})
 
     def download(self, artifact_uri: str, file: str, to: Path) -> Path:
-        """Write one artefact of a proxied store to ``to``.
+        """Download one artefact of a proxied store to ``to``.
 
         Raises:
-            NotThere: the store has no such file.
-            RegistryError: the store is not proxied by the server, or refused.
+            NotFound: the store has no such file.
+            RegistryError: the server does not proxy the store, or refused the request.
         """
         path = self._artifact_path(artifact_uri, file)
         try:
@@ -88,10 +91,10 @@ class Rest:
         return to
 
     def upload(self, artifact_uri: str, file: str, source: Path) -> None:
-        """Write ``source`` into a proxied store as the artefact ``file``.
+        """Upload ``source`` to a proxied store as the artefact ``file``.
 
         Raises:
-            RegistryError: the store is not proxied by the server, or refused.
+            RegistryError: the server does not proxy the store, or refused the request.
         """
         path = self._artifact_path(artifact_uri, file)
         try:
@@ -103,20 +106,20 @@ class Rest:
             self._raise_for(answer)
 
     def delete(self, artifact_uri: str, file: str) -> None:
-        """Delete an artefact of a proxied store; one that is not there is no error.
+        """Delete an artefact of a proxied store, if it exists.
 
         Raises:
-            RegistryError: the store is not proxied by the server, or refused.
+            RegistryError: the server does not proxy the store, or refused the request.
         """
-        with contextlib.suppress(NotThere):
+        with contextlib.suppress(NotFound):
             self._call("DELETE", self._artifact_path(artifact_uri, file))
 
     def _artifact_path(self, artifact_uri: str, file: str) -> str:
         url = httpx.URL(artifact_uri)
         if url.scheme != PROXIED:
             raise RegistryError(
-                f"the artefacts lie at {url.scheme}://…, which only MLflow itself may read; run "
-                "`mlflow server` with --serve-artifacts and --artifacts-destination"
+                f"the artefacts are at {url.scheme}://…, which only the MLflow server can read; "
+                "run `mlflow server` with --serve-artifacts and --artifacts-destination"
             )
         parts = (*PurePosixPath(url.path.lstrip("/")).parts, *PurePosixPath(file).parts)
         if ".." in parts:
@@ -145,10 +148,10 @@ class Rest:
         except (ValueError, KeyError, TypeError):
             code, message = "", answer.text.strip()[:200]
         if code == "RESOURCE_DOES_NOT_EXIST" or (answer.status_code == 404 and code):
-            raise NotThere(message)
+            raise NotFound(message)
         if answer.status_code == 401:
             raise RegistryError(
-                f"MLflow at {self.address} does not know this login: set {USERNAME} and {PASSWORD}"
+                f"MLflow at {self.address} refused the login; set {USERNAME} and {PASSWORD}"
             )
         if answer.status_code in (502, 503, 504):
             raise RegistryUnavailable(f"MLflow at {self.address} is not ready: {message}")
@@ -161,12 +164,13 @@ class Rest:
         )
 
     def _foreign(self) -> RegistryError:
-        return RegistryError(f"what answers at {self.address} is not MLflow")
+        return RegistryError(
+            f"the server at {self.address} is not MLflow; check MLFLOW_TRACKING_URI"
+        )
 
 
 def _login(url: httpx.URL) -> tuple[str, str] | None:
-    """User and password: those of the address, else those of the variables that MLflow's own
-    client reads; None where the server asks for none."""
+    """Return user and password from the address or the environment variables, or None."""
     if url.userinfo:
         return url.username, url.password
     username, password = os.environ.get(USERNAME), os.environ.get(PASSWORD)
@@ -174,11 +178,16 @@ def _login(url: httpx.URL) -> tuple[str, str] | None:
 
 
 def _address(tracking_uri: str) -> httpx.URL:
-    wanted = "MLFLOW_TRACKING_URI must be a server's address, such as http://127.0.0.1:5000"
+    """Parse a tracking URI.
+
+    Raises:
+        RegistryError: it is not an http(s) address.
+    """
+    message = "MLFLOW_TRACKING_URI must be a server's address, such as http://127.0.0.1:5000"
     try:
         url = httpx.URL(tracking_uri)
     except httpx.InvalidURL as error:
-        raise RegistryError(f"{wanted}: {error}") from error
+        raise RegistryError(f"{message}: {error}") from error
     if url.scheme not in ("http", "https") or not url.host:
-        raise RegistryError(f"{wanted}, not {url.scheme or tracking_uri!r}")
+        raise RegistryError(f"{message}, not {url.scheme or tracking_uri!r}")
     return url

@@ -1,12 +1,12 @@
-"""What the stages of one retraining hand on, kept with its parent run in MLflow.
+"""Share files and folders between machines as artefacts of an MLflow run.
 
-A part is a file, or a folder as one archive, among the run's artefacts::
+Each shared file, or folder as one archive, is an artefact::
 
     parts/<name>/<sha256>[.zip]
 
-The run's tag ``part.<name>`` names the content and is written last: a part is there whole or not
-at all, and two processes that publish one at the same moment cannot mix their bytes. Everything
-goes through the MLflow server, so nobody but the server holds keys of the store.
+The run's tag ``part.<name>`` has the artefact's file name and is written last, so a reader sees a
+complete artefact or none, and two processes that publish the same name cannot mix their content.
+All requests go through the MLflow server, so only the server needs the credentials of the store.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from typing import Any
 
 from moovier.errors import RegistryError
 from moovier.registry.atomic_folder import replaced
-from moovier.registry.rest_client import NotThere, Rest
+from moovier.registry.rest_client import NotFound, Rest
 
 _TAG = "part."
 _FOLDER = "parts"
 _ZIP = ".zip"
-#: The server answers when the store has taken the file, which may be far away.
-_PATIENCE_S = 120.0
+#: Seconds; the server answers after it has written the file to its store.
+_TIMEOUT_S = 120.0
 
 
 class RunArtifacts:
-    """The parts of one run.
+    """The shared artefacts of one run.
 
-    Every method raises RegistryUnavailable when MLflow does not answer, and RegistryError when
-    it refuses.
+    Every method raises RegistryUnavailable when MLflow does not answer, and RegistryError when it
+    refuses the request.
     """
 
     def __init__(self, tracking_uri: str, run_id: str) -> None:
-        self._rest = Rest(tracking_uri, _PATIENCE_S)
+        self._rest = Rest(tracking_uri, _TIMEOUT_S)
         self._run_id = run_id
 
     def list(self) -> dict[str, str]:
-        """Which parts there are: name and content (SHA-256 in hex, ``.zip`` for a folder)."""
+        """Return the artefacts: name to file name (SHA-256 in hex, and ``.zip`` for a folder)."""
         _, tags = self._run()
         return {
             name.removeprefix(_TAG): value for name, value in tags.items() if name.startswith(_TAG)
         }
 
     def publish(self, name: str, path: Path) -> None:
-        """Hand on the file or folder ``path``; the part of that name is this from now on."""
+        """Upload the file or folder ``path`` as ``name``, replacing an earlier one."""
         uri, tags = self._run()
         with tempfile.TemporaryDirectory() as scratch:
-            file, ending = path, ""
+            file, suffix = path, ""
             if path.is_dir():
-                file, ending = _packed(path, Path(scratch) / "part"), _ZIP
-            content = _sha256(file) + ending
+                file, suffix = _pack(path, Path(scratch) / "part"), _ZIP
+            content = _sha256(file) + suffix
             if tags.get(_TAG + name) == content:
                 return
             self._rest.upload(uri, f"{_FOLDER}/{name}/{content}", file)
@@ -62,10 +62,10 @@ class RunArtifacts:
         self._rest.send("POST", "/runs/set-tag", body)
 
     def fetch(self, name: str, path: Path) -> bool:
-        """Bring a part to ``path``, whole; False where there is none.
+        """Download an artefact to ``path``, atomically; return False if there is none.
 
         Raises:
-            RegistryError: what the store holds is not what was handed on.
+            RegistryError: the stored file is missing or altered.
         """
         uri, tags = self._run()
         content = tags.get(_TAG + name)
@@ -76,8 +76,8 @@ class RunArtifacts:
             file = Path(scratch) / "part"
             try:
                 self._rest.download(uri, f"{_FOLDER}/{name}/{content}", file)
-            except NotThere as error:
-                raise self._damaged(name, "its file is gone") from error
+            except NotFound as error:
+                raise self._damaged(name, "its file is missing") from error
             if _sha256(file) != content.removesuffix(_ZIP):
                 raise self._damaged(name, "its file was altered")
             if content.endswith(_ZIP):
@@ -88,23 +88,23 @@ class RunArtifacts:
         return True
 
     def delete(self, name: str) -> None:
-        """Delete a part; one that is not there is no error. The tag goes first."""
+        """Delete an artefact, if it exists; its tag is deleted first."""
         uri, tags = self._run()
         content = tags.get(_TAG + name)
         if content is None:
             return
-        with contextlib.suppress(NotThere):
+        with contextlib.suppress(NotFound):
             self._rest.send(
                 "POST", "/runs/delete-tag", {"run_id": self._run_id, "key": _TAG + name}
             )
-        # With what processes left that were killed before they set the tag.
+        # The whole folder: it may have files of processes that were killed before they set the tag.
         self._rest.delete(uri, f"{_FOLDER}/{name}")
 
     def status(self) -> str | None:
-        """The run's state in MLflow's words, such as ``FINISHED``; None where there is no run."""
+        """Return the run's status, such as ``FINISHED``, or None if the run does not exist."""
         try:
             return str(self._get()["info"]["status"])
-        except NotThere:
+        except NotFound:
             return None
 
     def _run(self) -> tuple[str, dict[str, str]]:
@@ -116,30 +116,34 @@ class RunArtifacts:
         run: dict[str, Any] = self._rest.get("/runs/get", run_id=self._run_id)["run"]
         return run
 
-    def _damaged(self, name: str, what: str) -> RegistryError:
+    def _damaged(self, name: str, reason: str) -> RegistryError:
         return RegistryError(
-            f"the part {name!r} of run {self._run_id} cannot be used: {what}; start the "
-            "retraining anew"
+            f"the artefact {name!r} of run {self._run_id} cannot be used: {reason}; start a new "
+            "retraining"
         )
 
 
-def _packed(folder: Path, archive: Path) -> Path:
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+def _pack(folder: Path, archive: Path) -> Path:
+    """Write a folder's files into a zip archive and return the archive."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zip_file:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
-                # A fixed date: the same files are the same part.
+                # A fixed date, so that the same files give the same archive.
                 entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
                 entry.compress_type = zipfile.ZIP_DEFLATED
-                with path.open("rb") as source, packed.open(entry, "w", force_zip64=True) as target:
+                with (
+                    path.open("rb") as source,
+                    zip_file.open(entry, "w", force_zip64=True) as target,
+                ):
                     while block := source.read(1 << 20):
                         target.write(block)
     return archive
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    # ZipFile.extract takes drive letters, leading slashes and ".." out of names.
-    with zipfile.ZipFile(archive) as packed:
-        packed.extractall(folder)
+    # extractall removes drive letters, leading slashes and ".." from names.
+    with zipfile.ZipFile(archive) as zip_file:
+        zip_file.extractall(folder)
 
 
 def _sha256(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""Runs and registrations, written through the ``mlflow`` library.
+"""Log runs and register versions with the ``mlflow`` library.
 
-The library is imported when a :class:`Tracking` is made (seconds, some 200 MB), so only what
-trains makes one. Nothing of MLflow's global state (active run, tracking URI) is touched.
+The library is imported when a :class:`Tracking` is created, which takes seconds and 200 MB, so only
+training creates one. MLflow's global state (active run, tracking URI) does not change.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import tenacity
 from moovier.errors import RegistryError, RegistryUnavailable
 from moovier.models.bundle import DataFacts
 from moovier.registry.client import Registry
-from moovier.registry.pictures import learning_curves
-from moovier.registry.rest_client import NotThere, Rest
+from moovier.registry.curve_plots import learning_curves
+from moovier.registry.rest_client import NotFound, Rest
 from moovier.registry.version import COMPLETE, Version
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ _T = TypeVar("_T")
 PARENT = "mlflow.parentRunId"
 RETRAINING = "retraining"
 PART = "part"
-#: What one request to MLflow may carry.
+#: Metrics per request, MLflow's limit.
 _BATCH = 1000
-#: How long MLflow may be away in the middle of the work before a method gives up.
+#: Seconds for which a method retries while MLflow is unavailable.
 PATIENCE_S = 240.0
 _ANSWER_S = 30.0
 
@@ -41,31 +41,31 @@ _ANSWER_S = 30.0
 class Tracking:
     """One experiment and one registered model on one MLflow server.
 
-    A run is known by two tags: ``retraining``, the key of the retraining it belongs to, and
-    ``part``, what it is in it. Starting it again finds it again, so a job that was killed and is
-    run once more goes on in the same runs.
+    Two tags identify a run: ``retraining``, the key of its retraining, and ``part``, its role in
+    it. Starting an existing run returns it, so a job that was killed continues in the same runs.
 
-    Every method raises RegistryError when MLflow refuses, and waits for some minutes for an MLflow
-    that went away. What makes a run or a version is not simply sent again then: the first
-    request may have been carried out, so that it is looked for before it is made.
+    Every method raises RegistryError when MLflow refuses the request, and retries for minutes while
+    MLflow is unavailable. Before a retry creates a run or a version it searches for it, because the
+    first request may have succeeded.
     """
 
     def __init__(self, registry: Registry, tracking_uri: str, experiment: str) -> None:
-        """
+        """Connect to MLflow.
+
         Raises:
             RegistryUnavailable: MLflow does not answer.
         """
-        # The library would try for minutes before it gives up.
+        # Without the ping, the library would retry for minutes.
         registry.ping()
         from mlflow import MlflowClient
         from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 
-        # Two lines of addresses for every run that ends would bury what the command prints.
+        # Otherwise the library prints two lines with URLs for every finished run.
         MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)
         self.registry = registry
         self._client: MlflowClient = MlflowClient(tracking_uri=tracking_uri)
         self._rest = Rest(tracking_uri, _ANSWER_S)
-        with _mapped():
+        with _mapped_errors():
             self._experiment_id = self._experiment(experiment)
 
     def start(
@@ -77,36 +77,36 @@ class Tracking:
         parent: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> str:
-        """Id of the run ``part`` of ``retraining``: the one there is, else a new one, running."""
+        """Return the id of the run ``part`` of ``retraining``, created if needed, and running."""
 
-        def found_or_made() -> str:
-            there = self.find(retraining=retraining, part=part)
-            if there is not None:
-                with _mapped():
-                    self._client.update_run(there, status="RUNNING")
-                return there
-            marks = {RETRAINING: retraining, PART: part, **(tags or {})}
+        def find_or_create() -> str:
+            run_id = self.find(retraining=retraining, part=part)
+            if run_id is not None:
+                with _mapped_errors():
+                    self._client.update_run(run_id, status="RUNNING")
+                return run_id
+            run_tags = {RETRAINING: retraining, PART: part, **(tags or {})}
             if parent is not None:
-                marks[PARENT] = parent
+                run_tags[PARENT] = parent
             body = {
                 "experiment_id": self._experiment_id,
                 "run_name": name,
                 "start_time": int(time.time() * 1000),
-                "tags": _pairs(marks),
+                "tags": _pairs(run_tags),
             }
             return str(self._rest.send("POST", "/runs/create", body)["run"]["info"]["run_id"])
 
-        return _patiently(found_or_made)
+        return _retry(find_or_create)
 
     def find(self, *, retraining: str, part: str) -> str | None:
-        """Id of the run ``part`` of ``retraining``, if there is one."""
-        with _mapped():
-            there = self._client.search_runs(
+        """Return the id of the run ``part`` of ``retraining``, or None."""
+        with _mapped_errors():
+            runs = self._client.search_runs(
                 [self._experiment_id],
                 f"tags.{RETRAINING} = '{retraining}' and tags.{PART} = '{part}'",
                 max_results=1,
             )
-        return str(there[0].info.run_id) if there else None
+        return str(runs[0].info.run_id) if runs else None
 
     def log(
         self,
@@ -117,37 +117,37 @@ class Tracking:
         curves: Mapping[str, Sequence[float]] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Log in as few requests as may be; ``curves`` hold one value an epoch, from epoch 1."""
+        """Log values in as few requests as possible; ``curves`` have one value per epoch."""
         from mlflow.entities import Metric, Param, RunTag
 
         now_ms = int(time.time() * 1000)
         points = [Metric(key, float(value), now_ms, 0) for key, value in (metrics or {}).items()]
         for key, values in (curves or {}).items():
             points += [Metric(key, float(v), now_ms, step) for step, v in enumerate(values, 1)]
-        settled = [Param(key, str(value)) for key, value in (params or {}).items()]
-        marks = [RunTag(key, value) for key, value in (tags or {}).items()]
-        with _mapped():
-            self._client.log_batch(run_id, params=settled, tags=marks)
+        param_entities = [Param(key, str(value)) for key, value in (params or {}).items()]
+        tag_entities = [RunTag(key, value) for key, value in (tags or {}).items()]
+        with _mapped_errors():
+            self._client.log_batch(run_id, params=param_entities, tags=tag_entities)
             for start in range(0, len(points), _BATCH):
                 self._client.log_batch(run_id, metrics=points[start : start + _BATCH])
 
-    def log_curves_picture(
+    def log_curves_plot(
         self, run_id: str, curves: Mapping[str, Sequence[float]], title: str
     ) -> None:
-        """Attach the learning curves as ``learning_curves.png``; without curves, nothing."""
+        """Attach a plot of the learning curves as ``learning_curves.png``, if there are curves."""
         if not curves:
             return
-        with tempfile.TemporaryDirectory() as folder, _mapped():
+        with tempfile.TemporaryDirectory() as folder, _mapped_errors():
             file = learning_curves(curves, title, Path(folder) / "learning_curves.png")
             self._client.log_artifact(run_id, str(file))
 
     def log_folder(self, run_id: str, folder: Path, name: str) -> None:
-        """Attach all files of ``folder`` under ``name``."""
-        with _mapped():
+        """Attach all files of ``folder`` as the artefact folder ``name``."""
+        with _mapped_errors():
             self._client.log_artifacts(run_id, str(folder), name)
 
     def log_data(self, run_id: str, data: DataFacts, context: str = "training") -> None:
-        """Say which data set the run used; its digest in MLflow is the DVC directory hash."""
+        """Log the run's data set; its digest in MLflow is the DVC directory hash."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         profile = {"num_rows": data.ratings, "users": data.users, "movies": data.movies}
@@ -159,16 +159,16 @@ class Tracking:
             source=json.dumps(source),
             profile=json.dumps(profile),
         )
-        with _mapped():
+        with _mapped_errors():
             self._client.log_inputs(
                 run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])]
             )
 
     def finished_parts(self, retraining: str) -> set[str]:
-        """Parts of the retraining whose run has ended."""
+        """Return the parts of the retraining whose run has ended."""
         parts: set[str] = set()
         page_token = None
-        with _mapped():
+        with _mapped_errors():
             while True:
                 page = self._client.search_runs(
                     [self._experiment_id],
@@ -181,26 +181,27 @@ class Tracking:
                     return parts
 
     def finish(self, run_id: str, status: str = "FINISHED") -> None:
-        """End the run: ``FINISHED``, ``FAILED`` or ``KILLED``."""
-        with _mapped():
+        """End the run with a status: ``FINISHED``, ``FAILED`` or ``KILLED``."""
+        with _mapped_errors():
             self._client.set_terminated(run_id, status)
 
     def register(
         self, folder: Path, name: str, *, run_id: str, key: str, tags: Mapping[str, str]
     ) -> Version:
-        """Register the MLflow model in ``folder`` as a new version with display name ``name``.
+        """Register the MLflow model in ``folder`` as a version with display name ``name``.
 
-        ``key`` says what is registered: with the same key again, the version there is comes back,
-        and what was uploaded under it is not uploaded again; ``folder`` may be missing then.
-        The version is created last, in one step with its tags: one that can be seen is whole.
+        ``key`` identifies the registration: a second call with the same key returns the existing
+        version, and a model that was uploaded under it is not uploaded again; ``folder`` may then
+        be missing. The version is created last, together with its tags, so a visible version is
+        complete.
         """
 
-        def found_or_made() -> Version:
-            there = self.registry.find(key=key)
-            if there:
-                return there[0]
+        def find_or_create() -> Version:
+            versions = self.registry.find(key=key)
+            if versions:
+                return versions[0]
             model_id = self.upload(folder, name, run_id=run_id, key=key)
-            with _mapped():
+            with _mapped_errors():
                 self._ensure_registered_model()
             body = {
                 "name": self.registry.model_name,
@@ -209,65 +210,63 @@ class Tracking:
                 "model_id": model_id,
                 "tags": _pairs({**tags, "name": name, "key": key, COMPLETE: "true"}),
             }
-            made = self._rest.send("POST", "/model-versions/create", body)["model_version"]
-            return self.registry.resolve(str(made["version"]))
+            entry = self._rest.send("POST", "/model-versions/create", body)["model_version"]
+            return self.registry.resolve(str(entry["version"]))
 
-        return _patiently(found_or_made)
+        return _retry(find_or_create)
 
     def upload(self, folder: Path, name: str, *, run_id: str, key: str) -> str:
-        """Upload the MLflow model in ``folder``, not registered yet; MLflow's id of it.
+        """Upload the MLflow model in ``folder``, without registering it; return its id in MLflow.
 
-        With the same ``key`` again, the one there is comes back. What a killed process left half
-        uploaded is deleted.
+        A second call with the same ``key`` returns the same id. Partial uploads of killed
+        processes are deleted.
 
         Raises:
-            RegistryError: it is neither there nor in ``folder``.
+            RegistryError: the model is neither in MLflow nor in ``folder``.
         """
-        there = self.uploaded(key)
-        if there is None and not folder.is_dir():
-            raise RegistryError(
-                f"{name} lies neither on this machine nor in MLflow: train it again"
-            )
-        with _mapped():
-            if there is None:
+        model_id = self.uploaded(key)
+        if model_id is None and not folder.is_dir():
+            raise RegistryError(f"{name} is neither on this machine nor in MLflow; train it again")
+        with _mapped_errors():
+            if model_id is None:
                 model = self._client.create_logged_model(
                     self._experiment_id, name=name, source_run_id=run_id, tags={"key": key}
                 )
                 self._client.log_model_artifacts(model.model_id, str(folder))
                 self._client.finalize_logged_model(model.model_id, "READY")
-                there = str(model.model_id)
+                model_id = str(model.model_id)
             for model in self._models(key):
-                if not _whole(model):
+                if not _is_ready(model):
                     self._client.delete_logged_model(model.model_id)
-        return there
+        return model_id
 
     def uploaded(self, key: str) -> str | None:
-        """MLflow's id of what :meth:`upload` uploaded under ``key``, None where it did not end."""
-        with _mapped():
-            whole = [model for model in self._models(key) if _whole(model)]
-        return str(whole[0].model_id) if whole else None
+        """Return the id of the model that was uploaded completely under ``key``, or None."""
+        with _mapped_errors():
+            models = [model for model in self._models(key) if _is_ready(model)]
+        return str(models[0].model_id) if models else None
 
     def download_uploaded(self, model_id: str, file: str, to: Path) -> Path | None:
-        """Fetch one file of an uploaded model to ``to``; None where it has no such file."""
-        with _mapped():
+        """Download one file of an uploaded model to ``to``; return None if it does not exist."""
+        with _mapped_errors():
             uri = self._client.get_logged_model(model_id).artifact_location
         try:
             return self._rest.download(uri, file, to)
-        except NotThere:
+        except NotFound:
             return None
 
     def _experiment(self, name: str) -> str:
         from mlflow.exceptions import MlflowException
 
         for _ in range(2):
-            there = self._client.get_experiment_by_name(name)
-            if there is not None:
-                if there.lifecycle_stage != "active":
+            experiment = self._client.get_experiment_by_name(name)
+            if experiment is not None:
+                if experiment.lifecycle_stage != "active":
                     raise RegistryError(
                         f"the MLflow experiment {name!r} was deleted: restore it, or set "
                         "MOOVIER_EXPERIMENT to another name"
                     )
-                return str(there.experiment_id)
+                return str(experiment.experiment_id)
             # Another process may create it between the two calls.
             with contextlib.suppress(MlflowException):
                 return str(self._client.create_experiment(name))
@@ -283,14 +282,14 @@ class Tracking:
                 raise
 
     def _models(self, key: str) -> list[Any]:
-        """What was uploaded under ``key``, whole or not, oldest first."""
-        found = self._client.search_logged_models(
+        """Return the models uploaded under ``key``, incomplete ones included, oldest first."""
+        models = self._client.search_logged_models(
             [self._experiment_id], filter_string=f"tags.key = '{key}'"
         )
-        return sorted(found, key=lambda model: int(model.creation_timestamp))
+        return sorted(models, key=lambda model: int(model.creation_timestamp))
 
 
-def _whole(model: Any) -> bool:
+def _is_ready(model: Any) -> bool:
     return str(model.status) == "READY"
 
 
@@ -298,20 +297,20 @@ def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in tags.items()]
 
 
-def _patiently(step: Callable[[], _T]) -> _T:
-    """``step``, tried again while MLflow is away; it has to look for what it may have made."""
-    tries = tenacity.Retrying(
+def _retry(step: Callable[[], _T]) -> _T:
+    """Call ``step``, and again while MLflow is unavailable; it must not create anything twice."""
+    retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(RegistryUnavailable),
         stop=tenacity.stop_after_delay(PATIENCE_S),
         wait=tenacity.wait_random_exponential(multiplier=1, max=15),
         reraise=True,
     )
-    return tries(step)
+    return retrying(step)
 
 
 @contextlib.contextmanager
-def _mapped() -> Iterator[None]:
-    """Turn MLflow's errors into ours."""
+def _mapped_errors() -> Iterator[None]:
+    """Map MLflow's errors to RegistryError and RegistryUnavailable."""
     import requests
     from mlflow.exceptions import MlflowException
 

@@ -1,4 +1,4 @@
-"""One version of the registered model, as MLflow's REST interface describes it."""
+"""A version of the registered model, parsed from MLflow's REST API."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from typing import Any
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
-#: The model that predicts the stars beside a movie; it need not be good at choosing movies.
+#: The rating model: it predicts the stars of a movie and need not rank well.
 STARS = "stars"
 ALIASES = (CHAMPION, CHALLENGER, PREVIOUS, STARS)
 
-#: Set last, when every file of a version lies in the store; without it a version is not shown.
+#: Tag that is set when all files of a version are stored; versions without it are ignored.
 COMPLETE = "complete"
-#: Number of the version that was champion before this one: what a rollback goes back to.
+#: Tag with the number of the champion before this one, the target of a rollback.
 REPLACES = "replaces"
 
-#: Tags of the registered model itself, JSON: what monitoring saw last, and the retraining that it
-#: asked for last.
+#: Tags of the registered model, as JSON: the last monitoring result, and the last retraining that
+#: monitoring triggered.
 MONITORING, MONITORING_TRIGGER = "monitoring", "monitoring_trigger"
 
 
 @dataclass(frozen=True)
 class Version:
-    """One version.
+    """A version of the registered model.
 
-    ``name`` is the display name, e.g. ``moovier_emb_25_trained_0``; ``metrics`` are those of the
-    hold-out, by the keys of ``RankingResult.metrics()``; ``parent`` is the display name of the
-    model that it was fine-tuned from; ``status`` is MLflow's, ``READY`` for a usable one.
+    ``name``: display name, e.g. ``moovier_emb_25_trained_0``. ``metrics``: on the hold-out, with
+    the keys of ``RankingResult.metrics()``. ``parent``: display name of the model that it was
+    fine-tuned from. ``status``: in MLflow, ``READY`` for a usable version.
     """
 
     number: int
@@ -47,18 +47,22 @@ class Version:
 
     @property
     def complete(self) -> bool:
-        """Whether it has a name and all its files were uploaded."""
+        """Whether the version has a name and all its files are uploaded."""
         return bool(self.name) and self.tags.get(COMPLETE) == "true"
 
     @property
     def replaces(self) -> int | None:
-        """Number of the version that it took over from as champion."""
+        """The number of the champion before this one, or None."""
         number = self.tags.get(REPLACES, "")
         return int(number) if number.isdecimal() else None
 
     @classmethod
     def of(cls, answer: Mapping[str, Any], aliases: tuple[str, ...]) -> Version:
-        """From a ``model_version`` object; KeyError or ValueError where it is none."""
+        """Parse a ``model_version`` object of the API.
+
+        Raises:
+            KeyError, TypeError, ValueError: the object has another form.
+        """
         tags = {tag["key"]: tag.get("value", "") for tag in answer.get("tags", [])}
         return cls(
             number=int(answer["version"]),
@@ -75,7 +79,7 @@ class Version:
 
 
 def _json(text: str | None) -> dict[str, Any]:
-    """A tag is free text that a person can edit: what is no JSON object counts as empty."""
+    """Parse a tag as a JSON object; anything else, which a user may enter, gives an empty one."""
     try:
         value = json.loads(text) if text else {}
     except json.JSONDecodeError:

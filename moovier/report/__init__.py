@@ -1,1 +1,1 @@
-"""What a retraining leaves behind for people to look at: one page with its pictures."""
+"""HTML reports of retrainings and of monitoring, with their plots."""

@@ -1,4 +1,4 @@
-"""Example people of a report: what they rated and what a model recommends to them."""
+"""Choose example users of a report, with their ratings and a model's recommendations."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from moovier.data.ratings import Histories
 from moovier.models.family import Scorer
 from moovier.models.top_k import top_rows
 
-#: Example people of a report, movies shown of each one's history, and movies recommended.
-EXAMPLES, SHOWN, GIVEN = 12, 6, 6
+#: Number of example users, and of rated and recommended movies of each.
+EXAMPLES, RATED_MOVIES, RECOMMENDED_MOVIES = 12, 6, 6
 
 
 class Reason(BaseModel):
-    """A recommended movie and, if any, the rated movie that contributes most to its score."""
+    """A recommended movie and the rated movie that adds most to its score, or None."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,7 +26,7 @@ class Reason(BaseModel):
 
 
 class Example(BaseModel):
-    """One person. ``rated``: newest ratings first, with stars. ``given``: movies, best first."""
+    """One user. ``rated``: newest ratings first, with stars. ``given``: best movies first."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +39,7 @@ class Example(BaseModel):
 def examples(
     scorer: Scorer, histories: Histories, user_ids: Sequence[int], catalogue: Catalogue
 ) -> list[Example]:
-    """Return a dozen people, shortest to longest history, with their recommendations.
+    """Return twelve users, shortest to longest history, with their recommendations.
 
     ``user_ids``: MovieLens id of each row of ``histories``.
     """
@@ -48,10 +48,10 @@ def examples(
     by_length = by_length[counts[by_length] > 0]
     if not by_length.size:
         return []
-    places = np.linspace(0, by_length.size - 1, min(EXAMPLES, by_length.size)).astype(np.int64)
+    positions = np.linspace(0, by_length.size - 1, min(EXAMPLES, by_length.size)).astype(np.int64)
     return [
         _example(scorer, histories, int(row), int(user_ids[row]), catalogue)
-        for row in by_length[places]
+        for row in by_length[positions]
     ]
 
 
@@ -61,20 +61,22 @@ def _example(
     history = histories[row]
     scores = scorer.score(np.array([row], dtype=np.int64), histories)[0].copy()
     scores[history.movies] = -np.inf
-    given = []
-    best = top_rows(scores, GIVEN)
-    for movie, parts in zip(best.tolist(), scorer.explain(history, best), strict=True):
-        most = int(parts.argmax())
-        because = catalogue[int(history.movies[most])].title if parts[most] > 0 else None
-        given.append(Reason(title=_titled(catalogue, movie), because=because))
-    newest = range(len(history) - 1, max(len(history) - 1 - SHOWN, -1), -1)
+    recommended = []
+    best = top_rows(scores, RECOMMENDED_MOVIES)
+    for movie, contributions in zip(best.tolist(), scorer.explain(history, best), strict=True):
+        largest = int(contributions.argmax())
+        because = (
+            catalogue[int(history.movies[largest])].title if contributions[largest] > 0 else None
+        )
+        recommended.append(Reason(title=_title_and_year(catalogue, movie), because=because))
+    newest_first = range(len(history) - 1, max(len(history) - 1 - RATED_MOVIES, -1), -1)
     rated = [
-        (_titled(catalogue, int(history.movies[place])), float(history.stars[place]))
-        for place in newest
+        (_title_and_year(catalogue, int(history.movies[row])), float(history.stars[row]))
+        for row in newest_first
     ]
-    return Example(user=user_id, n_rated=len(history), rated=rated, given=given)
+    return Example(user=user_id, n_rated=len(history), rated=rated, given=recommended)
 
 
-def _titled(catalogue: Catalogue, row: int) -> str:
+def _title_and_year(catalogue: Catalogue, row: int) -> str:
     movie = catalogue[row]
     return movie.title if movie.year is None else f"{movie.title} ({movie.year})"

@@ -1,4 +1,4 @@
-"""One model's figures in a report: plain values that are stored between the stages as JSON."""
+"""One model's metrics in a report, as values that the stages store as JSON."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from moovier.evaluation.order_audit import OrderAudit
 from moovier.evaluation.ranking import RankingResult
 from moovier.evaluation.visitor import KS, VisitorResult
 from moovier.report.examples import Example
-from moovier.training.fit import Evaluation
+from moovier.training.protocols import Evaluation
 
 #: The popularity baseline, as ``name`` and ``kind`` of a report.
 POPULARITY, BASELINE = "popularity", "baseline"
 
 
 class Interval(BaseModel):
-    """A mean over people with its 95 % bootstrap interval, all 0 to 1."""
+    """A mean over users with its 95 % bootstrap interval, all 0 to 1.
+
+    ``people``: the number of users.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -32,7 +35,7 @@ class Interval(BaseModel):
 
     @classmethod
     def of(cls, values: Values, seed: int) -> Interval | None:
-        """Summarise values per person, (n,) or (n, m); None where every value is NaN."""
+        """Summarise values per user, (n,) or (n, m); return None if every value is NaN."""
         present = ~np.isnan(values.reshape(values.shape[0], -1))
         people = int(present.any(axis=1).sum())
         if not people:
@@ -45,7 +48,7 @@ class VisitorReport(BaseModel):
     """NDCG@10 of visitors: the mean over k with its interval, and each k, 0 included.
 
     ``debiased``: the mean with lower gains for popular movies. ``by_k``: number of ratings to
-    NDCG@10, without the k for which nobody has enough ratings.
+    NDCG@10, without the k for which no user has enough ratings.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -56,11 +59,11 @@ class VisitorReport(BaseModel):
 
     @classmethod
     def of(cls, result: VisitorResult, seed: int) -> VisitorReport | None:
-        """Summarise a result; None where nobody has a figure."""
+        """Summarise a result; return None if no user has a value."""
         ndcg = Interval.of(result.ndcg, seed)
         if ndcg is None:
             return None
-        columns = {0: result.ndcg_k0, **{k: result.ndcg[:, at] for at, k in enumerate(KS)}}
+        columns = {0: result.ndcg_k0, **{k: result.ndcg[:, i] for i, k in enumerate(KS)}}
         by_k = {k: Interval.of(values, seed) for k, values in columns.items()}
         return cls(
             ndcg=ndcg,
@@ -73,7 +76,7 @@ class RankingReport(BaseModel):
     """NDCG@10 with its interval, the other means by name, and NDCG@10 by length of history.
 
     ``metrics``: as :meth:`moovier.evaluation.ranking.RankingResult.metrics`. ``segments``: number
-    of people and mean NDCG@10.
+    of users and mean NDCG@10.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -84,7 +87,7 @@ class RankingReport(BaseModel):
 
     @classmethod
     def of(cls, result: RankingResult, seed: int) -> RankingReport | None:
-        """Summarise a result; None where nobody has a figure."""
+        """Summarise a result; return None if no user has a value."""
         ndcg = Interval.of(result.ndcg, seed)
         if ndcg is None:
             return None
@@ -92,7 +95,10 @@ class RankingReport(BaseModel):
 
 
 class OrderAuditReport(BaseModel):
-    """Mean NDCG@10 under three orders of a history, and overlap of the lists, 0 to 1."""
+    """Mean NDCG@10 under three orders of a history, and overlap of the lists, 0 to 1.
+
+    ``people``: the number of users.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -117,7 +123,7 @@ class OrderAuditReport(BaseModel):
 
 
 class GapReport(NamedTuple):
-    """The metric ``figure``, fine-tuned and retrained; see :class:`moovier.training.fit.Gap`."""
+    """Metric ``figure`` of :class:`moovier.training.protocols.Gap`, fine-tuned and retrained."""
 
     figure: str
     fine_tuned: float
@@ -125,13 +131,14 @@ class GapReport(NamedTuple):
 
 
 class ModelReport(BaseModel):
-    """One model in a report; a protocol is None where it was not measured.
+    """One model in a report; a protocol is None if it was not evaluated.
 
-    ``kind``: how the recipe was chosen, such as ``tuned``. ``fit_s``: seconds of the training.
+    ``kind``: how the recipe was chosen, such as ``tuned``. ``fit_s``: training time in seconds.
     ``stars``: RMSE and MAE of a rating family. ``metrics``: all of
-    :meth:`moovier.training.fit.Evaluation.metrics`. ``curves``: per metric, one value an epoch.
+    :meth:`moovier.training.protocols.Evaluation.metrics`. ``curves``: one value per epoch for each
+    metric.
 
-    What an earlier version stored is read as far as it holds figures of today's protocols.
+    A report of an earlier version is read as far as it has the current protocols.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -154,7 +161,7 @@ class ModelReport(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read_earlier_versions(cls, stored: Any) -> Any:
-        """Take over ``known``, the split by time of versions before the protocols of today."""
+        """Read ``known``, the split by time in reports of earlier versions."""
         if not isinstance(stored, dict) or "known" not in stored or "by_time" in stored:
             return stored
         try:
@@ -183,9 +190,12 @@ class ModelReport(BaseModel):
         curves: dict[str, list[float]] | None = None,
         examples: Sequence[Example] = (),
     ) -> ModelReport:
-        """Summarise an evaluation. ``seed``: of the bootstrap intervals."""
+        """Summarise an evaluation.
 
-        def ranked(result: RankingResult | None) -> RankingReport | None:
+        ``seed``: for the bootstrap intervals.
+        """
+
+        def report_of(result: RankingResult | None) -> RankingReport | None:
             return None if result is None else RankingReport.of(result, seed)
 
         visitor, audit = evaluation.visitor, evaluation.order_audit
@@ -195,12 +205,12 @@ class ModelReport(BaseModel):
             kind=kind,
             fit_s=fit_s,
             visitor=None if visitor is None else VisitorReport.of(visitor, seed),
-            next_visit=ranked(evaluation.next_visit),
+            next_visit=report_of(evaluation.next_visit),
             order_audit=None if audit is None else OrderAuditReport.of(audit),
-            by_time=ranked(evaluation.by_time),
-            global_time=ranked(evaluation.global_time),
+            by_time=report_of(evaluation.by_time),
+            global_time=report_of(evaluation.global_time),
             stars={} if stars is None else stars.metrics(),
-            gap=None if gap is None else GapReport(gap.figure, gap.fine_tuned, gap.retrained),
+            gap=None if gap is None else GapReport(gap.metric, gap.fine_tuned, gap.retrained),
             params=dict(params or {}),
             metrics=evaluation.metrics(),
             curves=curves or {},
@@ -209,14 +219,15 @@ class ModelReport(BaseModel):
 
 
 def best_first(models: Sequence[ModelReport]) -> list[ModelReport]:
-    """Sort by NDCG@10 of visitors, else of next visits, else on the split by time."""
+    """Sort models by NDCG@10 of visitors, then of next visits, then on the split by time."""
 
     def key(model: ModelReport) -> tuple[float, float, float]:
         visitor = None if model.visitor is None else model.visitor.ndcg
         next_visit = None if model.next_visit is None else model.next_visit.ndcg
         by_time = None if model.by_time is None else model.by_time.ndcg
         first, second, third = (
-            -1.0 if one is None else one.mean for one in (visitor, next_visit, by_time)
+            -1.0 if interval is None else interval.mean
+            for interval in (visitor, next_visit, by_time)
         )
         return first, second, third
 

@@ -1,4 +1,4 @@
-"""Write the report of a retraining: one self-contained HTML page, readable from MLflow."""
+"""Write the report of a retraining as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def write(
     reasons: Sequence[str],
     promoted: bool,
     stars_reason: str,
-    pictures: Mapping[str, bytes],
+    plots: Mapping[str, bytes],
     tuning: Mapping[str, Sequence[bytes]],
 ) -> Path:
     """Write ``report.html`` and its plots into ``folder``; return the page's path.
 
-    ``models``: best first, popularity and champion included. ``chosen``, ``kind``: which of them
-    is the challenger; two of a family may share a name.
-    ``pictures``: by name, PNG. ``tuning``: per family, the plots of its study.
+    ``models``: best first, popularity and champion included. ``chosen`` and ``kind``: name and kind
+    of the challenger; two models of a family may share a name. ``plots``: PNG files by name.
+    ``tuning``: the plots of each family's study.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures.items():
-        (folder / f"{name}.png").write_bytes(picture)
+    for name, plot in plots.items():
+        (folder / f"{name}.png").write_bytes(plot)
     challenger = next(
         (model for model in models if (model.name, model.kind) == (chosen, kind)), None
     )
@@ -52,15 +52,19 @@ def write(
             data=data,
             models=models,
             ks=(0, *KS),
-            people=_people(models),
+            users=_user_counts(models),
             least_people=LEAST_PEOPLE,
             chosen=chosen,
             challenger=challenger,
             reasons=reasons,
             promoted=promoted,
             stars_reason=stars_reason,
-            pictures=pictures,
-            tuning={family: list(drawn) for family, drawn in tuning.items() if drawn},
+            plots=plots,
+            tuning={
+                family: list(family_plots)
+                for family, family_plots in tuning.items()
+                if family_plots
+            },
             curves=_curves(models),
             examples=[] if challenger is None else challenger.examples,
         ),
@@ -70,42 +74,42 @@ def write(
 
 
 def environment() -> jinja2.Environment:
-    """Return the templates of this folder.
+    """Return the Jinja environment of this folder's templates.
 
-    Filters: ``png`` embeds a picture; ``figure`` writes a number, or a dash for None.
+    Filters: ``png`` embeds a plot; ``number`` formats a number, or None as a dash.
     """
     import jinja2
 
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["png"] = _inline
-    made.filters["figure"] = _figure
-    return made
+    environment.filters["png"] = _data_url
+    environment.filters["number"] = _format_number
+    return environment
 
 
-def _people(models: Sequence[ModelReport]) -> dict[str, int]:
-    """Return how many people took part in each protocol, 0 where it was not measured."""
+def _user_counts(models: Sequence[ModelReport]) -> dict[str, int]:
+    """Return the number of users of each protocol, 0 if it was not evaluated."""
 
-    def most(counts: Sequence[int]) -> int:
+    def largest(counts: Sequence[int]) -> int:
         return max(counts, default=0)
 
     return {
-        "visitor": most([m.visitor.ndcg.people for m in models if m.visitor]),
-        "next_visit": most([m.next_visit.ndcg.people for m in models if m.next_visit]),
-        "order_audit": most([m.order_audit.people for m in models if m.order_audit]),
-        "by_time": most([m.by_time.ndcg.people for m in models if m.by_time]),
-        "global_time": most([m.global_time.ndcg.people for m in models if m.global_time]),
+        "visitor": largest([m.visitor.ndcg.people for m in models if m.visitor]),
+        "next_visit": largest([m.next_visit.ndcg.people for m in models if m.next_visit]),
+        "order_audit": largest([m.order_audit.people for m in models if m.order_audit]),
+        "by_time": largest([m.by_time.ndcg.people for m in models if m.by_time]),
+        "global_time": largest([m.global_time.ndcg.people for m in models if m.global_time]),
     }
 
 
 def _curves(models: Sequence[ModelReport]) -> list[tuple[str, bytes]]:
-    """Plot the learning curves of models that learn in epochs."""
-    from moovier.report.pictures import curves
+    """Plot the learning curves of models that train for several epochs."""
+    from moovier.report.plots import curves
 
     return [
         (f"{model.name} ({model.kind})", curves(model.curves))
@@ -114,9 +118,9 @@ def _curves(models: Sequence[ModelReport]) -> list[tuple[str, bytes]]:
     ]
 
 
-def _figure(value: float | None, digits: int = 4) -> str:
+def _format_number(value: float | None, digits: int = 4) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _inline(picture: bytes) -> Any:
-    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+def _data_url(plot: bytes) -> Any:
+    return f"data:image/png;base64,{base64.b64encode(plot).decode()}"

@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 import pytest
 
 from moovier.jobs.registration import open_registry
-from moovier.models import bundle
 from moovier.registry.rest_client import Rest
 from tests.fixtures import RANKING
 from tests.postgres import own_database
@@ -84,8 +83,8 @@ def test_every_stage_killed_on_one_machine_and_done_on_another(
 
     registry = open_registry(retraining.settings)
     assert len(registry.versions()) == len(trained)
-    folder = registry.download_bundle(registry.resolve("champion"), retraining.folder / "check")
-    assert bundle.load(folder).card.data.ratings == 600
+    model = registry.load_bundle(registry.resolve("champion"), retraining.folder / "check")
+    assert model.card.data.ratings == 600
     # Nothing is stored twice: no model lies in the store but those that versions point at.
     bundles = [
         file

@@ -19,7 +19,6 @@ import pytest
 
 from moovier.jobs.registration import open_registry
 from moovier.jobs.retrain import retrain_all
-from moovier.models import bundle
 from moovier.registry.version import Version
 from moovier.settings import Settings
 from tests.fixtures import RANKING, toy_movielens
@@ -134,8 +133,8 @@ def assert_whole(stage: Stage, candidates: set[str]) -> None:
     assert champion.tags["gate"] == "promoted"
     assert "popularity" in champion.tags["gate_reasons"]
     assert registry.alias("challenger") is None
-    folder = registry.download_bundle(champion, stage.settings.path("check"))
-    assert bundle.load(folder).card.data.ratings == 600
+    model = registry.load_bundle(champion, stage.settings.path("check"))
+    assert model.card.data.ratings == 600
 
     runs = stage.runs()
     parts = Counter((tags(run)["retraining"], tags(run)["part"]) for run in runs)

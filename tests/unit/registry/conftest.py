@@ -17,7 +17,7 @@ Publish = Callable[..., Version]
 
 @pytest.fixture
 def registry(mlflow: Server) -> Registry:
-    """An empty registered model of this test's own."""
+    """Return the registry of an empty registered model for this test."""
     return Registry(mlflow.address, f"moovier-{uuid.uuid4().hex[:8]}")
 
 
@@ -28,7 +28,7 @@ def tracking(mlflow: Server, registry: Registry) -> Tracking:
 
 @pytest.fixture
 def publish(tracking: Tracking, tmp_path: Path) -> Publish:
-    """Registers a toy model; each call is a new version."""
+    """Return a function that registers a toy model as a new version."""
 
     def publish(name: str = "moovier_popular_1_trained_0", **tags: str) -> Version:
         key = uuid.uuid4().hex

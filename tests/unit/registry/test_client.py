@@ -19,8 +19,8 @@ from tests.unit.registry.conftest import Publish
 A, B, C = (f"moovier_emb_{size}_trained_0" for size in (10, 25, 50))
 
 
-def unfinished(registry: Registry, name: str) -> None:
-    """A version as something that is not Moovier, or was killed, would leave it."""
+def create_incomplete(registry: Registry, name: str) -> None:
+    """Create a version without the tag ``complete``, as a killed process leaves it."""
     api = f"{registry.address}/api/2.0/mlflow"
     httpx.post(f"{api}/registered-models/create", json={"name": registry.model_name})
     httpx.post(
@@ -33,14 +33,14 @@ def unfinished(registry: Registry, name: str) -> None:
     ).raise_for_status()
 
 
-def test_an_empty_registry_has_no_names_and_says_so(registry: Registry) -> None:
+def test_empty_registry_has_no_names(registry: Registry) -> None:
     assert registry.names() == []
     assert registry.alias("champion") is None
     with pytest.raises(UnknownModel, match="none is registered yet"):
         registry.resolve("champion")
 
 
-def test_a_name_means_its_newest_version(registry: Registry, publish: Publish) -> None:
+def test_name_resolves_to_its_newest_version(registry: Registry, publish: Publish) -> None:
     publish(A)
     publish(B)
     newest = publish(A)
@@ -49,7 +49,7 @@ def test_a_name_means_its_newest_version(registry: Registry, publish: Publish) -
     assert [version.number for version in registry.versions()] == [3, 2, 1]
 
 
-def test_an_alias_and_a_number_resolve_too(registry: Registry, publish: Publish) -> None:
+def test_alias_and_number_resolve_to_a_version(registry: Registry, publish: Publish) -> None:
     first, second = publish(A), publish(B)
     registry.promote(first, "the first")
     registry.set_challenger(second)
@@ -63,7 +63,7 @@ def test_an_alias_and_a_number_resolve_too(registry: Registry, publish: Publish)
     ["../../etc/passwd", "a/b", "moovier_emb_10_trained_0'", "x' or name='y", "\x00", "\n", "", "é",
      "0", "99", "-1", "٣", "9" * 40, "champion ", "x" * 300, "previous"],
 )  # fmt: skip
-def test_what_is_no_name_is_unknown_and_lists_the_names(
+def test_unknown_text_is_rejected_with_the_known_names(
     registry: Registry, publish: Publish, text: str
 ) -> None:
     publish(A)
@@ -72,16 +72,16 @@ def test_what_is_no_name_is_unknown_and_lists_the_names(
     assert caught.value.known == (A,)
 
 
-def test_an_unfinished_version_is_not_seen(registry: Registry, publish: Publish) -> None:
+def test_incomplete_version_is_ignored(registry: Registry, publish: Publish) -> None:
     publish(A)
-    unfinished(registry, B)
+    create_incomplete(registry, B)
     assert registry.names() == [A]
     for text in (B, "2"):
         with pytest.raises(UnknownModel):
             registry.resolve(text)
 
 
-def test_more_versions_than_a_page_holds(
+def test_versions_on_several_pages_are_all_listed(
     registry: Registry, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in (A, B, C):
@@ -90,35 +90,33 @@ def test_more_versions_than_a_page_holds(
     assert registry.names() == [C, B, A]
 
 
-def test_the_bundle_comes_whole_and_stays(
-    registry: Registry, publish: Publish, tmp_path: Path
-) -> None:
+def test_bundle_is_downloaded_once(registry: Registry, publish: Publish, tmp_path: Path) -> None:
     folder = tmp_path / "bundles" / "1"
     version = publish(A)
-    assert registry.download_bundle(version, folder) == folder
+    assert registry.load_bundle(version, folder).card.name == A
     assert bundle.load(folder).card.name == A
     before = (folder / bundle.CARD).stat().st_mtime_ns
-    registry.download_bundle(version, folder)
+    assert registry.load_bundle(version, folder).card.name == A
     assert (folder / bundle.CARD).stat().st_mtime_ns == before
-    assert left_in(folder.parent) == ["1"]
+    assert files_in(folder.parent) == ["1"]
 
 
-def left_in(folder: Path) -> list[str]:
+def files_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.suffix != ".lock"]
 
 
-def test_a_damaged_folder_is_fetched_anew(
+def test_damaged_bundle_is_downloaded_again(
     registry: Registry, publish: Publish, tmp_path: Path
 ) -> None:
     folder = tmp_path / "1"
     version = publish(A)
-    registry.download_bundle(version, folder)
+    registry.load_bundle(version, folder)
     (folder / "scoring.npz").write_bytes(b"half")
-    registry.download_bundle(version, folder)
+    assert registry.load_bundle(version, folder).card.name == A
     assert bundle.load(folder).card.name == A
 
 
-def test_an_altered_artefact_is_refused_and_nothing_is_left(
+def test_altered_artefact_is_rejected_and_not_stored(
     mlflow: Server, registry: Registry, publish: Publish, tmp_path: Path
 ) -> None:
     version = publish(A)
@@ -126,47 +124,47 @@ def test_an_altered_artefact_is_refused_and_nothing_is_left(
         stored = file.read_bytes()
         file.write_bytes(stored[:-1] + bytes([stored[-1] ^ 1]))
     with pytest.raises(BundleError, match="altered"):
-        registry.download_bundle(version, tmp_path / "bundles" / "1")
-    assert left_in(tmp_path / "bundles") == []
+        registry.load_bundle(version, tmp_path / "bundles" / "1")
+    assert files_in(tmp_path / "bundles") == []
 
 
-def test_many_threads_fetch_the_same_bundle(
+def test_threads_can_load_the_same_bundle(
     registry: Registry, publish: Publish, tmp_path: Path
 ) -> None:
-    version, failed = publish(A), []
+    version, errors = publish(A), []
 
     def fetch() -> None:
         try:
-            bundle.load(registry.download_bundle(version, tmp_path / "1"))
+            registry.load_bundle(version, tmp_path / "1")
         except Exception as error:
-            failed.append(error)
+            errors.append(error)
 
     threads = [threading.Thread(target=fetch) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert failed == []
+    assert errors == []
 
 
-def test_a_model_without_keras_cannot_be_fetched_for_training(
+def test_missing_keras_model_is_reported(
     registry: Registry, publish: Publish, tmp_path: Path
 ) -> None:
     with pytest.raises(BundleError, match="no Keras model"):
         registry.download_keras_model(publish(A), tmp_path / "model.keras")
 
 
-def test_a_store_that_only_mlflow_may_read_is_explained(
+def test_store_that_is_not_proxied_is_explained(
     registry: Registry, publish: Publish, tmp_path: Path
 ) -> None:
     publish(A)
-    unfinished(registry, B)
+    create_incomplete(registry, B)
     foreign = dataclasses.replace(registry.resolve("1"), number=2)
     with pytest.raises(RegistryError, match="--serve-artifacts"):
-        registry.download_bundle(foreign, tmp_path / "2")
+        registry.load_bundle(foreign, tmp_path / "2")
 
 
-def test_promoting_remembers_who_was_before(registry: Registry, publish: Publish) -> None:
+def test_promotion_keeps_the_previous_champion(registry: Registry, publish: Publish) -> None:
     first, second = publish(A), publish(B)
     registry.promote(first, "the first")
     registry.set_challenger(second)
@@ -177,16 +175,14 @@ def test_promoting_remembers_who_was_before(registry: Registry, publish: Publish
     assert registry.alias("challenger") is None
 
 
-def test_promoting_the_champion_again_changes_no_alias(
-    registry: Registry, publish: Publish
-) -> None:
+def test_promoting_the_champion_changes_no_alias(registry: Registry, publish: Publish) -> None:
     first, second = publish(A), publish(B)
     for version in (first, second, second):
         registry.promote(version, "again")
     assert registry.resolve("previous").number == first.number
 
 
-def test_rollback_goes_back_and_forth(registry: Registry, publish: Publish) -> None:
+def test_two_rollbacks_restore_the_champion(registry: Registry, publish: Publish) -> None:
     for name in (A, B):
         registry.promote(publish(name), name)
     assert registry.rollback("it was worse").name == A
@@ -196,7 +192,7 @@ def test_rollback_goes_back_and_forth(registry: Registry, publish: Publish) -> N
     assert registry.resolve("previous").name == A
 
 
-def test_there_is_nothing_before_the_first(registry: Registry, publish: Publish) -> None:
+def test_first_champion_cannot_be_rolled_back(registry: Registry, publish: Publish) -> None:
     with pytest.raises(RegistryError, match="no champion"):
         registry.rollback("why not")
     registry.promote(publish(A), "the first")
@@ -205,37 +201,37 @@ def test_there_is_nothing_before_the_first(registry: Registry, publish: Publish)
 
 
 class Killed(BaseException):
-    pass
+    """As a SIGKILL, no handler catches it."""
 
 
-class Mortal(Registry):
-    """Dies before its n-th writing request."""
+class KilledRegistry(Registry):
+    """A registry that raises Killed before its n-th write request."""
 
-    def live(self, writes: int) -> Mortal:
-        self.left = writes
+    def after(self, writes: int) -> KilledRegistry:
+        self.writes_left = writes
         send = self._rest.send
 
-        def dying(method: str, path: str, body: Any) -> dict[str, Any]:
-            if self.left == 0:
+        def send_or_die(method: str, path: str, body: Any) -> dict[str, Any]:
+            if self.writes_left == 0:
                 raise Killed
-            self.left -= 1
+            self.writes_left -= 1
             return send(method, path, body)
 
-        self._rest.send = dying  # type: ignore[method-assign]
+        self._rest.send = send_or_die  # type: ignore[method-assign]
         return self
 
 
 @pytest.mark.parametrize("writes", range(7))
-def test_a_promotion_killed_anywhere_is_finished_by_running_it_again(
+def test_killed_promotion_is_finished_by_a_second_call(
     registry: Registry, publish: Publish, writes: int
 ) -> None:
     for name in (A, B):
         registry.promote(publish(name), name)
     third = publish(C)
     registry.set_challenger(third)
-    mortal = Mortal(registry.address, registry.model_name).live(writes)
+    killed = KilledRegistry(registry.address, registry.model_name).after(writes)
     try:
-        mortal.promote(third, "better")
+        killed.promote(third, "better")
     except Killed:
         assert registry.resolve("champion").name in (B, C)
     registry.promote(third, "better")
@@ -247,34 +243,36 @@ def test_a_promotion_killed_anywhere_is_finished_by_running_it_again(
 
 
 @pytest.mark.parametrize("writes", range(3))
-def test_after_a_killed_promotion_rollback_still_knows_the_one_before(
+def test_rollback_after_a_killed_promotion_finds_the_previous_champion(
     registry: Registry, publish: Publish, writes: int
 ) -> None:
     for name in (A, B):
         registry.promote(publish(name), name)
-    mortal = Mortal(registry.address, registry.model_name).live(writes)
+    killed = KilledRegistry(registry.address, registry.model_name).after(writes)
     with pytest.raises(Killed):
-        mortal.promote(publish(C), "better")
+        killed.promote(publish(C), "better")
     assert registry.resolve("champion").name == B
     assert registry.rollback("back").name == A
 
 
 @pytest.mark.parametrize("writes", range(8))
-def test_a_rollback_killed_anywhere_is_finished_by_running_it_again(
+def test_killed_rollback_is_finished_by_a_second_call(
     registry: Registry, publish: Publish, writes: int
 ) -> None:
     for name in (A, B):
         registry.promote(publish(name), name)
-    mortal = Mortal(registry.address, registry.model_name).live(writes)
+    killed = KilledRegistry(registry.address, registry.model_name).after(writes)
     with pytest.raises(Killed):
-        mortal.rollback("worse")
+        killed.rollback("worse")
     assert registry.rollback("worse").name == A
     assert registry.resolve("champion").tags["gate"] == "rollback"
     assert registry.resolve("previous").tags["gate"] == "rolled back"
     assert registry.resolve("previous").name == B
 
 
-def test_replaces_is_read_from_the_tag(registry: Registry, publish: Publish) -> None:
+def test_invalid_tag_of_the_previous_champion_is_ignored(
+    registry: Registry, publish: Publish
+) -> None:
     version = publish(A)
     assert version.replaces is None
     registry.set_tag(version, REPLACES, "nonsense")
@@ -282,20 +280,20 @@ def test_replaces_is_read_from_the_tag(registry: Registry, publish: Publish) -> 
     assert registry.alias(PREVIOUS) is None
 
 
-def test_a_server_that_is_not_there_is_said_at_once() -> None:
-    began = time.monotonic()
+def test_missing_server_is_reported_at_once() -> None:
+    started = time.monotonic()
     with pytest.raises(RegistryUnavailable, match="moovier up"):
         Registry(f"http://127.0.0.1:{free_port()}").names()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "./mlruns", "", "http://", "http://[::1"])
-def test_an_address_that_is_none_is_refused(uri: str) -> None:
+def test_invalid_address_is_rejected(uri: str) -> None:
     with pytest.raises(RegistryError, match="MLFLOW_TRACKING_URI"):
         Registry(uri)
 
 
-def test_a_password_in_the_address_is_never_shown() -> None:
+def test_password_in_the_address_is_never_shown() -> None:
     registry = Registry(f"http://ann:secret@127.0.0.1:{free_port()}")
     with pytest.raises(RegistryUnavailable) as caught:
         registry.ping()
@@ -303,7 +301,7 @@ def test_a_password_in_the_address_is_never_shown() -> None:
     assert "ann" not in registry.address
 
 
-def test_the_model_itself_has_tags(registry: Registry, publish: Publish) -> None:
+def test_registered_model_has_tags(registry: Registry, publish: Publish) -> None:
     assert registry.model_tags() == {}
     with pytest.raises(RegistryError):
         registry.set_model_tag("monitoring", "{}")

@@ -10,7 +10,7 @@ from moovier.registry.keras_export import save_keras
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    """A small two-input model of the shape that NeuMF has."""
+    """Save a small model with two inputs, like NeuMF, and return its folder."""
     import keras
 
     users = keras.Input((1,), name="users", dtype="int32")
@@ -20,7 +20,7 @@ def saved(tmp_path: Path) -> Path:
     return save_keras(model, tmp_path / "model")
 
 
-def test_mlflow_loads_it_with_signature_example_and_pinned_requirements(saved: Path) -> None:
+def test_saved_model_has_signature_example_and_pinned_requirements(saved: Path) -> None:
     import mlflow.pyfunc
 
     loaded = mlflow.pyfunc.load_model(str(saved))
@@ -37,7 +37,7 @@ def test_mlflow_loads_it_with_signature_example_and_pinned_requirements(saved: P
     assert any(line.startswith("keras==") for line in required)
 
 
-def test_it_holds_no_pickle(saved: Path) -> None:
+def test_saved_model_has_no_pickle(saved: Path) -> None:
     files = [path for path in saved.rglob("*") if path.is_file()]
     assert (saved / "data" / "model.keras") in files
     assert not [path for path in files if "pickle" in path.name or path.suffix == ".pkl"]

@@ -1,4 +1,4 @@
-"""How MLflow's login is found: as its own client finds it."""
+"""MLflow's login is read from the address and from the variables of its own client."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from moovier.registry.rest_client import PASSWORD, USERNAME, Rest
 
 
 class Guarded(BaseHTTPRequestHandler):
-    """Lets in who knows the password, and nobody else."""
+    """A server that requires the password."""
 
     def do_GET(self) -> None:
-        wanted = base64.b64encode(b"reader:s3cret").decode()
-        known = self.headers.get("Authorization") == f"Basic {wanted}"
+        expected = base64.b64encode(b"reader:s3cret").decode()
+        known = self.headers.get("Authorization") == f"Basic {expected}"
         body = b"{}" if known else b"You are not authenticated."
         self.send_response(200 if known else 401)
         self.send_header("Content-Length", str(len(body)))
@@ -43,15 +43,13 @@ def no_login(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_the_variables_of_mlflows_client_are_used(
-    port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_login_is_read_from_the_environment(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(USERNAME, "reader")
     monkeypatch.setenv(PASSWORD, "s3cret")
     Rest(f"http://127.0.0.1:{port}", 5.0).ping()
 
 
-def test_a_login_in_the_address_comes_first_and_is_never_shown(
+def test_login_in_the_address_is_preferred_and_never_shown(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(USERNAME, "reader")
@@ -61,6 +59,6 @@ def test_a_login_in_the_address_comes_first_and_is_never_shown(
     assert rest.address == f"http://127.0.0.1:{port}"
 
 
-def test_without_one_the_message_says_what_to_set(port: int) -> None:
+def test_missing_login_error_names_the_variables(port: int) -> None:
     with pytest.raises(RegistryError, match=f"set {USERNAME} and {PASSWORD}"):
         Rest(f"http://127.0.0.1:{port}", 5.0).ping()

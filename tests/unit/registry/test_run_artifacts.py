@@ -1,4 +1,4 @@
-"""What a run hands on: whole, checked, and gone when it is dropped."""
+"""A run's shared artefacts are complete, checked and deletable."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def run_id(tracking: Tracking) -> str:
 
 
 @pytest.fixture
-def parts(mlflow: Server, run_id: str) -> RunArtifacts:
+def artifacts(mlflow: Server, run_id: str) -> RunArtifacts:
     return RunArtifacts(mlflow.address, run_id)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "made"
+    folder = tmp_path / "source"
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "ratings.bin").write_bytes(bytes(range(256)) * 100)
     (folder / "plan.json").write_text("{}")
@@ -43,70 +43,70 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_folder_arrives_as_it_was(parts: RunArtifacts, folder: Path, tmp_path: Path) -> None:
-    there = tmp_path / "there"
-    assert parts.fetch("prepared", there) is False
-    assert not there.exists()
-    parts.publish("prepared", folder)
-    there.mkdir()
-    (there / "old").write_text("of another attempt")
-    assert parts.fetch("prepared", there) is True
-    assert contents(there) == contents(folder)
+def test_folder_is_fetched_unchanged(artifacts: RunArtifacts, folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    assert artifacts.fetch("prepared", target) is False
+    assert not target.exists()
+    artifacts.publish("prepared", folder)
+    target.mkdir()
+    (target / "old").write_text("of another attempt")
+    assert artifacts.fetch("prepared", target) is True
+    assert contents(target) == contents(folder)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_file_arrives_as_it_was_and_the_newest_counts(
-    parts: RunArtifacts, tmp_path: Path
+def test_file_is_fetched_unchanged_and_the_newest_counts(
+    artifacts: RunArtifacts, tmp_path: Path
 ) -> None:
-    file, there = tmp_path / "decision.json", tmp_path / "there.json"
-    for said in ("{}", '{"promote": true}'):
-        file.write_text(said)
-        parts.publish("decision", file)
-        assert parts.fetch("decision", there) is True
-        assert there.read_text() == said
+    file, target = tmp_path / "decision.json", tmp_path / "target.json"
+    for content in ("{}", '{"promote": true}'):
+        file.write_text(content)
+        artifacts.publish("decision", file)
+        assert artifacts.fetch("decision", target) is True
+        assert target.read_text() == content
 
 
-def test_the_same_content_is_sent_once(
-    parts: RunArtifacts, mlflow: Server, run_id: str, folder: Path
+def test_same_content_is_uploaded_once(
+    artifacts: RunArtifacts, mlflow: Server, run_id: str, folder: Path
 ) -> None:
-    parts.publish("prepared", folder)
+    artifacts.publish("prepared", folder)
     (file,) = stored(mlflow, run_id)
     written = file.stat().st_mtime_ns
     for path in folder.rglob("*"):
         path.touch()
-    parts.publish("prepared", folder)
+    artifacts.publish("prepared", folder)
     assert [path.stat().st_mtime_ns for path in stored(mlflow, run_id)] == [written]
 
 
-def test_what_was_altered_is_not_taken(
-    parts: RunArtifacts, mlflow: Server, run_id: str, folder: Path, tmp_path: Path
+def test_altered_artefact_is_rejected(
+    artifacts: RunArtifacts, mlflow: Server, run_id: str, folder: Path, tmp_path: Path
 ) -> None:
-    parts.publish("prepared", folder)
+    artifacts.publish("prepared", folder)
     (file,) = stored(mlflow, run_id)
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     with pytest.raises(RegistryError, match="was altered"):
-        parts.fetch("prepared", tmp_path / "there")
+        artifacts.fetch("prepared", tmp_path / "target")
     file.unlink()
-    with pytest.raises(RegistryError, match="is gone"):
-        parts.fetch("prepared", tmp_path / "there")
-    assert not (tmp_path / "there").exists()
+    with pytest.raises(RegistryError, match="is missing"):
+        artifacts.fetch("prepared", tmp_path / "target")
+    assert not (tmp_path / "target").exists()
 
 
-def test_a_dropped_part_is_gone_from_the_store(
-    parts: RunArtifacts, mlflow: Server, run_id: str, folder: Path, tmp_path: Path
+def test_deleted_artefact_is_removed_from_the_store(
+    artifacts: RunArtifacts, mlflow: Server, run_id: str, folder: Path, tmp_path: Path
 ) -> None:
-    parts.publish("prepared", folder)
+    artifacts.publish("prepared", folder)
     (folder / "plan.json").write_text("[]")
-    parts.publish("prepared", folder)
-    parts.publish("decision", folder / "plan.json")
-    parts.delete("prepared")
-    parts.delete("prepared")
-    assert set(parts.list()) == {"decision"}
+    artifacts.publish("prepared", folder)
+    artifacts.publish("decision", folder / "plan.json")
+    artifacts.delete("prepared")
+    artifacts.delete("prepared")
+    assert set(artifacts.list()) == {"decision"}
     assert len(stored(mlflow, run_id)) == 1
-    assert parts.fetch("prepared", tmp_path / "there") is False
+    assert artifacts.fetch("prepared", tmp_path / "target") is False
 
 
-def test_a_server_that_is_away_is_said(run_id: str, folder: Path) -> None:
-    parts = RunArtifacts(f"http://127.0.0.1:{free_port()}", run_id)
+def test_missing_server_is_reported(run_id: str, folder: Path) -> None:
+    artifacts = RunArtifacts(f"http://127.0.0.1:{free_port()}", run_id)
     with pytest.raises(RegistryUnavailable):
-        parts.publish("prepared", folder)
+        artifacts.publish("prepared", folder)

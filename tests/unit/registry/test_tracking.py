@@ -23,7 +23,7 @@ NAME = "moovier_popular_1_trained_0"
 
 
 def run_of(server: Server, run_id: str) -> dict[str, dict[str, Any]]:
-    """The run as MLflow's API shows it."""
+    """Return the run as MLflow's API shows it."""
     answer = httpx.get(f"{server.address}/api/2.0/mlflow/runs/get", params={"run_id": run_id})
     run: dict[str, dict[str, Any]] = answer.raise_for_status().json()["run"]
     return run
@@ -34,7 +34,7 @@ def pairs(entries: object) -> dict[str, object]:
     return {entry["key"]: entry["value"] for entry in entries}
 
 
-def test_a_part_is_one_run_however_often_it_is_started(mlflow: Server, tracking: Tracking) -> None:
+def test_starting_a_run_again_returns_the_same_run(mlflow: Server, tracking: Tracking) -> None:
     parent = tracking.start("retraining", retraining="k1", part="retraining")
     child = tracking.start("trial 0", retraining="k1", part="trial-0", parent=parent)
     tracking.finish(child, "FAILED")
@@ -45,11 +45,11 @@ def test_a_part_is_one_run_however_often_it_is_started(mlflow: Server, tracking:
     assert pairs(run["data"]["tags"])["mlflow.parentRunId"] == parent
 
 
-def test_what_is_logged_can_be_read(mlflow: Server, tracking: Tracking) -> None:
+def test_logged_values_can_be_read(mlflow: Server, tracking: Tracking) -> None:
     run_id = tracking.start("fit", retraining="k", part="fit")
     curves = {"loss": [0.9, 0.7, 0.6], "val_loss": [0.8, 0.75, 0.78]}
     tracking.log(run_id, params={"size": 10}, metrics={"ndcg_at_10": 0.12}, curves=curves)
-    tracking.log_curves_picture(run_id, curves, NAME)
+    tracking.log_curves_plot(run_id, curves, NAME)
     tracking.log_data(run_id, toy_bundle().card.data)
     tracking.finish(run_id)
     run = run_of(mlflow, run_id)
@@ -62,20 +62,22 @@ def test_what_is_logged_can_be_read(mlflow: Server, tracking: Tracking) -> None:
         params={"run_id": run_id, "metric_key": "loss"},
     ).json()["metrics"]
     assert [(point["step"], point["value"]) for point in history] == [(1, 0.9), (2, 0.7), (3, 0.6)]
-    picture = httpx.get(
+    plot = httpx.get(
         f"{mlflow.address}/get-artifact",
         params={"run_uuid": run_id, "path": "learning_curves.png"},
     ).content
-    assert picture.startswith(b"\x89PNG")
+    assert plot.startswith(b"\x89PNG")
 
 
-def test_more_points_than_one_request_carries(mlflow: Server, tracking: Tracking) -> None:
+def test_curves_longer_than_a_request_are_logged(mlflow: Server, tracking: Tracking) -> None:
     run_id = tracking.start("long", retraining="k", part="long")
     tracking.log(run_id, curves={"loss": [1 / (epoch + 1) for epoch in range(1500)]})
     assert pairs(run_of(mlflow, run_id)["data"]["metrics"]) == {"loss": 1 / 1500}
 
 
-def test_a_digest_of_the_real_set_fits(mlflow: Server, tracking: Tracking) -> None:
+def test_digest_of_the_real_data_set_is_stored_completely(
+    mlflow: Server, tracking: Tracking
+) -> None:
     digest = "7a07225112ccf8cdc73da1f2d56610d0.dir"
     facts = DataFacts(
         name="ml-latest-small", hash=digest, synthetic=False, ratings=1, users=1, movies=1
@@ -87,7 +89,7 @@ def test_a_digest_of_the_real_set_fits(mlflow: Server, tracking: Tracking) -> No
     assert json.loads(used["dataset"]["source"])["synthetic"] is False
 
 
-def test_registering_twice_gives_the_same_version(
+def test_registering_twice_returns_the_same_version(
     registry: Registry, tracking: Tracking, tmp_path: Path
 ) -> None:
     run_id = tracking.start("fit", retraining="k", part="fit")
@@ -131,7 +133,7 @@ _REGISTER = """
 @pytest.mark.parametrize(
     "step", ["log_model_artifacts", "finalize_logged_model", "/model-versions/create"]
 )
-def test_a_registration_killed_half_way_shows_nothing_and_is_done_again(
+def test_killed_registration_is_invisible_and_can_be_repeated(
     mlflow: Server, registry: Registry, tracking: Tracking, tmp_path: Path, step: str
 ) -> None:
     folder = toy_model(tmp_path / "model")
@@ -146,10 +148,10 @@ def test_a_registration_killed_half_way_shows_nothing_and_is_done_again(
     run_id = tracking.start("fit", retraining="k", part="fit")
     version = tracking.register(folder, NAME, run_id=run_id, key="k:x", tags={})
     assert registry.names() == [NAME]
-    assert registry.download_bundle(version, tmp_path / "bundle").exists()
+    assert registry.load_bundle(version, tmp_path / "bundle").card.name == NAME
 
 
-def test_a_server_that_is_not_there_is_said_at_once() -> None:
+def test_missing_server_is_reported_at_once() -> None:
     address = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(RegistryUnavailable, match="does not answer"):
         Tracking(Registry(address), address, f"moovier-{uuid.uuid4().hex}")

@@ -18,13 +18,13 @@ CURVES = {"loss": [0.9, 0.8], "val_loss": [0.95, 0.9]}
 
 @pytest.fixture(scope="package")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # 20 ratings per person: enough for visitors and for next visits.
+    # 20 ratings per user are enough for visitors and next visits.
     return toy_movielens(tmp_path_factory.mktemp("toy"), users=120, movies=80)
 
 
 @pytest.fixture(scope="package")
 def ease(folder: Path) -> ModelReport:
-    """EASE, evaluated under every protocol."""
+    """Return the report of EASE, evaluated under every protocol."""
     return evaluated(folder, "ease", {"lambda_": 10.0}, "moovier_ease_1_trained_0", "default")
 
 

@@ -8,21 +8,21 @@ from moovier.report.examples import EXAMPLES, examples
 from tests.contracts import toy
 
 
-def test_examples_show_ratings_recommendations_and_reasons() -> None:
+def test_examples_have_ratings_recommendations_and_reasons() -> None:
     learner, ratings = family("ease"), toy.ratings()
     params = learner.hyper_parameters.model_validate(toy.PARAMS["ease"])
     fitted = learner.fit(ratings, params, FitContext(toy.catalogue(), seed=0, epochs=1))
-    people = examples(
+    example_users = examples(
         learner.scorer(fitted.arrays), ratings.histories, list(range(100, 112)), toy.catalogue()
     )
-    assert len(people) == EXAMPLES
-    first = next(one for one in people if one.user == 100)
+    assert len(example_users) == EXAMPLES
+    first = next(example for example in example_users if example.user == 100)
     assert first.given[0].title == f"Movie {toy.MOVIE_IDS[toy.held_out(0)]} (1995)"
-    assert not {title for title, _ in first.rated} & {one.title for one in first.given}
+    assert not {title for title, _ in first.rated} & {movie.title for movie in first.given}
     assert first.given[0].because is not None
 
 
-def test_nobody_with_ratings_gives_no_example() -> None:
-    none = toy.ratings().take(np.zeros(0, dtype=np.int64))
+def test_no_ratings_give_no_examples() -> None:
+    no_ratings = toy.ratings().take(np.zeros(0, dtype=np.int64))
     scorer = family("popular").scorer({"counts": np.ones(toy.N_MOVIES)})
-    assert examples(scorer, none.histories, list(range(12)), toy.catalogue()) == []
+    assert examples(scorer, no_ratings.histories, list(range(12)), toy.catalogue()) == []

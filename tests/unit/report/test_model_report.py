@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from moovier.report.model_report import Interval, ModelReport, best_first
 
-#: What the version before today's protocols stored, shortened.
+#: A report of an earlier version, shortened.
 EARLIER: dict[str, Any] = {
     "name": "moovier_timeline_1_trained_0",
     "kind": "tuned",
@@ -30,14 +30,14 @@ EARLIER: dict[str, Any] = {
 }
 
 
-def test_a_report_survives_json(ease: ModelReport) -> None:
+def test_report_survives_json(ease: ModelReport) -> None:
     assert ModelReport.model_validate_json(ease.model_dump_json()) == ease
-    # As the stages store it.
+    # The stages store it as JSON bytes.
     stored = orjson.dumps(ease.model_dump(mode="json"))
     assert ModelReport.model_validate(orjson.loads(stored)) == ease
 
 
-def test_a_report_holds_the_metrics_of_the_evaluation(ease: ModelReport) -> None:
+def test_report_has_the_metrics_of_the_evaluation(ease: ModelReport) -> None:
     assert ease.visitor is not None
     assert ease.next_visit is not None
     assert ease.order_audit is not None
@@ -50,7 +50,7 @@ def test_a_report_holds_the_metrics_of_the_evaluation(ease: ModelReport) -> None
     assert ease.visitor.ndcg.low < ease.visitor.ndcg.mean < ease.visitor.ndcg.high
 
 
-def test_figures_of_an_earlier_version_keep_the_split_by_time() -> None:
+def test_report_of_an_earlier_version_keeps_the_split_by_time() -> None:
     report = ModelReport.model_validate_json(json.dumps(EARLIER))
     assert report.by_time is not None
     assert (report.by_time.ndcg.mean, report.by_time.ndcg.people) == (0.195, 610)
@@ -61,18 +61,18 @@ def test_figures_of_an_earlier_version_keep_the_split_by_time() -> None:
 
 
 @pytest.mark.parametrize("known", [{}, None, {"metrics": {}}])
-def test_unreadable_figures_are_a_validation_error(known: Any) -> None:
+def test_unreadable_report_is_a_validation_error(known: Any) -> None:
     with pytest.raises(ValidationError):
         ModelReport.model_validate({**EARLIER, "known": known})
 
 
-def test_an_interval_leaves_out_people_without_a_value() -> None:
+def test_interval_ignores_users_without_a_value() -> None:
     values = np.array([[0.2, np.nan], [np.nan, np.nan], [0.4, 0.9]])
-    found = Interval.of(values, 0)
-    assert found is not None
-    assert found.people == 2
-    # The mean over columns of the mean over people.
-    assert found.mean == pytest.approx((0.3 + 0.9) / 2)
+    interval = Interval.of(values, 0)
+    assert interval is not None
+    assert interval.people == 2
+    # The mean over columns of the mean over users.
+    assert interval.mean == pytest.approx((0.3 + 0.9) / 2)
     assert Interval.of(np.full(3, np.nan), 0) is None
 
 
@@ -83,7 +83,7 @@ def test_models_are_sorted_by_visitors_then_next_visit_then_time(
     only_next = popularity.model_copy(update={"name": "next", "visitor": None})
     bare = ModelReport(name="bare", kind="default", fit_s=0.0)
     models = best_first([bare, earlier, only_next, popularity, ease])
-    assert [one.name for one in models] == [
+    assert [model.name for model in models] == [
         ease.name,
         popularity.name,
         "next",

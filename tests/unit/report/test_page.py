@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from moovier.models.bundle import DataFacts
-from moovier.report import page, pictures
+from moovier.report import page, plots
 from moovier.report.examples import EXAMPLES
 from moovier.report.model_report import ModelReport, best_first
 
@@ -16,7 +16,7 @@ PNG = b"\x89PNG\r\n"
 FACTS = DataFacts(name="toy", hash="toy.dir", synthetic=True, ratings=1200, users=60, movies=40)
 
 
-def written(
+def write_page(
     folder: Path, models: list[ModelReport], facts: DataFacts = FACTS, promoted: bool = True
 ) -> str:
     models = best_first(models)
@@ -30,23 +30,23 @@ def written(
         reasons=["visitor: NDCG@10 1 & more"],
         promoted=promoted,
         stars_reason="no rating model was trained",
-        pictures=pictures.of_models(models),
-        tuning={"ease": pictures.tuning(study(5)), "emb": pictures.tuning(study(0))},
+        plots=plots.of_models(models),
+        tuning={"ease": plots.tuning(study(5)), "emb": plots.tuning(study(0))},
     )
     return file.read_text(encoding="utf-8")
 
 
 def study(trials: int) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    found = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    found.optimize(
+    new_study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    new_study.optimize(
         lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 0.1), trials
     )
-    return found
+    return new_study
 
 
 def row_of(text: str, heading: str, name: str) -> list[str]:
-    """The cells of a model's row in the first table after a heading, tags left out."""
+    """Return the cells of a model's row in the first table after a heading, without tags."""
     section = text[text.index(heading) :]
     row = next(
         part for part in re.findall(r"<tr[^>]*>(.*?)</tr>", section, re.DOTALL) if name in part
@@ -55,16 +55,14 @@ def row_of(text: str, heading: str, name: str) -> list[str]:
     return [re.sub(r"<[^>]*>", "", cell).strip() for cell in cells]
 
 
-def test_the_page_is_self_contained(
-    ease: ModelReport, popularity: ModelReport, tmp_path: Path
-) -> None:
-    text = written(tmp_path, [ease, popularity])
+def test_page_is_self_contained(ease: ModelReport, popularity: ModelReport, tmp_path: Path) -> None:
+    text = write_page(tmp_path, [ease, popularity])
     assert "<script" not in text
     assert not re.findall(r'(?:src|href)="(?!data:image/png;base64,)', text)
     embedded = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
     # Five plots of all models, one of learning curves, history and importances of a study.
     assert len(embedded) == 8
-    assert all(base64.b64decode(one).startswith(PNG) for one in embedded)
+    assert all(base64.b64decode(content).startswith(PNG) for content in embedded)
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "coverage.png",
         "order_audit.png",
@@ -75,33 +73,33 @@ def test_the_page_is_self_contained(
     ]
 
 
-def test_the_models_table_has_both_protocols_with_intervals(
+def test_models_table_has_both_protocols_with_intervals(
     ease: ModelReport, popularity: ModelReport, tmp_path: Path
 ) -> None:
     assert ease.visitor is not None
     assert ease.next_visit is not None
-    text = written(tmp_path, [popularity, ease])
+    text = write_page(tmp_path, [popularity, ease])
     cells = row_of(text, "<h2>Models", "moovier_ease_1_trained_0")
-    visitor, after = ease.visitor, ease.next_visit
+    visitor, next_visit = ease.visitor, ease.next_visit
     assert cells[1:7] == [
         f"{visitor.ndcg.mean:.4f}",
         f"{visitor.ndcg.low:.3f}–{visitor.ndcg.high:.3f}",
         f"{visitor.debiased:.4f}",
-        f"{after.ndcg.mean:.4f}",
-        f"{after.ndcg.low:.3f}–{after.ndcg.high:.3f}",
-        f"{after.metrics['debiased_ndcg_at_10']:.4f}",
+        f"{next_visit.ndcg.mean:.4f}",
+        f"{next_visit.ndcg.low:.3f}–{next_visit.ndcg.high:.3f}",
+        f"{next_visit.metrics['debiased_ndcg_at_10']:.4f}",
     ]
-    assert f"visitors</strong> ({visitor.ndcg.people} people)" in text
+    assert f"visitors</strong> ({visitor.ndcg.people} users)" in text
     assert text.index("moovier_ease_1_trained_0 <small>") < text.index("popularity <small>")
 
 
-def test_the_page_has_visitors_by_k_order_audit_and_the_splits_of_papers(
+def test_page_has_visitors_by_k_order_audit_and_splits_of_papers(
     ease: ModelReport, tmp_path: Path
 ) -> None:
-    text = written(tmp_path, [ease])
+    text = write_page(tmp_path, [ease])
     assert ease.visitor is not None
     by_k = row_of(text, "<h2>Visitors, by number", ease.name)
-    # The toy has 20 ratings per person, so nobody can bring 20 and keep ten more.
+    # Each toy user has 20 ratings, so none can bring 20 and have ten more.
     assert by_k[1:] == [*(f"{ease.visitor.by_k[k].mean:.4f}" for k in (0, 1, 3, 5, 10)), "–"]
     assert ease.order_audit is not None
     audit = row_of(text, "<h2>Order audit", ease.name)
@@ -114,38 +112,36 @@ def test_the_page_has_visitors_by_k_order_audit_and_the_splits_of_papers(
     assert papers[5] == f"{ease.global_time.ndcg.mean:.4f}"
 
 
-def test_text_from_outside_is_escaped_and_synthetic_data_are_named(
-    ease: ModelReport, tmp_path: Path
-) -> None:
-    text = written(tmp_path, [ease])
+def test_page_escapes_text_and_marks_synthetic_data(ease: ModelReport, tmp_path: Path) -> None:
+    text = write_page(tmp_path, [ease])
     assert "moovier_ease_1_trained_0 is the new champion" in text
     assert "by hand &lt;1&gt;" in text
     assert "1 &amp; more" in text
     assert "SYNTHETIC" in text
     real = FACTS.model_copy(update={"synthetic": False})
-    kept_back = written(tmp_path, [ease], real, promoted=False)
+    kept_back = write_page(tmp_path, [ease], real, promoted=False)
     assert "SYNTHETIC" not in kept_back
     assert "moovier_ease_1_trained_0 was kept back" in kept_back
 
 
-def test_the_challengers_examples_are_on_the_page(ease: ModelReport, tmp_path: Path) -> None:
-    assert written(tmp_path, [ease]).count("<section") == EXAMPLES
+def test_page_has_the_challengers_examples(ease: ModelReport, tmp_path: Path) -> None:
+    assert write_page(tmp_path, [ease]).count("<section") == EXAMPLES
 
 
-def test_a_model_without_any_protocol_has_dashes(ease: ModelReport, tmp_path: Path) -> None:
+def test_model_without_any_protocol_has_dashes(ease: ModelReport, tmp_path: Path) -> None:
     bare = ModelReport(name="bare", kind="default", fit_s=1.0)
-    text = written(tmp_path, [ease, bare])
-    assert "fewer than 20 people" not in text
+    text = write_page(tmp_path, [ease, bare])
+    assert "fewer than 20 users" not in text
     assert row_of(text, "<h2>Models", "bare") == ["bare default", *["–"] * 8, "1.0"]
-    alone = written(tmp_path / "alone", [bare])
-    assert "fewer than 20 people decides nothing" in alone
+    alone = write_page(tmp_path / "alone", [bare])
+    assert "fewer than 20 users decides nothing" in alone
     assert "Order audit" not in alone
     assert "For comparison with papers" not in alone
     assert "Coverage" not in alone
     assert "Fine-tuning" not in alone
 
 
-def test_a_rating_model_has_stars_and_no_order_audit(
+def test_rating_model_has_stars_and_no_order_audit(
     ease: ModelReport, popularity: ModelReport, tmp_path: Path
 ) -> None:
     rating = popularity.model_copy(
@@ -157,13 +153,13 @@ def test_a_rating_model_has_stars_and_no_order_audit(
             "stars": {"rmse": 0.79, "mae": 0.6},
         }
     )
-    text = written(tmp_path, [ease, rating])
+    text = write_page(tmp_path, [ease, rating])
     assert row_of(text, "<h2>Models", rating.name)[7:9] == ["0.7900", "0.6000"]
     papers = text[text.index("<h2>For comparison") : text.index("<h2>Next visit")]
     assert rating.name not in papers
 
 
 @pytest.mark.parametrize("plot", ["visitors", "quality", "segments", "coverage"])
-def test_plots_without_any_figure_are_drawn(plot: str) -> None:
+def test_plots_without_values_are_drawn(plot: str) -> None:
     bare = [ModelReport(name="bare", kind="default", fit_s=1.0)]
-    assert pictures.of_models(bare)[plot].startswith(PNG)
+    assert plots.of_models(bare)[plot].startswith(PNG)

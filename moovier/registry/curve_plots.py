@@ -1,4 +1,4 @@
-"""Learning curves as pictures."""
+"""Plot learning curves."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ _VALIDATION = "val_"
 
 
 def learning_curves(curves: Mapping[str, Sequence[float]], title: str, file: Path) -> Path:
-    """Draw one panel per figure, training and validation together, as PNG; returns ``file``.
+    """Plot one panel per metric, training and validation together, as PNG; return ``file``.
 
-    ``curves``: per figure one value an epoch; ``val_loss`` goes into the panel of ``loss``.
+    ``curves``: one value per epoch for each metric; ``val_loss`` is drawn in the panel of ``loss``.
     """
-    # A Figure without pyplot draws with Agg and keeps no global state.
+    # A Figure without pyplot uses the Agg backend and keeps no global state.
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     panels = list(dict.fromkeys(name.removeprefix(_VALIDATION) for name in curves))
     figure = Figure(figsize=(5.0 * max(len(panels), 1), 3.5), dpi=100, layout="constrained")
     figure.suptitle(title)
-    for place, panel in enumerate(panels, start=1):
-        axes = figure.add_subplot(1, len(panels), place)
+    for position, panel in enumerate(panels, start=1):
+        axes = figure.add_subplot(1, len(panels), position)
         for name, label in ((panel, "training"), (_VALIDATION + panel, "validation")):
             if name in curves:
                 values = curves[name]

@@ -1,6 +1,6 @@
-"""Plots of the report, as PNG bytes.
+"""Draw the plots of the reports, as PNG bytes.
 
-Matplotlib is imported inside the functions, because its import takes time.
+Matplotlib is imported inside the functions, because its import is slow.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Told apart by anyone, also printed. Source: Okabe & Ito 2008, jfly.uni-koeln.de/color.
+#: Colours that are distinct for colour-blind readers and in print. Source: Okabe & Ito 2008,
+#: jfly.uni-koeln.de/color.
 THEN, NOW = _VISITOR, _NEXT_VISIT = "#0072B2", "#D55E00"
 #: Colours of the three orders of the order audit, from the same source.
 _ORDERS = {"as_rated": "#0072B2", "within_sittings": "#56B4E9", "shuffled": "#E69F00"}
 
 
 def of_models(models: Sequence[ModelReport]) -> dict[str, bytes]:
-    """Return the plots that show all models, by name; those without any figure are left out."""
+    """Return the plots of all models by name, without the plots that have no values."""
     plots = {
         "quality": quality(models),
         "visitors": visitors(models),
@@ -37,19 +38,19 @@ def of_models(models: Sequence[ModelReport]) -> dict[str, bytes]:
 
 
 def visitors(models: Sequence[ModelReport]) -> bytes:
-    """Plot NDCG@10 of visitors over their number of ratings, a curve per model."""
+    """Plot NDCG@10 of visitors against their number of ratings, one curve per model."""
     figure = canvas(9.0, 4.2)
     axes = figure.add_subplot()
     for number, model in enumerate(models):
         by_k = {} if model.visitor is None else model.visitor.by_k
-        # A logarithmic axis has no place for k = 0; the table has it.
-        places = [k for k in KS if k in by_k]
-        if not places:
+        # A logarithmic axis cannot show k = 0; the table has it.
+        ks = [k for k in KS if k in by_k]
+        if not ks:
             continue
         baseline = model.kind == BASELINE
         axes.plot(
-            places,
-            [by_k[k].mean for k in places],
+            ks,
+            [by_k[k].mean for k in ks],
             label=_label(model),
             color=_colour(model, number),
             linestyle="--" if baseline else "-",
@@ -68,7 +69,7 @@ def visitors(models: Sequence[ModelReport]) -> bytes:
 
 
 def quality(models: Sequence[ModelReport]) -> bytes:
-    """Plot both protocols that decide, a row per model, with intervals."""
+    """Plot the two protocols that decide, with intervals, one row per model."""
     figure = canvas(9.0, 1.4 + 0.32 * len(models))
     panels = figure.subplots(1, 2, sharey=True)
     of_visitors = [None if model.visitor is None else model.visitor.ndcg for model in models]
@@ -81,7 +82,7 @@ def quality(models: Sequence[ModelReport]) -> bytes:
 
 
 def order_audit(models: Sequence[ModelReport]) -> bytes | None:
-    """Plot NDCG@10 under three orders of the same history; None where nothing was measured."""
+    """Plot NDCG@10 under three orders of one history; return None if no model has values."""
     audited = [(model, model.order_audit) for model in models if model.order_audit is not None]
     if not audited:
         return None
@@ -106,37 +107,37 @@ def order_audit(models: Sequence[ModelReport]) -> bytes | None:
 
 
 def segments(models: Sequence[ModelReport]) -> bytes:
-    """Plot NDCG@10 of the next visit by how many ratings people had, a group per segment."""
+    """Plot NDCG@10 of the next visit by number of ratings, one group of bars per segment."""
     figure = canvas(9.0, 3.8)
     axes = figure.add_subplot()
-    measured = [(model, model.next_visit.segments) for model in models if model.next_visit]
-    names = [name for name in SEGMENTS if any(name in found for _, found in measured)]
-    width = 0.8 / max(len(measured), 1)
-    people = {name: count for _, found in measured for name, (count, _) in found.items()}
-    for number, (model, found) in enumerate(measured):
-        places = [place + number * width for place in range(len(names))]
-        heights = [found.get(name, (0, 0.0))[1] for name in names]
-        axes.bar(places, heights, width, label=_label(model), color=_colour(model, number))
-    labels = [f"{name}\n({people[name]} people)" for name in names]
-    axes.set_xticks([place + 0.4 - width / 2 for place in range(len(names))], labels)
+    evaluated = [(model, model.next_visit.segments) for model in models if model.next_visit]
+    names = [name for name in SEGMENTS if any(name in by_name for _, by_name in evaluated)]
+    width = 0.8 / max(len(evaluated), 1)
+    users = {name: count for _, by_name in evaluated for name, (count, _) in by_name.items()}
+    for number, (model, by_name) in enumerate(evaluated):
+        positions = [group + number * width for group in range(len(names))]
+        heights = [by_name.get(name, (0, 0.0))[1] for name in names]
+        axes.bar(positions, heights, width, label=_label(model), color=_colour(model, number))
+    labels = [f"{name}\n({users[name]} users)" for name in names]
+    axes.set_xticks([group + 0.4 - width / 2 for group in range(len(names))], labels)
     axes.set_xlabel("ratings before the visit")
     axes.set_ylabel("NDCG@10")
-    if measured:
+    if evaluated:
         _legend_beside(axes)
     return png(figure)
 
 
 def coverage(models: Sequence[ModelReport]) -> bytes:
-    """Plot how much of the catalogue is recommended at the next visit, against its popularity."""
+    """Plot the share of the catalogue that is recommended, against its popularity."""
     figure = canvas(9.0, 3.8)
     axes = figure.add_subplot()
     for number, model in enumerate(models):
         if model.next_visit is None:
             continue
-        shown = model.next_visit.metrics
+        metrics = model.next_visit.metrics
         axes.scatter(
-            shown["popularity_bias_at_10"],
-            shown["coverage_at_10"],
+            metrics["popularity_bias_at_10"],
+            metrics["coverage_at_10"],
             color=_colour(model, number),
             label=_label(model),
         )
@@ -148,17 +149,17 @@ def coverage(models: Sequence[ModelReport]) -> bytes:
     return png(figure)
 
 
-def curves(figures: Mapping[str, Sequence[float]]) -> bytes:
-    """Plot learning curves, a panel per metric, training and validation together."""
+def curves(values_by_metric: Mapping[str, Sequence[float]]) -> bytes:
+    """Plot learning curves, one panel per metric, training and validation together."""
     from matplotlib.ticker import MaxNLocator
 
-    panels = list(dict.fromkeys(name.removeprefix("val_") for name in figures))
+    panels = list(dict.fromkeys(name.removeprefix("val_") for name in values_by_metric))
     figure = canvas(4.0 * len(panels), 2.8)
-    for place, panel in enumerate(panels, start=1):
-        axes = figure.add_subplot(1, len(panels), place)
+    for position, panel in enumerate(panels, start=1):
+        axes = figure.add_subplot(1, len(panels), position)
         for name, label in ((panel, "training"), (f"val_{panel}", "validation")):
-            if name in figures:
-                values = figures[name]
+            if name in values_by_metric:
+                values = values_by_metric[name]
                 axes.plot(range(1, len(values) + 1), values, marker=".", label=label)
         axes.set_xlabel("epoch")
         axes.set_ylabel(panel)
@@ -168,28 +169,28 @@ def curves(figures: Mapping[str, Sequence[float]]) -> bytes:
 
 
 def tuning(study: Any) -> list[bytes]:
-    """Plot the history of a study and, from four completed trials on, importances."""
+    """Plot a study's history and, with four or more completed trials, the importances."""
     import optuna
     from matplotlib import pyplot
     from optuna.visualization import matplotlib as plots
 
-    done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    drawn = []
-    if done:
+    completed = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    all_axes = []
+    if completed:
         with warnings.catch_warnings(), pyplot.rc_context({"figure.figsize": (7.0, 3.2)}):
-            # Optuna calls its plots by matplotlib experimental.
+            # Optuna warns that its Matplotlib plots are experimental.
             warnings.simplefilter("ignore")
-            drawn.append(plots.plot_optimization_history(study))
-            if len(done) >= 4:
-                # The default evaluator needs scikit-learn, this one does not.
+            all_axes.append(plots.plot_optimization_history(study))
+            if len(completed) >= 4:
+                # The default evaluator needs scikit-learn; this one does not.
                 evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-                drawn.append(plots.plot_param_importances(study, evaluator=evaluator))
-    pictures = []
-    for axes in drawn:
+                all_axes.append(plots.plot_param_importances(study, evaluator=evaluator))
+    images = []
+    for axes in all_axes:
         axes.figure.tight_layout()
-        pictures.append(png(axes.figure))
+        images.append(png(axes.figure))
         pyplot.close(axes.figure)
-    return pictures
+    return images
 
 
 def _label(model: ModelReport) -> str:
@@ -200,24 +201,24 @@ def _colour(model: ModelReport, number: int) -> Any:
     """Return the colour of a model by its place, of twenty; the baseline is black."""
     from matplotlib import colormaps
 
-    # The ten strong colours first, then their ten pale partners.
-    pale, place = divmod(number % 20, 10)
-    return "black" if model.kind == BASELINE else colormaps["tab20"](2 * place + pale)
+    # The ten strong colours first, then the ten pale ones.
+    pale, hue = divmod(number % 20, 10)
+    return "black" if model.kind == BASELINE else colormaps["tab20"](2 * hue + pale)
 
 
 def _legend_beside(axes: Axes) -> None:
-    """Put the legend beside the plot, where it covers nothing."""
+    """Put the legend beside the plot."""
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _intervals(
     axes: Axes, values: Sequence[Interval | None], colour: str, description: str
 ) -> None:
-    """Draw a point and an interval per row; rows without a value stay empty."""
-    for place, value in enumerate(values):
+    """Draw one point and interval per row; rows without a value stay empty."""
+    for row, value in enumerate(values):
         if value is not None:
-            axes.plot([value.low, value.high], [place, place], color=colour)
-            axes.plot([value.mean], [place], "o", color=colour)
+            axes.plot([value.low, value.high], [row, row], color=colour)
+            axes.plot([value.mean], [row], "o", color=colour)
     axes.set_xlabel(description)
     axes.grid(axis="x", alpha=0.3)
 
@@ -228,7 +229,7 @@ def _of_order(audit: OrderAuditReport, order: str) -> float:
 
 def canvas(width: float, height: float) -> Figure:
     """Return an empty figure of this size, in inches."""
-    # A Figure without pyplot draws with Agg and keeps no global state.
+    # A Figure without pyplot uses the Agg backend and keeps no global state.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=100, layout="constrained")

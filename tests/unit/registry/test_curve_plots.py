@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from moovier.registry.pictures import learning_curves
+from moovier.registry.curve_plots import learning_curves
 
 CURVES = {"loss": [0.9, 0.7], "val_loss": [0.8, 0.75], "val_ndcg_at_10": [0.1, 0.12]}
 
 
 @pytest.mark.parametrize("curves", [CURVES, {"loss": [0.5]}, {"loss": [float("nan"), 1.0]}])
-def test_curves_become_a_picture(tmp_path: Path, curves: dict[str, list[float]]) -> None:
+def test_curves_are_plotted_as_png(tmp_path: Path, curves: dict[str, list[float]]) -> None:
     file = learning_curves(curves, "moovier_emb_10_trained_0", tmp_path / "curves.png")
     assert file.read_bytes().startswith(b"\x89PNG")
 

@@ -1,0 +1,76 @@
+"""Choose the recipes that a retraining trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from moovier.errors import BadRequest
+from moovier.jobs.retrain_plan import Recipe, RetrainPlan
+from moovier.models.families import family
+from moovier.models.neumf import NAME as EMBEDDINGS
+from moovier.registry.version import Version
+
+
+def family_recipes(
+    plan: RetrainPlan, family_name: str, tuned: Mapping[str, Any] | None
+) -> list[Recipe]:
+    """Return the family's recipes to train: the tuned one and the champion's, without duplicates.
+
+    ``tuned``: the best hyper-parameters; None if no trial completed, then the defaults are trained.
+    One trial has the defaults, so they need no candidate of their own, except for ``emb``: users of
+    the API rely on the names of its default sizes.
+    """
+    candidates: list[Recipe] = []
+    if family_name == EMBEDDINGS:
+        candidates += [_default(family_name, f"{size}", size=size) for size in plan.embedding_sizes]
+    elif tuned is None:
+        candidates.append(_default(family_name, "default"))
+    if tuned is not None:
+        name = f"{family_name}-tuned"
+        candidates.append(Recipe(id=name, kind="tuned", family=family_name, params=dict(tuned)))
+    if plan.champion is not None and plan.champion.family == family_name:
+        candidates.append(plan.champion)
+    unique: list[Recipe] = []
+    for recipe in candidates:
+        if all(recipe.params != other.params for other in unique):
+            unique.append(recipe)
+    return unique
+
+
+def _default(family_name: str, id_suffix: str, **overrides: Any) -> Recipe:
+    """Return a recipe with default hyper-parameters except for ``overrides``."""
+    params = family(family_name).hyper_parameters.model_validate(overrides)
+    return Recipe(
+        id=f"{family_name}-{id_suffix}",
+        kind="default",
+        family=family_name,
+        params=params.model_dump(mode="json"),
+    )
+
+
+def champion_recipe(champion: Version, hold_out: str) -> Recipe | None:
+    """Return the champion's recipe if a retraining has to train it.
+
+    None if the champion has a result on this hold-out, or if its family or hyper-parameters no
+    longer exist.
+    """
+    return None if champion.tags.get("hold_out") == hold_out else stored_recipe(champion)
+
+
+def stored_recipe(champion: Version) -> Recipe | None:
+    """Return the champion's recipe, or None if its family or hyper-parameters no longer exist."""
+    try:
+        space = family(champion.family).hyper_parameters
+        params = space.model_validate_json(champion.tags["params"]).model_dump(mode="json")
+    except (BadRequest, KeyError, ValidationError):
+        # An earlier version had other families or other hyper-parameters.
+        return None
+    return Recipe(
+        id=f"{champion.family}-champion-{champion.number}",
+        kind="champion",
+        family=champion.family,
+        params=params,
+    )
