@@ -1,7 +1,7 @@
 """Join served lists with ratings: one outcome per user, and shadow lists beside served ones.
 
 The ratings of one user depend on each other, so each user counts once. The outcome is whether the
-user gave at least ``LIKED`` stars to a recommended movie within the window after the first list of
+user liked a recommended movie (``LIKED_STARS`` or more) within the window after the first list of
 the experiment. A rating belongs to a list if it came after the list and is of one of its movies.
 It need not quote the list's request id, because many clients do not send it.
 """
@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from moovier.data.ratings import LIKED_STARS
 from moovier.feedback.ratings import StoredRating
 from moovier.feedback.served_lists import CHALLENGER_ARM, CHAMPION_ARM, SHADOW_ARM, ServedList
 
-#: Fewest stars of a liked movie.
-LIKED = 3.5
 #: Number of movies of two lists that are compared.
 TOP = 10
 
@@ -136,7 +135,7 @@ def compare_shadows(
     liked_at = {
         (rating.user_id, rating.movie_id): rating.timestamp
         for rating in ratings
-        if rating.stars >= LIKED
+        if rating.stars >= LIKED_STARS
     }
     # A movie counts once per user, on however many lists it is.
     liked: dict[tuple[int, int], set[str]] = {}
@@ -171,7 +170,7 @@ def overlap(first: Sequence[int], second: Sequence[int]) -> float | None:
 
 
 def _any_liked(stars: Sequence[float]) -> bool:
-    return any(value >= LIKED for value in stars)
+    return any(value >= LIKED_STARS for value in stars)
 
 
 def _mean(stars: Sequence[float]) -> float:

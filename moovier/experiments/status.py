@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from moovier.data.ratings import LIKED_STARS
 from moovier.experiments.experiment import Experiment
-from moovier.experiments.outcomes import LIKED, Outcomes, Shadows
+from moovier.experiments.outcomes import Outcomes, Shadows
 from moovier.experiments.sequential_test import SequentialResult, compare
 
 #: A shadow challenger is withdrawn if it found fewer movies in more than this share of the lists.
@@ -68,7 +69,7 @@ def _comparison(arms: dict[str, dict[str, Any]], result: SequentialResult) -> st
         return f"{arm['liked']} of {arm['people']} users{share} of the {name}"
 
     return (
-        f"{likes('challenger')} and {likes('champion')} gave {LIKED:g} or more stars to a "
+        f"{likes('challenger')} and {likes('champion')} gave {LIKED_STARS:g} or more stars to a "
         f"recommended movie; the difference is between {100 * result.low:+.1f} and "
         f"{100 * result.high:+.1f} points ({1 - result.alpha:.0%} confidence at any time)"
     )

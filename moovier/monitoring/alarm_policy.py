@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
+from moovier.data.ratings import LIKED_STARS
 from moovier.monitoring.drift import Drift, DriftStatistic
-from moovier.monitoring.feedback_quality import LIKED, LiveQuality
+from moovier.monitoring.feedback_quality import LiveQuality
 
 #: A reason counts as worse when its excess has grown by this factor since the last trigger.
 WORSE_FACTOR = 1.25
@@ -85,8 +86,8 @@ def quality_reasons(live: LiveQuality | None, limit: float) -> list[Reason]:
     if live is None or not live.enough or not live.high < -limit:
         return []
     text = (
-        f"quality: {live.recommended.liked:.0%} of the rated recommendations got {LIKED} stars or "
-        f"more, {-live.gain:.0%} less than other ratings (at least {-live.high:.0%})"
+        f"quality: {live.recommended.liked:.0%} of the rated recommendations got {LIKED_STARS} "
+        f"or more stars, {-live.gain:.0%} less than other ratings (at least {-live.high:.0%})"
     )
     return [Reason("quality", text, -live.gain / limit if limit > 0 else 1.0)]
 

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-#: Fewest stars of a liked movie: the threshold of most work on MovieLens.
-LIKED = 3.5
+from moovier.data.ratings import LIKED_STARS
+
 #: Fewest ratings of recommended movies, and fewest users who gave them, for a conclusion.
 MIN_RATINGS, MIN_USERS = 50, 10
 _DRAWS = 2000
@@ -65,7 +65,7 @@ class Quality:
         ratings: Number of ratings.
         people: Number of users who gave them.
         stars: Mean stars.
-        liked: Share with at least :data:`LIKED` stars, 0 to 1.
+        liked: Share with at least :data:`LIKED_STARS` stars, 0 to 1.
         low: Lower end of the 95 % interval of ``liked``.
         high: Upper end of the 95 % interval of ``liked``.
     """
@@ -164,7 +164,7 @@ def _quality(ratings: Sequence[QuotingRating]) -> Quality:
     from scipy.stats import binomtest
 
     stars = np.array([rating.stars for rating in ratings])
-    liked = int((stars >= LIKED).sum())
+    liked = int((stars >= LIKED_STARS).sum())
     # Wilson 1927, doi:10.1080/01621459.1927.10502953: within 0 to 1 even for few ratings.
     interval = binomtest(liked, stars.size).proportion_ci(_CONFIDENCE, method="wilson")
     people = len({rating.user_id for rating in ratings})
@@ -211,5 +211,5 @@ def _per_user(
     for rating in ratings:
         row = rows[rating.user_id]
         counts[row] += 1
-        liked[row] += rating.stars >= LIKED
+        liked[row] += rating.stars >= LIKED_STARS
     return liked, counts

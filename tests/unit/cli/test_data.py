@@ -90,7 +90,7 @@ def test_bad_rows_are_listed_once_and_fail_the_command(moovier: Moovier, folder:
         file.write("3,1,9.0,5\n3,[7],1.0,5\n")
     validation = moovier("validate", str(folder))
     assert validation.returncode == 1
-    assert validation.stderr.count("row 5: rating 9 is off the scale") == 1
+    assert validation.stderr.count("row 5: rating 9 is not 0.5 to 5") == 1
     assert validation.stderr.count("row 6: movieId '[7]' is not a whole number") == 1
     tolerated = moovier("validate", str(folder), MOOVIER_BAD_ROWS_SHARE="0.4")
     assert tolerated.returncode == 0
