@@ -8,7 +8,7 @@ PAGE := web/dist/.built
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test test-web lint format web openapi screenshots env faults
+.PHONY: help up down reset test test-slow test-web lint format web openapi screenshots env faults
 .PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-monitor bench-page
 
 help: ## List the commands
@@ -36,6 +36,9 @@ ifdef ARGS
 else
 	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations=20
 endif
+
+test-slow: $(READY) ## Repeat some tests at full size, which the normal run samples
+	@$(BIN)/pytest -m scale $(ARGS)
 
 test-web: $(PAGE) ## Run the unit tests of the web page
 	@cd web && npm --silent test

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.registry_fixtures import register_trained
+from moovier.models.bundle import Bundle
+from tests.registry_fixtures import register
 from tests.servers import Server
 from tests.service.batches import compare_with_predict, written_lists
 from tests.service.conftest import own_settings, promote, running_service
@@ -19,11 +20,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 def test_lists_of_all_users_are_what_predict_gives(
     mlflow: Server,
     tmp_path: Path,
-    real_data: Path,
+    dae_bundle: Bundle,
     record_property: Callable[[str, object], None],
 ) -> None:
     settings = own_settings(mlflow, tmp_path / "home")
-    promote(settings, register_trained(settings, tmp_path, real_data, "dae", 128))
+    promote(settings, register(settings, tmp_path, dae_bundle))
     with running_service(settings) as service, service.client() as client:
         wait_for(lambda: client.get("/readyz").status_code == 200, 60)
         for user, movie in ((1, 2), (600, 318), (10**6, 1)):
@@ -34,4 +35,4 @@ def test_lists_of_all_users_are_what_predict_gives(
         compared = compare_with_predict(client, lists, catalogue, top_k=100)
     record_property("users", compared)
     assert compared == len(lists) == 611
-    assert {len(one) for one in lists.values()} == {100}
+    assert {len(movies) for movies in lists.values()} == {100}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from moovier.data.catalogue import Catalogue
-from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Floats, Histories, History, Ints
 from moovier.models.dae import DaeFamily
-from moovier.models.dae_scoring import DaeParams
-from moovier.models.family import FitContext, Scorer
+from moovier.models.family import Scorer
 from moovier.models.top_k import top_rows
+from moovier.training.fit import Trained
+from tests.integration.conftest import RealData
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 SHOWN = 20
@@ -22,12 +20,9 @@ GENRES = ("Action", "Adventure", "Crime", "Sci-Fi", "Thriller", "War", "Children
 
 
 @pytest.fixture(scope="module")
-def trained(real_data: Path) -> tuple[Scorer, Catalogue, Histories]:
-    _, ratings, catalogue = to_arrays(read_movielens(real_data))
-    params = DaeParams()
-    context = FitContext(catalogue, seed=0, epochs=params.epochs)
-    fitted = DaeFamily().fit(ratings, params, context)
-    return DaeFamily().scorer(fitted.arrays), catalogue, ratings.histories
+def trained(real: RealData, trained_dae: Trained) -> tuple[Scorer, Catalogue, Histories]:
+    scorer = DaeFamily().scorer(trained_dae.fitted.arrays)
+    return scorer, real.catalogue, real.ratings.histories
 
 
 def shown(scores: Floats, rated: Ints) -> Ints:

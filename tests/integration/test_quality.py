@@ -5,31 +5,14 @@ The test parts are for reporting (`make bench-quality`), so no test looks at the
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
-
 import pytest
 
-from moovier.data.catalogue import Catalogue
-from moovier.data.movielens import read_movielens, to_arrays
-from moovier.data.ratings import Ratings
-from moovier.data.split import development_split
 from moovier.evaluation import rating_metrics
 from moovier.models.families import family
 from moovier.training import fit
+from tests.integration.conftest import RealData
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
-
-
-class Real(NamedTuple):
-    ratings: Ratings
-    catalogue: Catalogue
-
-
-@pytest.fixture(scope="module")
-def real(real_data: Path) -> Real:
-    _, ratings, catalogue = to_arrays(read_movielens(real_data))
-    return Real(ratings, catalogue)
 
 
 @pytest.mark.parametrize(
@@ -41,16 +24,13 @@ def real(real_data: Path) -> Real:
     ],
 )
 def test_ranking(
-    real: Real, name: str, visitor: tuple[float, float], next_visit: tuple[float, float]
+    request: pytest.FixtureRequest,
+    real: RealData,
+    name: str,
+    visitor: tuple[float, float],
+    next_visit: tuple[float, float],
 ) -> None:
-    trained = fit.train(
-        development_split(real.ratings),
-        name,
-        family(name).hyper_parameters.model_validate({}),
-        catalogue=real.catalogue,
-        seed=0,
-        threads=2,
-    )
+    trained = request.getfixturevalue("trained_dae") if name == "dae" else _train(real, name)
     # Far above the band something leaks.
     low, high = visitor
     assert low < trained.validation["val_visitor_ndcg_at_10"] < high
@@ -58,9 +38,20 @@ def test_ranking(
     assert low < trained.validation["val_next_visit_ndcg_at_10"] < high
 
 
-def test_stars(real: Real) -> None:
+def _train(real: RealData, name: str) -> fit.Trained:
+    return fit.train(
+        real.split,
+        name,
+        family(name).hyper_parameters.model_validate({}),
+        catalogue=real.catalogue,
+        seed=0,
+        threads=2,
+    )
+
+
+def test_stars(real: RealData) -> None:
     kind = family("taste")
-    split = development_split(real.ratings)
+    split = real.split
     fitted = fit.refit(
         split.stars_train,
         "taste",
