@@ -1,1 +1,1 @@
-"""The search for hyper-parameters: one Optuna study, shared by several workers."""
+"""Tuning of hyper-parameters: an Optuna study that several workers share."""

@@ -1,8 +1,8 @@
-"""Where studies are kept, and what is done while that place is away.
+"""Storages of studies, with heartbeats and retries for databases.
 
-A journal file serves the workers of one machine, a database those of many. In a database a worker
-shows that it is alive: it beats while a trial runs, and a trial whose worker has not beaten for
-``GRACE_S`` is failed by whoever asks next, and tried once more.
+A journal file serves the workers of one machine, a database the workers of several. With a
+database, a worker sends heartbeats while a trial runs. When a trial has had no heartbeat for
+:data:`GRACE_S`, the next worker fails it and queues its parameters once more.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from moovier.errors import MoovierError
 
 _T = TypeVar("_T")
 
-#: Seconds between two signs of life, and without one until a trial is given up: longer than an
-#: outage of the database that is sat out, or its end would find everybody dead.
+#: Seconds between two heartbeats, and without heartbeat until a trial is failed. The second is
+#: longer than :data:`PATIENCE_S`, or all workers would count as dead after an outage.
 HEARTBEAT_S, GRACE_S = 30, 180
-#: How long the database may be away in the middle of the work before a worker gives up.
+#: Longest outage of the database that a worker waits for, in seconds.
 PATIENCE_S = 150.0
-#: What is raised while a database is away.
-AWAY = (StorageInternalError, OperationalError, InterfaceError)
-#: A trial that was killed is tried once more. One that kills its workers, say by the memory it
-#: wants, must not do so forever.
-_TRIES_AGAIN = 1
-#: A connection on which nothing is heard any more is given up after about a minute.
+#: Errors of a database that is unavailable.
+OUTAGE_ERRORS = (StorageInternalError, OperationalError, InterfaceError)
+#: Retries of a trial whose worker died: a trial that kills its workers, for example by its memory,
+#: must not do so forever.
+_RETRIES = 1
+#: Closes a dead connection after about a minute.
 _POSTGRES = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
@@ -56,10 +56,12 @@ class StudyError(MoovierError):
 
 
 def storage_of(place: str | Path) -> BaseStorage:
-    """A database for a URL, a journal file for a path (its folder is made).
+    """Open a database for a URL, or a journal file for a path.
+
+    The folder of a journal file is created if it is missing.
 
     Raises:
-        StudyError: it cannot be opened or written to.
+        StudyError: The storage cannot be opened or written to.
     """
     try:
         if isinstance(place, str) and "://" in place:
@@ -68,20 +70,23 @@ def storage_of(place: str | Path) -> BaseStorage:
         path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(path)))
     except Exception as error:  # each database driver has errors of its own
-        raise StudyError(f"the study at {_masked(place)} cannot be opened: {error}") from error
+        raise StudyError(
+            f"the study storage {_masked(place)} cannot be opened: {error}; check its address and "
+            "permissions"
+        ) from error
 
 
-def beats(study: Study) -> bool:
-    """Whether workers of this study can be seen to be alive."""
+def has_heartbeat(study: Study) -> bool:
+    """Return whether the study's storage records heartbeats."""
     return _interval(study) is not None
 
 
 @contextlib.contextmanager
 def heartbeat(study: Study, trial: optuna.Trial) -> Iterator[None]:
-    """Show that the trial's worker is alive, where others can see it.
+    """Send heartbeats of the trial, if the storage records them.
 
-    Optuna's own thread for this ends at the first error, so that a short outage would let the
-    others take a living worker for a dead one.
+    Optuna's own thread ends at the first error, so after a short outage the other workers would
+    take a living worker for a dead one.
     """
     interval = _interval(study)
     if interval is None:
@@ -92,82 +97,84 @@ def heartbeat(study: Study, trial: optuna.Trial) -> Iterator[None]:
         storage.get_study_id_from_name(study.study_name), trial.number
     )
     storage.record_heartbeat(trial_id)
-    ended = threading.Event()
+    end = threading.Event()
 
-    def beat() -> None:
-        while not ended.wait(interval):
-            with contextlib.suppress(*AWAY):
+    def send() -> None:
+        while not end.wait(interval):
+            with contextlib.suppress(*OUTAGE_ERRORS):
                 storage.record_heartbeat(trial_id)
 
-    thread = threading.Thread(target=beat, daemon=True)
+    thread = threading.Thread(target=send, daemon=True)
     thread.start()
     try:
         yield
     finally:
-        ended.set()
+        end.set()
         thread.join()
 
 
 def fail_stale_trials(study: Study) -> None:
-    """Fail the trials whose workers were not heard of for long, and queue them again."""
-    if beats(study):
+    """Fail the trials without heartbeat for :data:`GRACE_S`, and queue them again."""
+    if has_heartbeat(study):
         optuna.storages.fail_stale_trials(study)
 
 
 def requeue(study: Study, trial: FrozenTrial) -> None:
-    """Queue a failed trial's parameters again, unless that was done before."""
-    _without_warnings()
-    RetryHeartbeatStaleTrialCallback(max_retry=_TRIES_AGAIN)(study, trial)
+    """Queue a failed trial's parameters again, unless they are a retry already."""
+    _ignore_warnings()
+    RetryHeartbeatStaleTrialCallback(max_retry=_RETRIES)(study, trial)
 
 
 def retry(step: Callable[[], _T]) -> _T:
-    """``step``, tried again while the database is away."""
-    tries = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(AWAY),
+    """Return the result of ``step``, retried while the database is unavailable."""
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(OUTAGE_ERRORS),
         stop=tenacity.stop_after_delay(PATIENCE_S),
         wait=tenacity.wait_random_exponential(multiplier=0.5, max=10),
         reraise=True,
     )
-    return tries(step)
+    return retrying(step)
 
 
 def _database(url: str) -> RDBStorage:
-    _without_warnings()
+    _ignore_warnings()
     engine: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("postgres"):
         engine["connect_args"] = _POSTGRES
-    made = tenacity.Retrying(
-        # Another worker may make the tables at this very moment.
+    retrying = tenacity.Retrying(
+        # Another worker may create the tables at the same time.
         retry=tenacity.retry_if_exception_type((IntegrityError, ProgrammingError)),
         stop=tenacity.stop_after_attempt(5),
         wait=tenacity.wait_random(0.1, 1.0),
         reraise=True,
     )
-    return made(
+    return retrying(
         RDBStorage,
         url,
         engine_kwargs=engine,
         heartbeat_interval=HEARTBEAT_S,
         grace_period=GRACE_S,
-        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=_TRIES_AGAIN),
+        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=_RETRIES),
     )
 
 
-def _without_warnings() -> None:
-    """Heartbeats are experimental in Optuna, and meant for its own loop; here `beating` makes
-    them."""
+def _ignore_warnings() -> None:
+    """Ignore Optuna's warnings about heartbeats.
+
+    They are experimental in Optuna and meant for its own loop; here :func:`heartbeat` sends them.
+    """
     warnings.filterwarnings("ignore", category=ExperimentalWarning)
     warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
 
 
 def _interval(study: Study) -> int | None:
     # Journals have no heartbeat and lack the method.
-    asked = getattr(study._storage, "get_heartbeat_interval", None)
-    return None if asked is None else asked()
+    get_interval = getattr(study._storage, "get_heartbeat_interval", None)
+    return None if get_interval is None else get_interval()
 
 
 def _masked(place: str | Path) -> str:
-    """Without user and password."""
+    """Return a path, or a URL without user and password."""
     text = str(place)
-    scheme, found, rest = text.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if found else text
+    scheme, separator, rest = text.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else text

@@ -1,12 +1,12 @@
-"""One Optuna study per family and retraining, resumable and shared by workers.
+"""Optuna studies: one per family and retraining, resumable and shared by workers.
 
-Storage is a journal file by default and a database by URL. A worker runs many trials, because
-starting one costs an import of TensorFlow. The trial that a killed worker left running is failed
-and put back in the queue when a worker of that number starts again; in a database also by the
-other workers, when they have not heard of it for long (``moovier.tuning.storage``).
+The storage is a journal file by default, or a database by URL. A worker runs many trials, because
+its start costs an import of TensorFlow. When a killed worker leaves a trial running, the next
+worker of the same number fails the trial and queues it again. In a database the other workers do
+so too, after a time without heartbeat (:mod:`moovier.tuning.storage`).
 
-The objective of ranking families is :attr:`moovier.training.fit.Trained.validation_ndcg`, that of
-rating families their mean absolute error on validation rows.
+The objective of ranking families is :attr:`moovier.training.fit.Trained.validation_ndcg`, the
+objective of rating families is the mean absolute error on validation rows.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from optuna.trial import FrozenTrial, TrialState
 from moovier.data.catalogue import Catalogue
 from moovier.data.split import Development
 from moovier.models.families import family
-from moovier.models.family import HyperParameters
-from moovier.training.fit import train
-from moovier.tuning import storage as keeping
+from moovier.models.family import HyperParameters, OnEpoch
+from moovier.training.fit import Trained, train
+from moovier.tuning import storage as study_storage
 from moovier.tuning.storage import (
-    AWAY,
+    OUTAGE_ERRORS,
     StudyError,
-    beats,
     fail_stale_trials,
+    has_heartbeat,
     heartbeat,
     requeue,
     retry,
@@ -53,23 +53,27 @@ __all__ = [
     "storage_of",
 ]
 
-#: What a family's trials report, epoch by epoch, and which way is better.
+#: The metric that a family's trials report after each epoch, and its direction.
 OBJECTIVES = {"ranking": ("val_ndcg_at_10", "maximize"), "rating": ("val_loss", "minimize")}
-#: Trials before pruning begins, and epochs of a trial that are never pruned.
+#: Trials before pruning starts, and epochs of a trial before it can be pruned.
 STARTUP_TRIALS, WARM_UP_EPOCHS = 4, 2
-#: A worker signs its trial right after it got it; one that has no name after this was left.
+#: A worker signs its trial at once; a trial without a signature after this time is abandoned.
 SIGNED_WITHIN_S = 60.0
-#: How often an idle worker looks whether there is something to do after all.
-_LOOK_AGAIN_S = 1.0
-#: A prime beyond the number of workers.
-_SEEDS_APART = 1_000_003
+#: Seconds between two attempts of an idle worker to get a trial.
+_POLL_S = 1.0
+#: Distance of the seeds of a worker's sessions: a prime above the number of workers.
+_SEED_STEP = 1_000_003
+#: User attribute of a trial: the number of the worker that runs it.
 _WORKER = "worker"
 
 
 @dataclass(frozen=True)
 class TrialReport:
-    """One ended trial. ``value``: its objective, None unless it completed. ``state``:
-    ``complete``, ``pruned`` or ``fail``. ``curves``: per figure one value an epoch."""
+    """A finished trial.
+
+    ``value``: the objective, None unless the trial completed. ``state``: ``complete``, ``pruned``
+    or ``fail``. ``curves``: one value an epoch for each metric.
+    """
 
     number: int
     params: Mapping[str, Any]
@@ -85,10 +89,10 @@ OnTrial = Callable[[TrialReport], None]
 def open_study(
     storage: BaseStorage, name: str, family_name: str, *, seed: int, worker: int
 ) -> Study:
-    """The study called ``name``, made if need be.
+    """Open the study ``name``, or create it.
 
-    Workers draw from seeds of their own: with equal seeds they would try the same first trials.
-    A single worker on a new study repeats itself exactly.
+    Each worker has a seed of its own: with equal seeds they would try the same first trials.
+    A single worker on a new study is reproducible.
     """
     _, direction = OBJECTIVES[family(family_name).objective]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -101,10 +105,10 @@ def open_study(
             n_startup_trials=STARTUP_TRIALS, n_warmup_steps=WARM_UP_EPOCHS
         ),
     )
-    # Offset by what there is: a worker that starts again would draw its first trials once more.
-    there = len(study.get_trials(deepcopy=False))
+    # Offset by the number of trials, or a restarted worker would draw its first trials again.
+    n_trials = len(study.get_trials(deepcopy=False))
     study.sampler = optuna.samplers.TPESampler(
-        seed=(seed * 1000 + worker + there * _SEEDS_APART) % 2**32, n_startup_trials=8
+        seed=(seed * 1000 + worker + n_trials * _SEED_STEP) % 2**32, n_startup_trials=8
     )
     return study
 
@@ -121,56 +125,62 @@ def run_worker(
     threads: int,
     on_trial: OnTrial | None = None,
 ) -> None:
-    """Run trials until the study holds ``trials``, over all workers and sessions, and no more.
+    """Run trials until the study has ``trials``, over all workers and sessions.
 
-    ``worker`` is this worker's number, from 0: no two that run at a time may share one. Every
-    trial trains with the same ``seed``, so that trials differ by their parameters alone.
+    ``worker``: this worker's number, from 0; two running workers may not share a number. Every
+    trial trains with the same ``seed``, so that trials differ by their parameters only.
 
-    A database that goes away is waited for; at worst the trial that was running is run again. With
-    nothing left to begin, a worker stays until it has seen that those who run the last trials are
-    alive: if one of them dies, it runs that trial.
+    During an outage of the database the worker waits; at worst the running trial runs again. A
+    worker without a trial stays until the workers of the last trials are known to be alive: if one
+    of them dies, it runs that trial.
 
     Raises:
-        StudyError: the study can no longer be written to.
+        StudyError: The study can no longer be written to.
     """
-    away_since: float | None = None
+    outage_since: float | None = None
     idle_since: float | None = None
-    fresh = True
+    training = _Training(split, family_name, catalogue, seed, threads)
+    starting = True
     while True:
         try:
-            if fresh:
+            if starting:
                 _take_over(study, worker)
-                fresh = False
+                starting = False
             fail_stale_trials(study)
             trial = _claim(study, worker, trials)
             if trial is None:
                 idle_since = idle_since or time.monotonic()
                 if _is_finished(study, time.monotonic() - idle_since):
                     return
-                time.sleep(_LOOK_AGAIN_S)
+                time.sleep(_POLL_S)
                 continue
             idle_since = None
-            report = _run_trial(study, trial, split, family_name, catalogue, seed, threads)
-            away_since = None
-        except AWAY as error:
-            away_since = away_since or time.monotonic()
-            if time.monotonic() - away_since > keeping.PATIENCE_S:
-                raise StudyError(f"the study {study.study_name} is away: {error}") from error
-            fresh = True
-            time.sleep(_LOOK_AGAIN_S)
+            report = _run_trial(study, trial, training)
+            outage_since = None
+        except OUTAGE_ERRORS as error:
+            outage_since = outage_since or time.monotonic()
+            if time.monotonic() - outage_since > study_storage.PATIENCE_S:
+                raise _unwritable(study, error) from error
+            starting = True
+            time.sleep(_POLL_S)
             continue
         except OSError as error:
-            raise StudyError(
-                f"the study {study.study_name} cannot be written to: {error}"
-            ) from error
+            raise _unwritable(study, error) from error
         if report is not None and on_trial is not None:
             on_trial(report)
 
 
-def enqueue_defaults(study: Study, family_name: str) -> None:
-    """Let the family's defaults be the first trial of a study without trials.
+def _unwritable(study: Study, error: Exception) -> StudyError:
+    return StudyError(
+        f"the study {study.study_name} cannot be written to: {error}; start the tuning again to "
+        "resume the study when its storage is available"
+    )
 
-    Tuning then never ends below the defaults on the validation part.
+
+def enqueue_defaults(study: Study, family_name: str) -> None:
+    """Queue the family's defaults as the first trial of a study without trials.
+
+    Tuning is then never worse than the defaults on the validation part.
     """
     values = default_values(family_name)
     if values is not None and not study.get_trials(deepcopy=False):
@@ -178,7 +188,7 @@ def enqueue_defaults(study: Study, family_name: str) -> None:
 
 
 def default_values(family_name: str) -> dict[str, Any] | None:
-    """Return the family's defaults as values of a trial; None where they are no such values."""
+    """Return the family's defaults as a trial's values; None if the space does not hold them."""
     kind = family(family_name)
     trial = _DefaultTrial(_defaults(kind.hyper_parameters))
     try:
@@ -194,9 +204,9 @@ def _defaults(space: type[HyperParameters]) -> dict[str, Any]:
 
 
 class _DefaultTrial:
-    """A trial that suggests default values, and keeps them in ``suggested``.
+    """A trial that suggests default values and records them in ``suggested``.
 
-    Raises LookupError for a parameter without a default in the search space.
+    A parameter without a default in the search space raises LookupError.
     """
 
     def __init__(self, defaults: Mapping[str, Any]) -> None:
@@ -219,22 +229,25 @@ class _DefaultTrial:
 
     def _suggest(self, name: str, inside: bool) -> Any:
         if not inside:
-            raise LookupError(f"the default of {name} is outside the search space")
+            raise LookupError(
+                f"the default of {name}, {self._defaults[name]!r}, is outside the search space"
+            )
         self.suggested[name] = self._defaults[name]
         return self._defaults[name]
 
 
 def best(study: Study, family_name: str) -> HyperParameters | None:
-    """The best completed trial's hyper-parameters; None where no trial completed."""
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if not done:
+    """Return the best completed trial's hyper-parameters; None if no trial completed."""
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         return None
     return family(family_name).search_space(optuna.trial.FixedTrial(study.best_trial.params))
 
 
 def finished_trials(study: Study, family_name: str) -> list[TrialReport]:
-    """The completed and pruned trials, by number, as their workers reported them; of the curves
-    the study keeps the objective's alone."""
+    """Return the completed and pruned trials, by number.
+
+    The study stores only the curve of the objective.
+    """
     kind = family(family_name)
     monitor, _ = OBJECTIVES[kind.objective]
     return [
@@ -252,64 +265,81 @@ def finished_trials(study: Study, family_name: str) -> list[TrialReport]:
     ]
 
 
-#: Trials that count against the budget. Running ones do, so that workers together don't overshoot.
+#: States that count against the budget. Running trials count, so that workers do not exceed it.
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 def _claim(study: Study, worker: int, budget: int) -> optuna.Trial | None:
-    """A trial of this worker's own, running; None where the study has its budget."""
+    """Start a trial and sign it; return None if the budget is used up."""
     if len(study.get_trials(deepcopy=False, states=_COUNTED)) >= budget:
         return None
     if not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-        # Signed before it runs: whoever is killed in between leaves no trial that nobody dares to
-        # take over, and that counts against the budget for a minute.
+        # Signed in the queue: if this worker dies before it signs the running trial, the next
+        # worker of its number can take the trial over at once.
         study.enqueue_trial({}, user_attrs={_WORKER: worker})
     trial = study.ask()
     trial.set_user_attr(_WORKER, worker)
     earlier = [
-        one
-        for one in study.get_trials(deepcopy=False, states=_COUNTED)
-        if one.number < trial.number
+        counted
+        for counted in study.get_trials(deepcopy=False, states=_COUNTED)
+        if counted.number < trial.number
     ]
     if len(earlier) < budget:
         return trial
-    # Another worker saw the last free place at the same moment, and its number is the lower one.
+    # Another worker claimed the last free place at the same moment, with a lower trial number.
     trial.set_user_attr("over the budget", True)
     study.tell(trial, state=TrialState.FAIL)
     return None
 
 
 def _is_finished(study: Study, idle_s: float) -> bool:
-    """Whether nothing is left to do, for a worker that found no place in the budget so long."""
-    if not beats(study):
+    """Return whether a worker that has been idle for ``idle_s`` can end."""
+    if not has_heartbeat(study):
         return True
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    # Whoever was dead when this worker fell idle is known to be by then.
-    return not running or idle_s > keeping.GRACE_S + keeping.HEARTBEAT_S
+    # By then the trial of a worker that died before this one became idle has been failed.
+    return not running or idle_s > study_storage.GRACE_S + study_storage.HEARTBEAT_S
 
 
-def _run_trial(
-    study: Study,
-    trial: optuna.Trial,
-    split: Development,
-    family_name: str,
-    catalogue: Catalogue,
-    seed: int,
-    threads: int,
-) -> TrialReport | None:
-    """None where the others took this worker for dead and gave the trial to somebody else."""
-    kind = family(family_name)
+@dataclass(frozen=True)
+class _Training:
+    """The inputs that all trials share."""
+
+    split: Development
+    family_name: str
+    catalogue: Catalogue
+    seed: int
+    threads: int
+
+    def run(self, params: HyperParameters, on_epoch: OnEpoch) -> Trained:
+        return train(
+            self.split,
+            self.family_name,
+            params,
+            catalogue=self.catalogue,
+            seed=self.seed,
+            threads=self.threads,
+            on_epoch=on_epoch,
+        )
+
+
+def _run_trial(study: Study, trial: optuna.Trial, training: _Training) -> TrialReport | None:
+    """Run a trial and report it.
+
+    None if the other workers took this one for dead and queued the trial again.
+    """
+    kind = family(training.family_name)
     monitor, _ = OBJECTIVES[kind.objective]
     curves: dict[str, list[float]] = {}
     started = time.perf_counter()
 
-    def on_epoch(epoch: int, figures: Mapping[str, float]) -> None:
-        for name, figure in figures.items():
-            curves.setdefault(name, []).append(figure)
-        if monitor in figures:
-            # Nothing is lost with it but an advice, so an outage need not end the training.
-            with contextlib.suppress(*AWAY):
-                trial.report(figures[monitor], epoch)
+    def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
+        for name, metric in metrics.items():
+            curves.setdefault(name, []).append(metric)
+        if monitor in metrics:
+            # Only pruning needs the report, so an outage does not end the training.
+            with contextlib.suppress(*OUTAGE_ERRORS):
+                trial.report(metrics[monitor], epoch)
                 if trial.should_prune():
                     raise optuna.TrialPruned
 
@@ -317,15 +347,7 @@ def _run_trial(
     try:
         with heartbeat(study, trial):
             params = kind.search_space(trial)
-            trained = train(
-                split,
-                family_name,
-                params,
-                catalogue=catalogue,
-                seed=seed,
-                threads=threads,
-                on_epoch=on_epoch,
-            )
+            trained = training.run(params, on_epoch)
         value = (
             trained.validation_ndcg
             if kind.objective == "ranking"
@@ -334,33 +356,33 @@ def _run_trial(
     except optuna.TrialPruned:
         state = TrialState.PRUNED
     except BaseException:
-        # Also when interrupted: nobody else may wait for a trial that has ended.
-        with contextlib.suppress(*AWAY):
+        # Also on an interrupt, so that no other worker waits for this trial.
+        with contextlib.suppress(*OUTAGE_ERRORS):
             study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
         raise
-    # A value that is no number fails the trial, unless the state is said.
-    said = None if state is TrialState.COMPLETE else state
-    told = retry(lambda: study.tell(trial, value, said, skip_if_finished=True))
-    if told.state is not state:
+    # Without a state, Optuna fails a trial whose value is not a number.
+    forced_state = None if state is TrialState.COMPLETE else state
+    stored = retry(lambda: study.tell(trial, value, forced_state, skip_if_finished=True))
+    if stored.state is not state:
         return None
     seconds = time.perf_counter() - started
-    named = params.model_dump(mode="json")
-    return TrialReport(trial.number, named, value, state.name.lower(), curves, seconds)
+    values = params.model_dump(mode="json")
+    return TrialReport(trial.number, values, value, state.name.lower(), curves, seconds)
 
 
 def _take_over(study: Study, worker: int) -> None:
-    """Fail what this worker's predecessor left running, and queue its parameters again."""
+    """Fail the trials that this worker's predecessor left running, and queue them again."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _is_lost(trial, worker):
+        if _is_abandoned(trial, worker):
             failed = study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
             if trial.params:
                 requeue(study, failed)
 
 
-def _is_lost(trial: FrozenTrial, worker: int) -> bool:
-    """Whether nobody works on this running trial, as far as a new worker of this number knows."""
+def _is_abandoned(trial: FrozenTrial, worker: int) -> bool:
+    """Return whether a new worker of this number may take the running trial over."""
     if _WORKER in trial.user_attrs:
         return bool(trial.user_attrs[_WORKER] == worker)
-    # A living worker may be about to sign it; a dead one never will.
+    # A living worker signs its trial within this time.
     started: datetime = trial.datetime_start
     return datetime.now() - started > timedelta(seconds=SIGNED_WITHIN_S)
