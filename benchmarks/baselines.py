@@ -1,8 +1,8 @@
-"""The strongest simple baselines behind the same two calls: fit on ratings, score people.
+"""Simple and strong baselines: each fits on ratings and scores users.
 
-Baselines that rank are :class:`moovier.models.family.Scorer` objects, so that one evaluation
-measures them and our families alike. All of them can score people whom they never saw. Each
-states its search space: a baseline that was not tuned proves nothing.
+Baselines that rank are :class:`moovier.models.family.Scorer` objects, so that the same evaluation
+measures them and Moovier's families. All of them can score unknown users by fold-in. Each has a
+search space, because an untuned baseline proves nothing.
 
 Sources: item-kNN on TF-IDF weighted cosine (Deshpande & Karypis 2004); EASE (Steck 2019,
 https://arxiv.org/abs/1905.03375); iALS (Hu, Koren & Volinsky 2008) from the library `implicit`;
@@ -38,7 +38,7 @@ class Ranker:
 
 
 class Predictor(Protocol):
-    """Predicts stars for pairs of known users and movies."""
+    """A model that predicts stars for pairs of known users and movies."""
 
     def predict(self, users: Ints, movies: Ints) -> Floats:
         """Return predicted stars, 0.5 to 5, (n,)."""
@@ -63,14 +63,14 @@ def user_movie_matrix(ratings: Ratings) -> sp.csr_matrix:
 
 
 class _Unexplained:
-    """A scorer that cannot tell which rated movies a score comes from."""
+    """A scorer without explanations: no rated movie contributes to a score."""
 
     def explain(self, history: History, movies: Ints) -> Floats:
         return np.zeros((len(movies), len(history)), dtype=np.float32)
 
 
 class _HistoryScorer(_Unexplained):
-    """Scores a person as the sum of item-item weights over the movies in their history."""
+    """A scorer that sums item-item weights over the movies of a history."""
 
     def __init__(self, n_movies: int, rows: Callable[[Ints], Floats]) -> None:
         self.n_movies = n_movies
@@ -84,7 +84,7 @@ class _HistoryScorer(_Unexplained):
 
 
 class _Popularity(_Unexplained):
-    """Scores everybody alike. ``counts``: (n_movies,) float32."""
+    """A scorer with the same scores, (n_movies,) float32, for all users."""
 
     def __init__(self, counts: Floats) -> None:
         self.n_movies = counts.size
@@ -113,7 +113,7 @@ def _fit_most_liked(ratings: Ratings, params: Params, seed: int) -> Scorer:
 
 
 def _fit_item_knn(ratings: Ratings, params: Params, seed: int) -> Scorer:
-    """Keep the ``k`` nearest of each movie by the cosine of TF-IDF weighted columns."""
+    """Fit each movie's ``k`` nearest neighbours by the cosine of TF-IDF weighted columns."""
     matrix = user_movie_matrix(ratings)
     idf = np.log(ratings.n_users / np.maximum(matrix.getnnz(axis=0), 1)) + 1.0
     weighted = matrix @ sp.diags(idf)
@@ -131,14 +131,14 @@ def _fit_item_knn(ratings: Ratings, params: Params, seed: int) -> Scorer:
 def _keep_largest(matrix: sp.csr_matrix, k: int) -> sp.csr_matrix:
     """Keep the ``k`` largest values of each column (a movie's nearest neighbours)."""
     columns = matrix.tocsc()
-    kept = []
+    largest = []
     for start, end in zip(columns.indptr[:-1], columns.indptr[1:], strict=True):
         values = columns.data[start:end]
         if values.size > k:
             threshold = np.partition(values, -k)[-k]
             values[values < threshold] = 0
-        kept.append(values)
-    columns.data = np.concatenate(kept) if kept else columns.data
+        largest.append(values)
+    columns.data = np.concatenate(largest) if largest else columns.data
     columns.eliminate_zeros()
     return columns.tocsr()
 
@@ -157,7 +157,7 @@ def _fit_ease(ratings: Ratings, params: Params, seed: int) -> Scorer:
         scores = np.full(ratings.n_movies, -np.inf, dtype=np.float32)
         places = position[rated]
         scores[seen] = weights[places[places >= 0]].sum(axis=0)
-        # A movie that nobody rated cannot be told from any other: below all that can.
+        # Movies without ratings have no weights; they rank below all others.
         return np.where(np.isfinite(scores), scores, scores[seen].min() - 1).astype(np.float32)
 
     return _HistoryScorer(ratings.n_movies, rows)
@@ -166,7 +166,7 @@ def _fit_ease(ratings: Ratings, params: Params, seed: int) -> Scorer:
 def _inverse(matrix: sp.csr_matrix, lambda_: float) -> Floats:
     """Return (X'X + lambda I)^-1 up to a factor, (n_movies, n_movies), float32.
 
-    With fewer people than movies the smaller of the two systems is solved (Woodbury):
+    With fewer users than movies it solves the smaller system (Woodbury identity):
     lambda P = I - X' (X X' + lambda I)^-1 X.
     """
     people = matrix[np.flatnonzero(matrix.getnnz(axis=1))].astype(np.float64)
@@ -185,7 +185,7 @@ def _inverse(matrix: sp.csr_matrix, lambda_: float) -> Floats:
 
 
 class _Factors(_Unexplained):
-    """A model of `implicit`: learnt factors for known users, one solve for new people."""
+    """A model of `implicit`: learnt factors for known users, one solve for visitors."""
 
     def __init__(self, model: Any, n_movies: int, alpha: float) -> None:
         self.n_movies = n_movies
@@ -216,7 +216,7 @@ def _fit_ials(ratings: Ratings, params: Params, seed: int) -> Scorer:
         regularization=params["regularization"],
         iterations=params["iterations"],
         random_state=seed,
-        num_threads=1,  # as all others have, so that seconds compare
+        num_threads=1,  # As for all models, so that times are comparable.
     )
     model.fit(user_movie_matrix(ratings) * params["alpha"], show_progress=False)
     return _Factors(model, ratings.n_movies, params["alpha"])
@@ -317,7 +317,7 @@ REGRESSORS: tuple[Regressor, ...] = (
         _fit_knn_baseline,
         library="surprise",
     ),
-    # Last, since its fits take longest.
+    # Last, because its fits take longest.
     Regressor(
         "SVD++ (Surprise)",
         lambda trial: {

@@ -1,7 +1,7 @@
-"""The endpoint that ours is measured beside: FastAPI alone, answering bytes that it has at hand.
+"""A bare FastAPI endpoint that answers with fixed bytes, the baseline of ``make bench-serve``.
 
-It reads nothing of the request, looks nothing up and counts nothing, so no service can be faster
-with the same framework.
+It reads nothing of the request and computes nothing, so no service with the same framework can be
+faster.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.responses import Response
 
-#: Names the folder with the bytes to answer, a file a route.
+#: Variable with the folder of the answers, one file per route.
 ANSWERS = "BARE_ANSWERS"
 
 
 def create_app() -> FastAPI:
-    """The application, with the bytes read once."""
+    """Return the application; it reads the answers once."""
     app = FastAPI()
     folder = Path(os.environ[ANSWERS])
     predicted, recommended = (folder / name for name in ("predict", "recommend"))

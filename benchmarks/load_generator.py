@@ -1,7 +1,7 @@
-"""A closed loop of requests over kept-alive connections, cheap enough not to be what is measured.
+"""Load a server over kept-alive connections, each with one request at a time.
 
-HTTP libraries for Python need longer for a request than the services here for their answer, so this
-speaks the little HTTP/1.1 that it needs: one request's bytes, again and again, each sent when the
+HTTP libraries for Python take longer for a request than the service for its answer. This module
+therefore implements the little HTTP/1.1 that it needs: it sends the bytes of a request when the
 answer to the last one is complete.
 """
 
@@ -20,18 +20,25 @@ import uvloop
 
 @dataclass(frozen=True)
 class Load:
-    """What came back. ``latencies_s``: (n,) of all answers, the ``failed`` (not 200) included."""
+    """The result of a load.
+
+    Attributes:
+        requests_per_s: Answers per second.
+        latencies_s: (n,) seconds of all answers, including the failed ones.
+        failed: Number of answers with a status other than 200.
+    """
 
     requests_per_s: float
     latencies_s: np.ndarray
     failed: int
 
     def milliseconds(self, percentile: float) -> float:
+        """Return a percentile of the latencies in milliseconds."""
         return float(np.percentile(self.latencies_s, percentile) * 1e3)
 
 
 def post(host: str, port: int, path: str, content: bytes) -> bytes:
-    """The bytes of one request with a JSON body."""
+    """Return the bytes of a POST request with a JSON body."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(content)}\r\n\r\n"
@@ -42,14 +49,13 @@ def post(host: str, port: int, path: str, content: bytes) -> bytes:
 def run(
     host: str, port: int, requests: bytes | Sequence[bytes], *, connections: int, seconds: float
 ) -> Load:
-    """Send ``requests``, one after the other and round again, over ``connections`` connections at
-    once for ``seconds``.
+    """Send ``requests`` cyclically over several connections for ``seconds``.
 
     Raises:
-        ConnectionError: the server closed a connection or cannot be reached.
+        ConnectionError: The server closed a connection or cannot be reached.
     """
-    several = [requests] if isinstance(requests, bytes) else requests
-    return uvloop.run(_run(host, port, several, connections, seconds))
+    cycle = [requests] if isinstance(requests, bytes) else requests
+    return uvloop.run(_run(host, port, cycle, connections, seconds))
 
 
 async def _run(
@@ -57,9 +63,9 @@ async def _run(
 ) -> Load:
     loop = asyncio.get_running_loop()
     protocols = []
-    turns = itertools.cycle(requests)
+    cycle = itertools.cycle(requests)
     for _ in range(connections):
-        _, protocol = await loop.create_connection(lambda: _Client(turns), host, port)
+        _, protocol = await loop.create_connection(lambda: _Client(cycle), host, port)
         protocols.append(protocol)
     started = time.perf_counter()
     for protocol in protocols:
@@ -68,15 +74,15 @@ async def _run(
     for protocol in protocols:
         protocol.stop()
     await asyncio.gather(*(protocol.over for protocol in protocols))
-    took = time.perf_counter() - started
-    latencies = np.array([one for protocol in protocols for one in protocol.latencies_s])
+    elapsed_s = time.perf_counter() - started
+    latencies = np.array([latency for protocol in protocols for latency in protocol.latencies_s])
     failed = sum(protocol.failed for protocol in protocols)
-    return Load(latencies.size / took, latencies, failed)
+    return Load(latencies.size / elapsed_s, latencies, failed)
 
 
 @dataclass(eq=False)
 class _Client(asyncio.Protocol):
-    """One connection, one request at a time."""
+    """A connection with one request at a time."""
 
     requests: Iterator[bytes]
     latencies_s: list[float] = field(default_factory=list)
@@ -97,13 +103,13 @@ class _Client(asyncio.Protocol):
         self._transport.write(next(self.requests))
 
     def stop(self) -> None:
-        """Take the answer that is on its way, then end."""
+        """Close the connection after the next answer."""
         self._stopped = True
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        head, found, rest = self._received.partition(b"\r\n\r\n")
-        if not found or len(rest) < _content_length(head):
+        head, separator, rest = self._received.partition(b"\r\n\r\n")
+        if not separator or len(rest) < _content_length(head):
             return
         self.latencies_s.append(time.perf_counter() - self._sent_at)
         self.failed += not head.startswith(b"HTTP/1.1 200 ")
@@ -126,13 +132,13 @@ def _content_length(head: bytes) -> int:
     name = b"\r\ncontent-length:"
     place = head.lower().find(name)
     if place < 0:
-        raise ConnectionError("an answer without Content-Length")
+        raise ConnectionError("the answer has no Content-Length")
     value, _, _ = head[place + len(name) :].partition(b"\r\n")
     return int(value)
 
 
-def shown(load: Load) -> Mapping[str, float]:
-    """The figures of one side as a row of a report."""
+def summary(load: Load) -> Mapping[str, float]:
+    """Return the metrics of a load as a row of a report."""
     return {
         "requests_per_s": load.requests_per_s,
         "p50_ms": load.milliseconds(50),

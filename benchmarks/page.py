@@ -1,12 +1,14 @@
-"""``make bench-page``: how soon the page shows what, in a real browser beside the real service.
+"""``make bench-page``: measure the web page in a real browser with a real service.
 
-Each round is somebody who was never here: they arrive, and rate three films. Measured in the page
-itself: from the click of the third rating until other recommendations are drawn; when the largest
-part of the first view was painted; by how much things jumped (cumulative layout shift, of 1); how
-long the page did not react while it started (blocking time: what tasks took beyond 50 ms).
+In each round a new visitor opens the page and rates three movies. The page itself measures:
 
-Then Lighthouse's scores of each view, as on a slow phone, where npm can fetch it: medians of a few
-runs each, since two of them differ by what else the machine does.
+- the time from the click of the third rating until other recommendations are drawn;
+- the largest contentful paint of the first view;
+- the cumulative layout shift, 0 to 1;
+- the total blocking time while the page starts: the time of tasks beyond 50 ms.
+
+Lighthouse then rates each view as on a slow phone, if npm can download it. Its scores depend on
+other work on the machine, so they are medians of several runs.
 """
 
 from __future__ import annotations
@@ -27,22 +29,21 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
-from benchmarks.browser import RATED, page_of
-from tests.dvc_checkout import ROOT
-from tests.page.browser import CHROMIUM, open_page
-from tests.page.visitor import Visitor
+from benchmarks.browser import CHROMIUM, RATED, Visitor, open_page, running_page
+from benchmarks.servers import ROOT
 
-BAR_MS, MOST_KB, MOST_SHIFT, LEAST_SCORE = 1000.0, 150.0, 0.1, 0.95
+#: The bars: ms to recommendations, kB of script, layout shift, Lighthouse score.
+MAX_MS, MAX_KB, MAX_SHIFT, MIN_SCORE = 1000.0, 150.0, 0.1, 0.95
 LIGHTHOUSE, RUNS = "lighthouse@12", 3
 VIEWS = ("/", "/movie/1", "/you", "/behind")
 CATEGORIES = ("performance", "accessibility", "best-practices")
-FIGURES = {
+METRICS = {
     "drawn_ms": "third rating to recommendations, ms",
     "painted_ms": "largest contentful paint, ms",
     "shift": "cumulative layout shift",
     "blocked_ms": "total blocking time, ms",
 }
-#: From the next click on: when the list shows other movies and is complete.
+#: Records how long after the next click the list is complete and shows other movies.
 _WATCH = """() => {
     const movies = () => [...document.querySelectorAll('main .card[data-movie]')]
         .map(card => card.dataset.movie).join();
@@ -70,75 +71,76 @@ _PAINTED = """() => new Promise(tell => {
 
 
 def main() -> None:
-    """Print the table, write ``benchmarks/out/page.json``; exit 1 below a bar."""
-    arguments = argparse.ArgumentParser(description="How soon the page shows what.")
-    arguments.add_argument("--data", help="data set or folder; by default the settings' one")
+    """Print the tables, write ``benchmarks/out/page.json``; exit 1 if a bar is missed."""
+    arguments = argparse.ArgumentParser(description="The speed of the web page.")
+    arguments.add_argument("--data", help="data set or folder; default: the one of the settings")
     arguments.add_argument("--rounds", type=int, default=5)
     options = arguments.parse_args()
     console = Console()
-    with page_of(options.data) as (browser, address, reference):
-        rounds = [visited(browser, address) for _ in range(options.rounds)]
-        scores = {view: found for view in VIEWS if (found := lighthouse(address + view))}
+    with running_page(options.data) as (browser, address, reference):
+        rounds = [visit(browser, address) for _ in range(options.rounds)]
+        scores = {view: by_name for view in VIEWS if (by_name := lighthouse(address + view))}
     script_kb = sum(file.stat().st_size for file in (ROOT / "web/dist/page").glob("*.js.br")) / 1000
-    middle = {name: statistics.median(one[name] for one in rounds) for name in FIGURES}
+    medians = {name: statistics.median(metrics[name] for metrics in rounds) for name in METRICS}
     table = Table(title=f"{reference.name}, {options.rounds} visits")
-    for column in ("what", "median", "worst"):
-        table.add_column(column, justify="left" if column == "what" else "right")
-    for name, said in FIGURES.items():
-        worst = max(one[name] for one in rounds)
-        table.add_row(said, f"{middle[name]:.3g}", f"{worst:.3g}")
+    for column in ("metric", "median", "worst"):
+        table.add_column(column, justify="left" if column == "metric" else "right")
+    for name, text in METRICS.items():
+        worst = max(metrics[name] for metrics in rounds)
+        table.add_row(text, f"{medians[name]:.3g}", f"{worst:.3g}")
     table.add_row("script, compressed, kB", f"{script_kb:.1f}", "")
     console.print(table)
-    show(scores, console)
+    print_scores(scores, console)
     data = {"name": reference.name, "hash": reference.hash, "synthetic": reference.synthetic}
-    figures: dict[str, Any] = {
-        **middle,
+    result: dict[str, Any] = {
+        "data": data,
+        **medians,
         "script_kb": script_kb,
         "lighthouse": scores,
         "rounds": rounds,
     }
-    file = report.write("page", {"data": data, **figures})
+    file = report.write("page", result)
     console.print(f"written to {file.relative_to(file.parents[2])}")
-    slow = middle["drawn_ms"] > BAR_MS or script_kb > MOST_KB or middle["shift"] > MOST_SHIFT
-    if slow or any(min(found.values()) < LEAST_SCORE for found in scores.values()):
+    slow = medians["drawn_ms"] > MAX_MS or script_kb > MAX_KB or medians["shift"] > MAX_SHIFT
+    if slow or any(min(by_name.values()) < MIN_SCORE for by_name in scores.values()):
         console.print(
-            f"below the bar: {BAR_MS:g} ms to recommendations, {MOST_KB:g} kB of script, "
-            f"{MOST_SHIFT:g} of layout shift, {LEAST_SCORE:g} by Lighthouse"
+            f"a bar is missed: {MAX_MS:g} ms to recommendations, {MAX_KB:g} kB of script, "
+            f"{MAX_SHIFT:g} of layout shift, a Lighthouse score of {MIN_SCORE:g}"
         )
         sys.exit(1)
 
 
-def visited(browser: Browser, address: str) -> dict[str, Any]:
-    """One visit's figures."""
+def visit(browser: Browser, address: str) -> dict[str, Any]:
+    """Return the metrics of one visit."""
     with open_page(browser, address) as page:
         visitor = Visitor(page)
         visitor.open_discover()
-        figures: dict[str, Any] = page.evaluate(_PAINTED)
+        metrics: dict[str, Any] = page.evaluate(_PAINTED)
         for words, title, stars in RATED:
             visitor.search(words, title)
             page.evaluate(_WATCH)
             visitor.rate_in_dialog(stars)
-            figures["drawn_ms"] = page.evaluate("() => window.drawn")
-        return figures
+            metrics["drawn_ms"] = page.evaluate("() => window.drawn")
+        return metrics
 
 
 def lighthouse(address: str) -> dict[str, float] | None:
-    """The scores of one view, 0 to 1, medians; None where Lighthouse cannot be had."""
+    """Return the median scores of one view, 0 to 1; None if Lighthouse is unavailable."""
     if shutil.which("npx") is None:
         return None
     runs = [scores for _ in range(RUNS) if (scores := _lighthouse_once(address))]
     if not runs:
         return None
-    return {name: statistics.median(one[name] for one in runs) for name in CATEGORIES}
+    return {name: statistics.median(scores[name] for scores in runs) for name in CATEGORIES}
 
 
 def _lighthouse_once(address: str) -> dict[str, float] | None:
     with tempfile.TemporaryDirectory() as folder:
-        written = Path(folder, "report.json")
-        done = subprocess.run(
+        output = Path(folder, "report.json")
+        result = subprocess.run(
             [
                 *("npx", "--yes", LIGHTHOUSE, address, "--quiet"),
-                *("--output", "json", "--output-path", str(written)),
+                *("--output", "json", "--output-path", str(output)),
                 *("--only-categories", ",".join(CATEGORIES)),
                 "--chrome-flags=--headless=new --no-sandbox --disable-gpu --disable-quic",
             ],
@@ -149,22 +151,23 @@ def _lighthouse_once(address: str) -> dict[str, float] | None:
             timeout=300,
             check=False,
         )
-        if done.returncode != 0 or not written.exists():
-            sys.stderr.write(done.stderr[-1000:])
+        if result.returncode != 0 or not output.exists():
+            sys.stderr.write(result.stderr[-1000:])
             return None
-        categories = json.loads(written.read_text())["categories"]
+        categories = json.loads(output.read_text())["categories"]
         scores = {name: categories[name]["score"] for name in CATEGORIES}
-        # It has none where its recording went wrong.
+        # A score is null if the recording failed.
         return None if None in scores.values() else scores
 
 
-def show(scores: dict[str, dict[str, float]], console: Console) -> None:
+def print_scores(scores: dict[str, dict[str, float]], console: Console) -> None:
+    """Print Lighthouse's scores by view."""
     if not scores:
-        console.print("Lighthouse cannot be had here")
+        console.print("Lighthouse is unavailable: it needs npx and access to npm's registry")
         return
     table = Table("view", *CATEGORIES, title=f"Lighthouse, median of {RUNS}")
-    for view, found in scores.items():
-        table.add_row(view, *(f"{score:.2f}" for score in found.values()))
+    for view, by_name in scores.items():
+        table.add_row(view, *(f"{score:.2f}" for score in by_name.values()))
     console.print(table)
 
 

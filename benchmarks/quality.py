@@ -1,21 +1,21 @@
-"""``make bench-quality``: our families beside the strongest simple baselines (docs/metrics.md).
+"""``make bench-quality``: compare Moovier's families with simple baselines (docs/metrics.md).
 
-Everybody is treated alike, on one thread:
+All models get the same treatment on one thread:
 
-1. *Tuned* with the same number of trials on the development split alone, which has no rating of a
-   test visitor and no test visit. One fit a trial. Models that rank are compared by the geometric
-   mean of the NDCG@10 of validation visitors and of validation next visits, models that rate by
-   the RMSE on a tenth of the rows that the stars' test leaves. The first trial is the middle of
-   the search space, the others are Optuna's. One exception: the first trial of the champion is its
-   defaults. They and its search space were chosen on folds of the same development part while the
-   family was made, so it had more tuning than the budget, but no look at a test.
-2. *Fitted again* with the chosen values on each protocol's training part.
-3. *Measured once* on the test. Where seeds give different models, several are fitted, and each
-   person's figures are means over them before the interval is drawn over people. Differences from
-   the champion are paired: the same people on both sides.
+1. *Tuning* with the same number of trials on the development split, which has no rating of a test
+   visitor and no test visit. Each trial is one fit. Models that rank use the geometric mean of the
+   NDCG@10 of validation visitors and of validation next visits. Models that predict stars use the
+   RMSE on a tenth of the rows outside the test of stars. The first trial is the middle of the
+   search space, and Optuna draws the others. The champion is an exception: its first trial has its
+   defaults. The defaults and the search space were chosen on folds of the same development part
+   during the development of the family, so it had more tuning than the budget, but no test data.
+2. *Fit* with the chosen values on the training part of each protocol.
+3. *Measurement*, once, on the test part. If seeds give different models, several are fitted, and
+   each user's metrics are means over them before the bootstrap over users. Differences from the
+   champion are paired by user.
 
-The last 20 % by time and the global time cut are reported for comparison with papers. Their tests
-overlap with what tuning saw, for all models alike.
+The last 20 % by time and the global time split are reported for comparison with papers. Their test
+parts overlap with the tuning data, for all models.
 """
 
 from __future__ import annotations
@@ -45,37 +45,36 @@ from moovier.errors import MoovierError
 from moovier.settings import load_settings
 from moovier.training.fit import limit_threads
 
-#: Names the protocol in ``quality-run.json``: results of another one are not resumed.
+#: The protocol in ``quality-run.json``; results of another one are not resumed.
 PROTOCOL = "visitor and next visit, 1"
 
 
 def main() -> None:
-    """Measure, print the table, write the files into ``benchmarks/out``.
+    """Measure, print the table and write the files into ``benchmarks/out``.
 
-    Exits with 1 where the data, a library or every model is missing.
+    Exits with 1 if the data, a library or every model is missing.
     """
     options, console = _options(), Console()
-    given = {} if options.data is None else {"data": options.data}
     try:
-        reference = sources.fetch(load_settings(**given))
+        reference = sources.fetch(load_settings(**report.data_setting(options.data)))
         _, ratings, catalogue = to_arrays(read_movielens(reference.folder))
     except MoovierError as error:
         sys.exit(str(error))
     chosen = contenders(catalogue, options.only, rank_raters=options.all)
     if not chosen:
-        names = ", ".join(one.name for one in contenders(catalogue))
-        sys.exit(f"no model's name contains {' or '.join(options.only)}; there are: {names}")
+        names = ", ".join(model.name for model in contenders(catalogue))
+        sys.exit(f"no model's name contains {' or '.join(options.only)}; the models are: {names}")
     _prepare(chosen)
     about = _about(reference, ratings, options)
     earlier = _earlier(about) if options.resume else {}
     if earlier and not options.only:
-        chosen = [one for one in chosen if one.name not in earlier]
+        chosen = [model for model in chosen if model.name not in earlier]
     mark = " (SYNTHETIC ratings)" if reference.synthetic else ""
     console.print(
         f"{reference.name}{mark}: {len(ratings):,} ratings; {len(chosen)} models to measure, "
         f"{options.trials} trials, up to {options.seeds} seeds, one thread"
     )
-    # Taken before the work, so that the load is not our own.
+    # Before the work, so that the load is that of other processes.
     about |= {"machine": report.machine(), "versions": report.versions()}
     data, measured = Data.of(ratings), dict(earlier)
     for number, contender in enumerate(chosen, start=1):
@@ -106,28 +105,32 @@ def _printer(console: Console, start: str) -> Callable[[str], None]:
 
 def _options() -> argparse.Namespace:
     arguments = argparse.ArgumentParser(
-        prog="python -m benchmarks.quality", description="Our families beside simple baselines."
+        prog="python -m benchmarks.quality", description="Moovier's families and baselines."
     )
-    arguments.add_argument("--data", help="data set or folder; by default the settings' one")
+    arguments.add_argument("--data", help="data set or folder; default: the one of the settings")
     arguments.add_argument(
-        "--trials", type=int, default=20, help="tuning trials a model (20); 0: defaults"
-    )
-    arguments.add_argument(
-        "--seeds", type=int, default=3, help="fits of a model whose training is random (3)"
+        "--trials", type=int, default=20, help="tuning trials per model (20); 0: defaults"
     )
     arguments.add_argument(
-        "--only", action="append", default=[], metavar="NAME", help="models whose name contains it"
+        "--seeds", type=int, default=3, help="fits of a model with random training (3)"
+    )
+    arguments.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only models whose name contains NAME",
     )
     arguments.add_argument(
         "--all",
         action="store_true",
-        help="measure the ranking of models that predict stars too",
+        help="also measure the ranking of models that predict stars",
     )
     arguments.add_argument(
         "--resume",
         action="store_true",
         help="keep the results of an earlier run with the same data, trials and seeds; models "
-        "that --only names are measured again",
+        "of --only are measured again",
     )
     options = arguments.parse_args()
     if options.trials < 0 or options.seeds < 1:
@@ -136,7 +139,7 @@ def _options() -> argparse.Namespace:
 
 
 def _about(reference: DataRef, ratings: Ratings, options: argparse.Namespace) -> dict[str, Any]:
-    """Return what is measured and how: figures compare where this is equal."""
+    """Return the data and options; results are comparable if these are equal."""
     return {
         "protocol": PROTOCOL,
         "data": {
@@ -156,29 +159,30 @@ def _about(reference: DataRef, ratings: Ratings, options: argparse.Namespace) ->
 
 
 def _prepare(chosen: Sequence[Contender]) -> None:
-    """Import the models' libraries and limit them to one thread; exit 1 where one is missing."""
+    """Import the models' libraries and limit them to one thread; exit 1 if one is missing."""
     from threadpoolctl import threadpool_limits
 
-    needed = {one.library: one.name for one in chosen if one.library is not None}
+    libraries = dict.fromkeys(model.library for model in chosen if model.library is not None)
     missing = []
-    for library in needed:
+    for library in libraries:
         try:
             importlib.import_module(library)
         except ImportError as error:
-            users = ", ".join(one.name for one in chosen if one.library == library)
-            missing.append(f"{users}: the package {library} cannot be imported ({error})")
+            names = ", ".join(model.name for model in chosen if model.library == library)
+            missing.append(f"{names}: the package {library} cannot be imported ({error})")
     if missing:
         sys.exit(
-            "\n".join(missing) + "\n`make bench-quality` installs what the lock names; by hand: "
-            "pip install -c requirements.lock implicit scikit-surprise. Or leave them out: --only"
+            "\n".join(missing)
+            + "\n`make bench-quality` installs the packages of the lock file; by "
+            "hand: pip install -c requirements.lock implicit scikit-surprise. Or use --only"
         )
     limit_threads(THREADS)
-    # After the imports: it reaches only what is loaded.
+    # After the imports, because it limits only loaded libraries.
     threadpool_limits(THREADS)
 
 
 def _earlier(about: Mapping[str, Any]) -> dict[str, Entry]:
-    """Return the results of the last run by model; none where it measured in another way."""
+    """Return the results of the last run by model; empty if its data or options differ."""
     file = report.OUT / "quality-run.json"
     if not file.exists():
         return {}
@@ -189,7 +193,7 @@ def _earlier(about: Mapping[str, Any]) -> dict[str, Entry]:
 
 
 def _ordered(measured: Mapping[str, Entry], catalogue: Catalogue) -> list[Entry]:
-    return [measured[one.name] for one in contenders(catalogue) if one.name in measured]
+    return [measured[model.name] for model in contenders(catalogue) if model.name in measured]
 
 
 def _write(about: Mapping[str, Any], entries: Sequence[Entry]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The protocol of `make bench-quality`: tune a model, fit it again, measure it once."""
+"""The protocol of ``make bench-quality``: tune a model, fit it and measure it once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from moovier.training.validation import newest
 
 #: Seed of the bootstrap.
 INTERVAL_SEED = 0
-#: Visits that are scored one at a time for the milliseconds.
+#: Number of visits that are scored one at a time to measure the milliseconds.
 TIMED_VISITS = 100
 #: Random trials before Optuna's sampler learns from them, as in moovier/tuning/study.py.
 STARTUP_TRIALS = 8
@@ -45,10 +45,19 @@ Result = TypeVar("Result")
 class Data:
     """The splits that every model is measured on.
 
-    ``development``: what tuning sees. ``kept``, ``held_out``, ``visitors``: people who are
-    trained on, the others, and their draws. ``before``, ``after``: the last visit. ``earlier``,
-    ``later``: the last 20 % of each person. ``until``, ``since``: one moment for everybody, known
-    people alone. ``rows``, ``rows_test``: nine tenths of the ratings and a tenth, at random.
+    Attributes:
+        development: The data of tuning.
+        kept: Ratings of the users for training, in the visitor protocol.
+        held_out: Ratings of the other users.
+        visitors: Draws from the ratings of the held-out users.
+        before: Ratings before each user's last visit.
+        after: Ratings of the last visit.
+        earlier: Each user's first 80 % of the ratings.
+        later: Each user's last 20 %.
+        until: Ratings before one time for all users.
+        since: Ratings of known users after that time.
+        rows: Nine tenths of the ratings, drawn at random.
+        rows_test: The other tenth.
     """
 
     development: Development
@@ -66,7 +75,7 @@ class Data:
 
     @classmethod
     def of(cls, ratings: Ratings) -> Data:
-        """Split ``ratings``, with the same seeds each time."""
+        """Split ``ratings`` with fixed seeds."""
         kept, held_out = hold_out_users(ratings, SPLIT_SEED)
         until, since = split_at_time(ratings)
         return cls(
@@ -84,10 +93,14 @@ class Data:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What tuning chose.
+    """The result of tuning.
 
-    ``trial``: the best of ``trials``, counted from 1; 0 where nothing was tuned. ``seconds``: of
-    all trials.
+    Attributes:
+        params: The chosen parameters.
+        validation: Their result on the validation parts.
+        trial: Number of the best trial, from 1; 0 without tuning.
+        trials: Number of trials.
+        seconds: Seconds of all trials.
     """
 
     params: Any
@@ -98,10 +111,10 @@ class Recipe:
 
 
 def measure(contender: Contender, data: Data, *, trials: int, seeds: int, say: Say) -> Entry:
-    """Tune one model, fit it again for each protocol, and measure it.
+    """Tune one model, fit it for each protocol, and measure it.
 
-    A protocol's part is None where the model does not take part or nobody qualifies. ``visitor``
-    and ``next_visit`` also hold the figures of each person, for paired comparisons.
+    The result of a protocol is None if the model cannot take part or no user qualifies. ``visitor``
+    and ``next_visit`` also have the metrics of each user, for paired comparisons.
     """
     recipe = tune(contender, data.development, trials=trials, say=say)
     entry: dict[str, Any] = {
@@ -137,23 +150,23 @@ def tune(
 ) -> Recipe:
     """Return the best of ``trials`` on the development split, one fit each.
 
-    The first trial is the contender's own, the others are drawn by Optuna. With 0 trials the
-    contender's defaults are taken as they are.
+    The contender defines the first trial, and Optuna draws the others. With 0 trials the result
+    has the contender's defaults.
     """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     started = time.perf_counter()
-    tried: list[tuple[Validation, Any]] = []
+    attempts: list[tuple[Validation, Any]] = []
     start = contender.first_trial()
     n_trials = trials if start else min(trials, 1)
 
     def attempt(params: Any) -> float:
-        found = contender.validate(split, params)
-        tried.append((found, params))
-        if len(tried) == 1 < n_trials:
+        validation = contender.validate(split, params)
+        attempts.append((validation, params))
+        if len(attempts) == 1 < n_trials:
             say(f"the first of {n_trials} trials took {time.perf_counter() - started:.1f} s")
-        return found.figure
+        return validation.figure
 
     if n_trials:
         study = optuna.create_study(
@@ -164,25 +177,25 @@ def tune(
         study.optimize(lambda trial: attempt(contender.search_space(trial)), n_trials=n_trials)
     else:
         attempt(contender.default())
-    figures = [found.figure for found, _ in tried]
+    figures = [attempted.figure for attempted, _ in attempts]
     best = int(np.argmin(figures) if contender.rates else np.argmax(figures))
-    validation, params = tried[best]
+    validation, params = attempts[best]
     seconds = time.perf_counter() - started
     name = "RMSE" if contender.rates else "objective"
     chosen = f"trial {best + 1} of {n_trials}" if n_trials else "the defaults"
     parts = ", ".join(f"{part} {value:.4f}" for part, value in validation.parts.items())
     say(
         f"validation {name} {validation.figure:.4f} with {chosen}"
-        f"{f' ({parts})' if parts else ''}, {seconds:.1f} s in all"
+        f"{f' ({parts})' if parts else ''}, {seconds:.1f} s in total"
     )
     return Recipe(params, validation, best + 1 if n_trials else 0, n_trials, seconds)
 
 
 @dataclass
 class _Runner:
-    """Fits one finished recipe for each protocol and measures it on the test part.
+    """A runner that fits one recipe for each protocol and measures it on the test part.
 
-    ``seeds``: fits per protocol; 1 from the moment when a second seed changed nothing.
+    ``seeds`` is the number of fits per protocol; it becomes 1 once a second seed changes nothing.
     """
 
     contender: Contender
@@ -192,22 +205,22 @@ class _Runner:
     say: Say
 
     def visitors(self) -> dict[str, Any]:
-        """Measure visitors and the order audit with one fit a seed."""
+        """Measure visitors and the order audit with one fit per seed."""
         data, ms = self.data, []
         counts = data.kept.histories.movie_counts()
 
         def evaluated(scorer: Any) -> tuple[Any, OrderAudit | None]:
-            found = visitor.evaluate(scorer, data.visitors, counts)
+            result = visitor.evaluate(scorer, data.visitors, counts)
             ms.append(_ms_per_user(scorer, data.visitors))
-            return found, order_audit.evaluate(scorer, data.held_out, seed=SPLIT_SEED)
+            return result, order_audit.evaluate(scorer, data.held_out, seed=SPLIT_SEED)
 
         results, fit_s = self._repeated(data.kept, evaluated, _same_visitors)
         audits = [audit for _, audit in results if audit is not None]
         audit = averaged(audits).metrics() if audits else None
-        found = None
+        summary = None
         if results[0][0] is not None:
             mean = averaged([result for result, _ in results])
-            found = {
+            summary = {
                 **_summary(mean),
                 "debiased": metrics.mean(mean.debiased),
                 "k0": metrics.mean(mean.ndcg_k0),
@@ -216,11 +229,11 @@ class _Runner:
                 "fit_s": fit_s,
                 "ms_per_user": float(np.median(ms)),
             }
-            self.say(f"visitor NDCG@10 {found['mean']:.4f}, a fit took {fit_s:.1f} s")
-        return {"visitor": found, "order_audit": audit and _short_names(audit)}
+            self.say(f"visitor NDCG@10 {summary['mean']:.4f}, {fit_s:.1f} s per fit")
+        return {"visitor": summary, "order_audit": audit and _short_names(audit)}
 
     def ranked(self, name: str, known: Ratings, later: Ratings) -> dict[str, Any] | None:
-        """Measure the lists of the people of ``later``, of whom ``known`` is known."""
+        """Measure lists for the users of ``later`` from their ratings in ``known``."""
         if not len(later):
             return None
         histories = known.histories
@@ -230,7 +243,7 @@ class _Runner:
             lambda a, b: np.array_equal(a.top, b.top),
         )
         mean = averaged(results)
-        found = {
+        summary = {
             **_summary(mean),
             **mean.metrics(),
             "debiased": metrics.mean(mean.debiased),
@@ -238,11 +251,11 @@ class _Runner:
             "fits": len(results),
             "fit_s": fit_s,
         }
-        self.say(f"{name} NDCG@10 {found['mean']:.4f}, a fit took {fit_s:.1f} s")
-        return found
+        self.say(f"{name} NDCG@10 {summary['mean']:.4f}, {fit_s:.1f} s per fit")
+        return summary
 
     def stars(self) -> dict[str, Any]:
-        """Measure predicted stars on the random tenth."""
+        """Measure predicted stars on the random test rows."""
         known = self.data.rows.histories
         results, fit_s = self._repeated(
             self.data.rows,
@@ -250,9 +263,9 @@ class _Runner:
             lambda a, b: np.array_equal(a.predicted, b.predicted),
         )
         each = [result.metrics() for result in results]
-        found = {name: float(np.mean([one[name] for one in each])) for name in each[0]}
-        self.say(f"RMSE {found['rmse']:.4f}, a fit took {fit_s:.1f} s")
-        return {**found, "fits": len(results), "fit_s": fit_s}
+        means = {name: float(np.mean([values[name] for values in each])) for name in each[0]}
+        self.say(f"RMSE {means['rmse']:.4f}, {fit_s:.1f} s per fit")
+        return {**means, "fits": len(results), "fit_s": fit_s}
 
     def _repeated(
         self,
@@ -260,9 +273,9 @@ class _Runner:
         evaluated: Callable[[Any], Result],
         same: Callable[[Result, Result], bool],
     ) -> tuple[list[Result], float]:
-        """Return one result a seed, and the median seconds of a fit.
+        """Return one result per seed, and the median seconds of a fit.
 
-        A single result where the second seed changes nothing.
+        The list has a single result if the second seed changes nothing.
         """
         results: list[Result] = []
         seconds: list[float] = []
@@ -281,17 +294,17 @@ class _Runner:
 
 
 def _present(result: RankingResult | None) -> RankingResult:
-    """Return the result, which is None only where nobody was ranked for."""
+    """Return the result, which is None only without users."""
     if result is None:
-        raise ValueError("nobody has a movie to find; evaluate on other ratings")
+        raise ValueError("no user has a movie to find; evaluate on other ratings")
     return result
 
 
 def averaged(results: Sequence[Record]) -> Record:
-    """Return the first record with its figures replaced by their means over all of them.
+    """Return the first record with its metrics replaced by their means over all records.
 
-    Figures are floats and float64 arrays, such as each person's NDCG. Everything else (users,
-    lists) is the first record's.
+    Metrics are floats and float64 arrays, such as each user's NDCG. All other fields (users, lists)
+    are those of the first record.
     """
     changed = {}
     for field in dataclasses.fields(results[0]):  # type: ignore[arg-type]
@@ -304,7 +317,7 @@ def averaged(results: Sequence[Record]) -> Record:
 
 
 def _summary(result: visitor.VisitorResult | RankingResult) -> dict[str, Any]:
-    """Return mean and interval of the NDCG, and the values of each person."""
+    """Return mean and interval of the NDCG, and the values of each user."""
     low, high = metrics.bootstrap(result.ndcg, INTERVAL_SEED)
     return {
         "mean": metrics.mean(result.ndcg),
@@ -316,7 +329,7 @@ def _summary(result: visitor.VisitorResult | RankingResult) -> dict[str, Any]:
 
 
 def _short_names(audit: Mapping[str, float]) -> dict[str, float]:
-    """Return the audit's figures without the prefix of their names."""
+    """Return the audit's metrics without the prefix of their names."""
     return {
         name.removeprefix("order_audit_").removeprefix("ndcg_at_10_"): value
         for name, value in audit.items()
@@ -324,15 +337,15 @@ def _short_names(audit: Mapping[str, float]) -> dict[str, float]:
 
 
 def _same_visitors(first: Any, second: Any) -> bool:
-    """Whether two fits gave each visitor the same figures."""
-    one, other = first[0], second[0]
-    return one is not None and bool(np.array_equal(one.ndcg, other.ndcg, equal_nan=True))
+    """Return whether two fits have the same metrics for each visitor."""
+    result, other = first[0], second[0]
+    return result is not None and bool(np.array_equal(result.ndcg, other.ndcg, equal_nan=True))
 
 
 def _ms_per_user(scorer: Any, visitors: Visitors) -> float:
-    """Return the mean wall time of scoring the catalogue for somebody new, in milliseconds.
+    """Return the mean wall time of scoring the catalogue for a visitor, in milliseconds.
 
-    Of the visits with the most ratings (20 where there are such).
+    The visits are those with the most ratings, at most 20 each.
     """
     visits = sorted(visitors.visits, key=lambda visit: -len(visit.history))[:TIMED_VISITS]
     started = time.perf_counter()

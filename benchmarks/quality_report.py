@@ -1,6 +1,6 @@
-"""What `make bench-quality` shows: the table of the terminal, and a page with plots.
+"""The output of ``make bench-quality``: a table for the terminal and a page with plots.
 
-The page is one file without scripts or outside resources, so that it can be sent around.
+The page is one file without scripts or external resources, so that it can be shared.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import quality_pictures
+from benchmarks import quality_plots
 from benchmarks.adapters import CHAMPION
-from benchmarks.quality_pictures import Entry, label
+from benchmarks.quality_plots import Entry, label
 from benchmarks.quality_rows import Row
 
 _TEMPLATE = "quality.html.j2"
 _NOTHING = "–"
-#: Visitors' numbers of ratings that the terminal's table has room for.
+#: Numbers of ratings that fit into the terminal's table.
 _SHOWN_KS = ("1", "5", "20")
 
 
 def best_first(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows by visitor NDCG@10, then those that only rate by RMSE."""
+    """Return the rows sorted by visitor NDCG@10, then models without ranking by RMSE."""
 
     def place(row: Row) -> tuple[int, float]:
         if row["visitor_ndcg_at_10"] is not None:
@@ -41,12 +41,12 @@ def best_first(rows: Sequence[Row]) -> list[Row]:
 
 
 def table(rows: Sequence[Row], data: Mapping[str, Any]) -> Table:
-    """Return one line a model, best first; ours are bold and named Moovier."""
+    """Return a table with one line per model, best first; Moovier's families are bold."""
     mark = " (SYNTHETIC ratings)" if data["synthetic"] else ""
     shown = Table(
-        title=f"{data['name']}{mark}: NDCG@10 with 95 % intervals over people, whole catalogue",
+        title=f"{data['name']}{mark}: NDCG@10 with 95 % intervals over users, whole catalogue",
         box=box.SIMPLE_HEAD,
-        padding=0,  # the box has a space between columns, and 100 characters are few
+        padding=0,  # The box already separates columns, and the width is scarce.
         show_edge=False,
     )
     shown.add_column("model", min_width=10)
@@ -62,7 +62,7 @@ def table(rows: Sequence[Row], data: Mapping[str, Any]) -> Table:
 
 
 def cells(row: Row) -> list[str]:
-    """Return the figures of a row as text, in the order of the terminal's table."""
+    """Return the metrics of a row as text, in the order of the terminal's table."""
     by_k = row["visitor"] or {}
     return [
         _share(row["visitor_ndcg_at_10"]),
@@ -81,19 +81,20 @@ def _interval(low: float | None, high: float | None) -> str:
 
 
 def _share(value: float | None, digits: int = 3) -> str:
-    """Format without the leading zero, which the table has no room for."""
+    """Format without the leading zero, to save width."""
     return _NOTHING if value is None else f"{value:.{digits}f}".removeprefix("0")
 
 
-def _difference(found: Mapping[str, float] | None) -> str:
+def _difference(difference: Mapping[str, float] | None) -> str:
     """Format a difference from the champion with its interval."""
-    if found is None:
+    if difference is None:
         return _NOTHING
-    return f"{found['mean']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+    mean, low, high = (difference[name] for name in ("mean", "low", "high"))
+    return f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def _short(value: float | None) -> str:
-    """Format with three digits at least, as 0.21, 9.31 or 124."""
+    """Format with about three digits, as 0.21, 9.31 or 124."""
     if value is None:
         return _NOTHING
     return f"{value:.{0 if value >= 99.5 else 1 if value >= 9.95 else 2}f}"
@@ -102,7 +103,7 @@ def _short(value: float | None) -> str:
 def write_page(
     folder: Path, about: Mapping[str, Any], entries: Sequence[Entry], rows: Sequence[Row]
 ) -> Path:
-    """Write ``quality.html`` into ``folder``, whole or not at all; return its path."""
+    """Write ``quality.html`` into ``folder`` atomically; return its path."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -128,12 +129,12 @@ def write_page(
     compared = [row for row in ranking if row["visitor_minus_champion"]]
     rating = sorted((row for row in rows if row["rmse"] is not None), key=lambda row: row["rmse"])
     plots = {
-        "curves": quality_pictures.curves(visitors) if visitors else None,
-        "intervals": quality_pictures.intervals(ranking) if ranking else None,
-        "differences": quality_pictures.differences(compared) if compared else None,
-        "audit": quality_pictures.order_audit(audited) if audited else None,
-        "coverage": quality_pictures.coverage(ranking) if ranking else None,
-        "stars": quality_pictures.stars(rating) if rating else None,
+        "curves": quality_plots.curves(visitors) if visitors else None,
+        "intervals": quality_plots.intervals(ranking) if ranking else None,
+        "differences": quality_plots.differences(compared) if compared else None,
+        "audit": quality_plots.order_audit(audited) if audited else None,
+        "coverage": quality_plots.coverage(ranking) if ranking else None,
+        "stars": quality_plots.stars(rating) if rating else None,
     }
     page = environment.get_template(_TEMPLATE).render(
         about=about,

@@ -1,4 +1,4 @@
-"""The rows of ``quality.json``, one a model, with the differences from the champion."""
+"""The rows of ``quality.json``, one per model, with the differences from the champion."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Row = Mapping[str, Any]
 
 
 def rows_of(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Return one row a model; None where a figure does not apply.
+    """Return one row per model; a metric that does not apply is None.
 
-    NDCG@10 is from 0 to 1, ``rmse`` and ``mae`` are stars. ``fit_s`` is the median of the fits for
-    the visitor protocol, or of those behind the stars of a model that does not rank. ``seeds``:
-    fits that the figures are means over.
+    NDCG@10 is 0 to 1, and ``rmse`` and ``mae`` are in stars. ``fit_s`` is the median time of the
+    fits for the visitor protocol, or for the stars if the model does not rank. ``seeds`` is the
+    number of fits that the metrics are means over.
     """
     champion = next((entry for entry in entries if entry["model"] == CHAMPION), None)
     return [_row(entry, champion) for entry in entries]
@@ -70,8 +70,8 @@ def _row(entry: Entry, champion: Entry | None) -> dict[str, Any]:
 def difference(entry: Entry, champion: Entry | None, protocol: str) -> dict[str, float] | None:
     """Return model minus champion in NDCG@10, with the paired bootstrap's 95 % interval.
 
-    The same people stand on both sides, each with the mean over the seeds. None for the champion
-    itself, and where one of the two is missing.
+    Both sides have the same users, each with the mean over the seeds. None for the champion itself,
+    and if one of the two results is missing.
     """
     if champion is None or entry["model"] == champion["model"]:
         return None
@@ -79,8 +79,11 @@ def difference(entry: Entry, champion: Entry | None, protocol: str) -> dict[str,
     if not ours or not theirs:
         return None
     if list(ours["users"]) != list(theirs["users"]):
-        raise ValueError(f"{entry['model']} and {champion['model']} were measured on other people")
-    # float64 makes NaN of the null that a file holds.
+        raise ValueError(
+            f"{entry['model']} and {champion['model']} were measured on different users; measure "
+            "both again"
+        )
+    # Files have null for NaN, and float64 converts None to NaN.
     values = np.array(ours["ndcg"], np.float64) - np.array(theirs["ndcg"], np.float64)
     low, high = metrics.bootstrap(values, INTERVAL_SEED)
     return {"mean": metrics.mean(values), "low": low, "high": high}

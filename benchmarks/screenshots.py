@@ -1,4 +1,4 @@
-"""``make screenshots``: the pictures of the page that the README shows, into ``docs/images/``."""
+"""``make screenshots``: take the README's screenshots of the page into ``docs/images/``."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import argparse
 
 from playwright.sync_api import Page
 
-from benchmarks.browser import RATED, page_of
-from tests.dvc_checkout import ROOT
-from tests.page.browser import DESKTOP, PHONE, open_page
-from tests.page.visitor import Visitor
+from benchmarks.browser import DESKTOP, PHONE, RATED, Visitor, open_page, running_page
+from benchmarks.servers import ROOT
 
 IMAGES = ROOT / "docs" / "images"
 
 
 def main() -> None:
-    """Somebody on a wide dark screen, and somebody with a phone in daylight."""
-    arguments = argparse.ArgumentParser(description="Pictures of the page for the README.")
-    arguments.add_argument("--data", help="data set or folder; by default the settings' one")
+    """Take one screenshot with a wide dark window and one with a phone's light window."""
+    arguments = argparse.ArgumentParser(description="Screenshots of the page for the README.")
+    arguments.add_argument("--data", help="data set or folder; default: the one of the settings")
     options = arguments.parse_args()
     IMAGES.mkdir(exist_ok=True)
-    with page_of(options.data) as (browser, address, _):
+    with running_page(options.data) as (browser, address, _):
         for name, size, scheme in (
             ("wide-dark", DESKTOP, "dark"),
             ("narrow-light", PHONE, "light"),
@@ -31,7 +29,7 @@ def main() -> None:
 
 
 def rate(page: Page) -> None:
-    """Rate the first films, and wait until the list is theirs and no word lies over it."""
+    """Rate the first movies, and wait until the list follows them and no message covers it."""
     visitor = Visitor(page)
     visitor.open_discover()
     for words, title, stars in RATED:
@@ -41,8 +39,9 @@ def rate(page: Page) -> None:
         visitor.wait_for_other_list(before)
     page.mouse.move(0, 0)
     page.get_by_role("status").first.wait_for(state="attached")
+    # Messages disappear by themselves after some seconds.
     page.wait_for_timeout(8000)
-    # Down to where a whole row of films is in sight, with stars and reasons.
+    # Scroll to where a whole row of movies is visible, with stars and reasons.
     page.evaluate(
         """() => {
             document.activeElement.blur();

@@ -1,16 +1,15 @@
-"""``make bench-train``: our training beside Keras's plain ``fit``, on the original's NeuMF.
+"""``make bench-train``: compare Moovier's training with Keras's plain ``fit`` on NeuMF.
 
-Both train the same architecture (embedding 10) on the same split of the real ml-latest-small:
-the validation rows are the first tenth of ``default_rng(0).permutation(n)``, rows in file order.
+Both train the same architecture (embedding size 10) on the same split of ml-latest-small. The
+validation rows are the first tenth of ``default_rng(0).permutation(n)``, with rows in file order.
 
-- *plain*: ``keras.Model.fit`` as the original calls it: batches of 64, Adam at its default rate,
-  mean absolute error, until the validation error stops getting better;
-- *ours*: the trainer and the hyper-parameters that the product has by default. They were chosen on
-  a tenth of the training rows, never on these validation rows.
+- *plain*: ``keras.Model.fit`` with the original recipe: batches of 64, Adam with its default rate,
+  mean absolute error, until the validation error stops falling;
+- *ours*: Moovier's training with its default hyper-parameters. They were chosen on a tenth of the
+  training rows, never on these validation rows.
 
-Counted is the wall time from the first line of building the model: building, compiling, tracing
-and validating are in it, importing Keras is not. Each side is first run on a few rows, so that
-neither pays for what TensorFlow does once per process.
+The wall time includes building, compiling, tracing and validating, but not the import of Keras.
+Each side first runs on a few rows, to exclude TensorFlow's work at the first training of a process.
 """
 
 from __future__ import annotations
@@ -38,7 +37,8 @@ from moovier.models.neumf import NeuMFFamily, NeuMFParams, build
 from moovier.settings import load_settings
 from moovier.training.fit import limit_threads
 
-#: Validation error of the original recipe, in stars, and how much faster ours must reach it.
+#: Validation error of the original recipe in stars, and the factor by which Moovier's training must
+#: reach it faster.
 ORIGINAL_MAE, BAR = 0.668, 8.0
 SIZE, PLAIN_BATCH, PATIENCE = 10, 64, 2
 _WARM_UP_ROWS = 2000
@@ -46,32 +46,31 @@ _WARM_UP_ROWS = 2000
 
 @dataclass(frozen=True)
 class Epoch:
-    """``at_s``: wall seconds since the start of the run. ``mae``: validation error in stars."""
+    """An epoch; ``at_s`` are seconds since the start, ``mae`` is the validation error in stars."""
 
     at_s: float
     mae: float
 
 
 def main() -> None:
-    """Run both, print the table, write ``benchmarks/out/train.json``; exit 1 below the bar."""
-    arguments = argparse.ArgumentParser(description="Our training beside Keras's plain fit.")
-    arguments.add_argument("--data", help="data set or folder; by default the settings' one")
+    """Print the table, write ``benchmarks/out/train.json``; exit 1 if the bar is missed."""
+    arguments = argparse.ArgumentParser(description="Moovier's training and Keras's plain fit.")
+    arguments.add_argument("--data", help="data set or folder; default: the one of the settings")
     arguments.add_argument("--threads", type=int, default=2)
-    arguments.add_argument("--seeds", type=int, default=3, help="runs of each side")
+    arguments.add_argument("--seeds", type=int, default=3, help="runs per side")
     options = arguments.parse_args()
     console = Console()
-    given = {} if options.data is None else {"data": options.data}
-    reference = sources.fetch(load_settings(**given))
+    reference = sources.fetch(load_settings(**report.data_setting(options.data)))
     _, ratings, catalogue = to_arrays(read_movielens(reference.folder))
     train, validation = random_split(ratings, seed=0)
     limit_threads(options.threads)
-    synthetic = " (SYNTHETIC ratings: the bar is about ml-latest-small)"
+    synthetic = " (SYNTHETIC ratings: the bar applies to ml-latest-small)"
     console.print(
-        f"{reference.name}{synthetic if reference.synthetic else ''}: {len(train):,} ratings to "
-        f"train on, {len(validation):,} to judge by, {options.threads} threads"
+        f"{reference.name}{synthetic if reference.synthetic else ''}: {len(train):,} training "
+        f"ratings, {len(validation):,} validation ratings, {options.threads} threads"
     )
     few = train.take(np.arange(min(_WARM_UP_ROWS, len(train))))
-    plain(few, validation, seed=0, most_epochs=1)
+    plain(few, validation, seed=0, max_epochs=1)
     ours(few, validation, catalogue=catalogue, seed=0)
     runs = []
     for seed in range(options.seeds):
@@ -81,8 +80,8 @@ def main() -> None:
         }
         runs.append(run)
         for side, epochs in run.items():
-            told = ", ".join(f"{one.mae:.4f} {one.at_s:.1f}s" for one in epochs[:4])
-            console.print(f"seed {seed} {side}: {told}")
+            first = ", ".join(f"{epoch.mae:.4f} {epoch.at_s:.1f}s" for epoch in epochs[:4])
+            console.print(f"seed {seed} {side}: {first}")
     result = summary(runs)
     console.print(table(result))
     file = report.write(
@@ -92,25 +91,27 @@ def main() -> None:
             "threads": options.threads,
             "target_mae": ORIGINAL_MAE,
             **result,
-            "runs": [{side: [asdict(one) for one in run[side]] for side in run} for run in runs],
+            "runs": [
+                {side: [asdict(epoch) for epoch in run[side]] for side in run} for run in runs
+            ],
         },
     )
     console.print(f"written to {file.relative_to(file.parents[2])}")
     ratio = result["times_faster"]
     if reference.synthetic or (ratio is not None and ratio >= BAR):
         return
-    console.print(f"below the bar: {BAR:g} times faster to {ORIGINAL_MAE} stars")
+    console.print(f"the bar is missed: {BAR:g} times faster to {ORIGINAL_MAE} stars")
     sys.exit(1)
 
 
-def plain(train: Ratings, validation: Ratings, *, seed: int, most_epochs: int = 30) -> list[Epoch]:
-    """``keras.Model.fit`` at batch 64, an entry an epoch."""
+def plain(train: Ratings, validation: Ratings, *, seed: int, max_epochs: int = 30) -> list[Epoch]:
+    """Train with ``keras.Model.fit``; return one entry per epoch."""
     import keras
 
-    found: list[Epoch] = []
+    epochs: list[Epoch] = []
 
-    def note(_epoch: int, logs: Mapping[str, float]) -> None:
-        found.append(Epoch(time.perf_counter() - started, float(logs["val_loss"])))
+    def record(_epoch: int, logs: Mapping[str, float]) -> None:
+        epochs.append(Epoch(time.perf_counter() - started, float(logs["val_loss"])))
 
     keras.utils.set_random_seed(seed)
     started = time.perf_counter()
@@ -120,53 +121,58 @@ def plain(train: Ratings, validation: Ratings, *, seed: int, most_epochs: int = 
         [train.users, train.movies],
         train.stars,
         batch_size=PLAIN_BATCH,
-        epochs=most_epochs,
+        epochs=max_epochs,
         validation_data=([validation.users, validation.movies], validation.stars),
         callbacks=[
             keras.callbacks.EarlyStopping(patience=PATIENCE),
-            keras.callbacks.LambdaCallback(on_epoch_end=note),
+            keras.callbacks.LambdaCallback(on_epoch_end=record),
         ],
         verbose=0,
     )
-    return found
+    return epochs
 
 
 def ours(train: Ratings, validation: Ratings, *, catalogue: Catalogue, seed: int) -> list[Epoch]:
-    """The family's own training, an entry an epoch."""
-    found: list[Epoch] = []
+    """Train with the family's own training; return one entry per epoch."""
+    epochs: list[Epoch] = []
 
-    def note(_epoch: int, figures: Mapping[str, float]) -> None:
-        found.append(Epoch(time.perf_counter() - started, figures["val_loss"]))
+    def record(_epoch: int, metrics: Mapping[str, float]) -> None:
+        epochs.append(Epoch(time.perf_counter() - started, metrics["val_loss"]))
 
     started = time.perf_counter()
     NeuMFFamily().fit(
         train,
         NeuMFParams(size=SIZE),
-        FitContext(catalogue, seed, validation=validation, on_epoch=note),
+        FitContext(catalogue, seed, validation=validation, on_epoch=record),
     )
-    return found
+    return epochs
 
 
 def summary(runs: Sequence[Mapping[str, Sequence[Epoch]]]) -> dict[str, Any]:
-    """Medians over the runs. ``times_faster``: the ratio of the two ``to_target_s``, None where a
-    side never got there."""
+    """Return medians over the runs.
+
+    ``times_faster`` is the ratio of the two ``to_target_s``; None if a side missed the target.
+    """
     sides: dict[str, Any] = {}
     for side in ("plain", "ours"):
-        best = [min(run[side], key=lambda one: one.mae) for run in runs]
-        first = [next((e for e in run[side] if e.mae <= ORIGINAL_MAE), None) for run in runs]
-        reached = [one.at_s for one in first if one is not None]
+        best = [min(run[side], key=lambda epoch: epoch.mae) for run in runs]
+        first = [
+            next((epoch for epoch in run[side] if epoch.mae <= ORIGINAL_MAE), None) for run in runs
+        ]
+        reached = [epoch.at_s for epoch in first if epoch is not None]
         sides[side] = {
             "to_target_s": statistics.median(reached) if len(reached) == len(runs) else None,
-            "best_mae": statistics.median(one.mae for one in best),
-            "to_best_s": statistics.median(one.at_s for one in best),
+            "best_mae": statistics.median(epoch.mae for epoch in best),
+            "to_best_s": statistics.median(epoch.at_s for epoch in best),
         }
     times = [sides[side]["to_target_s"] for side in ("plain", "ours")]
     return {**sides, "times_faster": None if None in times else times[0] / times[1]}
 
 
 def table(result: Mapping[str, Any]) -> Table:
+    """Return the table of both sides."""
     shown = Table(title=f"NeuMF, embedding {SIZE}: time to a validation MAE of {ORIGINAL_MAE}")
-    for column in ("training", "seconds to it", "best MAE", "seconds to best"):
+    for column in ("training", "seconds to MAE", "best MAE", "seconds to best"):
         shown.add_column(column, justify="left" if column == "training" else "right")
     for side, text in (("plain", f"Keras fit, batch {PLAIN_BATCH}"), ("ours", "Moovier")):
         to_target = result[side]["to_target_s"]

@@ -1,13 +1,12 @@
-"""``make bench-tuning``: one budget of trials by one worker and by two, as processes.
+"""``make bench-tuning``: compare tuning with one worker process and with two.
 
-Both search the same queue of hyper-parameters, drawn once by a seed, so that they have the same
-work; which of the later trials the pruner ends early may differ a little. Every worker trains with
-one thread. The study lies where the product's would: in the database that
-``MOOVIER_OPTUNA_STORAGE`` names, else in a journal file.
+Both run the same queue of hyper-parameters, drawn with a fixed seed, so that they have equal work;
+only the pruned trials may differ a little. Every worker trains with one thread. The study is in
+the database of ``MOOVIER_OPTUNA_STORAGE``, else in a journal file.
 
-Counted is the wall time from the moment when all workers are ready until the last one ends.
-Importing TensorFlow, reading the data and a first short training are not in it: they cost every
-worker the same some seconds, once (``start_s``).
+The wall time starts when all workers are ready and ends with the last worker. It excludes the
+import of TensorFlow, the reading of the data and a first short training, which take each worker the
+same seconds once (``start_s``).
 """
 
 from __future__ import annotations
@@ -37,17 +36,25 @@ from moovier.models.families import family
 from moovier.settings import load_settings
 from moovier.tuning import study as studies
 
-#: A family in NumPy and one in Keras, whose trials take seconds.
+#: A NumPy family and a Keras family, whose trials take seconds.
 FAMILIES = ("ease", "emb")
-#: Two workers, on two free cores, should at least come to this.
+#: Smallest speed-up by two workers on two free cores.
 BAR = 1.5
 _SEED = 0
 
 
 @dataclass(frozen=True)
 class Run:
-    """One budget worked off. ``wall_s``: from all workers ready to the last one's end;
-    ``busy_s``: what the workers spent in trials, together; ``pruned``: trials ended early."""
+    """The result of a number of workers.
+
+    Attributes:
+        workers: Number of workers.
+        start_s: Seconds until all workers were ready.
+        wall_s: Seconds from there until the last worker ended.
+        busy_s: Total seconds in trials.
+        trials: Number of finished trials.
+        pruned: Number of trials that the pruner ended.
+    """
 
     workers: int
     start_s: float
@@ -58,79 +65,84 @@ class Run:
 
 
 def main() -> None:
-    """Run, print the table, write ``benchmarks/out/tuning.json``."""
-    arguments = argparse.ArgumentParser(description="One budget by one worker and by two.")
-    arguments.add_argument("--data", help="data set or folder; by default the settings' one")
-    arguments.add_argument("--trials", type=int, default=12, help="per family")
-    arguments.add_argument("--family", action="append", help="repeat for several")
+    """Print the table, write ``benchmarks/out/tuning.json``; exit 1 if the bar is missed."""
+    arguments = argparse.ArgumentParser(description="Tuning with one worker and with two.")
+    arguments.add_argument("--data", help="data set or folder; default: the one of the settings")
+    arguments.add_argument("--trials", type=int, default=12, help="trials per family")
+    arguments.add_argument("--family", action="append", help="model family; repeat for several")
     arguments.add_argument("--work", help=argparse.SUPPRESS)
     options = arguments.parse_args()
     if options.work is not None:
         work(**orjson.loads(options.work))
         return
     console = Console()
-    given = {} if options.data is None else {"data": options.data}
-    settings = load_settings(**given)
+    settings = load_settings(**report.data_setting(options.data))
     reference = sources.fetch(settings)
     before = os.getloadavg()
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        place = settings.optuna_storage or str(Path(folder) / "bench.journal")
-        where = place.partition(":")[0] if "://" in place else "journal"
+        storage = settings.optuna_storage or str(Path(folder) / "bench.journal")
+        kind = storage.partition(":")[0] if "://" in storage else "journal"
         synthetic = " (SYNTHETIC ratings)" if reference.synthetic else ""
         console.print(
-            f"{reference.name}{synthetic}, study in {where}, one thread a worker, load "
+            f"{reference.name}{synthetic}, study in {kind}, one thread per worker, load "
             f"{before[0]:.1f} before"
         )
         for name in options.family or FAMILIES:
-            queue = drawn(name, options.trials)
+            queue = draw_params(name, options.trials)
             runs = [
-                measure(name, queue, workers, place, str(reference.folder)) for workers in (1, 2)
+                measure(name, queue, workers, storage, str(reference.folder)) for workers in (1, 2)
             ]
-            one, two = runs
-            found[name] = {
-                "times_faster": one.wall_s / two.wall_s,
+            alone, together = runs
+            results[name] = {
+                "times_faster": alone.wall_s / together.wall_s,
                 "runs": [asdict(run) for run in runs],
             }
-            console.print(f"{name}: {one.wall_s:.1f} s alone, {two.wall_s:.1f} s by two")
+            console.print(
+                f"{name}: {alone.wall_s:.1f} s with one, {together.wall_s:.1f} s with two"
+            )
     after = os.getloadavg()
-    console.print(table(found))
+    console.print(table(results))
     file = report.write(
         "tuning",
         {
             "data": {"name": reference.name, "hash": reference.hash},
-            "storage": where,
+            "storage": kind,
             "trials": options.trials,
             "tensorflow_import": "excluded",
             "load_before": before,
             "load_after": after,
-            "families": found,
+            "families": results,
         },
     )
     console.print(f"load after: {after[0]:.1f}; written to {file.relative_to(file.parents[2])}")
-    low = [name for name, one in found.items() if one["times_faster"] < BAR]
+    low = [name for name, result in results.items() if result["times_faster"] < BAR]
     if low:
-        console.print(f"below the bar of {BAR:g} times (cores that are free?): {', '.join(low)}")
+        console.print(
+            f"the bar of {BAR:g} times is missed (two cores must be free): {', '.join(low)}"
+        )
         sys.exit(1)
 
 
-def drawn(name: str, trials: int) -> list[dict[str, Any]]:
-    """So many sets of the family's hyper-parameters, at random, always the same."""
+def draw_params(name: str, trials: int) -> list[dict[str, Any]]:
+    """Draw ``trials`` sets of the family's hyper-parameters with a fixed seed."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    scratch = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=_SEED))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=_SEED))
     sets = []
     for _ in range(trials):
-        trial = scratch.ask()
+        trial = study.ask()
         family(name).search_space(trial)
         sets.append(dict(trial.params))
     return sets
 
 
-def measure(name: str, queue: Sequence[dict[str, Any]], workers: int, place: str, data: str) -> Run:
-    """Work ``queue`` off with so many processes."""
+def measure(
+    name: str, queue: Sequence[dict[str, Any]], workers: int, storage: str, data: str
+) -> Run:
+    """Run the trials of ``queue`` with ``workers`` processes, and measure the times."""
     study_name = f"bench-tuning-{uuid.uuid4().hex[:8]}"
-    storage = studies.storage_of(place)
-    study = studies.open_study(storage, study_name, name, seed=_SEED, worker=0)
+    opened = studies.storage_of(storage)
+    study = studies.open_study(opened, study_name, name, seed=_SEED, worker=0)
     for params in queue:
         study.enqueue_trial(params)
     started = time.perf_counter()
@@ -140,7 +152,7 @@ def measure(name: str, queue: Sequence[dict[str, Any]], workers: int, place: str
                 *(sys.executable, "-m", "benchmarks.tuning", "--work"),
                 orjson.dumps(
                     {
-                        "place": place,
+                        "storage": storage,
                         "study_name": study_name,
                         "name": name,
                         "worker": worker,
@@ -158,39 +170,39 @@ def measure(name: str, queue: Sequence[dict[str, Any]], workers: int, place: str
     ]
     try:
         for process in processes:
-            _heard(process, "ready")
-        start_s, begun = time.perf_counter() - started, time.perf_counter()
+            _wait_for_line(process, "ready")
+        start_s, ready_at = time.perf_counter() - started, time.perf_counter()
         for process in processes:
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
         for process in processes:
-            _heard(process, "done")
-        wall_s = time.perf_counter() - begun
+            _wait_for_line(process, "done")
+        wall_s = time.perf_counter() - ready_at
     finally:
         for process in processes:
             process.kill()
             process.wait()
-    ended = studies.finished_trials(study, name)
-    optuna.delete_study(study_name=study_name, storage=storage)
-    if len(ended) != len(queue):
-        raise SystemExit(f"{name}: {len(ended)} of {len(queue)} trials ended")
+    finished = studies.finished_trials(study, name)
+    optuna.delete_study(study_name=study_name, storage=opened)
+    if len(finished) != len(queue):
+        raise SystemExit(f"{name}: {len(finished)} of {len(queue)} trials finished")
     return Run(
-        workers,
-        start_s,
-        wall_s,
-        sum(one.seconds for one in ended),
-        len(ended),
-        sum(one.state == "pruned" for one in ended),
+        workers=workers,
+        start_s=start_s,
+        wall_s=wall_s,
+        busy_s=sum(trial.seconds for trial in finished),
+        trials=len(finished),
+        pruned=sum(trial.state == "pruned" for trial in finished),
     )
 
 
-def work(place: str, study_name: str, name: str, worker: int, trials: int, data: str) -> None:
-    """A worker's process: gets ready, waits for the word, works, says that it is done."""
+def work(storage: str, study_name: str, name: str, worker: int, trials: int, data: str) -> None:
+    """Run as a worker process: print ``ready``, wait for a line, run trials, print ``done``."""
     _, ratings, catalogue = to_arrays(read_movielens(Path(data)))
     split = development_split(ratings)
     study = studies.open_study(
-        studies.storage_of(place), study_name, name, seed=_SEED, worker=worker
+        studies.storage_of(storage), study_name, name, seed=_SEED, worker=worker
     )
     _warm_up(name, split, catalogue)
     print("ready", flush=True)
@@ -209,34 +221,35 @@ def work(place: str, study_name: str, name: str, worker: int, trials: int, data:
 
 
 def _warm_up(name: str, split: Development, catalogue: Any) -> None:
-    """What a process does once: one trial in a study of its own, in memory."""
-    alone = optuna.create_study(direction="maximize")
-    alone.enqueue_trial(drawn(name, 1)[0])
+    """Run one trial in a separate study in memory, for the work that a process does only once."""
+    study = optuna.create_study(direction="maximize")
+    study.enqueue_trial(draw_params(name, 1)[0])
     studies.run_worker(
-        alone, split, name, catalogue=catalogue, worker=0, trials=1, seed=_SEED, threads=1
+        study, split, name, catalogue=catalogue, worker=0, trials=1, seed=_SEED, threads=1
     )
 
 
-def _heard(process: subprocess.Popen[str], word: str) -> None:
+def _wait_for_line(process: subprocess.Popen[str], word: str) -> None:
     assert process.stdout is not None
     for line in process.stdout:
         if line.strip() == word:
             return
-    raise SystemExit(f"a worker ended before it was {word}: exit code {process.wait()}")
+    raise SystemExit(f"a worker ended before it was {word}, with exit code {process.wait()}")
 
 
-def table(found: dict[str, Any]) -> Table:
-    shown = Table(title="One budget of trials, by one worker and by two")
+def table(results: dict[str, Any]) -> Table:
+    """Return the table of all families."""
+    shown = Table(title="The same trials with one worker and with two")
     for column in ("family", "trials", "one worker", "two workers", "times faster"):
         shown.add_column(column, justify="left" if column == "family" else "right")
-    for name, one in found.items():
-        alone, both = one["runs"]
+    for name, result in results.items():
+        alone, together = result["runs"]
         shown.add_row(
             name,
             f"{alone['trials']}",
             f"{alone['wall_s']:.1f} s",
-            f"{both['wall_s']:.1f} s",
-            f"{one['times_faster']:.2f}",
+            f"{together['wall_s']:.1f} s",
+            f"{result['times_faster']:.2f}",
         )
     shown.caption = "without the import of TensorFlow and the reading of the data"
     return shown

@@ -29,7 +29,7 @@ def history_of(*movies: int) -> History:
     return History(rows, np.full(rows.size, 4.0, np.float32), np.zeros(rows.size, np.int64))
 
 
-#: Movie 0 was popular long ago, movie 1 in the last weeks, movie 2 in the last days, 3 never.
+#: Movie 0 was popular long ago, movie 1 in recent weeks, movie 2 in recent days, movie 3 never.
 OVER_TIME = ratings_of(
     [
         *((user, 0, 2.0, 1) for user in range(5)),
@@ -52,7 +52,7 @@ OVER_TIME = ratings_of(
         ("most liked", 2),
     ],
 )
-def test_window_decides_what_is_popular(name: str, best: int) -> None:
+def test_popularity_counts_ratings_within_the_window(name: str, best: int) -> None:
     scorer = BY_NAME[name].fit(OVER_TIME, {}, 0)
 
     scores = scorer.fold_in(history_of(1))
@@ -70,8 +70,8 @@ def _binary(ratings: Ratings) -> np.ndarray:
 
 @pytest.mark.parametrize(("n_users", "n_movies"), [(5, 9), (14, 6)])
 def test_ease_solves_its_equation(n_users: int, n_movies: int) -> None:
-    random = np.random.default_rng(0)
-    pairs = np.argwhere(random.random((n_users, n_movies)) < 0.5)
+    rng = np.random.default_rng(0)
+    pairs = np.argwhere(rng.random((n_users, n_movies)) < 0.5)
     missing = set(range(n_movies)) - set(pairs[:, 1])
     rows = [(user, movie, 4.0, 1) for user, movie in pairs.tolist()]
     ratings = ratings_of([*rows, *((0, movie, 4.0, 1) for movie in missing)], n_users, n_movies)
@@ -88,7 +88,7 @@ def test_ease_solves_its_equation(n_users: int, n_movies: int) -> None:
         )
 
 
-def test_every_ranking_baseline_can_score_somebody_without_ratings() -> None:
+def test_ranking_baselines_score_visitors_without_ratings() -> None:
     for ranker in RANKERS:
         if ranker.library is None:
             params = {"k": 2, "shrink": 0.1, "lambda_": 5.0}

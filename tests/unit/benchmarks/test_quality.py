@@ -78,7 +78,7 @@ MEAN = Regressor(
 
 
 class _Random:
-    """Scores that depend on the seed alone; it stands for a model that training makes random."""
+    """A scorer that depends only on the seed, as a model with random training does."""
 
     def __init__(self, n_movies: int, seed: int) -> None:
         self.n_movies = n_movies
@@ -123,7 +123,7 @@ def ease(toy: tuple[Ratings, Catalogue]) -> Ours:
 
 @pytest.fixture(scope="module")
 def entries(toy: tuple[Ratings, Catalogue], data: Data, ease: Ours) -> list[Any]:
-    """Return a stand-in for the champion, two of ours, a ranking and a rating baseline."""
+    """Return a stand-in for the champion, two families, a ranking and a rating baseline."""
     chosen: list[Contender] = [
         _random_champion(),
         ease,
@@ -131,10 +131,10 @@ def entries(toy: tuple[Ratings, Catalogue], data: Data, ease: Ours) -> list[Any]
         RankingBaseline(RANKERS[0]),
         RatingBaseline(MEAN),
     ]
-    return [measure(one, data, trials=2, seeds=2, say=lambda _: None) for one in chosen]
+    return [measure(model, data, trials=2, seeds=2, say=lambda _: None) for model in chosen]
 
 
-def test_rows_have_every_figure(
+def test_rows_have_every_metric(
     entries: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(report, "OUT", tmp_path)
@@ -158,17 +158,17 @@ def test_rows_have_every_figure(
             assert set(row["order_audit"]) == AUDIT
 
 
-def test_taste_beats_popularity_on_two_crowds(entries: list[Any]) -> None:
+def test_ease_beats_popularity_on_two_groups_of_users(entries: list[Any]) -> None:
     _, ease, popular, _, _ = rows_of(entries)
 
     assert ease["visitor"]["20"] > popular["visitor"]["20"] + 0.1
     assert ease["next_visit_ndcg_at_10"] > popular["next_visit_ndcg_at_10"] + 0.1
 
 
-def test_our_popularity_and_the_baseline_agree(entries: list[Any], data: Data) -> None:
+def test_popular_family_equals_the_popularity_baseline(entries: list[Any], data: Data) -> None:
     ours = measure(
         Ours("popular", Catalogue.of([])), data, trials=0, seeds=1, say=lambda _: None
-    )  # the default is all time
+    )  # The default counts all ratings.
 
     assert ours["visitor"]["by_k"] == entries[3]["visitor"]["by_k"]
     assert ours["next_visit"]["ndcg"] == entries[3]["next_visit"]["ndcg"]
@@ -185,10 +185,10 @@ def test_difference_from_champion_is_paired(entries: list[Any]) -> None:
 
     assert champion["visitor_minus_champion"] is None
     for protocol in ("visitor", "next_visit"):
-        found = ease[f"{protocol}_minus_champion"]
+        gain = ease[f"{protocol}_minus_champion"]
         name = f"{protocol}_ndcg_at_10"
-        assert found["mean"] == pytest.approx(ease[name] - champion[name])
-        assert 0 < found["low"] < found["mean"] < found["high"]
+        assert gain["mean"] == pytest.approx(ease[name] - champion[name])
+        assert 0 < gain["low"] < gain["mean"] < gain["high"]
 
 
 def test_difference_survives_the_file(entries: list[Any]) -> None:
@@ -197,10 +197,10 @@ def test_difference_survives_the_file(entries: list[Any]) -> None:
     assert rows_of(read) == orjson.loads(orjson.dumps(rows_of(entries)))
 
 
-def test_difference_of_other_people_is_refused(entries: list[Any]) -> None:
+def test_difference_of_different_users_is_refused(entries: list[Any]) -> None:
     other = {**entries[1], "visitor": {**entries[1]["visitor"], "users": [0, 1]}}
 
-    with pytest.raises(ValueError, match="ease and dae were measured on other people"):
+    with pytest.raises(ValueError, match="ease and dae were measured on different users"):
         difference(other, entries[0], "visitor")
 
 
@@ -254,22 +254,22 @@ def test_page_of_a_model_that_only_rates(entries: list[Any], tmp_path: Path) -> 
 
 
 def test_tuning_finds_a_better_trial(data: Data) -> None:
-    found = tune(RatingBaseline(MEAN), data.development, trials=12)
+    recipe = tune(RatingBaseline(MEAN), data.development, trials=12)
 
-    assert found.trials == 12
-    assert found.trial > 1
-    assert abs(found.params["add"]) < 0.5
+    assert recipe.trials == 12
+    assert recipe.trial > 1
+    assert abs(recipe.params["add"]) < 0.5
 
 
 @pytest.mark.parametrize("trials", [0, 1])
 def test_baseline_starts_in_the_middle(data: Data, trials: int) -> None:
-    found = tune(RatingBaseline(MEAN), data.development, trials=trials)
+    recipe = tune(RatingBaseline(MEAN), data.development, trials=trials)
 
-    assert found.params == {"add": -0.5}
-    assert (found.trial, found.trials) == (trials, trials)
+    assert recipe.params == {"add": -0.5}
+    assert (recipe.trial, recipe.trials) == (trials, trials)
 
 
-def test_our_families_start_in_the_middle_too(data: Data, ease: Ours) -> None:
+def test_families_start_in_the_middle(data: Data, ease: Ours) -> None:
     tuned = tune(ease, data.development, trials=1).params
 
     assert tune(ease, data.development, trials=0).params == ease.default()
@@ -302,17 +302,17 @@ def test_tuning_sees_no_test_rating(data: Data) -> None:
 
 
 def test_each_protocol_is_fitted_on_its_training_part(data: Data) -> None:
-    asked: list[tuple[int, int]] = []
+    fits: list[tuple[int, int]] = []
 
     class Watched(RankingBaseline):
         def fit(self, ratings: Ratings, params: Any, *, epochs: int, seed: int) -> Any:
-            asked.append((len(ratings), seed))
+            fits.append((len(ratings), seed))
             return super().fit(ratings, params, epochs=epochs, seed=seed)
 
     measure(Watched(RANKERS[0]), data, trials=3, seeds=3, say=lambda _: None)
 
     sizes = [len(part) for part in (data.before, data.earlier, data.until)]
-    assert asked == [
+    assert fits == [
         (len(data.development.train), 0),
         (len(data.kept), 0),
         (len(data.kept), 1),
@@ -328,26 +328,26 @@ def test_visitors_are_not_trained_on(data: Data) -> None:
 def test_averaged_is_a_mean_per_user(data: Data) -> None:
     rival = RankingBaseline(RANKERS[0])
     model = rival.fit(data.before, {}, epochs=1, seed=0)
-    one = ranking.evaluate(model, data.before.histories, data.after)
-    other = dataclasses.replace(one, ndcg=one.ndcg + 0.5, coverage=one.coverage + 0.1)
+    first = ranking.evaluate(model, data.before.histories, data.after)
+    second = dataclasses.replace(first, ndcg=first.ndcg + 0.5, coverage=first.coverage + 0.1)
 
-    found = averaged([one, other])
+    mean = averaged([first, second])
 
-    np.testing.assert_allclose(found.ndcg, one.ndcg + 0.25)
-    np.testing.assert_allclose(found.hit, one.hit)
-    np.testing.assert_array_equal(found.users, one.users)
-    assert found.coverage == pytest.approx(one.coverage + 0.05)
+    np.testing.assert_allclose(mean.ndcg, first.ndcg + 0.25)
+    np.testing.assert_allclose(mean.hit, first.hit)
+    np.testing.assert_array_equal(mean.users, first.users)
+    assert mean.coverage == pytest.approx(first.coverage + 0.05)
 
 
 def test_contenders_are_every_family_and_baseline() -> None:
     empty = Catalogue.of([])
-    every = contenders(empty)
+    models = contenders(empty)
 
-    assert every[0].name == CHAMPION
-    assert {one.name for one in every if one.ours} == set(FAMILIES)
-    assert {one.name for one in every if one.keras} == {"dae", "emb"}
-    assert len({one.name for one in every}) == len(every)
-    assert [one.name for one in contenders(empty, ["LIKED"])] == ["most liked"]
+    assert models[0].name == CHAMPION
+    assert {model.name for model in models if model.ours} == set(FAMILIES)
+    assert {model.name for model in models if model.keras} == {"dae", "emb"}
+    assert len({model.name for model in models}) == len(models)
+    assert [model.name for model in contenders(empty, ["LIKED"])] == ["most liked"]
 
 
 def test_families_that_rate_are_ranked_only_on_demand() -> None:
@@ -386,6 +386,6 @@ def test_resume_takes_only_the_same_protocol(
     assert quality._earlier(ABOUT | {"trials": 3}) == {}
 
 
-def test_our_families_name_what_was_tuned(entries: list[Any]) -> None:
+def test_families_report_tuned_parameters(entries: list[Any]) -> None:
     assert "lambda_" in entries[1]["tuning"]["chosen"]
     assert list(entries[2]["tuning"]["chosen"]) == ["days"]

@@ -16,27 +16,28 @@ if TYPE_CHECKING:
 #: One model as :func:`benchmarks.quality_measure.measure` returns it.
 Entry = Mapping[str, Any]
 
-#: Distinct for anyone, also in print. Source: Okabe & Ito 2008, jfly.uni-koeln.de/color.
+#: Distinct for colour-blind readers and in print. Source: Okabe & Ito 2008,
+#: jfly.uni-koeln.de/color.
 _BLUE, _ORANGE, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 _GREY = "#9A9A9A"
 _OURS_COLOURS = {CHAMPION: _BLUE, "ease": _GREEN, "timeline": _PURPLE, "popular": _ORANGE}
-#: Baselines are grey and told apart by dashes and markers.
+#: Baselines are grey with different dashes and markers.
 _DASHES = ("--", ":", "-.")
 _MARKERS = ("s", "^", "v", "D", "P", "X", "*", "<", ">")
-#: Sharp on screens with twice the pixels.
+#: Sharp on screens with high resolution.
 _DPI = 150
 
 
 def label(row: Mapping[str, Any]) -> str:
-    """Return the model's name, ours with the product's before it."""
+    """Return the model's name, with the prefix Moovier for its families."""
     return f"Moovier {row['model']}" if row["ours"] else str(row["model"])
 
 
 def curves(rows: Sequence[Row]) -> bytes:
-    """Plot the visitors' NDCG@10 over the number of ratings, a line a model."""
+    """Plot the visitors' NDCG@10 over the number of ratings, one line per model."""
     figure = _figure(10.0, 5.4)
     axes = figure.add_subplot()
-    # Equal steps: on a scale of numbers the few-rating end would be crowded.
+    # Equal steps, because small numbers would be crowded on a linear scale.
     ks = list(rows[0]["visitor"])
     places = [*range(len(ks) + 1)]
     baselines = 0
@@ -46,7 +47,7 @@ def curves(rows: Sequence[Row]) -> bytes:
         baselines += not row["ours"]
     axes.set_xticks(places, ["0", *ks])
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("ratings that the visitor gave (0 is not in the mean)")
+    axes.set_xlabel("number of the visitor's ratings (0 is not part of the mean)")
     axes.set_ylabel("NDCG@10")
     axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside right center", fontsize="small")
@@ -54,7 +55,7 @@ def curves(rows: Sequence[Row]) -> bytes:
 
 
 def intervals(rows: Sequence[Row]) -> bytes:
-    """Plot both deciding figures with their intervals, a line a model."""
+    """Plot both deciding metrics with their intervals, one line per model."""
     figure = _figure(9.5, 1.4 + 0.34 * len(rows))
     panels = figure.subplots(1, 2, sharey=True)
     for axes, start, title in zip(
@@ -85,11 +86,11 @@ def differences(rows: Sequence[Row]) -> bytes:
         strict=True,
     ):
         for place, row in enumerate(rows):
-            found = row[name]
-            if found is not None:
+            difference = row[name]
+            if difference is not None:
                 colour = _colour(row)
-                axes.plot([found["low"], found["high"]], [place] * 2, color=colour)
-                axes.plot(found["mean"], place, "o", color=colour)
+                axes.plot([difference["low"], difference["high"]], [place] * 2, color=colour)
+                axes.plot(difference["mean"], place, "o", color=colour)
         axes.axvline(0, color="black", linewidth=1)
         axes.set_title(title, fontsize="medium")
         axes.set_xlabel(f"NDCG@10 minus that of Moovier {CHAMPION}")
@@ -99,13 +100,13 @@ def differences(rows: Sequence[Row]) -> bytes:
 
 
 def order_audit(rows: Sequence[Row]) -> bytes:
-    """Plot NDCG@10 with the history as rated, shuffled within sittings, and shuffled whole."""
+    """Plot NDCG@10 with histories as rated, shuffled within sittings, and fully shuffled."""
     figure = _figure(9.5, 1.4 + 0.55 * len(rows))
     axes = figure.add_subplot()
     kinds = (
         ("as_rated", "as rated", _BLUE),
         ("within_sittings", "shuffled within each sitting", _ORANGE),
-        ("shuffled", "shuffled whole", _GREY),
+        ("shuffled", "fully shuffled", _GREY),
     )
     for number, (name, title, colour) in enumerate(kinds):
         places = [place + 0.27 * (number - 1) for place in range(len(rows))]
@@ -115,14 +116,14 @@ def order_audit(rows: Sequence[Row]) -> bytes:
     _names(axes, rows)
     axes.margins(x=0.12)
     axes.set_axisbelow(True)
-    axes.set_xlabel("NDCG@10 of held-out people, last 20 % by time")
+    axes.set_xlabel("NDCG@10 of held-out users, last 20 % by time")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside upper center", ncols=3, fontsize="small")
     return _png(figure)
 
 
 def coverage(rows: Sequence[Row]) -> bytes:
-    """Plot how much of the catalogue is shown to anybody, against how popular it is."""
+    """Plot the share of the catalogue in any list over the popularity of the lists."""
     figure = _figure(10.0, 4.6)
     axes = figure.add_subplot()
     baselines = 0
@@ -139,7 +140,7 @@ def coverage(rows: Sequence[Row]) -> bytes:
 
 
 def stars(rows: Sequence[Row]) -> bytes:
-    """Plot RMSE and MAE, a pair of bars a model."""
+    """Plot RMSE and MAE, two bars per model."""
     figure = _figure(8.5, 1.2 + 0.6 * len(rows))
     axes = figure.add_subplot()
     for name, shift, opacity in (("rmse", -0.19, 1.0), ("mae", 0.19, 0.45)):
@@ -150,12 +151,12 @@ def stars(rows: Sequence[Row]) -> bytes:
         axes.bar_label(bars, [f"{name.upper()} {value:.4f}" for value in values], padding=4)
     _names(axes, rows)
     axes.set_xlim(0, 1.25 * max(row["rmse"] for row in rows))
-    axes.set_xlabel("stars; less is better")
+    axes.set_xlabel("stars; lower is better")
     return _png(figure)
 
 
 def _names(axes: Axes, rows: Sequence[Row]) -> None:
-    """Name a line per model, the first on top, ours bold."""
+    """Label one line per model, the first on top, Moovier's in bold."""
     axes.set_yticks(range(len(rows)), [label(row) for row in rows])
     for text, row in zip(axes.get_yticklabels(), rows, strict=True):
         text.set_fontweight("bold" if row["ours"] else "normal")
@@ -167,9 +168,9 @@ def _colour(row: Row) -> str:
 
 
 def _style(row: Row, baselines: int) -> dict[str, Any]:
-    """Return the style of a model's line: ours full and coloured, baselines grey and dashed.
+    """Return the style of a model's line: solid and coloured, or grey and dashed for baselines.
 
-    ``baselines``: number of baselines before this one.
+    ``baselines`` is the number of baselines before this one.
     """
     if row["ours"]:
         return {
@@ -190,12 +191,12 @@ def _style(row: Row, baselines: int) -> dict[str, Any]:
 
 
 def _numbers(values: Sequence[float | None]) -> list[float]:
-    """Replace missing values by NaN, which is not drawn."""
+    """Return the values with NaN for missing ones, which are not drawn."""
     return [float("nan") if value is None else value for value in values]
 
 
 def _figure(width: float, height: float) -> Figure:
-    # A Figure without pyplot draws with Agg and keeps no global state.
+    # A Figure without pyplot draws with Agg and has no global state.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
