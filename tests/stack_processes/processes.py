@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -34,10 +35,15 @@ class ProcessStack:
     """All services but :data:`ABSENT`. Create one with :func:`process_stack`."""
 
     def __init__(
-        self, folder: Path, variables: Mapping[str, str], scale: Mapping[str, int]
+        self,
+        folder: Path,
+        variables: Mapping[str, str],
+        scale: Mapping[str, int],
+        project_files: Mapping[str, str],
     ) -> None:
         self.folder = folder
         self.variables: Mapping[str, str] = dict(variables)
+        self._project_files = project_files
         services = read_compose(ROOT / "docker-compose.yaml", self.variables)
         self.services = {name: service for name, service in services.items() if name not in ABSENT}
         network = f"127.{secrets.randbelow(200) + 20}.{secrets.randbelow(250) + 1}"
@@ -190,6 +196,10 @@ class ProcessStack:
             service, address, addresses, self.folder / f"{name}-{number}", self.folder / "volumes"
         )
         paths.create()
+        for path, text in self._project_files.items():
+            # Only where the image has a copy: a link leads to the checkout itself.
+            if (copy := paths.workdir / path).exists() and not copy.is_symlink():
+                copy.write_text(text)
         container = Container(f"{name}-{number}", paths, [], None)
         container.command = standins.command(paths, self._environment(container))
         container.user = standins.user(service)
@@ -337,9 +347,15 @@ class ProcessStack:
 
 
 @contextlib.contextmanager
-def process_stack(variables: Mapping[str, str], scale: Mapping[str, int]) -> Iterator[ProcessStack]:
+def process_stack(
+    variables: Mapping[str, str],
+    scale: Mapping[str, int],
+    project_files: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[ProcessStack]:
     """Yield a stack that is not started yet, in a folder of its own; end it afterwards.
 
+    ``project_files``: texts of copied project files that differ from the checkout's, such as
+    `data/ml-latest-small.dvc`, in all containers that have the file.
     The folder is kept if ``KEEP_STACK`` is set in the environment.
     """
     # Not pytest's folder, which the user postgres must not enter.
@@ -347,7 +363,7 @@ def process_stack(variables: Mapping[str, str], scale: Mapping[str, int]) -> Ite
     folder.chmod(0o711)
     stack = None
     try:
-        stack = ProcessStack(folder, variables, scale)
+        stack = ProcessStack(folder, variables, scale, project_files)
         yield stack
     finally:
         if stack is not None:
