@@ -161,6 +161,17 @@ describe("deleting a visitor's ratings", () => {
     expect(browser.service.requests.map(({ method }) => method)).toEqual(["POST", "DELETE"]);
   });
 
+  test("is tried although the rating being sent fails", async () => {
+    const first = deferred<Response>();
+    browser.service.answer = ({ method }) => (method === "POST" ? first.promise : json({}));
+    const sent = outbox.enqueue(rate(1));
+    const deleted = outbox.deleteRatings([{ user: 10, movie: null }]);
+    first.resolve(json({ detail: "busy" }, 503));
+    await sent;
+    expect(await deleted).toBe(true);
+    expect(browser.service.requests.map(({ method }) => method)).toEqual(["POST", "DELETE"]);
+  });
+
   test("stays queued while the service cannot be reached", async () => {
     browser.service.stop();
     expect(await outbox.deleteRatings([{ user: 10, movie: null }])).toBe(false);
