@@ -20,8 +20,10 @@ def register(settings: Settings, folder: Path, model: Bundle, keras_model: Any =
     name, key = model.card.name, uuid.uuid4().hex
     tracking = open_tracking(settings)
     run_id = tracking.start(name, retraining=key, part="train")
-    written = write_model(folder / key, model, keras_model)
-    return tracking.register(written, name, run_id=run_id, key=key, tags=tags_of(model.card, {}))
+    model_folder = write_model(folder / key, model, keras_model)
+    return tracking.register(
+        model_folder, name, run_id=run_id, key=key, tags=tags_of(model.card, {})
+    )
 
 
 def register_trained(

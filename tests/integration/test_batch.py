@@ -1,4 +1,4 @@
-"""Everybody's list of the real data, as the job writes it and as the real service gives it."""
+"""The lists that the job writes for all users of the real data equal those of the service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.service.test_swaps import wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 
 
-def test_lists_of_all_users_are_what_predict_gives(
+def test_lists_of_all_users_equal_those_of_predict(
     mlflow: Server,
     tmp_path: Path,
     dae_bundle: Bundle,

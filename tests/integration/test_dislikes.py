@@ -1,4 +1,4 @@
-"""Stars count: what somebody dislikes lowers movies of the same kind, on the real data."""
+"""Disliked movies lower the scores of similar movies, on the real data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.integration.conftest import RealData
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 SHOWN = 20
-#: Genres of which the popular movies hold at least one, and that most movies do not have.
+#: Genres of a minority of movies; each occurs among the most popular movies.
 GENRES = ("Action", "Adventure", "Crime", "Sci-Fi", "Thriller", "War", "Children", "Fantasy")
 
 
@@ -43,8 +43,8 @@ def test_disliked_genre_is_shown_less_than_liked_and_less_than_without_ratings(
     rated = np.random.default_rng(draw).choice(pool, 5, replace=False)
 
     def count(stars: float) -> int:
-        given = np.full(5, stars, dtype=np.float32)
-        history = History(rated, given, np.full(5, 1_600_000_000))
+        all_stars = np.full(5, stars, dtype=np.float32)
+        history = History(rated, all_stars, np.full(5, 1_600_000_000))
         return int(of_genre[shown(scorer.fold_in(history), rated)].sum())
 
     popular = int(of_genre[shown(counts.astype(np.float32), rated)].sum())

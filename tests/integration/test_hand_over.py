@@ -1,4 +1,4 @@
-"""One retraining on several machines: every stage in a process and a home of its own."""
+"""One retraining on several machines: each stage runs in its own process and home."""
 
 from __future__ import annotations
 
@@ -41,58 +41,58 @@ def die(*_arguments: Any, **_options: Any) -> NoReturn:
     raise AssertionError
 
 
-def dying_with_a_part_sent(self: Rest, method: str, path: str, body: Mapping[str, Any]) -> Any:
-    """The part is in the store, but its tag is not there yet."""
+def die_before_the_tag(self: Rest, method: str, path: str, body: Mapping[str, Any]) -> Any:
+    """Kill the process when the artefact is stored and its tag is not."""
     return die() if path == "/runs/set-tag" else _send(self, method, path, body)
 
 
-#: Where a stage is killed.
-PART_SENT = {"moovier.registry.rest_client:Rest.send": dying_with_a_part_sent}
+#: Functions that kill a stage.
+ARTEFACT_SENT = {"moovier.registry.rest_client:Rest.send": die_before_the_tag}
 MODEL_SENT = {"mlflow:MlflowClient.finalize_logged_model": die}
 
 
-def test_every_stage_killed_on_one_machine_and_done_on_another(
+def test_killed_stages_are_finished_on_other_machines(
     retraining: Retraining, mlflow: Server
 ) -> None:
-    given = {"key": retraining.settings.experiment}
-    retraining.killed("unlucky", "prepare", CONFIG, **given, changed=PART_SENT)
+    key = retraining.settings.experiment
+    retraining.killed("unlucky", "prepare", CONFIG, key=key, changed=ARTEFACT_SENT)
     plan = retraining.prepare("first")
     assert retraining.fetched["prepare", "first"] == []
     assert str(retraining.folder) not in json.dumps(plan)
-    # A `prepare` that is tried again elsewhere finds the plan, rather than making one.
+    # A repeated `prepare` on another machine returns the same plan.
     assert retraining.prepare("second") == plan
     workers = retraining.tune("second", "third")
-    assert max(found["trials"] for found in workers) == CONFIG["trials"]
+    assert max(result["trials"] for result in workers) == CONFIG["trials"]
     retraining.killed("unlucky", "train", plan, RANKING, changed=MODEL_SENT)
     trained = retraining.run("fourth", "train", plan, RANKING)
-    assert [one["recipe"]["kind"] for one in trained] == ["tuned"]
-    # Tried again elsewhere, it trains nothing: the same runs, the same figures.
+    assert [candidate["recipe"]["kind"] for candidate in trained] == ["tuned"]
+    # A repeated `train` on another machine trains nothing and returns the same candidates.
     assert retraining.run("fifth", "train", plan, RANKING) == trained
     assert set(retraining.fetched["train", "fifth"]) >= {"candidate.json"}
     assert not list((retraining.folder / "fifth").rglob("candidates/**/scoring.npz"))
     versions = retraining.run("sixth", "register", plan, trained)
     assert retraining.fetched["register", "sixth"] == []
     assert retraining.run("first", "register", plan, trained) == versions
-    retraining.killed("unlucky", "gate", plan, versions, changed=PART_SENT)
+    retraining.killed("unlucky", "gate", plan, versions, changed=ARTEFACT_SENT)
     decision = retraining.run("seventh", "gate", plan, versions)
     assert retraining.run("first", "gate", plan, versions) == decision
     assert decision["promote"], decision["reasons"]
-    retraining.killed("unlucky", "promote", plan, decision, changed=PART_SENT)
-    said = retraining.run("eighth", "promote", plan, decision)
-    assert said["champion"] == decision["name"]
+    retraining.killed("unlucky", "promote", plan, decision, changed=ARTEFACT_SENT)
+    result = retraining.run("eighth", "promote", plan, decision)
+    assert result["champion"] == decision["name"]
 
     registry = open_registry(retraining.settings)
     assert len(registry.versions()) == len(trained)
     model = registry.load_bundle(registry.resolve("champion"), retraining.folder / "check")
     assert model.card.data.ratings == 600
-    # Nothing is stored twice: no model lies in the store but those that versions point at.
+    # Nothing is stored twice: the store has only the models of versions.
     bundles = [
         file
         for file in (mlflow.folder / "artifacts").rglob("scoring.npz")
         if f"moovier_{RANKING}" in file.with_name("bundle.json").read_text()
         and plan["data"]["hash"] in file.with_name("bundle.json").read_text()
     ]
-    # One more is what a killed upload left, which MLflow lists as deleted.
+    # A killed upload may leave one more, which MLflow marks as deleted.
     assert len(bundles) - len(trained) in (0, 1)
     assert len(retraining.models()) == len(trained)
     assert retraining.parts() == {"decision", "done"}
@@ -100,32 +100,34 @@ def test_every_stage_killed_on_one_machine_and_done_on_another(
         (mlflow.folder / "artifacts").rglob(f"{plan['run_id']}/artifacts/parts/*/*.zip")
     )
 
-    # Whatever is run again afterwards, wherever, gives the same and makes nothing.
+    # Stages that run again afterwards return the same and create nothing.
     assert retraining.prepare("ninth") == plan
     again = retraining.run("ninth", "train", plan, RANKING)
     assert by_id(again) == by_id(trained)
     assert retraining.run("ninth", "register", plan, trained) == versions
-    assert retraining.run("ninth", "promote", plan, decision) == said
+    assert retraining.run("ninth", "promote", plan, decision) == result
     assert len(registry.versions()) == len(trained)
 
 
-def test_on_one_machine_nothing_is_fetched(retraining: Retraining) -> None:
+def test_retraining_on_one_machine_downloads_nothing(retraining: Retraining) -> None:
     plan = retraining.prepare("only")
     retraining.tune("only", "only")
     trained = retraining.run("only", "train", plan, RANKING)
     versions = retraining.run("only", "register", plan, trained)
     decision = retraining.run("only", "gate", plan, versions)
-    said = retraining.run("only", "promote", plan, decision)
-    assert said["champion"] == decision["name"]
+    result = retraining.run("only", "promote", plan, decision)
+    assert result["champion"] == decision["name"]
     assert all(fetched == [] for fetched in retraining.fetched.values())
     assert {stage for stage, _ in retraining.fetched} == {
         *("prepare", "tune", "train", "register", "gate", "promote")
     }
-    left = [path.name for path in retraining.at("only").path("retrain", plan["key"]).iterdir()]
-    assert sorted(left) == ["decision.json", "done.json", "prepared"]
+    names = [path.name for path in retraining.at("only").path("retrain", plan["key"]).iterdir()]
+    assert sorted(names) == ["decision.json", "done.json", "prepared"]
 
 
-def test_without_a_shared_study_another_machine_says_so(retraining: Retraining) -> None:
+def test_tuning_on_another_machine_without_a_shared_study_is_rejected(
+    retraining: Retraining,
+) -> None:
     retraining.settings = retraining.settings.model_copy(update={"optuna_storage": None})
     plan = retraining.prepare("first")
     with pytest.raises(RuntimeError, match="MOOVIER_OPTUNA_STORAGE"):

@@ -1,4 +1,4 @@
-"""MLflow and the studies' Postgres go away in the middle of a retraining, and come back."""
+"""A retraining survives outages of MLflow and of the studies' Postgres."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from tests.retraining_harness import Retraining, tags
 from tests.servers import Server
 from tests.worker_processes import WorkerProcesses
 
-#: Away once so long, and again for moments, so that answers to what was done get lost.
-AWAY_S, MOMENTS, MOMENT_S, BACK_S = 1.5, 2, 0.15, 0.4
-#: Airflow's tries (dags/moovier_tasks.py), a little less patient.
+#: Seconds of a long outage, then number and seconds of short ones, which lose the answers to
+#: requests that succeeded, and seconds between the outages.
+LONG_OUTAGE_S, SHORT_OUTAGES, SHORT_OUTAGE_S, PAUSE_S = 1.5, 2, 0.15, 0.4
+#: Like Airflow's retries (dags/moovier_tasks.py), with shorter waits.
 TRIES, BETWEEN_TRIES_S = 6, 1.0
 _PATIENCE_S = 120.0
 
 
-class Unlucky(Retraining):
-    """A retraining whose servers go away while its stages run, behind ``relays``."""
+class InterruptedRetraining(Retraining):
+    """A retraining that reaches its servers through ``relays``, which cut the connection."""
 
     def __init__(
         self,
@@ -40,11 +41,11 @@ class Unlucky(Retraining):
     ) -> None:
         super().__init__(mlflow, studies, folder, own, address=relays["mlflow"].address)
         self.relays = relays
-        #: Stage: how often it was tried.
+        #: Number of tries by stage.
         self.tries: Counter[str] = Counter()
 
     def run(self, machine: str, stage: str, *arguments: Any, **options: Any) -> Any:
-        """One stage as Airflow runs it: tried again when it fails."""
+        """Run a stage as Airflow does, with retries."""
         while True:
             self.tries[stage] += 1
             try:
@@ -55,19 +56,19 @@ class Unlucky(Retraining):
             time.sleep(BETWEEN_TRIES_S)
 
     @contextlib.contextmanager
-    def without(self, name: str, moment: Callable[[], bool]) -> Iterator[None]:
-        """``name`` goes away at ``moment``, and comes back for good within the block."""
+    def outages(self, name: str, should_start: Callable[[], bool]) -> Iterator[None]:
+        """Cut the server ``name`` several times within the block, from ``should_start`` on."""
 
-        def come_and_go() -> None:
-            until = time.monotonic() + _PATIENCE_S
-            while not moment() and time.monotonic() < until:
+        def cut_several_times() -> None:
+            deadline = time.monotonic() + _PATIENCE_S
+            while not should_start() and time.monotonic() < deadline:
                 time.sleep(0.01)
-            self.cut(name, AWAY_S)
-            for _ in range(MOMENTS):
-                time.sleep(BACK_S)
-                self.cut(name, MOMENT_S)
+            self.cut(name, LONG_OUTAGE_S)
+            for _ in range(SHORT_OUTAGES):
+                time.sleep(PAUSE_S)
+                self.cut(name, SHORT_OUTAGE_S)
 
-        thread = threading.Thread(target=come_and_go)
+        thread = threading.Thread(target=cut_several_times)
         thread.start()
         try:
             yield
@@ -75,45 +76,52 @@ class Unlucky(Retraining):
             thread.join()
 
     def cut(self, name: str, seconds: float) -> None:
+        """Cut the connection to a server for a time."""
         self.relays[name].cut()
         time.sleep(seconds)
         self.relays[name].mend()
 
 
 @pytest.fixture
-def unlucky(mlflow: Server, tmp_path: Path, started: WorkerProcesses) -> Iterator[Unlucky]:
+def interrupted(
+    mlflow: Server, tmp_path: Path, worker_processes: WorkerProcesses
+) -> Iterator[InterruptedRetraining]:
     with own_database() as url, relay_before(mlflow.address) as one, relay_before(url) as other:
         studies = f"{url.rpartition('@')[0]}@{other.address.removeprefix('http://')}"
         studies += f"/{url.rpartition('/')[2]}"
-        yield Unlucky(mlflow, {"mlflow": one, "studies": other}, studies, tmp_path, started)
+        yield InterruptedRetraining(
+            mlflow, {"mlflow": one, "studies": other}, studies, tmp_path, worker_processes
+        )
 
 
-def test_a_retraining_ends_well_whatever_goes_away_meanwhile(unlucky: Unlucky) -> None:
-    plan = unlucky.prepare("first")
-    parts = lambda: {tags(run)["part"] for run in unlucky.listed()}  # noqa: E731
-    with unlucky.without("mlflow", lambda: any("-trial-" in part for part in parts())):
-        unlucky.run("second", "tune", {**plan, "trials": 4}, RANKING, 0)
-    with unlucky.without("studies", lambda: True):
-        unlucky.run("third", "tune", {**plan, "trials": 8}, RANKING, 1)
-    with unlucky.without("mlflow", lambda: f"{RANKING}-tuned" in parts()):
-        trained = unlucky.run("second", "train", plan, RANKING)
-    with unlucky.without("mlflow", lambda: True):
-        versions = unlucky.run("third", "register", plan, trained)
-    with unlucky.without("mlflow", lambda: True):
-        decision = unlucky.run("second", "gate", plan, versions)
-    with unlucky.without("mlflow", lambda: True):
-        said = unlucky.run("third", "promote", plan, decision)
-    assert said["champion"] == decision["name"]
+def test_retraining_with_outages_finishes_without_duplicates(
+    interrupted: InterruptedRetraining,
+) -> None:
+    plan = interrupted.prepare("first")
+    parts = lambda: {tags(run)["part"] for run in interrupted.listed()}  # noqa: E731
+    with interrupted.outages("mlflow", lambda: any("-trial-" in part for part in parts())):
+        interrupted.run("second", "tune", {**plan, "trials": 4}, RANKING, 0)
+    with interrupted.outages("studies", lambda: True):
+        interrupted.run("third", "tune", {**plan, "trials": 8}, RANKING, 1)
+    with interrupted.outages("mlflow", lambda: f"{RANKING}-tuned" in parts()):
+        trained = interrupted.run("second", "train", plan, RANKING)
+    with interrupted.outages("mlflow", lambda: True):
+        versions = interrupted.run("third", "register", plan, trained)
+    with interrupted.outages("mlflow", lambda: True):
+        decision = interrupted.run("second", "gate", plan, versions)
+    with interrupted.outages("mlflow", lambda: True):
+        result = interrupted.run("third", "promote", plan, decision)
+    assert result["champion"] == decision["name"]
 
-    runs = unlucky.listed()
+    runs = interrupted.listed()
     assert set(Counter(tags(run)["part"] for run in runs).values()) == {1}
     assert "RUNNING" not in {run["info"]["status"] for run in runs}
     assert len([run for run in runs if "-trial-" in tags(run)["part"]]) == 8
-    registered = open_registry(unlucky.settings).versions()
-    assert sorted(one.number for one in registered) == sorted(versions)
+    registered = open_registry(interrupted.settings).versions()
+    assert sorted(version.number for version in registered) == sorted(versions)
     assert len(versions) == len(trained)
-    # Nothing is half uploaded, or twice.
-    assert sorted(model["info"]["source_run_id"] for model in unlucky.models()) == sorted(
-        one["run_id"] for one in trained
+    # Every model is uploaded once and completely.
+    assert sorted(model["info"]["source_run_id"] for model in interrupted.models()) == sorted(
+        candidate["run_id"] for candidate in trained
     )
-    assert sum(unlucky.tries.values()) > len(unlucky.tries), "nothing went away when it mattered"
+    assert sum(interrupted.tries.values()) > len(interrupted.tries), "no outage hit a stage"

@@ -1,6 +1,6 @@
-"""Quality bands on the real data, on validation parts only: a change that costs quality shows.
+"""The quality on the real data stays within bands, which detects changes that lower it.
 
-The test parts are for reporting (`make bench-quality`), so no test looks at them.
+The tests use the validation parts only; `make bench-quality` reports on the test parts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.real_data]
         ("dae", (0.435, 0.47), (0.102, 0.120)),
     ],
 )
-def test_ranking(
+def test_ranking_quality_is_within_its_band(
     request: pytest.FixtureRequest,
     real: RealData,
     name: str,
@@ -31,7 +31,7 @@ def test_ranking(
     next_visit: tuple[float, float],
 ) -> None:
     trained = request.getfixturevalue("trained_dae") if name == "dae" else _train(real, name)
-    # Far above the band something leaks.
+    # A value far above the band is a sign of leaked ratings.
     low, high = visitor
     assert low < trained.validation["val_visitor_ndcg_at_10"] < high
     low, high = next_visit
@@ -49,7 +49,7 @@ def _train(real: RealData, name: str) -> fit.Trained:
     )
 
 
-def test_stars(real: RealData) -> None:
+def test_rating_error_is_within_its_band(real: RealData) -> None:
     kind = family("taste")
     split = real.split
     fitted = fit.refit(
@@ -61,7 +61,7 @@ def test_stars(real: RealData) -> None:
         seed=0,
         threads=2,
     )
-    found = rating_metrics.evaluate(
+    result = rating_metrics.evaluate(
         kind.scorer(fitted.arrays), split.stars_train.histories, split.stars_validation
     )
-    assert 0.77 < found.metrics()["rmse"] < 0.81
+    assert 0.77 < result.metrics()["rmse"] < 0.81
