@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from moovier.data import dvc_remote, sources
+from moovier.data import sources
 from moovier.data.dvc_hash import directory_hash
 from moovier.errors import DataError, DataUnavailable, HashMismatch, InvalidData
 from moovier.settings import Settings
@@ -318,39 +318,10 @@ def test_status_downloads_nothing(stocked: Settings) -> None:
     assert (after.ref.source, after.summary.ratings) == ("cache", 5)
 
 
-def test_summary_counts_the_data_set(settings: Settings, folder: Path) -> None:
-    summary = sources.status(with_(settings, data=str(folder))).summary
-    assert summary is not None
-    assert (summary.users, summary.movies, summary.rated_movies) == (2, 4, 4)
-    assert summary.sparsity == pytest.approx(1 - 5 / 8)
-    assert summary.mean_stars == pytest.approx(3.4)
-    assert {stars: count for stars, count in summary.histogram.items() if count} == {
-        0.5: 1,
-        3.0: 1,
-        4.0: 1,
-        4.5: 1,
-        5.0: 1,
-    }
-    assert list(summary.histogram) == [step / 2 for step in range(1, 11)]
-    assert summary.first.isoformat() == "2000-07-30T18:20:47+00:00"
-
-
 def test_missing_checkout_is_reported(tmp_path: Path) -> None:
     outside = Settings(project=tmp_path, home=tmp_path / "home", data="ml-latest-small")
     with pytest.raises(DataUnavailable, match="MOOVIER_PROJECT"):
         sources.fetch(outside)
-
-
-@pytest.mark.parametrize("text", ["", "outs: []\n", "outs: 3", "outs:\n- md5: [\n"])
-def test_invalid_pointer_is_refused(settings: Settings, text: str) -> None:
-    (settings.project / "data" / "ml-latest-small.dvc").write_text(text)
-    with pytest.raises(DataError, match="not a DVC pointer"):
-        sources.fetch(settings)
-
-
-def test_committed_pointer_names_ml_latest_small() -> None:
-    pointer = dvc_remote.read_pointer(ROOT, sources.REAL)
-    assert (pointer.hash, pointer.size) == ("7a07225112ccf8cdc73da1f2d56610d0.dir", 3_303_135)
 
 
 @pytest.mark.real_data
