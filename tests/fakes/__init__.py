@@ -1,1 +1,1 @@
-"""Stand-ins for services that tests cannot call, or must be able to break."""
+"""Fakes of services that tests cannot call, or must be able to break."""

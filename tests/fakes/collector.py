@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector that keeps what it is told, over OTLP/HTTP with protobuf."""
+"""A fake OpenTelemetry collector that keeps the received spans (OTLP/HTTP with protobuf)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 @dataclass(frozen=True)
 class Span:
-    """``trace_id``, ``parent_id``: hexadecimal. ``service``: of the resource."""
+    """A received span. ``trace_id`` and ``parent_id`` are in hexadecimal."""
 
     name: str
     trace_id: str
@@ -29,40 +29,44 @@ class Span:
 
 @dataclass
 class Collector:
+    """The spans and request headers received so far."""
+
     spans: list[Span] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     address: str = ""
 
-    def take(self, body: bytes) -> None:
+    def receive(self, body: bytes) -> None:
+        """Add the spans of one request."""
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             service = _values(resource.resource.attributes).get("service.name", "")
             for scope in resource.scope_spans:
                 self.spans += [
                     Span(
-                        one.name,
-                        one.trace_id.hex(),
-                        one.parent_span_id.hex(),
+                        span.name,
+                        span.trace_id.hex(),
+                        span.parent_span_id.hex(),
                         service,
-                        _values(one.attributes),
+                        _values(span.attributes),
                     )
-                    for one in scope.spans
+                    for span in scope.spans
                 ]
 
 
 def _values(attributes: Any) -> dict[str, Any]:
-    return {one.key: _value(one.value) for one in attributes}
+    return {attribute.key: _value(attribute.value) for attribute in attributes}
 
 
 def _value(value: Any) -> Any:
     kind = value.WhichOneof("value")
     if kind == "array_value":
-        return [_value(one) for one in value.array_value.values]
+        return [_value(item) for item in value.array_value.values]
     return getattr(value, kind)
 
 
 @contextlib.contextmanager
 def collector() -> Iterator[Collector]:
-    kept = Collector()
+    """Run a collector at a free port."""
+    received = Collector()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -71,12 +75,13 @@ def collector() -> Iterator[Collector]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
-            known = self.path == "/v1/traces"
-            if known:
-                kept.headers.append({name.lower(): value for name, value in self.headers.items()})
-                kept.take(body)
+            is_known = self.path == "/v1/traces"
+            if is_known:
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                received.headers.append(headers)
+                received.receive(body)
             answer = ExportTraceServiceResponse().SerializeToString()
-            self.send_response(200 if known else 404)
+            self.send_response(200 if is_known else 404)
             self.send_header("Content-Type", "application/x-protobuf")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
@@ -88,9 +93,9 @@ def collector() -> Iterator[Collector]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    kept.address = f"http://127.0.0.1:{server.server_address[1]}"
+    received.address = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        yield kept
+        yield received
     finally:
         server.shutdown()
         server.server_close()

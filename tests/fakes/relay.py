@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 
 class Relay:
-    """Passes bytes on to a server until it is cut. ``address`` replaces the server's own."""
+    """A relay that forwards bytes to a server until it is cut. ``address`` replaces the server's own."""
 
     def __init__(self, address: str) -> None:
         target = urlsplit(address)
@@ -22,7 +22,7 @@ class Relay:
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                relay._pass_on(self.request)
+                relay._forward(self.request)
 
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -32,12 +32,12 @@ class Relay:
     def cut(self) -> None:
         """Close the open connections and refuse new ones."""
         self._cut = True
-        for end in list(self._open):
+        for connection in list(self._open):
             with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
-    def mend(self) -> None:
-        """Pass connections on again."""
+    def restore(self) -> None:
+        """Forward new connections again."""
         self._cut = False
 
     def close(self) -> None:
@@ -46,17 +46,17 @@ class Relay:
         self._server.shutdown()
         self._server.server_close()
 
-    def _pass_on(self, client: socket.socket) -> None:
+    def _forward(self, client: socket.socket) -> None:
         if self._cut:
             return
         with socket.create_connection(self._target) as server:
-            ends = {client, server}
-            self._open |= ends
+            connections = {client, server}
+            self._open |= connections
             back = threading.Thread(target=_copy, args=(server, client), daemon=True)
             back.start()
             _copy(client, server)
             back.join()
-            self._open -= ends
+            self._open -= connections
 
 
 @contextlib.contextmanager

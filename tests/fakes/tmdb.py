@@ -1,4 +1,4 @@
-"""A TMDB over real HTTP that can be well, slow, full, broken or strict about its key."""
+"""A fake TMDB over real HTTP that a test can slow down, break or limit; it checks the key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 V3_KEY = "0123456789abcdef0123456789abcdef"
 V4_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJ0ZXN0In0.c2lnbmF0dXJl"
 
-#: The first movie of the original's example answer, as TMDB gives it.
+#: The details of a movie, in the form of TMDB.
 BRAVEHEART: dict[str, Any] = {
     "adult": False,
     "backdrop_path": "/8lBcqakI3F19NWkXdqE0M8W76b9.jpg",
@@ -73,15 +73,15 @@ BRAVEHEART: dict[str, Any] = {
 
 @dataclass
 class FakeTmdb:
-    """What it does with the next requests; ``asked`` lists the movie ids, as they came."""
+    """The state of the fake. ``asked``: the requested movie ids in order."""
 
     delay_s: float = 0.0
-    #: Statuses of the next answers, first to last; after them, and for None, it is well.
+    #: Statuses of the next responses in order; after them, and for None, it answers normally.
     statuses: list[int | None] = field(default_factory=list)
-    #: Answers every request with this status.
+    #: The status of every response.
     status: int | None = None
     retry_after: str | None = None
-    #: Sent in place of details.
+    #: The body of every response, in place of details.
     body: bytes | None = None
     missing: set[int] = field(default_factory=set)
     asked: list[int] = field(default_factory=list)
@@ -91,6 +91,7 @@ class FakeTmdb:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, path: str, headers: Any) -> tuple[int, dict[str, str], bytes]:
+        """Return the status, headers and body of a response."""
         url = urlsplit(path)
         id_ = int(url.path.removeprefix("/3/movie/"))
         with self._lock:
@@ -101,8 +102,8 @@ class FakeTmdb:
         time.sleep(self.delay_s)
         with self._lock:
             self._at_once -= 1
-        key = parse_qs(url.query).get("api_key") == [V3_KEY]
-        if not key and headers.get("authorization") != f"Bearer {V4_TOKEN}":
+        has_v3_key = parse_qs(url.query).get("api_key") == [V3_KEY]
+        if not has_v3_key and headers.get("authorization") != f"Bearer {V4_TOKEN}":
             return 401, {}, b'{"status_code": 7, "status_message": "Invalid API key"}'
         if status is not None:
             extra = {"Retry-After": self.retry_after} if self.retry_after else {}
@@ -111,17 +112,18 @@ class FakeTmdb:
             return 404, {}, b'{"status_code": 34}'
         if self.body is not None:
             return 200, {}, self.body
-        # TMDB adds fields as the years go by.
+        # TMDB adds fields over the years.
         return 200, {}, json.dumps({**details(id_), "origin_country": ["US"]}).encode()
 
 
 def details(id_: int) -> dict[str, Any]:
-    """TMDB's details of a movie."""
+    """Return the details of a movie."""
     return BRAVEHEART if id_ == 197 else {**BRAVEHEART, "id": id_, "title": f"TMDB's {id_}"}
 
 
 @contextlib.contextmanager
 def fake_tmdb() -> Iterator[FakeTmdb]:
+    """Run a fake TMDB at a free port."""
     tmdb = FakeTmdb()
 
     class Handler(BaseHTTPRequestHandler):
@@ -143,7 +145,7 @@ def fake_tmdb() -> Iterator[FakeTmdb]:
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            """Clients that hang up are part of the tests."""
+            """Ignore clients that hang up, which are part of the tests."""
 
     server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -79,7 +79,7 @@ class InterruptedRetraining(Retraining):
         """Cut the connection to a server for a time."""
         self.relays[name].cut()
         time.sleep(seconds)
-        self.relays[name].mend()
+        self.relays[name].restore()
 
 
 @pytest.fixture

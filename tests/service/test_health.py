@@ -64,7 +64,7 @@ def test_each_trouble_is_a_sentence_while_it_answers(
             text = client.get("/readyz").text
             for secret in ("s3cret", V3_KEY, "127.0.0.1", str(tmp_path), "Traceback"):
                 assert secret not in text
-            relay.mend()
+            relay.restore()
             wait_for(lambda: not any("MLflow" in one for one in told(client)))
 
 

@@ -363,7 +363,7 @@ def test_what_is_loaded_outlives_mlflow(
     assert model_store.names() == [OLD, NEW]
     with pytest.raises(RegistryUnavailable):
         model_store.get("moovier_emb_9_trained_0")
-    relay.mend()
+    relay.restore()
     model_store.refresh()
     assert model_store.registry_error is None
 

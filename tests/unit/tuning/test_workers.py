@@ -158,7 +158,7 @@ def terminate(url: str) -> None:
 def away(relay: Relay, seconds: float) -> None:
     relay.cut()
     time.sleep(seconds)
-    relay.mend()
+    relay.restore()
 
 
 def test_the_dashboard_shows_the_study(url: str) -> None:
