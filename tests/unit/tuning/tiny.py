@@ -50,6 +50,7 @@ class TinyFamily:
     name = "tiny"
     objective: Literal["ranking", "rating"] = "rating"
     hyper_parameters: type[HyperParameters] = TinyParams
+    fine_tunes_keras_model = False
 
     def __init__(self) -> None:
         self.fitted: list[HyperParameters] = []
