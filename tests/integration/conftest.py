@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -16,7 +16,8 @@ from moovier.models.families import family
 from moovier.training import fit
 
 
-class RealData(NamedTuple):
+@dataclass(frozen=True)
+class RealData:
     """The real data set and its development split. Do not write to the arrays."""
 
     facts: DataFacts
