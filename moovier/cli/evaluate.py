@@ -51,9 +51,10 @@ def evaluate(
 ) -> None:
     """Evaluate a model's recipe on a data set, under every protocol.
 
-    A registered model was trained on all ratings, so it cannot be evaluated on them. Its recipe
-    (family and hyper-parameters) is trained again for each protocol, without the test set.
-    Without MODEL no registry is needed. Nothing is registered. See docs/metrics.md.
+    A registered model was trained on all ratings, so it cannot be evaluated on
+    them. Its recipe (family and hyper-parameters) is trained again for each
+    protocol, without the test set. Without MODEL no registry is needed. Nothing
+    is registered. See docs/metrics.md.
     """
     from rich.console import Console
 

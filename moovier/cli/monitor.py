@@ -22,8 +22,8 @@ def monitor(
 ) -> None:
     """Compare the current data with those of the champion; MLflow must run.
 
-    Metrics and plots go to MLflow. The command starts no retraining; the DAG `moovier_monitor`
-    does.
+    Metrics and plots go to MLflow. The command starts no retraining; the DAG
+    `moovier_monitor` does.
     """
     import json
 

@@ -29,9 +29,9 @@ def up(
 ) -> None:
     """Start MLflow, Airflow and the service; train a first model if there is none.
 
-    In a terminal the command runs until Ctrl-C, which stops everything. Without a terminal
-    (scripts, CI), or with --detach, it returns when the stack is ready. `moovier down` stops the
-    stack.
+    In a terminal the command runs until Ctrl-C, which stops everything. Without
+    a terminal (scripts, CI), or with --detach, it returns when the stack is
+    ready. `moovier down` stops the stack.
     """
     from moovier.stack import lifecycle
     from moovier.stack.startup_summary import show

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,9 +22,10 @@ from moovier.registry.version import MONITORING
 from moovier.settings import Settings
 from tests.fakes.tmdb import BRAVEHEART, V3_KEY, FakeTmdb, fake_tmdb
 from tests.registry_fixtures import register_trained
-from tests.servers import Server, end_group, mlflow_server
+from tests.servers import Server, end_group, mlflow_server, worker_of
 from tests.service.batches import compare_with_predict, written_lists
 from tests.service.conftest import Service, own_settings, promote, running_service
+from tests.service.hammer import Hammer
 from tests.service.raw import Answer, Connection, request
 
 EASE, EMB = "moovier_ease_3_trained_0", "moovier_emb_10_trained_0"
@@ -328,65 +328,38 @@ async def _asked_while_it_stops(service: Service) -> list[Answer | None]:
     for connection in connections:
         # From now on each is a connection that the service has accepted.
         assert await connection.ask(request("POST", "/predict", [1])) is not None
+    metrics = Connection(service.address)
+    idle = await _in_flight(metrics)
     asking = [
         asyncio.create_task(connection.ask(request("POST", "/predict?top_k=100", MANY)))
         for connection in connections
     ]
-    await asyncio.sleep(0.05)
-    assert not all(one.done() for one in asking), "nothing is left to be finished"
+    # Each request is now being answered or done; one that the service has not read may be lost.
+    while await _in_flight(metrics) - idle + sum(task.done() for task in asking) < len(asking):
+        await asyncio.sleep(0)
+    assert not all(task.done() for task in asking), "nothing is left to be finished"
     service.process.terminate()
     answers = await asyncio.gather(*asking)
-    for connection in connections:
+    for connection in (*connections, metrics):
         await connection.close()
     return answers
 
 
-class Hammer:
-    """Asks again and again; ``statuses`` and ``last_model`` are what it was told."""
-
-    def __init__(self, service: Service) -> None:
-        self.statuses: set[int] = set()
-        self.last_model: str | None = None
-        self._service = service
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Hammer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with self._service.client() as client:
-            while not self._over.is_set():
-                try:
-                    answer = client.post("/predict?top_k=3", json=[1, 2])
-                except httpx.HTTPError:
-                    self.statuses.add(0)
-                    continue
-                self.statuses.add(answer.status_code)
-                self.last_model = answer.headers.get("x-moovier-model")
+async def _in_flight(connection: Connection) -> int:
+    """Return the number of requests that the service is answering."""
+    answer = await connection.ask(request("GET", "/metrics"))
+    assert answer is not None
+    (line,) = re.findall(r"^moovier_requests_in_flight (.*)$", answer.body.decode(), re.MULTILINE)
+    return int(float(line))
 
 
 def worker(running: Running, name: str) -> psutil.Process:
-    """The process that runs the BentoML service ``name``."""
-    found = worker_or_none(running, name)
-    assert found is not None, f"no worker of {name}"
-    return found
-
-
-def worker_or_none(running: Running, name: str) -> psutil.Process | None:
-    for process in psutil.Process(running.service.process.pid).children(recursive=True):
-        try:
-            words = process.cmdline()
-        except psutil.Error:
-            continue
-        if "--service-name" in words and words[words.index("--service-name") + 1] == name:
-            return process
-    return None
+    """Return the process that runs the BentoML service ``name``; wait until it has started."""
+    until = time.monotonic() + 60
+    while (process := worker_of(running.service.process, name)) is None:
+        assert time.monotonic() < until, f"BentoML runs no worker of {name}"
+        time.sleep(0.1)
+    return process
 
 
 def succeeds(client: httpx.Client, path: str, body: Any) -> bool:

@@ -112,7 +112,11 @@ class ProcessStack:
             container.wanted, container.healthy = False, False
             if not (running := self._processes(container)):
                 raise RuntimeError(f"{name} has no running process to kill")
-            end_processes(running, hard=True)
+            # A process may start another child while the list is read.
+            for _ in range(10):
+                end_processes(running, hard=True)
+                if not (running := self._processes(container)):
+                    break
 
     def stop(self, name: str, *, grace_s: float = 20.0) -> None:
         """Send SIGTERM to the container's first process, then SIGKILL to all that are left."""
