@@ -1,4 +1,4 @@
-"""The protocol on a small world whose tables are neither square nor symmetric."""
+"""The ranking protocol on a small, non-square table of scores."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ N_USERS, N_MOVIES = 4, 9
 
 
 class Table:
-    """Scores from a (users, movies) table. ``fold_in`` likes old movies of the history least."""
+    """A scorer with a (users, movies) table; fold-in recommends the movies after the rated ones."""
 
     def __init__(self, scores: Floats) -> None:
         self.scores = scores
         self.n_movies = scores.shape[1]
-        self.asked: list[int] = []
+        self.batches: list[int] = []
 
     def score(self, users: Ints, histories: Histories) -> Floats:
-        self.asked.append(len(users))
+        self.batches.append(len(users))
         return self.scores[users]
 
     def fold_in(self, history: History) -> Floats:
@@ -44,25 +44,25 @@ def ratings_of(*pairs: tuple[int, int]) -> Ratings:
 
 
 KNOWN = ratings_of((0, 0), (0, 1), (1, 8), (3, 2), (3, 0), (3, 5))
-#: Nobody asks user 2.
+#: User 2 has no test rating.
 TEST = ratings_of((3, 7), (0, 8), (1, 0), (0, 2))
 
 
-def by_number() -> Table:
-    """Everybody prefers low movie numbers, user 3 the highest."""
+def by_row() -> Table:
+    """Return scores that prefer low movie rows, of user 3 high ones."""
     scores = np.tile(-np.arange(N_MOVIES, dtype=np.float32), (N_USERS, 1))
     scores[3] = np.arange(N_MOVIES)
     return Table(scores)
 
 
 def test_known_movies_are_never_ranked() -> None:
-    result = ranking.evaluate(by_number(), KNOWN.histories, TEST, k=3)
+    result = ranking.evaluate(by_row(), KNOWN.histories, TEST, k=3)
     assert result.users.tolist() == [0, 1, 3]
     assert result.top.tolist() == [[2, 3, 4], [0, 1, 2], [8, 7, 6]]
 
 
-def test_figures_are_per_user_who_has_something_to_find() -> None:
-    result = ranking.evaluate(by_number(), KNOWN.histories, TEST, k=3)
+def test_metrics_are_per_user_with_test_ratings() -> None:
+    result = ranking.evaluate(by_row(), KNOWN.histories, TEST, k=3)
     half_way = 1 / (1 + 1 / np.log2(3))
     np.testing.assert_allclose(result.ndcg, [half_way, 1, 1 / np.log2(3)])
     np.testing.assert_allclose(result.recall, [1 / 2, 1, 1])
@@ -75,60 +75,60 @@ def test_figures_are_per_user_who_has_something_to_find() -> None:
     assert ndcg == pytest.approx(result.ndcg.mean())
 
 
-def test_users_and_movies_cannot_be_swapped_unnoticed() -> None:
+def test_a_transposed_table_is_an_error() -> None:
     scores = np.random.default_rng(0).normal(size=(N_USERS, N_MOVIES)).astype(np.float32)
     transposed = Table(np.ascontiguousarray(scores.T))
     with pytest.raises((IndexError, ValueError)):
         ranking.evaluate(transposed, KNOWN.histories, TEST, k=3)
 
 
-def test_the_size_of_the_batches_changes_nothing() -> None:
+def test_the_batch_size_does_not_change_the_lists() -> None:
     scores = np.random.default_rng(1).normal(size=(N_USERS, N_MOVIES)).astype(np.float32)
-    whole, single = Table(scores), Table(scores)
-    one = ranking.evaluate(whole, KNOWN.histories, TEST, k=4, batch=100)
-    other = ranking.evaluate(single, KNOWN.histories, TEST, k=4, batch=1)
-    np.testing.assert_array_equal(one.top, other.top)
-    assert (whole.asked, single.asked) == ([3], [1, 1, 1])
+    large, small = Table(scores), Table(scores)
+    large_result = ranking.evaluate(large, KNOWN.histories, TEST, k=4, batch=100)
+    small_result = ranking.evaluate(small, KNOWN.histories, TEST, k=4, batch=1)
+    np.testing.assert_array_equal(large_result.top, small_result.top)
+    assert (large.batches, small.batches) == ([3], [1, 1, 1])
 
 
-def test_the_scores_handed_over_are_not_written_to() -> None:
-    table = by_number()
+def test_the_scorers_arrays_are_not_changed() -> None:
+    table = by_row()
     before = table.scores.copy()
     ranking.evaluate(table, KNOWN.histories, TEST, k=3)
     np.testing.assert_array_equal(table.scores, before)
 
 
-def test_equal_scores_stand_in_the_order_of_their_rows() -> None:
+def test_ties_rank_by_movie_row() -> None:
     flat = Table(np.zeros((N_USERS, N_MOVIES), dtype=np.float32))
     result = ranking.evaluate(flat, KNOWN.histories, TEST, k=3)
     assert result.top.tolist() == [[2, 3, 4], [0, 1, 2], [1, 3, 4]]
 
 
-def test_a_list_ends_where_the_catalogue_does() -> None:
-    result = ranking.evaluate(by_number(), KNOWN.histories, TEST, k=12)
+def test_a_list_longer_than_the_catalogue_is_padded() -> None:
+    result = ranking.evaluate(by_row(), KNOWN.histories, TEST, k=12)
     assert result.top[0].tolist() == [2, 3, 4, 5, 6, 7, 8, -1, -1, -1, -1, -1]
     assert result.recall[0] == 1
 
 
-def test_new_people_are_shown_by_their_history_alone() -> None:
-    table = by_number()
+def test_visitors_are_scored_by_fold_in() -> None:
+    table = by_row()
     result = ranking.evaluate(table, KNOWN.histories, TEST, k=2, fold_in=True)
-    assert table.asked == []
+    assert table.batches == []
     assert result.top.tolist() == [[2, 3], [0, 1], [6, 1]]
 
 
-def test_nobody_to_judge_by_is_an_error() -> None:
-    with pytest.raises(ValueError, match="nobody"):
-        ranking.evaluate(by_number(), KNOWN.histories, TEST.take(np.array([], dtype=int)))
+def test_an_empty_test_part_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no ratings"):
+        ranking.evaluate(by_row(), KNOWN.histories, TEST.take(np.array([], dtype=int)))
 
 
 @pytest.mark.real_data
-def test_popularity_has_the_known_figure_on_the_real_data(real_data: Path) -> None:
+def test_popularity_has_its_known_metrics_on_the_real_data(real_data: Path) -> None:
     earlier, later = split_last_share(to_arrays(read_movielens(real_data))[1])
     known = earlier.histories
     result = ranking.evaluate(PopularScorer(known.movie_counts()), known, later)
-    figures = result.metrics()
+    metrics = result.metrics()
     assert result.users.size == 610
-    assert figures["ndcg_at_10"] == pytest.approx(0.087, abs=0.002)
-    assert figures["recall_at_10"] == pytest.approx(0.083, abs=0.002)
-    assert figures["hit_at_10"] == pytest.approx(0.38, abs=0.01)
+    assert metrics["ndcg_at_10"] == pytest.approx(0.087, abs=0.002)
+    assert metrics["recall_at_10"] == pytest.approx(0.083, abs=0.002)
+    assert metrics["hit_at_10"] == pytest.approx(0.38, abs=0.01)

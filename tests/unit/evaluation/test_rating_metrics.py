@@ -1,3 +1,5 @@
+"""The rating protocol on a small, non-square table of stars."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -10,7 +12,7 @@ N_USERS, N_MOVIES = 3, 5
 
 
 class Table:
-    """Stars from a (users, movies) table; somebody new is given 1 everywhere."""
+    """A scorer with a (users, movies) table; fold-in predicts the number of ratings."""
 
     n_movies = N_MOVIES
 
@@ -26,12 +28,12 @@ class Table:
 
 
 def ratings(*rows: tuple[int, int, float]) -> Ratings:
-    users, movies, given = np.array(rows).T
+    users, movies, stars = np.array(rows).T
     moments = np.arange(len(rows))
     return Ratings(
         users.astype(np.int64),
         movies.astype(np.int64),
-        given.astype(np.float32),
+        stars.astype(np.float32),
         moments,
         N_USERS,
         N_MOVIES,
@@ -45,12 +47,12 @@ TEST = ratings((2, 4, 4.0), (0, 3, 2.0), (2, 0, 3.0))
 def test_each_row_is_predicted_for_its_own_user_and_movie() -> None:
     result = rating_metrics.evaluate(Table(), KNOWN.histories, TEST)
     np.testing.assert_allclose(result.predicted, [14 / 3, 1.0, 10 / 3], rtol=1e-6)
-    np.testing.assert_array_equal(result.given, [4.0, 2.0, 3.0])
+    np.testing.assert_array_equal(result.stars, [4.0, 2.0, 3.0])
     assert result.metrics()["mae"] == pytest.approx((2 / 3 + 1 + 1 / 3) / 3, rel=1e-6)
     squares = ((2 / 3) ** 2 + 1 + (1 / 3) ** 2) / 3
     assert result.metrics()["rmse"] == pytest.approx(squares**0.5, rel=1e-6)
 
 
-def test_new_people_are_shown_by_their_history_alone() -> None:
+def test_visitors_are_scored_by_fold_in() -> None:
     result = rating_metrics.evaluate(Table(), KNOWN.histories, TEST, fold_in=True)
     np.testing.assert_array_equal(result.predicted, [2.0, 1.0, 2.0])

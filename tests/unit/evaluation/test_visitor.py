@@ -1,4 +1,4 @@
-"""Visitors: who takes part, what they bring, and what is relevant for them."""
+"""The visitor protocol: participation, draws of ratings, and relevant movies."""
 
 from __future__ import annotations
 
@@ -18,65 +18,65 @@ N_MOVIES, MOMENT = 50, 12_345
 
 
 class Recorder:
-    """Notes whom it serves; its list is the highest movie rows, or what ``best`` says."""
+    """A scorer that records its histories; it prefers ``best``, then high movie rows."""
 
     n_movies = N_MOVIES
 
     def __init__(self, best: Ints | None = None) -> None:
-        self.served: list[History] = []
+        self.histories: list[History] = []
         self._scores = np.arange(N_MOVIES, dtype=np.float32)
         if best is not None:
             self._scores[best] += 1000
 
     def score(self, users: Ints, histories: Histories) -> Floats:
-        raise AssertionError("a visitor is known to no model")
+        raise AssertionError("visitors must be scored by fold-in")
 
     def fold_in(self, history: History) -> Floats:
-        self.served.append(history)
+        self.histories.append(history)
         return self._scores
 
     def explain(self, history: History, movies: Ints) -> Floats:
         raise NotImplementedError
 
 
-def people(*sizes: int, liked: int | None = None) -> Ratings:
-    """One person per size; the first ``liked`` movies of each have 5 stars, the others 3."""
+def held_out_ratings(*sizes: int, liked: int | None = None) -> Ratings:
+    """Return a user per size; the first ``liked`` movies of each have 5 stars, the others 3."""
     users = np.repeat(np.arange(len(sizes)), sizes)
     movies = np.concatenate([np.arange(size) for size in sizes])
     stars = np.where(movies < (N_MOVIES if liked is None else liked), 5, 3).astype(np.float32)
     return Ratings(users, movies, stars, np.arange(users.size), len(sizes), N_MOVIES)
 
 
-def columns(held_out: Ratings) -> list[list[bool]]:
-    """Per person, whether there is a figure at each k."""
-    found = visitor.evaluate(
+def participation(held_out: Ratings) -> list[list[bool]]:
+    """Return whether each user has an NDCG at each k."""
+    result = visitor.evaluate(
         Recorder(), draw_visitors(held_out, moment=MOMENT), np.ones(N_MOVIES, int)
     )
-    assert found is not None
-    measured: list[list[bool]] = (~np.isnan(found.ndcg)).tolist()
+    assert result is not None
+    measured: list[list[bool]] = (~np.isnan(result.ndcg)).tolist()
     return measured
 
 
-def test_a_person_takes_part_with_k_and_ten_more_ratings() -> None:
-    assert columns(people(11, 13, 19, 20, 30)) == [
+def test_users_take_part_with_k_and_ten_more_ratings() -> None:
+    assert participation(held_out_ratings(11, 13, 19, 20, 30)) == [
         [True, False, False, False, False],
         [True, True, False, False, False],
         [True, True, True, False, False],
         [True, True, True, True, False],
         [True, True, True, True, True],
     ]
-    nobody = draw_visitors(people(10), moment=MOMENT)
-    assert visitor.evaluate(Recorder(), nobody, np.ones(N_MOVIES, int)) is None
+    visitors = draw_visitors(held_out_ratings(10), moment=MOMENT)
+    assert visitor.evaluate(Recorder(), visitors, np.ones(N_MOVIES, int)) is None
 
 
-def test_a_person_takes_part_with_five_relevant_movies_left() -> None:
-    assert columns(people(40, liked=40)) == [[True] * 5]
-    nobody = draw_visitors(people(40, liked=4), moment=MOMENT)
-    assert nobody.users.size == 0
+def test_users_take_part_with_five_relevant_movies_left() -> None:
+    assert participation(held_out_ratings(40, liked=40)) == [[True] * 5]
+    visitors = draw_visitors(held_out_ratings(40, liked=4), moment=MOMENT)
+    assert visitors.users.size == 0
 
 
-def test_each_draw_is_uniform_ratings_of_one_moment_and_nested() -> None:
-    held_out = people(40, 45)
+def test_draws_are_nested_with_one_timestamp() -> None:
+    held_out = held_out_ratings(40, 45)
     visitors = draw_visitors(held_out, moment=MOMENT, draws=4)
     assert visitors.users.tolist() == [0, 1]
     for row in (0, 1):
@@ -96,7 +96,7 @@ def test_each_draw_is_uniform_ratings_of_one_moment_and_nested() -> None:
         assert len(set(map(tuple, drawn))) == 4
 
 
-def test_draws_depend_on_seed_and_person_alone() -> None:
+def test_draws_depend_on_seed_and_user_only() -> None:
     def histories(held_out: Ratings, seed: int) -> dict[tuple[int, int, int], list[int]]:
         visitors = draw_visitors(held_out, moment=MOMENT, seed=seed)
         return {
@@ -104,19 +104,19 @@ def test_draws_depend_on_seed_and_person_alone() -> None:
             for v in visitors.visits
         }
 
-    held_out = people(40, 45, 33)
-    whole = histories(held_out, 0)
+    held_out = held_out_ratings(40, 45, 33)
+    drawn = histories(held_out, 0)
     shuffled = held_out.take(np.random.default_rng(1).permutation(len(held_out)))
-    assert histories(shuffled, 0) == whole
+    assert histories(shuffled, 0) == drawn
     alone = histories(held_out.take(held_out.users == 1), 0)
-    assert alone == {key: value for key, value in whole.items() if key[0] == 1}
-    assert histories(held_out, 1) != whole
+    assert alone == {key: value for key, value in drawn.items() if key[0] == 1}
+    assert histories(held_out, 1) != drawn
 
 
-def test_figures_are_means_over_draws_and_the_movies_brought_are_not_ranked() -> None:
-    held_out = people(12)
+def test_metrics_are_means_over_draws_without_the_drawn_movies() -> None:
+    held_out = held_out_ratings(12)
     visitors = draw_visitors(held_out, moment=MOMENT)
-    # All that the person likes comes first; the one that was brought is left out.
+    # All liked movies come first; the drawn one is left out.
     perfect = visitor.evaluate(Recorder(np.arange(12)), visitors, np.ones(N_MOVIES, int))
     assert perfect is not None
     np.testing.assert_allclose(perfect.ndcg[:, 0], 1)
@@ -127,28 +127,28 @@ def test_figures_are_means_over_draws_and_the_movies_brought_are_not_ranked() ->
         "visitor_ndcg_at_10_k1": pytest.approx(1),
         "visitor_debiased_ndcg_at_10": pytest.approx(1),
     }
-    # Movie 0 first, then movies nobody likes: a hit unless movie 0 was brought.
+    # Movie 0 comes first, then irrelevant movies: a hit unless movie 0 was drawn.
     scorer = Recorder(np.array([0]))
-    one = visitor.evaluate(scorer, visitors, np.ones(N_MOVIES, int))
-    assert one is not None
+    result = visitor.evaluate(scorer, visitors, np.ones(N_MOVIES, int))
+    assert result is not None
     hits = [0 not in visit.history.movies for visit in visitors.visits if visit.column == 0]
     ideal = (1 / np.log2(np.arange(2, 12))).sum()
-    np.testing.assert_allclose(one.ndcg[0, 0], np.mean(hits) / ideal)
+    np.testing.assert_allclose(result.ndcg[0, 0], np.mean(hits) / ideal)
 
 
 @pytest.mark.real_data
-def test_popularity_has_the_published_figures(real_data: Path) -> None:
-    """Calibration of the protocols: another draw of visitors moves a figure by 0.006."""
+def test_popularity_has_its_published_metrics(real_data: Path) -> None:
+    """Calibrate the protocols; another draw of visitors moves a metric by 0.006."""
     _, ratings, _ = to_arrays(read_movielens(real_data))
     kept, held_out = hold_out_users(ratings, 0)
     counts = kept.histories.movie_counts()
     visitors = draw_visitors(held_out, moment=int(ratings.timestamps.max()))
-    found = visitor.evaluate(PopularScorer(counts), visitors, counts)
-    assert found is not None
-    figures = found.metrics()
+    visitor_result = visitor.evaluate(PopularScorer(counts), visitors, counts)
+    assert visitor_result is not None
+    metrics = visitor_result.metrics()
     for k, expected in zip(KS, (0.336, 0.334, 0.328, 0.317, 0.325), strict=True):
-        assert figures[f"visitor_ndcg_at_10_k{k}"] == pytest.approx(expected, abs=0.006)
-    assert figures["visitor_debiased_ndcg_at_10"] == pytest.approx(0.063, abs=0.002)
+        assert metrics[f"visitor_ndcg_at_10_k{k}"] == pytest.approx(expected, abs=0.006)
+    assert metrics["visitor_debiased_ndcg_at_10"] == pytest.approx(0.063, abs=0.002)
 
     before, after = split_last_visit(ratings)
     known = before.histories

@@ -1,4 +1,4 @@
-"""The denoising autoencoder: NumPy beside Keras, reasons, examples, fine-tuning, dislikes."""
+"""The denoising autoencoder: scores, explanations, training examples, fine-tuning."""
 
 from __future__ import annotations
 
@@ -46,45 +46,45 @@ HISTORIES = [
 ]
 
 
-@pytest.mark.parametrize("given", HISTORIES)
-def test_numpy_and_keras_give_the_same_scores(given: History) -> None:
+@pytest.mark.parametrize("rated", HISTORIES)
+def test_numpy_and_keras_give_the_same_scores(rated: History) -> None:
     covered = fitted().arrays["covered"]
     stars, weights = np.zeros((2, 1, toy.N_MOVIES), dtype=np.float32)
-    stars[0, given.movies] = given.stars
-    weights[0, given.movies] = PARAMS.recency.weights(given.timestamps)
+    stars[0, rated.movies] = rated.stars
+    weights[0, rated.movies] = PARAMS.recency.weights(rated.timestamps)
     logits = fitted().keras_model.predict_on_batch([stars[:, covered], weights[:, covered]])
-    scores = scorer().fold_in(given)[covered]
+    scores = scorer().fold_in(rated)[covered]
     np.testing.assert_allclose(scores, np.asarray(logits)[0], rtol=1e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("given", HISTORIES[1:])
-def test_reasons_are_leave_one_out_differences(given: History) -> None:
+@pytest.mark.parametrize("rated", HISTORIES[1:])
+def test_explanations_are_leave_one_out_differences(rated: History) -> None:
     covered = fitted().arrays["covered"]
-    parts = scorer().explain(given, covered)
-    whole = scorer().fold_in(given)[covered]
-    # Only ratings of the newest moment can be left out without changing the others' ages.
-    newest = np.flatnonzero(given.timestamps == given.timestamps.max())
+    parts = scorer().explain(rated, covered)
+    scores = scorer().fold_in(rated)[covered]
+    # Without an older rating, the ages of the other ratings would change.
+    newest = np.flatnonzero(rated.timestamps == rated.timestamps.max())
     for place in newest if newest.size > 1 else []:
-        rest = np.arange(len(given)) != place
-        without = History(given.movies[rest], given.stars[rest], given.timestamps[rest])
-        expected = whole - scorer().fold_in(without)[covered]
+        rest = np.arange(len(rated)) != place
+        without = History(rated.movies[rest], rated.stars[rest], rated.timestamps[rest])
+        expected = scores - scorer().fold_in(without)[covered]
         np.testing.assert_allclose(parts[:, place], expected, rtol=1e-3, atol=1e-3)
-    assert parts.shape == (covered.size, len(given))
+    assert parts.shape == (covered.size, len(rated))
     assert np.isfinite(parts).all()
     assert parts.any()
 
 
 def test_any_order_of_a_history_gives_the_same_bytes() -> None:
     random = np.random.default_rng(0)
-    given = history([12, 1, 8, 2, 5], [4.5, 2.0, 5.0, 3.0, 4.0])
-    expected = scorer().fold_in(given).tobytes()
+    rated = history([12, 1, 8, 2, 5], [4.5, 2.0, 5.0, 3.0, 4.0])
+    expected = scorer().fold_in(rated).tobytes()
     for _ in range(20):
-        order = random.permutation(len(given))
-        shuffled = History(given.movies[order], given.stars[order], given.timestamps[order])
+        order = random.permutation(len(rated))
+        shuffled = History(rated.movies[order], rated.stars[order], rated.timestamps[order])
         assert scorer().fold_in(shuffled).tobytes() == expected
 
 
-def test_movies_that_are_not_covered_rank_behind_by_popularity() -> None:
+def test_movies_outside_the_model_rank_behind_by_popularity() -> None:
     params = PARAMS.model_copy(update={"least": 6})
     context = FitContext(toy.catalogue(), seed=1, epochs=1)
     arrays = DaeFamily().fit(toy.ratings(), params, context).arrays
@@ -112,26 +112,26 @@ def random_ratings(seed: int, n_users: int = 9, n_movies: int = 40) -> Ratings:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_examples_ask_for_the_rest_of_a_history(seed: int) -> None:
+def test_examples_have_the_rest_of_a_history_as_targets(seed: int) -> None:
     ratings = random_ratings(seed)
     covered = np.arange(ratings.n_movies)
     params = PARAMS.model_copy(update={"visit_share": 0.0, "unliked_weight": 0.5})
     batch = Examples(ratings.histories, covered, params, seed).draw(64)
-    rated = {
+    histories = {
         frozenset(ratings.histories[user].movies.tolist()): ratings.histories[user]
         for user in range(ratings.n_users)
     }
     for row in range(64):
-        given = set(batch.places[batch.rows == row].tolist())
-        wanted = set(np.flatnonzero(batch.targets[row]).tolist())
-        assert given
-        assert not given & wanted
-        one = rated[frozenset(given | wanted)]
-        stars = dict(zip(one.movies.tolist(), one.stars.tolist(), strict=True))
-        assert len(wanted) >= 5
-        gains = np.array([1.0 if stars[movie] >= LIKED else 0.5 for movie in sorted(wanted)])
+        inputs = set(batch.places[batch.rows == row].tolist())
+        targets = set(np.flatnonzero(batch.targets[row]).tolist())
+        assert inputs
+        assert not inputs & targets
+        example = histories[frozenset(inputs | targets)]
+        stars = dict(zip(example.movies.tolist(), example.stars.tolist(), strict=True))
+        assert len(targets) >= 5
+        gains = np.array([1.0 if stars[movie] >= LIKED else 0.5 for movie in sorted(targets)])
         np.testing.assert_allclose(
-            batch.targets[row][sorted(wanted)], gains / gains.sum(), rtol=1e-5
+            batch.targets[row][sorted(targets)], gains / gains.sum(), rtol=1e-5
         )
     np.testing.assert_array_equal(batch.weights, 1.0)
 
@@ -144,16 +144,16 @@ def test_visit_examples_are_cut_at_pauses(seed: int) -> None:
     batch = Examples(ratings.histories, covered, params, seed).draw(64)
     histories = [ratings.histories[user] for user in range(30)]
     for row in range(32, 64):
-        given = set(batch.places[batch.rows == row].tolist())
-        wanted = set(np.flatnonzero(batch.targets[row]).tolist())
-        one = next(h for h in histories if set(h.movies.tolist()) == given | wanted)
-        cut = len(given)
+        inputs = set(batch.places[batch.rows == row].tolist())
+        targets = set(np.flatnonzero(batch.targets[row]).tolist())
+        example = next(h for h in histories if set(h.movies.tolist()) == inputs | targets)
+        cut = len(inputs)
         assert cut >= 10
-        assert set(one.movies[:cut].tolist()) == given
-        assert one.timestamps[cut] - one.timestamps[cut - 1] >= PAUSE_S
+        assert set(example.movies[:cut].tolist()) == inputs
+        assert example.timestamps[cut] - example.timestamps[cut - 1] >= PAUSE_S
 
 
-def test_a_batch_repeats_with_its_seed_and_differs_between_draws() -> None:
+def test_draws_repeat_with_the_seed_and_differ_from_each_other() -> None:
     ratings = random_ratings(1)
     covered = np.arange(ratings.n_movies)
 
@@ -167,7 +167,7 @@ def test_a_batch_repeats_with_its_seed_and_differs_between_draws() -> None:
     assert not np.array_equal(first[0], other[0])
 
 
-def tuned(split: float, patience: int) -> FitResult:
+def fine_tuned(split: float, patience: int) -> FitResult:
     import keras
 
     parent = fitted()
@@ -192,27 +192,27 @@ def tuned(split: float, patience: int) -> FitResult:
 
 
 def test_fine_tuning_stops_by_the_validation_loss() -> None:
-    result = tuned(0.4, 2)
+    result = fine_tuned(0.4, 2)
     losses = result.curves["val_loss"]
     assert result.epochs == int(np.argmin(losses)) + 1
     assert len(losses) <= result.epochs + 2
 
 
 def test_fine_tuning_without_validation_stops_by_the_training_loss() -> None:
-    result = tuned(0.0, 1)
+    result = fine_tuned(0.0, 1)
     assert "val_loss" not in result.curves
     assert result.epochs == int(np.argmin(result.curves["loss"])) + 1
 
 
-def test_fine_tuning_moves_the_trained_weights_only() -> None:
-    parent, child = fitted().arrays, tuned(0.0, 3).arrays
+def test_fine_tuning_changes_the_autoencoder_only() -> None:
+    parent, child = fitted().arrays, fine_tuned(0.0, 3).arrays
     for name in ("encode_rated", "decode", "decode_bias"):
         assert not np.array_equal(parent[name], child[name]), name
     for name in ("neighbours", "genres", "covered", "serving"):
         np.testing.assert_array_equal(parent[name], child[name])
 
 
-def test_disliking_a_movie_lowers_what_is_like_it() -> None:
+def test_disliked_movies_lower_similar_movies() -> None:
     liked = scorer().fold_in(toy.history(0, 1, 2))
     disliked = scorer().fold_in(history([0, 1, 2], [0.5, 0.5, 0.5]))
     same, other = slice(3, 8), slice(8, 16)

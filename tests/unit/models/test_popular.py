@@ -1,4 +1,4 @@
-"""Popularity by window of time."""
+"""Popularity within windows of days."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DAY_S = 86_400
 
 
 def ratings() -> Ratings:
-    """Movie 0: three ratings long ago; movie 1: two of last week; movie 2: one of today."""
+    """Return three old ratings of movie 0, two of last week of movie 1, one of today of movie 2."""
     movies = np.array([0, 0, 0, 1, 1, 2])
     days = np.array([0, 0, 0, 995, 996, 1000])
     stars = np.full(6, 4, np.float32)
@@ -29,23 +29,23 @@ def ratings() -> Ratings:
 @pytest.mark.parametrize(
     ("days", "order"), [(0, [0, 1, 2, 3]), (7, [1, 2, 0, 3]), (1, [2, 0, 1, 3])]
 )
-def test_ratings_of_the_window_count_and_all_time_breaks_ties(days: int, order: list[int]) -> None:
+def test_scores_count_the_window_and_all_time_breaks_ties(days: int, order: list[int]) -> None:
     counts = counts_within(ratings(), days)
     assert np.argsort(-counts, kind="stable").tolist() == order
 
 
-def test_the_window_ends_with_the_newest_rating_of_the_training_part() -> None:
+def test_the_window_ends_at_the_newest_training_rating() -> None:
     earlier = ratings().take(np.arange(5))
     assert counts_within(earlier, 2).astype(int).tolist() == [0, 2, 0, 0]
     assert counts_within(earlier.take(np.empty(0, dtype=int)), 7).tolist() == [0] * 4
 
 
-def test_a_bundle_of_an_earlier_version_is_scored_by_its_counts() -> None:
+def test_a_bundle_of_an_earlier_version_has_counts_only() -> None:
     scorer = PopularFamily().scorer({"counts": np.array([3, 1, 2])})
     assert isinstance(scorer, PopularScorer)
     assert PopularParams.model_validate({"size": 1}).days == 0
 
 
-def test_the_search_space_is_the_windows() -> None:
+def test_the_search_space_has_every_window() -> None:
     for days in WINDOWS:
         assert PopularFamily().search_space(FixedTrial({"days": days})) == PopularParams(days=days)

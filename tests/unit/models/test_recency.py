@@ -1,4 +1,4 @@
-"""Weights of ratings by age: the fast functions beside a definition written out naively."""
+"""Weights of ratings by age against a naive definition."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def naive_weights(timestamps: list[int]) -> list[float]:
 
 @given(MOMENTS)
 def test_weights_follow_the_definition(moments: list[int]) -> None:
-    found = RECENCY.weights(np.array(moments, dtype=np.int64))
-    np.testing.assert_allclose(found, naive_weights(moments), rtol=1e-5)
+    weights = RECENCY.weights(np.array(moments, dtype=np.int64))
+    np.testing.assert_allclose(weights, naive_weights(moments), rtol=1e-5)
 
 
 @given(st.lists(MOMENTS, min_size=1, max_size=5))
@@ -55,11 +55,11 @@ def test_weights_of_all_users_equal_those_of_each(users: list[list[int]]) -> Non
 
 
 @pytest.mark.parametrize("moments", [[], [5], [7, 7, 7]])
-def test_ratings_of_one_moment_weigh_1(moments: list[int]) -> None:
+def test_ratings_of_one_moment_have_weight_1(moments: list[int]) -> None:
     assert RECENCY.weights(np.array(moments, dtype=np.int64)).tolist() == [1.0] * len(moments)
 
 
-def test_the_order_within_a_visit_changes_only_the_age_in_days() -> None:
+def test_ratings_of_one_visit_have_the_same_later_ratings() -> None:
     endless = Recency(days=1e12, ratings=4.0, floor=0.0)
     weights = endless.weights(np.array([0, 60, 120, 3 * DAY, 3 * DAY + 60]))
     np.testing.assert_allclose(weights, [0.5**0.5] * 3 + [1.0] * 2, rtol=1e-6)

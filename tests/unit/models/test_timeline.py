@@ -1,4 +1,4 @@
-"""The fast scoring of ``timeline`` beside its definition, written out pair by pair."""
+"""The fast scores of ``timeline`` against its definition, computed pair by pair."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ def scorer_of(ratings: Ratings, **changed: float) -> TimelineScorer:
 
 
 def flow_by_definition(ratings: Ratings, history: History) -> NDArray[np.float64]:
-    """For each rated movie, each time anybody rated it and each movie near it on their timeline."""
+    """Return the flow: a sum over rated movies, their occurrences and the movies around those."""
     flow, now = np.zeros(N_MOVIES), history.timestamps[-1] / YEAR_S
     for place, (movie, stars) in enumerate(zip(history.movies, history.stars, strict=True)):
         reached, support = np.zeros(N_MOVIES), 0.0
         for user in range(N_USERS):
-            theirs = ratings.histories[user]
-            for middle in np.flatnonzero(theirs.movies == movie):
-                years = abs(theirs.timestamps[middle] / YEAR_S - now)
+            timeline = ratings.histories[user]
+            for middle in np.flatnonzero(timeline.movies == movie):
+                years = abs(timeline.timestamps[middle] / YEAR_S - now)
                 era = PARAMS.era_floor + (1 - PARAMS.era_floor) * 2 ** (-years / PARAMS.era)
                 support += era
-                for other, target in enumerate(theirs.movies):
+                for other, target in enumerate(timeline.movies):
                     distance = other - middle
                     if 0 < distance <= PARAMS.size:
                         reached[target] += era * 2 ** (-distance / PARAMS.half_life)
@@ -80,7 +80,7 @@ def flow_by_definition(ratings: Ratings, history: History) -> NDArray[np.float64
     return flow
 
 
-def test_flow_is_what_its_definition_says(ratings: Ratings, history: History) -> None:
+def test_flow_follows_its_definition(ratings: Ratings, history: History) -> None:
     scorer = scorer_of(ratings, company=0.0, genres=0.0, years=0.0)
     flow = flow_by_definition(ratings, history)
     popularity = np.bincount(ratings.movies, minlength=N_MOVIES) / np.bincount(ratings.movies).max()
@@ -88,32 +88,60 @@ def test_flow_is_what_its_definition_says(ratings: Ratings, history: History) ->
     np.testing.assert_allclose(scorer.fold_in(history), expected, rtol=2e-4, atol=2e-4)
 
 
-def test_company_is_ease_where_all_neighbours_are_kept(ratings: Ratings, history: History) -> None:
-    from moovier.models import ease
-
-    both, alone = (
-        scorer_of(ratings, genres=0.0, years=0.0),
-        scorer_of(ratings, genres=0.0, years=0.0, company=0.0),
-    )
-    found = (both.fold_in(history) - alone.fold_in(history)) / PARAMS.company
-    solved = ease.build_arrays(ratings, ease.EaseParams(lambda_=PARAMS.lambda_, star_power=1.0))
+def company_by_definition(ratings: Ratings, history: History) -> NDArray[np.float64]:
+    """Return EASE's scores with B from an explicit inverse, over movies with three ratings."""
+    covered = np.flatnonzero(np.bincount(ratings.movies, minlength=N_MOVIES) >= 3)
+    x = np.zeros((N_USERS, N_MOVIES))
+    for user in range(N_USERS):
+        timeline = ratings.histories[user]
+        moments = timeline.timestamps
+        # All ratings since the last pause of a day have no later visit.
+        for place, (movie, stars) in enumerate(zip(timeline.movies, timeline.stars, strict=True)):
+            pauses = np.flatnonzero(np.diff(moments[place:]) >= 86_400)
+            later = len(timeline) - (place + pauses[0] + 1) if pauses.size else 0
+            x[user, movie] = stars / 5 * 2 ** (-later / 10_000)
+    inverse = np.linalg.inv(x[:, covered].T @ x[:, covered] + PARAMS.lambda_ * np.eye(covered.size))
+    b = -inverse / np.diag(inverse)
+    np.fill_diagonal(b, 0.0)
     age = np.arange(len(history))[::-1]
-    asked = np.zeros(N_MOVIES)
-    asked[history.movies] = history.stars / 5 * 2 ** (-age / PARAMS.company_half_life)
+    weights = np.zeros(N_MOVIES)
+    weights[history.movies] = history.stars / 5 * 2 ** (-age / PARAMS.company_half_life)
     company = np.zeros(N_MOVIES)
-    company[solved["covered"]] = asked[solved["covered"]] @ solved["weights"].astype(float)
-    np.testing.assert_allclose(found, company / company.std(), rtol=2e-3, atol=2e-3)
+    company[covered] = weights[covered] @ b
+    return company
+
+
+def test_company_is_ease_with_all_neighbours(ratings: Ratings, history: History) -> None:
+    with_company = scorer_of(ratings, genres=0.0, years=0.0)
+    without = scorer_of(ratings, genres=0.0, years=0.0, company=0.0)
+    company = (with_company.fold_in(history) - without.fold_in(history)) / PARAMS.company
+    expected = company_by_definition(ratings, history)
+    np.testing.assert_allclose(company, expected / expected.std(), rtol=2e-3, atol=5e-3)
+
+
+def test_content_is_nearness_of_genres_and_years(ratings: Ratings, history: History) -> None:
+    from moovier.models import content_features
+
+    without = scorer_of(ratings, genres=0.0, years=0.0)
+    with_content = scorer_of(ratings, genres=3.0, years=2.0)
+    rows = [content_features.genres(CATALOGUE, 3.0), content_features.years(CATALOGUE, 2.0)]
+    nearness = sum(table.rows() @ table.rows().T for table in rows)
+    age = np.arange(len(history))[::-1]
+    liking = history.stars / 5 * 2 ** (-age / PARAMS.content_half_life)
+    expected = nearness[:, history.movies] @ (liking / liking.sum())
+    content = with_content.fold_in(history) - without.fold_in(history)
+    np.testing.assert_allclose(content, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_reasons_add_up_to_the_score(ratings: Ratings, history: History) -> None:
     scorer = scorer_of(ratings)
     scores = scorer.fold_in(history)
     parts = scorer.explain(history, np.arange(N_MOVIES))
-    # Up to the touch of popularity that nobody's rating brings.
+    # Up to the small term of popularity, which belongs to no rating.
     np.testing.assert_allclose(parts.sum(axis=1), scores, atol=2e-3)
 
 
-def test_with_too_many_places_the_strongest_are_followed(
+def test_flow_follows_the_heaviest_of_too_many_places(
     ratings: Ratings, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scorer = scorer_of(ratings)
@@ -124,31 +152,30 @@ def test_with_too_many_places_the_strongest_are_followed(
     np.testing.assert_allclose(np.sort(fewer.weights), np.sort(everything.weights)[-9:])
 
 
-def test_with_too_many_occurrences_those_near_in_time_are_followed(
+def test_flow_follows_the_nearest_of_too_many_occurrences(
     ratings: Ratings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scorer = scorer_of(ratings)
     often = int(np.argmax(np.bincount(ratings.movies)))
     years = np.sort(ratings.timestamps[ratings.movies == often] / YEAR_S)
     monkeypatch.setattr(timeline_scoring, "MOST_OCCURRENCES", 2)
-    for now, wanted in ((0.0, years[:2]), (99.0, years[-2:]), (years[3] + 1e-4, years[3:5])):
+    for now, nearest in ((0.0, years[:2]), (99.0, years[-2:]), (years[3] + 1e-4, years[3:5])):
         starts, lengths = scorer._nearest(np.array([often]), now)
         assert lengths.tolist() == [2]
-        kept = scorer._when[starts[0] : starts[0] + 2]
-        np.testing.assert_allclose(kept, wanted, atol=1e-3)
+        followed = scorer._when[starts[0] : starts[0] + 2]
+        np.testing.assert_allclose(followed, nearest, atol=1e-3)
 
 
-def test_one_rating_and_none(ratings: Ratings) -> None:
+def test_a_history_with_one_rating_or_none_is_served(ratings: Ratings) -> None:
     scorer = scorer_of(ratings)
-    nothing = History(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
-    best = int(np.argmax(np.bincount(ratings.movies)))
-    assert int(np.argmax(scorer.fold_in(nothing))) == best
-    one = History(np.array([5]), np.array([4.0], np.float32), np.array([30 * YEAR_S]))
-    assert np.isfinite(scorer.fold_in(one)).all()
+    empty = History(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
+    most_rated = int(np.argmax(np.bincount(ratings.movies)))
+    assert int(np.argmax(scorer.fold_in(empty))) == most_rated
+    single = History(np.array([5]), np.array([4.0], np.float32), np.array([30 * YEAR_S]))
+    assert np.isfinite(scorer.fold_in(single)).all()
 
 
-def test_a_memory_of_nothing(ratings: Ratings, history: History) -> None:
-    """A movie that nobody else rated leads nowhere, but its genres still say something."""
+def test_content_scores_movies_without_flow(ratings: Ratings, history: History) -> None:
     scorer = scorer_of(ratings.take(ratings.movies == 7))
     assert np.isfinite(scorer.fold_in(history)).all()
     assert scorer.fold_in(history).std() > 0

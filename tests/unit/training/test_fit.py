@@ -1,4 +1,4 @@
-"""Who sees which ratings: tuning the development split, each protocol its own training part."""
+"""Training, and which ratings each protocol trains and evaluates on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DAY_S = 86_400
 
 
 class SpyScorer:
-    """Prefers low movie rows, and notes whose past it was shown."""
+    """A scorer that prefers low movie rows and records the histories."""
 
     def __init__(self, shown: list[Histories]) -> None:
         self.n_movies = N_MOVIES
@@ -48,7 +48,7 @@ class SpyScorer:
 
 
 class SpyFamily(PopularFamily):
-    """Notes how it is trained; it says that its third epoch was the best."""
+    """A family that records its trainings; its best epoch is always the third."""
 
     name = "spy"
 
@@ -84,7 +84,7 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> SpyFamily:
 
 @pytest.fixture
 def ratings() -> Ratings:
-    """Three visits of twelve ratings each per user, users starting two days apart."""
+    """Return three visits of twelve ratings per user; the users start two days apart."""
     random = np.random.default_rng(2)
     users = np.repeat(np.arange(N_USERS), 36)
     movies = np.concatenate([random.permutation(N_MOVIES)[:36] for _ in range(N_USERS)])
@@ -118,7 +118,7 @@ def test_a_ranking_family_is_fitted_on_the_development_training_part(
     assert trained.fit_s >= 0
 
 
-def test_the_objective_is_the_geometric_mean_of_both_validation_figures(
+def test_the_objective_is_the_geometric_mean_of_both_validation_metrics(
     spy: SpyFamily, ratings: Ratings
 ) -> None:
     split = development_split(ratings)
@@ -129,35 +129,33 @@ def test_the_objective_is_the_geometric_mean_of_both_validation_figures(
     _, context = spy.fits[0]
     assert context.validation_ndcg is not None
     assert context.validation_ndcg(spy.scorer({})) == trained.validation_ndcg
-    # By hand: user by user, the first ten unseen movies against the next visit.
-    figures = []
+    # User by user: the first ten unseen movies against the next visit.
+    values = []
     for user in np.unique(split.next_visit.users):
         seen = split.train.movies[split.train.users == user]
-        wanted = split.next_visit.movies[split.next_visit.users == user]
+        later = split.next_visit.movies[split.next_visit.users == user]
         top = [movie for movie in range(N_MOVIES) if movie not in seen][:10]
         gains = 1 / np.log2(np.arange(2, 12))
-        figures.append(gains[np.isin(top, wanted)].sum() / gains[: wanted.size].sum())
-    assert trained.validation["val_next_visit_ndcg_at_10"] == pytest.approx(np.mean(figures))
+        values.append(gains[np.isin(top, later)].sum() / gains[: later.size].sum())
+    assert trained.validation["val_next_visit_ndcg_at_10"] == pytest.approx(np.mean(values))
 
 
-def test_one_figure_is_the_objective_where_the_other_has_nobody(
+def test_the_objective_is_one_metric_if_the_other_has_no_users(
     spy: SpyFamily, ratings: Ratings
 ) -> None:
     split = development_split(ratings)
-    nobody = ratings.take(np.empty(0, dtype=np.int64))
+    no_ratings = ratings.take(np.empty(0, dtype=np.int64))
     for part, name in (
         ("visitors", "val_next_visit_ndcg_at_10"),
         ("next_visit", "val_visitor_ndcg_at_10"),
     ):
-        alone = Development(**{**vars(split), part: nobody})
-        trained = trained_on(alone)
+        other_split = Development(**{**vars(split), part: no_ratings})
+        trained = trained_on(other_split)
         assert trained.validation == {name: trained.validation_ndcg}
         assert trained.validation_ndcg > 0
 
 
-def test_the_last_share_by_time_validates_where_nobody_qualifies(
-    spy: SpyFamily, ratings: Ratings
-) -> None:
+def test_validation_is_by_time_if_no_user_qualifies(spy: SpyFamily, ratings: Ratings) -> None:
     short = ratings.take(ratings.movies < 20)
     first = short.take(short.timestamps < (short.users * 2 + 5) * DAY_S)
     split = development_split(first)
@@ -179,7 +177,9 @@ def test_a_rating_family_is_fitted_on_random_rows(spy: SpyFamily, ratings: Ratin
     assert context.validation is split.stars_validation
 
 
-def test_progress_is_passed_on_and_may_end_the_training(spy: SpyFamily, ratings: Ratings) -> None:
+def test_the_epoch_callback_gets_metrics_and_may_end_the_training(
+    spy: SpyFamily, ratings: Ratings
+) -> None:
     split = development_split(ratings)
     epochs: list[tuple[int, Any]] = []
     trained_on(split, on_epoch=lambda *epoch: epochs.append(epoch))
@@ -196,7 +196,7 @@ def test_each_protocol_fits_its_own_training_part(spy: SpyFamily, ratings: Ratin
     trained = trained_on(development_split(ratings))
     spy.fits.clear()
     steps: list[str] = []
-    found = protocols.evaluate(trained, ratings, catalogue=CATALOGUE, on_progress=steps.append)
+    evaluation = protocols.evaluate(trained, ratings, catalogue=CATALOGUE, on_progress=steps.append)
     assert steps == ["visitor", "next visit", "split by time", "global time", "fine-tuning"]
     kept, held_out = hold_out_users(ratings, 0)
     before, after = split_last_visit(ratings)
@@ -204,13 +204,13 @@ def test_each_protocol_fits_its_own_training_part(spy: SpyFamily, ratings: Ratin
     assert [pairs(train) for train, _ in spy.fits] == list(map(pairs, expected))
     for _, context in spy.fits:
         assert (context.epochs, context.seed, context.validation) == (3, 7, None)
-    assert found.visitor is not None
-    assert set(found.visitor.users) <= set(held_out.users)
-    assert found.next_visit is not None
-    assert set(found.next_visit.users) == set(after.users)
-    assert found.order_audit is not None
-    assert found.by_time is not None
-    assert (found.stars, found.gap) == (None, None)
+    assert evaluation.visitor is not None
+    assert set(evaluation.visitor.users) <= set(held_out.users)
+    assert evaluation.next_visit is not None
+    assert set(evaluation.next_visit.users) == set(after.users)
+    assert evaluation.order_audit is not None
+    assert evaluation.by_time is not None
+    assert (evaluation.stars, evaluation.gap) == (None, None)
     names = {
         "visitor_ndcg_at_10",
         "visitor_ndcg_at_10_k0",
@@ -223,77 +223,81 @@ def test_each_protocol_fits_its_own_training_part(spy: SpyFamily, ratings: Ratin
         "ndcg_at_10",
         "recall_at_10",
     }
-    assert names <= set(found.metrics())
+    assert names <= set(evaluation.metrics())
 
 
-def test_what_is_only_reported_can_be_left_out(spy: SpyFamily, ratings: Ratings) -> None:
+def test_results_that_decide_nothing_can_be_left_out(spy: SpyFamily, ratings: Ratings) -> None:
     trained = trained_on(development_split(ratings))
     spy.fits.clear()
-    found = protocols.evaluate(trained, ratings, catalogue=CATALOGUE, reported=False)
+    evaluation = protocols.evaluate(trained, ratings, catalogue=CATALOGUE, reported=False)
     assert len(spy.fits) == 2
-    assert found.visitor is not None
-    assert found.next_visit is not None
-    assert (found.by_time, found.global_time, found.order_audit, found.gap) == (None,) * 4
+    assert evaluation.visitor is not None
+    assert evaluation.next_visit is not None
+    assert (evaluation.by_time, evaluation.global_time, evaluation.order_audit, evaluation.gap) == (
+        None,
+    ) * 4
 
 
-def test_the_split_by_time_is_kept_where_few_people_come_back(
-    spy: SpyFamily, ratings: Ratings
-) -> None:
+def test_few_next_visits_add_the_split_by_time(spy: SpyFamily, ratings: Ratings) -> None:
     trained = trained_on(development_split(ratings))
     few = ratings.take(ratings.users < 19)
     assert protocols.evaluate(trained, few, catalogue=CATALOGUE, reported=False).by_time is not None
 
 
-def test_the_gap_is_measured_on_people_whom_both_models_know(
-    spy: SpyFamily, ratings: Ratings
-) -> None:
+def test_the_gap_is_measured_on_users_of_both_models(spy: SpyFamily, ratings: Ratings) -> None:
     spy.keras_model = object()
     split = development_split(ratings)
     trained = trained_on(split)
-    found = protocols.evaluate(trained, ratings, catalogue=CATALOGUE)
+    evaluation = protocols.evaluate(trained, ratings, catalogue=CATALOGUE)
     (tuning,) = spy.tunings
     assert pairs(tuning.batch) == pairs(split.next_visit)
     assert pairs(tuning.merged) == pairs(split.train) | pairs(split.next_visit)
-    assert found.gap is not None
-    assert found.gap.metric == "next_visit_ndcg_at_10"
-    # The spy learns nothing, so that fine-tuning changes nothing.
-    assert found.gap.fine_tuned == pytest.approx(found.gap.retrained)
-    assert "fine_tuned_next_visit_ndcg_at_10" in found.metrics()
+    assert evaluation.gap is not None
+    assert evaluation.gap.metric == "next_visit_ndcg_at_10"
+    # The spy has no weights, so fine-tuning changes nothing.
+    assert evaluation.gap.fine_tuned == pytest.approx(evaluation.gap.retrained)
+    assert "fine_tuned_next_visit_ndcg_at_10" in evaluation.metrics()
 
 
-def test_a_rating_family_is_measured_in_stars(spy: SpyFamily, ratings: Ratings) -> None:
+def test_a_rating_family_is_evaluated_in_stars(spy: SpyFamily, ratings: Ratings) -> None:
     spy.objective = "rating"
     spy.keras_model = object()
     trained = trained_on(development_split(ratings))
-    found = protocols.evaluate(trained, ratings, catalogue=CATALOGUE)
+    evaluation = protocols.evaluate(trained, ratings, catalogue=CATALOGUE)
     known, hidden = random_split(ratings, 0)
     assert pairs(spy.fits[-1][0]) == pairs(known)
-    assert found.metrics()["mae"] == pytest.approx(np.abs(-hidden.movies - hidden.stars).mean())
-    assert (found.visitor, found.next_visit) == (None, None)
-    assert (found.order_audit, found.by_time, found.global_time) == (None, None, None)
-    assert found.gap is not None
-    assert (found.gap.metric, found.gap.fine_tuned) == ("mae", found.gap.retrained)
+    assert evaluation.metrics()["mae"] == pytest.approx(
+        np.abs(-hidden.movies - hidden.stars).mean()
+    )
+    assert (evaluation.visitor, evaluation.next_visit) == (None, None)
+    assert (evaluation.order_audit, evaluation.by_time, evaluation.global_time) == (
+        None,
+        None,
+        None,
+    )
+    assert evaluation.gap is not None
+    assert (evaluation.gap.metric, evaluation.gap.fine_tuned) == ("mae", evaluation.gap.retrained)
     assert pairs(spy.tunings[0].merged) == pairs(known)
 
 
-def test_one_user_leaves_no_visitor(spy: SpyFamily, ratings: Ratings) -> None:
-    alone = ratings.take(ratings.users == 0)
-    trained = trained_on(development_split(alone))
-    found = protocols.evaluate(trained, alone, catalogue=CATALOGUE)
-    assert found.visitor is None
-    assert found.order_audit is None
-    assert found.next_visit is not None
+def test_a_single_user_is_no_visitor(spy: SpyFamily, ratings: Ratings) -> None:
+    single = ratings.take(ratings.users == 0)
+    trained = trained_on(development_split(single))
+    evaluation = protocols.evaluate(trained, single, catalogue=CATALOGUE)
+    assert evaluation.visitor is None
+    assert evaluation.order_audit is None
+    assert evaluation.next_visit is not None
 
 
-def test_a_refit_lasts_an_epoch_at_least(spy: SpyFamily, ratings: Ratings) -> None:
+def test_a_refit_has_at_least_one_epoch(spy: SpyFamily, ratings: Ratings) -> None:
     fit.refit(ratings, "spy", PARAMS, catalogue=CATALOGUE, epochs=0, seed=0, threads=1)
     assert spy.fits[-1][1].epochs == 1
 
 
-def test_two_parts_together_are_over_the_same_index(ratings: Ratings) -> None:
+def test_concat_keeps_the_rows_and_the_index(ratings: Ratings) -> None:
     first, second = split_last_share(ratings)
-    whole = protocols.concat(first, second)
-    assert len(whole) == len(ratings)
-    assert (whole.n_users, whole.n_movies) == (N_USERS, N_MOVIES)
-    assert whole.stars[-1] == second.stars[-1]
-    assert whole.timestamps[0] == first.timestamps[0]
+    both = protocols.concat(first, second)
+    assert len(both) == len(ratings)
+    assert (both.n_users, both.n_movies) == (N_USERS, N_MOVIES)
+    assert both.stars[-1] == second.stars[-1]
+    assert both.timestamps[0] == first.timestamps[0]
