@@ -1,4 +1,4 @@
-"""Settings: each one documented, none misspelt without a word, secrets masked."""
+"""Settings: documentation, validation, and masked secrets."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable(name, field), raising=False)
 
 
-def test_the_page_is_up_to_date() -> None:
-    """If this fails: python -m moovier.settings_page > docs/settings.md"""
+def test_documentation_page_is_up_to_date() -> None:
+    """If this fails, run python -m moovier.settings_page > docs/settings.md."""
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == page()
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_each_setting_is_described_and_read_from_its_variable(
+def test_setting_has_a_description_and_is_read_from_its_variable(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     field = Settings.model_fields[name]
@@ -39,14 +39,14 @@ def test_each_setting_is_described_and_read_from_its_variable(
     assert after != before or before == 1
 
 
-def test_the_defaults_need_nothing() -> None:
+def test_defaults_need_no_variables() -> None:
     settings = load_settings()
     assert settings.data == "auto"
     assert settings.mlflow_tracking_uri == "http://127.0.0.1:5000"
     assert settings.path("a", "b") == Path.cwd() / ".moovier" / "a" / "b"
 
 
-def test_mlflow_follows_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_address_has_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOOVIER_MLFLOW_PORT", "5055")
     assert load_settings().mlflow_tracking_uri == "http://127.0.0.1:5055"
 
@@ -64,7 +64,7 @@ def test_mlflow_follows_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SEED", "-1"),
     ],
 )
-def test_a_value_out_of_range_is_named(
+def test_value_out_of_range_is_refused_by_name(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"MOOVIER_{name}", value)
@@ -72,32 +72,34 @@ def test_a_value_out_of_range_is_named(
         load_settings()
 
 
-def test_a_misspelt_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOOVIER_DATTA", "sample")
     with pytest.raises(SettingsError, match=r"MOOVIER_DATTA.*docs/settings\.md"):
         load_settings()
 
 
-def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOOVIER_PORT", "")
     assert load_settings().port == 8000
 
 
-def test_an_override_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_override_takes_precedence_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOOVIER_DATA", "sample")
     assert load_settings(data="auto").data == "auto"
     with pytest.raises(SettingsError):
         load_settings(datta="auto")
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
         load_settings().port = 1  # type: ignore[misc]
 
 
-def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMDB_API_KEY", "hush-hush")
+def test_secret_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMDB_API_KEY", "secret-key")
     settings = load_settings()
     assert settings.tmdb_api_key is not None
-    assert settings.tmdb_api_key.get_secret_value() == "hush-hush"
-    assert "hush" not in repr(settings) + str(settings.model_dump()) + settings.model_dump_json()
+    assert settings.tmdb_api_key.get_secret_value() == "secret-key"
+    assert (
+        "secret-key" not in repr(settings) + str(settings.model_dump()) + settings.model_dump_json()
+    )
