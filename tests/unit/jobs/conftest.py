@@ -11,7 +11,7 @@ from tests.servers import Server
 
 @pytest.fixture
 def settings(mlflow: Server, tmp_path: Path) -> Settings:
-    """A home of this test's own, and an empty registered model."""
+    """Return settings with a home and an empty registered model for this test."""
     own = f"moovier-{uuid.uuid4().hex[:8]}"
     return Settings(
         home=tmp_path / "home",

@@ -1,4 +1,4 @@
-"""The lists of all users: whole or not at all, the same as those asked for one by one."""
+"""The lists of all users are published atomically and equal the lists of single users."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from pydantic import SecretStr
 
 from moovier.errors import BadRequest, ListsError, UnknownModel
 from moovier.feedback.errors import FeedbackUnavailable
-from moovier.feedback.store import FeedbackStore, NewRating
+from moovier.feedback.ratings import NewRating
+from moovier.feedback.store import FeedbackStore
 from moovier.jobs import batch
-from moovier.jobs.batch_store import STAGING, SUCCESS, ListStore, new_key
+from moovier.jobs.batch_store import STAGING, SUCCESS, BatchStore, new_key
 from moovier.jobs.recommend import recommend
 from moovier.jobs.registration import open_registry
 from moovier.settings import Settings
@@ -37,15 +38,18 @@ Lists = dict[int, list[tuple[int, float]]]
 
 @pytest.fixture
 def champion(settings: Settings, tmp_path: Path) -> Settings:
-    """Settings whose registry has one champion, by popularity."""
+    """Return settings whose registry has one champion, by popularity."""
     version = register(settings, tmp_path / "models", toy_bundle(NAME))
     open_registry(settings).promote(version, "the only one")
     return settings
 
 
-def said(settings: Settings) -> None:
-    """User 7 rates something more and takes something back, 999 and 1000 are new, 11 deletes all,
-    1001 deletes what nobody knows of."""
+def give_feedback(settings: Settings) -> None:
+    """Store feedback of known and new users.
+
+    User 7 adds and deletes a rating, 999 and 1000 are new, 11 deletes all ratings, and the unknown
+    user 1001 deletes all ratings.
+    """
     with contextlib.closing(FeedbackStore.open(settings.database)) as store:
         store.add(7, [NewRating(47, 4.0, 50)])
         store.delete(7, 1)
@@ -55,19 +59,19 @@ def said(settings: Settings) -> None:
         store.delete(1001)
 
 
-def written(folder: str | Path, files: Any = None) -> Lists:
+def read_lists(folder: str | Path, files: Any = None) -> Lists:
     table = ds.dataset(str(folder), format="parquet", filesystem=files).to_table()
     lists: Lists = {}
     for row in table.sort_by([("user_id", "ascending"), ("rank", "ascending")]).to_pylist():
-        own = lists.setdefault(row["user_id"], [])
-        own.append((row["movie_id"], row["score"]))
-        assert row["rank"] == len(own)
+        user_list = lists.setdefault(row["user_id"], [])
+        user_list.append((row["movie_id"], row["score"]))
+        assert row["rank"] == len(user_list)
         assert row["model_version"] == 1
     return lists
 
 
-def one_by_one(settings: Settings, users: list[int], top_k: int) -> Lists:
-    """What `moovier recommend` says to each."""
+def recommend_each(settings: Settings, users: list[int], top_k: int) -> Lists:
+    """Return the list of `moovier recommend` for each user."""
     return {
         user: [(item["id"], item["score"]) for item in answer["items"]]
         for user in users
@@ -76,59 +80,61 @@ def one_by_one(settings: Settings, users: list[int], top_k: int) -> Lists:
 
 
 @pytest.mark.parametrize(("shards", "processes"), [(1, False), (3, False), (2, True)])
-def test_lists_are_those_of_each_one_asked_alone(
+def test_lists_equal_those_of_single_users(
     champion: Settings, shards: int, processes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if processes:
-        # Three users are enough to be shared out.
-        monkeypatch.setattr(batch, "_WORTH_PROCESSES", 1)
-    said(champion)
+        # Use processes even for three users.
+        monkeypatch.setattr(batch, "_MIN_USERS_FOR_PROCESSES", 1)
+    give_feedback(champion)
     progress: list[str] = []
     config = batch.configured(top_k=2, shards=shards)
-    told = batch.batch_all(config, progress.append, settings=champion)
+    result = batch.batch_all(config, progress.append, settings=champion)
     folder = champion.path("lists", SET)
-    assert told["url"] == str(folder)
-    found = written(folder)
-    # Whoever only deleted something, and is nobody the model knows, has no list.
-    assert set(found) == {7, 11, 13, 999, 1000}
-    assert found == one_by_one(champion, sorted(found), 2)
+    assert result["url"] == str(folder)
+    lists = read_lists(folder)
+    # An unknown user who only deleted ratings has no list.
+    assert set(lists) == {7, 11, 13, 999, 1000}
+    assert lists == recommend_each(champion, sorted(lists), 2)
     manifest = json.loads((folder / "_manifest.json").read_text())
-    assert told == {**manifest, "url": told["url"]}
-    assert (manifest["users"], manifest["rows"]) == (5, sum(map(len, found.values())))
+    assert result == {**manifest, "url": result["url"]}
+    assert (manifest["users"], manifest["rows"]) == (5, sum(map(len, lists.values())))
     assert (manifest["model"], manifest["version"], manifest["top_k"]) == (NAME, 1, 2)
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         [f"part-{shard:05d}.parquet" for shard in range(shards)] + ["_manifest.json", SUCCESS]
     )
-    assert [pq.read_metadata(folder / one["file"]).num_rows for one in manifest["parts"]] == [
-        one["rows"] for one in manifest["parts"]
+    assert [pq.read_metadata(folder / part["file"]).num_rows for part in manifest["parts"]] == [
+        part["rows"] for part in manifest["parts"]
     ]
     assert list(champion.path("lists", STAGING).iterdir()) == []
     assert len(progress) == shards + 1
 
 
-def test_every_step_can_be_done_again(champion: Settings) -> None:
+def test_every_stage_can_be_repeated(champion: Settings) -> None:
     plan = batch.prepare({"top_k": 3, "shards": 2, "model": None}, settings=champion)
     json.dumps(plan)
     parts = [batch.write(plan, shard, settings=champion) for shard in (1, 0, 0, 1)]
     assert parts[0] == parts[3]
     first = batch.finish(plan, parts[:2], settings=champion)
-    before = (champion.path("lists", SET, SUCCESS).stat().st_mtime_ns, written_at(champion))
+    before = (champion.path("lists", SET, SUCCESS).stat().st_mtime_ns, part_times(champion))
     assert batch.finish(plan, parts[:2], settings=champion) == first
-    assert (champion.path("lists", SET, SUCCESS).stat().st_mtime_ns, written_at(champion)) == before
-    # Another run of the same version, with fewer shards and longer lists, takes its place whole.
+    assert (champion.path("lists", SET, SUCCESS).stat().st_mtime_ns, part_times(champion)) == before
+    # Another run of the same version, with fewer shards and longer lists, replaces the set.
     batch.batch_all(batch.configured(top_k=5, shards=1), settings=champion)
-    found = written(champion.path("lists", SET))
-    assert found == one_by_one(champion, [7, 11, 13], 5)
+    lists = read_lists(champion.path("lists", SET))
+    assert lists == recommend_each(champion, [7, 11, 13], 5)
     assert not champion.path("lists", SET, "part-00001.parquet").exists()
 
 
-def written_at(settings: Settings) -> list[int]:
-    return [one.stat().st_mtime_ns for one in sorted(settings.path("lists", SET).glob("*.parquet"))]
+def part_times(settings: Settings) -> list[int]:
+    return [
+        part.stat().st_mtime_ns for part in sorted(settings.path("lists", SET).glob("*.parquet"))
+    ]
 
 
-def test_what_is_not_whole_is_not_published(champion: Settings) -> None:
+def test_incomplete_parts_are_not_published(champion: Settings) -> None:
     batch.batch_all(batch.configured(top_k=3, shards=1), settings=champion)
-    before = written(champion.path("lists", SET))
+    before = read_lists(champion.path("lists", SET))
     plan = batch.prepare({"top_k": 5, "shards": 2}, settings=champion)
     parts = [batch.write(plan, shard, settings=champion) for shard in range(2)]
     staged = champion.path("lists", STAGING, plan["key"])
@@ -145,52 +151,53 @@ def test_what_is_not_whole_is_not_published(champion: Settings) -> None:
     other = batch.prepare({"top_k": 5, "shards": 2}, settings=champion)
     batch.write(other, 1, settings=champion)
     part.write_bytes((staged.parent / other["key"] / part.name).read_bytes())
-    with pytest.raises(ListsError, match="another run's"):
+    with pytest.raises(ListsError, match="another run"):
         batch.finish(plan, parts, settings=champion)
-    # A shard that died in its middle has left no part.
+    # A shard that fails leaves no part.
     with (
         pytest.raises(ZeroDivisionError),
-        ListStore(str(champion.path("lists"))).writing("x", 0),
+        BatchStore(str(champion.path("lists"))).writing("x", 0),
     ):
         raise ZeroDivisionError
     assert not champion.path("lists", STAGING, "x", "part-00000.parquet").exists()
-    assert written(champion.path("lists", SET)) == before
+    assert read_lists(champion.path("lists", SET)) == before
     part.write_bytes(content)
     batch.finish(plan, parts, settings=champion)
-    assert written(champion.path("lists", SET)) != before
+    assert read_lists(champion.path("lists", SET)) != before
 
 
-def test_a_bucket_holds_the_same(
+def test_bucket_has_the_same_lists_as_a_folder(
     champion: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said(champion)
-    (tmp_path / "s3" / "films").mkdir(parents=True)
+    give_feedback(champion)
+    (tmp_path / "s3" / "bucket").mkdir(parents=True)
     with s3_server(tmp_path / "s3") as variables:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         fsspec.get_filesystem_class("s3").clear_instance_cache()
-        there = champion.model_copy(update={"lists": "s3://films/all/lists"})
-        told = batch.batch_all(batch.configured(top_k=2, shards=1), settings=there)
-        assert told["url"] == f"s3://films/all/lists/{SET}"
-        # Another run takes its place: none of the first one's files is left beside it.
-        plan = batch.prepare({"top_k": 3, "shards": 2}, settings=there)
-        parts = [batch.write(plan, shard, settings=there) for shard in range(2)]
-        assert batch.finish(plan, parts, settings=there) == batch.finish(
-            plan, parts, settings=there
+        settings = champion.model_copy(update={"lists": "s3://bucket/all/lists"})
+        result = batch.batch_all(batch.configured(top_k=2, shards=1), settings=settings)
+        assert result["url"] == f"s3://bucket/all/lists/{SET}"
+        # Another run replaces the set; no file of the first run is left.
+        plan = batch.prepare({"top_k": 3, "shards": 2}, settings=settings)
+        parts = [batch.write(plan, shard, settings=settings) for shard in range(2)]
+        assert batch.finish(plan, parts, settings=settings) == batch.finish(
+            plan, parts, settings=settings
         )
-        again = batch.batch_all(batch.configured(top_k=3, shards=1), settings=there)
+        result = batch.batch_all(batch.configured(top_k=3, shards=1), settings=settings)
         files = fsspec.filesystem("s3")
         files.invalidate_cache()
-        names = [one.rpartition("/")[2] for one in files.ls(f"films/all/lists/{SET}", detail=False)]
+        paths = files.ls(f"bucket/all/lists/{SET}", detail=False)
+        names = [path.rpartition("/")[2] for path in paths]
         assert sorted(names) == [SUCCESS, "_manifest.json", "part-00000.parquet"]
-        found = written(f"films/all/lists/{SET}", files)
-        assert found == one_by_one(champion, sorted(found), 3)
-        assert again["rows"] == sum(map(len, found.values()))
-        assert not files.exists(f"films/all/lists/{STAGING}")
+        lists = read_lists(f"bucket/all/lists/{SET}", files)
+        assert lists == recommend_each(champion, sorted(lists), 3)
+        assert result["rows"] == sum(map(len, lists.values()))
+        assert not files.exists(f"bucket/all/lists/{STAGING}")
     fsspec.get_filesystem_class("s3").clear_instance_cache()
 
 
-def test_the_command_says_what_it_wrote(
+def test_command_prints_the_numbers_and_the_location(
     champion: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = importlib.import_module("moovier.cli.batch")
@@ -201,7 +208,7 @@ def test_the_command_says_what_it_wrote(
         command.batch(top_k=0)
 
 
-def test_what_was_given_up_is_swept(champion: Settings) -> None:
+def test_parts_of_abandoned_runs_are_deleted(champion: Settings) -> None:
     staging = champion.path("lists", STAGING)
     now = datetime.now(UTC)
     keys = [new_key(now - timedelta(days=days)) for days in (10, 1)]
@@ -209,19 +216,19 @@ def test_what_was_given_up_is_swept(champion: Settings) -> None:
         (staging / key).mkdir(parents=True)
         (staging / key / "part-00000.parquet").touch()
     batch.prepare({}, settings=champion)
-    assert [one.name for one in staging.iterdir()] == keys[1:]
+    assert [folder.name for folder in staging.iterdir()] == keys[1:]
 
 
-def test_what_makes_no_sense_is_refused(champion: Settings) -> None:
-    for wrong in ({"top_k": 0}, {"top_k": 1001}, {"shards": 0}, {"shard": 1}):
+def test_invalid_configuration_is_rejected(champion: Settings) -> None:
+    for values in ({"top_k": 0}, {"top_k": 1001}, {"shards": 0}, {"shard": 1}):
         with pytest.raises(BadRequest):
-            batch.prepare(wrong, settings=champion)
+            batch.prepare(values, settings=champion)
     with pytest.raises(UnknownModel, match="nope"):
         batch.prepare({"model": "nope"}, settings=champion)
 
 
-def test_without_the_database_there_are_no_lists(champion: Settings) -> None:
-    """They would hold what people have deleted."""
+def test_unavailable_database_prevents_lists(champion: Settings) -> None:
+    """Lists without the feedback would contain deleted ratings."""
     away = f"postgresql://moovier:s3cret@127.0.0.1:{free_port()}/moovier"
     lost = champion.model_copy(update={"database_url": SecretStr(away)})
     plan = batch.prepare({}, settings=lost)
@@ -230,7 +237,7 @@ def test_without_the_database_there_are_no_lists(champion: Settings) -> None:
     assert not champion.path("lists", SET).exists()
 
 
-def test_a_place_that_cannot_be_written_is_said(champion: Settings, tmp_path: Path) -> None:
+def test_unwritable_store_is_reported_without_secrets(champion: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for place in (str(tmp_path / "file" / "lists"), "nothing://user:s3cret@host/lists"):
         wrong = champion.model_copy(update={"lists": place})
@@ -239,7 +246,7 @@ def test_a_place_that_cannot_be_written_is_said(champion: Settings, tmp_path: Pa
         assert "s3cret" not in str(caught.value)
 
 
-def test_it_imports_nothing_heavy() -> None:
+def test_job_imports_no_heavy_library() -> None:
     script = (
         "import sys, moovier.cli, moovier.jobs.batch\n"
         "heavy = {'tensorflow', 'keras', 'mlflow', 'pandas', 'optuna', 'airflow', 'bentoml'}\n"

@@ -19,13 +19,13 @@ RECIPE = {"size": 1, "lambda_": 7.5}
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """20 ratings per person: enough for visitors and for next visits."""
+    """Return a data set with 20 ratings per user, enough for visitors and next visits."""
     return toy_movielens(tmp_path / "toy", users=120, movies=80)
 
 
 @pytest.fixture
 def offline(tmp_path: Path) -> Settings:
-    """Settings whose registry cannot be reached."""
+    """Return settings whose registry does not answer."""
     return Settings(
         home=tmp_path / "home", mlflow_tracking_uri=f"http://127.0.0.1:{free_port()}", seed=3
     )
@@ -33,7 +33,7 @@ def offline(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def registered(settings: Settings, tmp_path: Path) -> Settings:
-    """Settings whose registry has a champion, by EASE."""
+    """Return settings whose registry has a champion, by EASE."""
     register(settings, tmp_path, "ease", RECIPE)
     return settings
 
@@ -49,20 +49,20 @@ def register(settings: Settings, tmp_path: Path, family: str, params: Mapping[st
 
 def test_default_recipes_need_no_registry(folder: Path, offline: Settings) -> None:
     steps: list[str] = []
-    found = evaluate(
+    report = evaluate(
         data=str(folder),
         families=["popular", "ease", "ease"],
         settings=offline,
         on_progress=steps.append,
     )
-    assert (found.model, found.version, found.seed, found.split_seed) == (None, None, 3, 0)
-    assert (found.data.users, found.data.ratings) == (120, 2400)
-    # EASE sees the two crowds, popularity does not; best first.
-    assert [(one.name, one.kind) for one in found.models] == [
+    assert (report.model, report.version, report.seed, report.split_seed) == (None, None, 3, 0)
+    assert (report.data.users, report.data.ratings) == (120, 2400)
+    # EASE learns the two groups of users, popularity does not; best first.
+    assert [(model.name, model.kind) for model in report.models] == [
         ("ease", "default"),
         ("popularity", "baseline"),
     ]
-    ease = found.models[0]
+    ease = report.models[0]
     assert ease.visitor is not None
     assert ease.visitor.ndcg.people == 24
     assert ease.next_visit is not None
@@ -70,30 +70,30 @@ def test_default_recipes_need_no_registry(folder: Path, offline: Settings) -> No
     assert ease.by_time is not None
     assert ease.global_time is not None
     assert "ease: next visit" in steps
-    assert EvaluationReport.model_validate_json(found.model_dump_json()) == found
+    assert EvaluationReport.model_validate_json(report.model_dump_json()) == report
 
 
-def test_the_split_seed_holds_out_other_people(folder: Path, offline: Settings) -> None:
+def test_split_seed_changes_the_held_out_users(folder: Path, offline: Settings) -> None:
     def visitors(split_seed: int) -> float:
-        found = evaluate(
+        report = evaluate(
             data=str(folder), families=["popular"], split_seed=split_seed, settings=offline
         )
-        assert found.models[0].visitor is not None
-        return found.models[0].visitor.ndcg.mean
+        assert report.models[0].visitor is not None
+        return report.models[0].visitor.ndcg.mean
 
     assert visitors(0) == visitors(0)
     assert visitors(0) != visitors(1)
 
 
 @pytest.mark.parametrize("text", [NAME, "1", "champion"])
-def test_a_registered_models_recipe_is_evaluated_beside_popularity(
+def test_recipe_of_a_registered_model_is_evaluated_beside_popularity(
     registered: Settings, folder: Path, text: str
 ) -> None:
-    found = evaluate(text, data=str(folder), settings=registered)
-    assert (found.model, found.version) == (NAME, 1)
-    assert [one.name for one in found.models] == [NAME, "popularity"]
-    assert found.models[0].params["lambda_"] == RECIPE["lambda_"]
-    assert found.models[0].metrics["visitor_ndcg_at_10"] > 0
+    report = evaluate(text, data=str(folder), settings=registered)
+    assert (report.model, report.version) == (NAME, 1)
+    assert [model.name for model in report.models] == [NAME, "popularity"]
+    assert report.models[0].params["lambda_"] == RECIPE["lambda_"]
+    assert report.models[0].metrics["visitor_ndcg_at_10"] > 0
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_registered_models_recipe_is_evaluated_beside_popularity(
         ("ease", {"size": 1, "gone": 2}, "hyper-parameters of 'ease' have changed (gone)"),
     ],
 )
-def test_a_recipe_that_can_no_longer_be_trained_is_refused(
+def test_recipe_that_can_no_longer_be_trained_is_rejected(
     settings: Settings,
     tmp_path: Path,
     folder: Path,
@@ -126,23 +126,21 @@ def test_a_recipe_that_can_no_longer_be_trained_is_refused(
         ({"model": "champion"}, RegistryError),
     ],
 )
-def test_bad_requests_are_refused(
+def test_invalid_requests_are_rejected(
     offline: Settings, options: dict[str, object], error: type[MoovierError]
 ) -> None:
     with pytest.raises(error):
         evaluate(settings=offline, **options)  # type: ignore[arg-type]
 
 
-def test_a_data_set_in_which_nobody_can_be_held_out_is_refused(
-    offline: Settings, tmp_path: Path
-) -> None:
+def test_data_set_without_users_to_hold_out_is_rejected(offline: Settings, tmp_path: Path) -> None:
     folder = toy_movielens(tmp_path / "one", users=1, movies=6)
-    with pytest.raises(InvalidData, match="nobody can be held out"):
+    with pytest.raises(InvalidData, match="no user can be held out"):
         evaluate(data=str(folder), families=["popular"], settings=offline)
 
 
-def test_a_rating_family_has_stars(folder: Path, offline: Settings) -> None:
-    found = evaluate(data=str(folder), families=["taste"], settings=offline)
-    assert set(found.models[0].stars) == {"rmse", "mae"}
-    assert found.models[0].order_audit is None
-    assert json.loads(found.model_dump_json())["models"][0]["stars"]["rmse"] > 0
+def test_rating_family_has_stars(folder: Path, offline: Settings) -> None:
+    report = evaluate(data=str(folder), families=["taste"], settings=offline)
+    assert set(report.models[0].stars) == {"rmse", "mae"}
+    assert report.models[0].order_audit is None
+    assert json.loads(report.model_dump_json())["models"][0]["stars"]["rmse"] > 0

@@ -16,7 +16,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home")
 
 
-def test_what_was_pulled_is_checked_and_reported(settings: Settings, tmp_path: Path) -> None:
+def test_pulled_data_set_is_validated_and_reported(settings: Settings, tmp_path: Path) -> None:
     folder = toy_movielens(tmp_path / "data")
     pulled = ingest.pull(str(folder), settings=settings)
     json.dumps(pulled)
@@ -26,7 +26,7 @@ def test_what_was_pulled_is_checked_and_reported(settings: Settings, tmp_path: P
     assert json.loads(Path(report["report"]).read_text()) == report
 
 
-def test_bad_rows_stop_it_and_the_report_names_them(settings: Settings, tmp_path: Path) -> None:
+def test_invalid_rows_are_rejected_and_reported(settings: Settings, tmp_path: Path) -> None:
     folder = toy_movielens(tmp_path / "data")
     with (folder / "ratings.csv").open("a") as ratings:
         ratings.write("1,1,7.5,1000000\n")
@@ -38,7 +38,7 @@ def test_bad_rows_stop_it_and_the_report_names_them(settings: Settings, tmp_path
     assert "row 602" in problem
 
 
-def test_a_share_of_bad_rows_can_be_set_aside(tmp_path: Path) -> None:
+def test_allowed_share_of_invalid_rows_is_set_aside(tmp_path: Path) -> None:
     folder = toy_movielens(tmp_path / "data")
     with (folder / "ratings.csv").open("a") as ratings:
         ratings.write("1,1,7.5,1000000\n")
@@ -49,6 +49,6 @@ def test_a_share_of_bad_rows_can_be_set_aside(tmp_path: Path) -> None:
     assert "row 602" in line
 
 
-def test_a_folder_that_is_not_there_is_said(settings: Settings, tmp_path: Path) -> None:
+def test_missing_folder_is_reported(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere"):
         ingest.pull(str(tmp_path / "nowhere"), settings=settings)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from moovier.errors import BadRequest
-from moovier.jobs.retrain_plan import DONE, Plan, RetrainConfig, key_of, read_json, write_json
+from moovier.jobs.json_files import write_json
+from moovier.jobs.retrain_plan import DONE, RetrainConfig, RetrainPlan, key_of
 from moovier.models.bundle import DataFacts
 from moovier.models.families import RETIRED
 from moovier.settings import Settings
@@ -24,7 +25,7 @@ def finish(settings: Settings, key: str) -> None:
     write_json(settings.path("retrain", key, DONE), {})
 
 
-def test_the_same_retraining_goes_on_until_it_is_finished(settings: Settings) -> None:
+def test_same_call_continues_an_unfinished_retraining(settings: Settings) -> None:
     config = RetrainConfig()
     key = key_of(settings, config, HASH, None)
     assert key_of(settings, config, HASH, None) == key
@@ -35,7 +36,7 @@ def test_the_same_retraining_goes_on_until_it_is_finished(settings: Settings) ->
 
 
 @pytest.mark.parametrize("other", [{"trials": 3}, {"embedding_sizes": [10]}, {"seed": 1}])
-def test_another_configuration_or_other_data_is_another_retraining(
+def test_other_configuration_or_data_gives_another_key(
     settings: Settings, other: dict[str, object]
 ) -> None:
     key = key_of(settings, RetrainConfig(), HASH, None)
@@ -43,17 +44,17 @@ def test_another_configuration_or_other_data_is_another_retraining(
     assert key_of(settings, RetrainConfig(), "fedcba.dir", None) != key
 
 
-def test_a_given_key_is_made_fit_for_a_folder_and_kept(settings: Settings) -> None:
-    given = "scheduled__2026-11-22T03:00:00+00:00"
-    key = key_of(settings, RetrainConfig(), HASH, given)
+def test_given_key_becomes_a_folder_name(settings: Settings) -> None:
+    airflow_key = "scheduled__2026-11-22T03:00:00+00:00"
+    key = key_of(settings, RetrainConfig(), HASH, airflow_key)
     assert key == "scheduled__2026-11-22T03-00-00-00-00"
     finish(settings, key)
-    assert key_of(settings, RetrainConfig(), HASH, given) == key
+    assert key_of(settings, RetrainConfig(), HASH, airflow_key) == key
     assert "/" not in key_of(settings, RetrainConfig(), HASH, "../../etc")
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({"trails": 3}, "trails"),
         ({"trials": 0}, "greater than 0"),
@@ -61,40 +62,29 @@ def test_a_given_key_is_made_fit_for_a_folder_and_kept(settings: Settings) -> No
         ({"families": []}, "families"),
     ],
 )
-def test_a_configuration_that_makes_no_sense_is_refused(
-    config: dict[str, object], said: str
-) -> None:
-    with pytest.raises(BadRequest, match=said):
+def test_invalid_configuration_is_rejected(config: dict[str, object], message: str) -> None:
+    with pytest.raises(BadRequest, match=message):
         RetrainConfig.of(config)
 
 
-def test_json_is_whole_or_not_there(tmp_path: Path) -> None:
-    file = tmp_path / "deep" / "x.json"
-    assert read_json(file) is None
-    write_json(file, {"a": 1})
-    assert read_json(file) == {"a": 1}
-    with pytest.raises(TypeError):
-        write_json(file, {"a": object()})
-    assert read_json(file) == {"a": 1}
-    assert [path.name for path in file.parent.iterdir()] == ["x.json"]
-
-
-def test_families_are_all_that_learn_and_are_not_retired_unless_named() -> None:
-    assert RetrainConfig().learning() == tuple(name for name in LEARNING if name not in RETIRED)
-    assert RetrainConfig(families=("emb", "emb")).learning() == ("emb",)
+def test_default_families_are_all_that_are_not_retired() -> None:
+    assert RetrainConfig().trained_families() == tuple(
+        name for name in LEARNING if name not in RETIRED
+    )
+    assert RetrainConfig(families=("emb", "emb")).trained_families() == ("emb",)
     for unknown in ("lightgcn", "popular"):
         with pytest.raises(BadRequest, match=f"unknown family {unknown}"):
-            RetrainConfig(families=(unknown,)).learning()
+            RetrainConfig(families=(unknown,)).trained_families()
 
 
 @pytest.mark.parametrize(
     ("first", "config", "trials"), [(True, {}, 2), (False, {}, 20), (True, {"trials": 7}, 7)]
 )
-def test_the_first_retraining_is_a_short_one(
+def test_first_retraining_has_fewer_trials(
     settings: Settings, first: bool, config: dict[str, object], trials: int
 ) -> None:
     facts = DataFacts(name="toy", hash=HASH, synthetic=True, ratings=1, users=1, movies=1)
-    plan = Plan.of(
+    plan = RetrainPlan.of(
         RetrainConfig.of(config),
         settings,
         folder=settings.path("retrain", "k"),
@@ -104,11 +94,13 @@ def test_the_first_retraining_is_a_short_one(
         recipe=None,
     )
     assert (plan.key, plan.trials) == ("k", trials)
-    expected = RetrainConfig().learning()
+    expected = RetrainConfig().trained_families()
     assert plan.families == expected
     workers = 1 if trials == 2 else settings.tuning_workers
     assert len(plan.work) == len(expected) * workers
-    assert Plan.from_json(plan.to_json(), settings) == plan
-    elsewhere = settings.model_copy(update={"home": Path("other")})
+    assert RetrainPlan.from_json(plan.to_json(), settings) == plan
+    other_machine = settings.model_copy(update={"home": Path("other")})
     assert str(settings.home) not in json.dumps(plan.to_json())
-    assert Plan.from_json(plan.to_json(), elsewhere).folder == elsewhere.path("retrain", "k")
+    assert RetrainPlan.from_json(plan.to_json(), other_machine).folder == other_machine.path(
+        "retrain", "k"
+    )

@@ -105,6 +105,23 @@ def files_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.suffix != ".lock"]
 
 
+def test_bundle_is_parsed_once_per_load(
+    registry: Registry, publish: Publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[bundle.Bundle] = []
+    load = bundle.load
+
+    def counting_load(folder: Path) -> bundle.Bundle:
+        parsed.append(load(folder))
+        return parsed[-1]
+
+    monkeypatch.setattr(bundle, "load", counting_load)
+    version = publish(A)
+    for loads in (1, 2):
+        assert registry.load_bundle(version, tmp_path / "1") is parsed[-1]
+        assert len(parsed) == loads
+
+
 def test_damaged_bundle_is_downloaded_again(
     registry: Registry, publish: Publish, tmp_path: Path
 ) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from moovier.jobs import candidates
-from moovier.jobs.retrain_plan import Plan, Recipe
+from moovier.jobs.recipes import champion_recipe, family_recipes
+from moovier.jobs.retrain_plan import Recipe, RetrainPlan
 from moovier.models.bundle import DataFacts
 from moovier.models.families import family
 from moovier.registry.version import Version
@@ -17,8 +17,8 @@ from tests.fixtures import RANKING
 FACTS = DataFacts(name="toy", hash="toy.dir", synthetic=True, ratings=1, users=1, movies=1)
 
 
-def plan(champion: Recipe | None = None, sizes: tuple[int, ...] = (50, 25, 10)) -> Plan:
-    return Plan(
+def plan(champion: Recipe | None = None, sizes: tuple[int, ...] = (50, 25, 10)) -> RetrainPlan:
+    return RetrainPlan(
         key="k",
         folder=Path("retrain/k"),
         run_id="r",
@@ -53,43 +53,46 @@ def champion(hold_out: str | None = None) -> Version:
     )
 
 
-def test_emb_has_its_default_sizes_and_the_tuned_one() -> None:
+def test_emb_trains_its_default_sizes_and_the_tuned_one() -> None:
     tuned = params("emb", size=17)
-    recipes = candidates.recipes(plan(), "emb", tuned)
+    recipes = family_recipes(plan(), "emb", tuned)
     assert [recipe.id for recipe in recipes] == ["emb-50", "emb-25", "emb-10", "emb-tuned"]
     assert [recipe.params["size"] for recipe in recipes] == [50, 25, 10, 17]
     assert recipes[1].params == params("emb", size=25)
 
 
-def test_a_family_that_found_nothing_is_trained_with_its_defaults() -> None:
-    (only,) = candidates.recipes(plan(), RANKING, None)
+def test_family_without_a_completed_trial_trains_its_defaults() -> None:
+    (only,) = family_recipes(plan(), RANKING, None)
     assert only.params == params(RANKING)
     assert only.kind == "default"
-    assert [one.kind for one in candidates.recipes(plan(), "emb", None)] == ["default"] * 3
+    assert [recipe.kind for recipe in family_recipes(plan(), "emb", None)] == ["default"] * 3
 
 
-def test_a_champion_of_other_data_is_a_candidate_of_its_own_family() -> None:
-    recipe = candidates.recipe_of(champion("older.dir/by-time-0.2"), plan().hold_out)
+def test_champion_of_other_data_is_a_candidate_of_its_family() -> None:
+    recipe = champion_recipe(champion("older.dir/by-time-0.2"), plan().hold_out)
     assert recipe is not None
-    recipes = candidates.recipes(plan(recipe), RANKING, params(RANKING, size=64))
-    assert [one.id for one in recipes] == [f"{RANKING}-{end}" for end in ("tuned", "champion-3")]
-    assert recipe not in candidates.recipes(plan(recipe), "emb", None)
+    recipes = family_recipes(plan(recipe), RANKING, params(RANKING, size=64))
+    assert [recipe.id for recipe in recipes] == [
+        f"{RANKING}-{end}" for end in ("tuned", "champion-3")
+    ]
+    assert recipe not in family_recipes(plan(recipe), "emb", None)
 
 
-def test_a_recipe_that_comes_twice_is_trained_once() -> None:
-    again = Recipe(
+def test_equal_recipes_are_trained_once() -> None:
+    same_as_default = Recipe(
         id="emb-champion-3", kind="champion", family="emb", params=params("emb", size=10)
     )
-    ids = [one.id for one in candidates.recipes(plan(again), "emb", params("emb", size=25))]
+    tuned = params("emb", size=25)
+    ids = [recipe.id for recipe in family_recipes(plan(same_as_default), "emb", tuned)]
     assert ids == ["emb-50", "emb-25", "emb-10"]
 
 
-def test_a_champion_with_a_result_on_this_hold_out_needs_no_recipe() -> None:
-    assert candidates.recipe_of(champion(plan().hold_out), plan().hold_out) is None
+def test_champion_with_a_result_on_this_hold_out_needs_no_recipe() -> None:
+    assert champion_recipe(champion(plan().hold_out), plan().hold_out) is None
 
 
 @pytest.mark.parametrize(
-    ("family_name", "said"),
+    ("family_name", "params_tag"),
     [
         ("gone", '{"size": 7}'),
         (RANKING, '{"unheard_of": 1}'),
@@ -97,9 +100,9 @@ def test_a_champion_with_a_result_on_this_hold_out_needs_no_recipe() -> None:
         (RANKING, "no JSON"),
     ],
 )
-def test_a_champion_that_can_no_longer_be_trained_has_no_recipe(
-    family_name: str, said: str
+def test_champion_that_can_no_longer_be_trained_has_no_recipe(
+    family_name: str, params_tag: str
 ) -> None:
-    there = dataclasses.replace(champion(), family=family_name, tags={"params": said})
-    recipe = candidates.recipe_of(there, plan().hold_out)
-    assert (recipe is None) == (said != "{}")
+    version = dataclasses.replace(champion(), family=family_name, tags={"params": params_tag})
+    recipe = champion_recipe(version, plan().hold_out)
+    assert (recipe is None) == (params_tag != "{}")
