@@ -77,11 +77,9 @@ class DaeScorer:
     """
 
     def __init__(self, arrays: Arrays) -> None:
-        self._encode_rated = as_float32(arrays["encode_rated"])
-        self._encode_stars = as_float32(arrays["encode_stars"])
+        encode_rated, encode_stars = arrays["encode_rated"], arrays["encode_stars"]
         self._encode_bias = as_float32(arrays["encode_bias"])
-        self._decode = as_float32(arrays["decode"])
-        self._decode_bias = as_float32(arrays["decode_bias"])
+        decode, decode_bias = arrays["decode"], arrays["decode_bias"]
         # Half precision halves the file, but computing in it is slow.
         self._neighbours = as_float32(arrays["neighbours"])
         self._genres = as_float32(arrays["genres"])
@@ -93,8 +91,8 @@ class DaeScorer:
         self._recency = Recency(*serving[5:])
         n = self._covered.size
         sizes = (
-            self._encode_rated.shape[0],
-            self._decode.shape[1],
+            encode_rated.shape[0],
+            decode.shape[1],
             *self._neighbours.shape,
             self._genres.shape[0],
         )
@@ -103,6 +101,10 @@ class DaeScorer:
                 f"the arrays disagree on the number of covered movies: {n} in covered, "
                 f"{sizes} in encode_rated, decode, neighbours (twice) and genres"
             )
+        self._size = self._encode_bias.size
+        # Stacked, so that a visitor costs one gather of rows and one product instead of several.
+        self._encode = as_float32(np.concatenate([encode_rated, encode_stars], axis=1))
+        self._head = as_float32(np.concatenate([decode, self._genres.T, decode_bias[None]]))
         self.n_movies = int(counts.size)
         self._position = np.full(self.n_movies, -1, dtype=np.int64)
         self._position[self._covered] = np.arange(n)
@@ -120,15 +122,17 @@ class DaeScorer:
         places, weights, stars = self._inputs(history)
         if not places.size:
             return as_float32(self._popularity)
-        logits = self._hidden(places, weights, stars) @ self._decode + self._decode_bias
-        logits += self._neighbour_weights(weights, stars) @ self._neighbours[places]
         genres = self._genres[places]
-        points = self._genre_points(
+        likes = self._likes(weights, stars)
+        features = self._features(
+            self._encoded(places, weights, stars),
+            places.size,
             self._liking(weights, stars) @ genres,
-            self._liked(weights, stars, genres).sum(axis=0),
+            likes @ genres - likes.sum() * self._mean_genres,
             weights.sum(),
         )
-        logits += self._genres @ points
+        logits = features[0] @ self._head
+        logits += self._neighbour_weights(weights, stars) @ self._neighbours[places]
         # Movies that are not covered rank behind the others, by popularity.
         scores = self._popularity + (float(logits.min()) - 2.0)
         scores[self._covered] = logits
@@ -157,22 +161,25 @@ class DaeScorer:
         k = places.size
         counts = np.array([k, *[k - 1] * k], dtype=np.float32)
         centred = weights * (stars - NEUTRAL) / STAR_UNIT
-        encoded = weights[:, None] * self._encode_rated[places]
-        encoded += centred[:, None] * self._encode_stars[places]
+        rows = self._encode[places]
+        encoded = weights[:, None] * rows[:, : self._size]
+        encoded += centred[:, None] * rows[:, self._size :]
         lengths = np.sqrt(np.maximum(_leave_one_out(weights**2), _EPSILON**2))
-        hidden = self._activate(as_float32(_leave_one_out(encoded) / lengths[:, None]), counts)
-        scores = hidden @ self._decode[:, targets] + self._decode_bias[targets]
+        genres = self._genres[places]
+        liked = self._likes(weights, stars)[:, None] * (genres - self._mean_genres)
+        features = self._features(
+            as_float32(_leave_one_out(encoded) / lengths[:, None]),
+            counts,
+            _leave_one_out(self._liking(weights, stars)[:, None] * genres),
+            _leave_one_out(liked),
+            _leave_one_out(weights),
+        )
         each = weights[:, None] * (stars[:, None] / 5.0) ** self._star_power
         shares = each * self._neighbours[np.ix_(places, targets)]
         scale = self._weight * np.maximum(counts, 1.0) ** self._power
-        scores += scale[:, None] * _leave_one_out(shares)
-        genres = self._genres[places]
-        points = self._genre_points(
-            _leave_one_out(self._liking(weights, stars)[:, None] * genres),
-            _leave_one_out(self._liked(weights, stars, genres)),
-            _leave_one_out(weights),
+        return as_float32(
+            features @ self._head[:, targets] + scale[:, None] * _leave_one_out(shares)
         )
-        return as_float32(scores + points @ self._genres[targets].T)
 
     def _inputs(self, history: History) -> tuple[Ints, Floats, Floats]:
         """Return places, weights and stars of the covered ratings, (k,) each, by place."""
@@ -193,18 +200,28 @@ class DaeScorer:
         weights = self._recency.weights(history.timestamps)
         return places[order], weights[order], history.stars[order], order
 
-    def _hidden(self, places: Ints, weights: Floats, stars: Floats) -> Floats:
-        """Return the hidden units and the logarithm of the count, (size + 1,)."""
+    def _encoded(self, places: Ints, weights: Floats, stars: Floats) -> Floats:
+        """Return the encoder's output before its bias, (size,)."""
         centred = weights * (stars - NEUTRAL) / STAR_UNIT
-        encoded = weights @ self._encode_rated[places] + centred @ self._encode_stars[places]
+        rows = self._encode[places]
+        encoded = weights @ rows[:, : self._size] + centred @ rows[:, self._size :]
         length = max(float(np.sqrt(weights @ weights)), _EPSILON)
-        return as_float32(self._activate(as_float32(encoded / length)[None], places.size)[0])
+        return as_float32(encoded / length)
 
-    def _activate(self, encoded: Floats, counts: Any) -> Floats:
-        """Return tanh of the encoder's output with the logarithm of the count appended."""
-        units = np.tanh(encoded + self._encode_bias)
-        logs = np.log(np.maximum(counts, 1.0)) / LOG_COUNT_UNIT
-        return as_float32(np.concatenate([units, np.reshape(logs, (-1, 1))], axis=1))
+    def _features(
+        self, encoded: Floats, counts: Any, liking: Floats, liked: Floats, total: Any
+    ) -> Floats:
+        """Return what the head multiplies: hidden units, log of the count, genre points and 1.
+
+        ``encoded``: (size,) or (m, size), and the other arguments alike, without or with a first
+        axis of m. Returns (m, size + n_genres + 2), m = 1 without that axis.
+        """
+        encoded = np.atleast_2d(encoded)
+        features = np.ones((encoded.shape[0], self._head.shape[0]), dtype=np.float32)
+        np.tanh(encoded + self._encode_bias, out=features[:, : self._size])
+        features[:, self._size] = np.log(np.maximum(counts, 1.0)) / LOG_COUNT_UNIT
+        features[:, self._size + 1 : -1] = self._genre_points(liking, liked, total)
+        return features
 
     def _neighbour_weights(self, weights: Floats, stars: Floats) -> Floats:
         scale = self._weight * weights.size**self._power
@@ -214,10 +231,9 @@ class DaeScorer:
         """Return how much each rating speaks for (positive) or against its genres, (k,)."""
         return as_float32(weights * (stars - GENRE_NEUTRAL) / GENRE_UNIT)
 
-    def _liked(self, weights: Floats, stars: Floats, genres: Floats) -> Floats:
-        """Return the genres of the liked movies less the mean over all ratings, (k, n_genres)."""
-        likes = weights * (stars >= LIKES_GENRE)
-        return as_float32(likes[:, None] * (genres - self._mean_genres))
+    def _likes(self, weights: Floats, stars: Floats) -> Floats:
+        """Return the weights of the liked movies, 0 for the others, (k,)."""
+        return as_float32(weights * (stars >= LIKES_GENRE))
 
     def _genre_points(self, liking: Floats, liked: Floats, total: Any) -> Floats:
         """Return the points of each genre, (..., n_genres).
