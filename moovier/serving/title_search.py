@@ -1,81 +1,280 @@
-"""Search for movies by words of their titles."""
+"""Search for movies by title, as people type titles.
+
+A query and a title are compared in a common form: without case, accents, punctuation and leading
+article, with ``&`` as *and* and Roman numerals as Arabic ones. Words with an apostrophe or a hyphen
+are known joined and split. Where no title fits, small typing errors are allowed: `RapidFuzz
+<https://rapidfuzz.github.io/RapidFuzz/>`_ computes the optimal string alignment distance, in which
+two swapped letters are one error.
+"""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
+from rapidfuzz.distance import OSA
 
 from moovier.data.catalogue import Catalogue
 from moovier.data.ratings import Ints
-from moovier.tmdb.details import natural_title
 
 #: Words of a query that count; further words are ignored.
 _MAX_WORDS = 12
+#: Typing errors allowed in a text of at least so many letters, most letters first.
+_ALLOWED_ERRORS = ((8, 2), (4, 1))
+#: How well a title fits: the lower, the better. Equal fits are ordered by popularity.
+_SAME, _BEGINS_ALIKE, _HAS_WORDS, _SAME_WITH_ERRORS, _HAS_BEGINNINGS, _HAS_SIMILAR, _NO_FIT = range(
+    7
+)
+_ARTICLES = frozenset(("the", "a", "an", "la", "le", "les", "l", "el", "los", "las", "il"))
+_APOSTROPHES = dict.fromkeys(map(ord, "'’‘`´ʼ"), "'")
+#: Letters that Unicode does not decompose.
+_PLAIN_LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d"})
+_NUMERALS = (
+    ("one",),
+    ("two", "ii"),
+    ("three", "iii"),
+    ("four", "iv"),
+    ("five",),
+    ("six", "vi"),
+    ("seven", "vii"),
+    ("eight", "viii"),
+    ("nine", "ix"),
+    ("ten",),
+    ("eleven", "xi"),
+    ("twelve", "xii"),
+    ("thirteen", "xiii"),
+    ("fourteen", "xiv"),
+    ("fifteen", "xv"),
+)
+_NUMBERS = {word: str(n) for n, words in enumerate(_NUMERALS, start=1) for word in words}
+#: Numerals that are also words ("I, Robot"): numbers only at the end, or after a word for a part.
+_UNSURE_NUMBERS = {"i": "1", "v": "5", "x": "10"}
+_PARTS = frozenset(("part", "episode", "chapter", "volume", "vol"))
+_INVERTED = re.compile(r"(?P<rest>.+), (?P<article>the|a|an|la|le|les|el|los|las|il|der|die|das)")
 
 
 class TitleIndex:
-    """The words of all titles, sorted, each with the rows of the movies that have it."""
+    """The titles of a catalogue, indexed by words and as a whole."""
 
     def __init__(self, catalogue: Catalogue, popularity: Ints) -> None:
         """Index a catalogue; ``popularity``, (n_movies,), orders titles that fit equally well."""
-        rows_by_word: dict[str, list[int]] = {}
-        titles = []
+        words: list[tuple[str, int]] = []
+        titles: list[tuple[str, int]] = []
         for row, movie in enumerate(catalogue):
-            words = _words(movie.title)
-            # MovieLens writes "Matrix, The", people type "The Matrix".
-            titles.append({" ".join(words), " ".join(_words(natural_title(movie.title)))})
-            for word in {*words, *([str(movie.year)] if movie.year is not None else [])}:
-                rows_by_word.setdefault(word, []).append(row)
-        self._words = sorted(rows_by_word)
-        self._rows = [np.array(rows_by_word[word]) for word in self._words]
-        self._titles = titles
-        self._popularity = popularity
+            for title in _variants(movie.title):
+                tokens = _tokens(title)
+                titles += [(text, row) for text in _whole(tokens)]
+                words += [(word, row) for word in _index_words(tokens)]
+            if movie.year is not None:
+                words.append((str(movie.year), row))
+        self._titles = _SortedTexts(titles)
+        self._words = _SortedTexts(words)
+        self._n_movies = len(catalogue)
+        rows = np.arange(self._n_movies)
+        self._by_popularity = np.lexsort((rows, -np.asarray(popularity)))
 
     def find(self, text: str) -> Ints:
         """Return the rows of the movies that match a query, best first.
 
-        Each word of the query must be the beginning of a word of the title, or of the year. Titles
-        equal to the query come first, then titles that begin with it, then the others; each group
-        is ordered by popularity. Accents, case and punctuation do not count. A query without words
-        matches all movies.
+        First the titles equal to the query, then those that begin with it, then those that have
+        all of its words. Where there is none: titles that differ by one or two typing errors, then
+        titles whose words begin with the query's, then titles with similar words. Each group is
+        ordered by popularity. A word of four digits may be the year of release. A query without
+        words matches all movies.
         """
-        words = _words(text)[:_MAX_WORDS]
-        rows = np.arange(len(self._titles))
-        for place, word in enumerate(words):
-            matches = self._rows_with_prefix(word)
-            rows = matches if not place else np.intersect1d(rows, matches, assume_unique=True)
-        query = " ".join(words)
-        ranks = (
-            [min(_rank(title, query) for title in self._titles[row]) for row in rows.tolist()]
-            if query
-            else [0] * len(rows)
+        tokens = _tokens(_natural(text))[:_MAX_WORDS]
+        if not tokens:
+            return self._by_popularity.copy()
+        fits = np.full(self._n_movies, _NO_FIT, dtype=np.int8)
+        whole = _whole(tokens)
+        queries = _query_words(tokens)
+        for words in queries:
+            fits[self._has_all(self._words.with_prefix([word]) for word in words)] = _HAS_BEGINNINGS
+        for words in queries:
+            fits[self._has_all(self._words.equal([word]) for word in words)] = _HAS_WORDS
+        fits[self._titles.with_prefix(whole)] = _BEGINS_ALIKE
+        fits[self._titles.equal(whole)] = _SAME
+        if fits.min(initial=_NO_FIT) > _HAS_WORDS:
+            for words in queries:
+                _improve(fits, self._has_all(map(self._resembling, words)), _HAS_SIMILAR)
+            _improve(fits, self._titles.similar(whole), _SAME_WITH_ERRORS)
+        ordered = fits[self._by_popularity]
+        groups = [self._by_popularity[ordered == fit] for fit in range(_NO_FIT)]
+        return np.concatenate(groups)
+
+    def _resembling(self, word: str) -> Ints:
+        """Return the rows with a word that begins with this one or differs by typing errors."""
+        return np.concatenate([self._words.with_prefix([word]), self._words.similar([word])])
+
+    def _has_all(self, rows_by_word: Iterable[Ints]) -> Ints:
+        """Return the rows that every one of the arrays holds."""
+        has_all = np.ones(self._n_movies, dtype=np.bool_)
+        for rows in rows_by_word:
+            has_word = np.zeros(self._n_movies, dtype=np.bool_)
+            has_word[rows] = True
+            has_all &= has_word
+        return np.flatnonzero(has_all)
+
+
+class _SortedTexts:
+    """Texts in order, each with the rows of the movies that have it."""
+
+    def __init__(self, texts: Iterable[tuple[str, int]]) -> None:
+        pairs = sorted(set(texts))
+        self._rows = np.array([row for _, row in pairs], dtype=np.int64)
+        self._texts: list[str] = []
+        starts: list[int] = []
+        for place, (text, _) in enumerate(pairs):
+            if not self._texts or self._texts[-1] != text:
+                self._texts.append(text)
+                starts.append(place)
+        self._starts = [*starts, len(pairs)]
+        lengths = np.array([len(text) for text in self._texts], dtype=np.int64)
+        # For the search with errors: by length, each with a bit for every letter that it has.
+        self._by_length = np.argsort(lengths, kind="stable")
+        self._first_of_length = np.searchsorted(
+            lengths[self._by_length], np.arange(lengths.max(initial=0) + 2)
         )
-        order = np.lexsort((rows, -self._popularity[rows], np.array(ranks, dtype=np.int64)))
-        return rows[order]
+        letters = np.array([_letter_bits(text) for text in self._texts], dtype=np.uint64)
+        self._letters = letters[self._by_length]
 
-    def _rows_with_prefix(self, prefix: str) -> Ints:
-        start = bisect_left(self._words, prefix)
-        rows = []
-        for place in range(start, len(self._words)):
-            if not self._words[place].startswith(prefix):
-                break
-            rows.append(self._rows[place])
-        return np.unique(np.concatenate(rows)) if rows else np.zeros(0, dtype=np.int64)
+    def equal(self, texts: Iterable[str]) -> Ints:
+        """Return the rows with any of the texts."""
+        return self._rows_between((text, text + "\0") for text in texts)
+
+    def with_prefix(self, prefixes: Iterable[str]) -> Ints:
+        """Return the rows with a text that begins with any of the prefixes.
+
+        A number is no prefix of another: nobody who types 2 means 2001.
+        """
+        return self._rows_between(
+            (prefix, prefix + ("\0" if prefix.isdigit() else "\U0010ffff")) for prefix in prefixes
+        )
+
+    def similar(self, texts: Iterable[str]) -> Ints:
+        """Return the rows with a text that differs from one of these by few typing errors."""
+        places = [place for text in texts for place in self._similar_texts(text)]
+        slices = [self._rows[self._starts[p] : self._starts[p + 1]] for p in places]
+        return np.concatenate(slices) if slices else np.zeros(0, dtype=np.int64)
+
+    def _similar_texts(self, text: str) -> Iterable[int]:
+        """Yield the places of the texts that differ from this one by few typing errors."""
+        errors = _allowed_errors(text)
+        if not errors:
+            return
+        longest = len(self._first_of_length) - 2
+        shortest = min(max(len(text) - errors, 0), longest)
+        start = self._first_of_length[shortest]
+        end = self._first_of_length[min(len(text) + errors, longest) + 1]
+        # An error changes at most two of the letters that a text has: this leaves few candidates.
+        differing = np.bitwise_count(self._letters[start:end] ^ np.uint64(_letter_bits(text)))
+        for place in self._by_length[start:end][differing <= 2 * errors].tolist():
+            candidate = self._texts[place]
+            if OSA.distance(text, candidate, score_cutoff=errors) <= errors:
+                yield place
+
+    def _rows_between(self, bounds: Iterable[tuple[str, str]]) -> Ints:
+        slices = []
+        for first, last in bounds:
+            start, end = bisect_left(self._texts, first), bisect_left(self._texts, last)
+            slices.append(self._rows[self._starts[start] : self._starts[end]])
+        return np.concatenate(slices) if slices else np.zeros(0, dtype=np.int64)
 
 
-def _rank(title: str, query: str) -> int:
-    """Return 0 for the same title, 1 for a title that begins with the query, else 2.
+def _improve(fits: np.ndarray, rows: Ints, fit: int) -> None:
+    """Lower the entries of ``rows`` in ``fits`` to ``fit`` where they are higher."""
+    fits[rows] = np.minimum(fits[rows], fit)
 
-    An article that MovieLens puts behind a title does not count as a difference.
-    """
-    if title == query or title in (f"{query} the", f"{query} a"):
+
+def _letter_bits(text: str) -> int:
+    """Return a number with one bit, of 64, set for every letter of a text."""
+    bits = 0
+    for letter in text:
+        bits |= 1 << (ord(letter) & 63)
+    return bits
+
+
+def _allowed_errors(text: str) -> int:
+    """Return how many typing errors a text may have: none in short ones and in numbers."""
+    if text.isdigit():
         return 0
-    return 1 if title.startswith(query) else 2
+    return next((errors for letters, errors in _ALLOWED_ERRORS if len(text) >= letters), 0)
 
 
-def _words(text: str) -> list[str]:
-    decomposed = unicodedata.normalize("NFKD", text).casefold()
-    letters = (letter for letter in decomposed if not unicodedata.combining(letter))
-    return "".join(letter if letter.isalnum() else " " for letter in letters).split()
+def _natural(text: str) -> str:
+    """Return a title with its article in front: "Matrix, The" is "The Matrix"."""
+    match = _INVERTED.fullmatch(text.strip().casefold())
+    return text if match is None else f"{match['article']} {match['rest']}"
+
+
+def _variants(title: str) -> set[str]:
+    """Return a title as people write it, and its other titles, which MovieLens has in brackets.
+
+    MovieLens writes "Matrix, The" and "Seven (a.k.a. Se7en)".
+    """
+    parts = [part.strip() for part in re.split(r"[()]", title)]
+    plain = [re.sub(r"^a\.?k\.?a\.?\s", "", part, flags=re.IGNORECASE) for part in parts if part]
+    return {_natural(part) for part in (title, *plain)}
+
+
+def _tokens(text: str) -> list[str]:
+    """Return the words of a text, in lower case and without accents.
+
+    An apostrophe, a hyphen or a dot within a word becomes an apostrophe; "&" becomes "and".
+    """
+    decomposed = unicodedata.normalize("NFKD", text).casefold().translate(_PLAIN_LETTERS)
+    letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    spelt = letters.translate(_APOSTROPHES).replace("&", " and ")
+    marked = re.sub(r"(?<=\w)[-‐‑–·.](?=\w)", "'", spelt)
+    words = re.sub(r"[^\w']|_", " ", marked).split()
+    return [word.strip("'") for word in words if word.strip("'")]
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    return [word.replace("'", "") for word in words]
+
+
+def _split(words: Sequence[str]) -> list[str]:
+    return [part for word in words for part in word.split("'") if part]
+
+
+def _numbered(words: Sequence[str]) -> list[str]:
+    """Return the words with Roman numerals and number words as digits."""
+    digits = []
+    for place, word in enumerate(words):
+        is_number = place > 0 and (place == len(words) - 1 or words[place - 1] in _PARTS)
+        unsure = _UNSURE_NUMBERS.get(word, word) if is_number else word
+        digits.append(_NUMBERS.get(word, unsure))
+    return digits
+
+
+def _index_words(tokens: Sequence[str]) -> set[str]:
+    """Return the words by which a title is found, neighbours joined included."""
+    joined, split = _joined(tokens), _split(tokens)
+    pairs = [first + second for first, second in pairwise(joined)]
+    return {*joined, *split, *_numbered(joined), *_numbered(split), *pairs}
+
+
+def _query_words(tokens: Sequence[str]) -> list[list[str]]:
+    """Return the ways to read a query as words, of which a title must have all of one."""
+    words = _without_article(tokens)
+    joined, split = _joined(words), _split(words)
+    readings = [joined, split, _numbered(joined), _numbered(split)]
+    return [list(words) for words in dict.fromkeys(map(tuple, readings))]
+
+
+def _whole(tokens: Sequence[str]) -> list[str]:
+    """Return the forms of a whole title, without spaces: with and without its leading article."""
+    forms = [_joined(_without_article(tokens)), _joined(tokens)]
+    return list(
+        dict.fromkeys("".join(words) for form in forms for words in (form, _numbered(form)))
+    )
+
+
+def _without_article(tokens: Sequence[str]) -> list[str]:
+    """Return the words without a leading article, unless nothing else is left."""
+    return list(tokens[1:] if len(tokens) > 1 and tokens[0] in _ARTICLES else tokens)
