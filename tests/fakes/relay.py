@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 
 class Relay:
-    """A relay that forwards bytes to a server until it is cut. ``address`` replaces the server's own."""
+    """A relay that forwards bytes until it is cut; clients use its ``address``."""
 
     def __init__(self, address: str) -> None:
         target = urlsplit(address)
