@@ -13,7 +13,7 @@ from rich.console import Console
 
 from moovier.registry.version import Version
 from moovier.settings import Settings
-from moovier.stack import lifecycle
+from moovier.stack import lifecycle, pipeline
 from moovier.stack.console import Report
 from moovier.stack.environment import Secrets
 from moovier.stack.services import SERVICE
@@ -97,7 +97,7 @@ def test_start_waits_until_the_service_is_ready_with_and_without_a_champion(
     monkeypatch.setattr(lifecycle, "_migrate_airflow", lambda *_arguments: None)
     monkeypatch.setattr(lifecycle, "_champion", lambda _settings: champion)
     monkeypatch.setattr(
-        lifecycle.pipeline,
+        pipeline,
         "first_retraining",
         lambda _airflow, task_logs, _report, _check: retrainings.append(task_logs),
     )
