@@ -3,7 +3,7 @@
 Two protocols decide (docs/metrics.md). *Visitor*: whole users are held out by seed. *Next visit*:
 everything after a user's last pause is held out. :func:`development_split` gives what tuning may
 see: the ratings without both tests, cut again in the same two ways. The older splits (last share
-by time, random rows, one moment for everybody) are reported.
+by time, random rows, one moment for all users) are reported.
 
 Every split conserves rows: each rating lands in exactly one part, over the same index.
 """
@@ -85,11 +85,11 @@ def split_last_share(ratings: Ratings, test_share: float = 0.2) -> tuple[Ratings
 
     This protocol was the first one here. It is reported for comparison with papers. Of a user's n
     ratings, sorted by timestamp with ties in row order, those from position
-    ceil((1 - test_share) * n) on are the later part, so nobody's earlier part is empty: a single
-    rating stays in it. ``test_share`` is from 0 up to, not including, 1.
+    ceil((1 - test_share) * n) on are the later part. The earlier part of a user is never empty: a
+    single rating stays in it. ``test_share`` is from 0 up to, not including, 1.
     """
     if not 0 <= test_share < 1:
-        raise ValueError(f"test_share must lie in [0, 1), got {test_share}")
+        raise ValueError(f"test_share must be from 0 to below 1, not {test_share}")
     position, count = _positions(ratings)
     # Rounded first: 0.8 * 5 is 4.000000000000001 in binary for some shares, and its ceiling 5.
     cut = np.ceil(np.round((1 - test_share) * count, 9)).astype(np.int64)
@@ -115,7 +115,9 @@ def hold_out_users(ratings: Ratings, seed: int, share: float = 0.2) -> tuple[Rat
     """
     users = np.unique(ratings.users)
     if users.size < 2:
-        raise ValueError("at least two users with ratings are needed to hold one out")
+        raise ValueError(
+            f"at least two users with ratings are needed to hold users out, not {users.size}"
+        )
     n_held = min(max(round(share * users.size), 1), users.size - 1)
     chosen = np.random.default_rng(seed).choice(users, size=n_held, replace=False)
     held = np.isin(ratings.users, chosen)
@@ -123,14 +125,14 @@ def hold_out_users(ratings: Ratings, seed: int, share: float = 0.2) -> tuple[Rat
 
 
 def hold_out_users_if_possible(ratings: Ratings, seed: int) -> tuple[Ratings, Ratings]:
-    """Return :func:`hold_out_users`, or an empty second part where there are fewer than two."""
+    """Return :func:`hold_out_users`, or an empty second part with fewer than two users."""
     if np.unique(ratings.users).size < 2:
         return ratings, ratings.take(np.empty(0, dtype=np.int64))
     return hold_out_users(ratings, seed)
 
 
 def split_at_time(ratings: Ratings, quantile: float = 0.9) -> tuple[Ratings, Ratings]:
-    """Cut everybody at one moment, a quantile of all timestamps: ``(until, after)``."""
+    """Cut all users at one moment, a quantile of all timestamps: ``(until, after)``."""
     if not len(ratings):
         return ratings, ratings
     moment = np.quantile(ratings.timestamps, quantile)

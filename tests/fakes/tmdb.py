@@ -73,7 +73,7 @@ BRAVEHEART: dict[str, Any] = {
 
 @dataclass
 class FakeTmdb:
-    """The state of the fake. ``asked``: the requested movie ids in order."""
+    """The state of the fake. ``requested``: the requested movie ids in order."""
 
     delay_s: float = 0.0
     #: Statuses of the next responses in order; after them, and for None, it answers normally.
@@ -84,7 +84,7 @@ class FakeTmdb:
     #: The body of every response, in place of details.
     body: bytes | None = None
     missing: set[int] = field(default_factory=set)
-    asked: list[int] = field(default_factory=list)
+    requested: list[int] = field(default_factory=list)
     most_at_once: int = 0
     address: str = ""
     _at_once: int = 0
@@ -95,7 +95,7 @@ class FakeTmdb:
         url = urlsplit(path)
         id_ = int(url.path.removeprefix("/3/movie/"))
         with self._lock:
-            self.asked.append(id_)
+            self.requested.append(id_)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
             status = self.status or (self.statuses.pop(0) if self.statuses else None)

@@ -201,7 +201,7 @@ def test_page_survives_a_service_restart_and_a_broken_tmdb(
         visitor = Visitor(page)
         with running_service(trained, port=port, **broken_tmdb):
             rated = rate_three_movies(visitor)
-        assert tmdb.asked
+        assert tmdb.requested
 
         # Without the service, the list and the new rating stay.
         fourth = visitor.listed_ids()[0]

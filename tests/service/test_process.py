@@ -1,4 +1,4 @@
-"""The real thing: `bentoml serve` with its trainer, a real MLflow and a TMDB of our own."""
+"""`bentoml serve` with its trainer, on a real MLflow and a fake TMDB."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.service.hammer import Hammer
 from tests.service.raw import Answer, Connection, request
 
 EASE, EMB = "moovier_ease_3_trained_0", "moovier_emb_10_trained_0"
-#: The body of the original's example, as it stands there.
+#: A batch of ratings for `/train`.
 EXAMPLE: dict[str, Any] = json.loads("""{
   "users": [
     498, 389, 456, 203, 446, 252, 214, 268, 115, 333,
@@ -46,7 +46,7 @@ EXAMPLE: dict[str, Any] = json.loads("""{
 JSON = {"Content-Type": "application/json"}
 TRAIN = f"/train?model_name={EMB}&validation_split=0.2&patience=10"
 
-# One service for all: it takes seconds to start, and minutes on a busy machine.
+# One service for all tests: its start takes seconds, and minutes on a busy machine.
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, sample_data: Path) -> Iter
         settings = own_settings(mlflow, folder / "home")
         register_trained(settings, folder, sample_data, "emb", 10)
         promote(settings, register_trained(settings, folder, sample_data, "ease", 3))
-        # Patient with TMDB: some tests want the details of all movies at once.
+        # A long time-out: some tests need the details of all movies at once.
         with running_service(
             settings,
             TMDB_API_KEY=V3_KEY,
@@ -82,20 +82,20 @@ def client(running: Running) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_it_says_that_it_is_ready(
+def test_service_is_ready(
     running: Running, client: httpx.Client, record_property: Callable[[str, object], None]
 ) -> None:
     record_property("ready_s", round(running.service.ready_s, 1))
     assert wait_until(lambda: client.get("/readyz").is_success)
     ready = client.get("/readyz").json()
     assert (ready["ready"], ready["champion"]["name"]) == (True, EASE)
-    # Our words, not BentoML's, whoever asks how.
+    # The application answers, not BentoML.
     assert client.get("/livez").json() == {"alive": True}
     assert [client.head(path).status_code for path in ("/livez", "/readyz")] == [200, 200]
     assert client.post("/readyz").status_code == 405
 
 
-def test_the_examples_of_the_original(client: httpx.Client) -> None:
+def test_models_and_predict_answer(client: httpx.Client) -> None:
     assert client.get("/models").json() == [EASE, EMB]
     answer = client.post(f"/predict?model_name={EMB}&top_k=3", json=[389, 456])
     assert answer.status_code == 200
@@ -104,11 +104,11 @@ def test_the_examples_of_the_original(client: httpx.Client) -> None:
     assert answer.headers["x-moovier-model"] == EMB
 
 
-def test_details_are_tmdb_s(client: httpx.Client, running: Running) -> None:
-    # Somebody unknown has seen nothing, so that every movie is in the list.
+def test_details_come_from_tmdb(client: httpx.Client, running: Running) -> None:
+    # An unknown user has rated nothing, so that the list has every movie.
     movies = client.post("/predict?top_k=1000", json=[10**6]).json()[str(10**6)]
     shown = {movie["id"]: movie for movie in movies}
-    assert set(running.tmdb.asked) == set(shown)
+    assert set(running.tmdb.requested) == set(shown)
     assert shown[197] == BRAVEHEART
     assert {movie["title"] for movie in movies} == {"Braveheart"} | {
         f"TMDB's {id_}" for id_ in shown if id_ != 197
@@ -116,7 +116,7 @@ def test_details_are_tmdb_s(client: httpx.Client, running: Running) -> None:
     assert V3_KEY not in running.service.log.read_text()
 
 
-def test_the_page_of_the_api_is_complete(client: httpx.Client) -> None:
+def test_docs_page_and_its_files_are_served(client: httpx.Client) -> None:
     page = client.get("/docs").text
     for part in ("swagger-ui-bundle.js", "swagger-ui.css"):
         assert f"/static_content/{part}" in page
@@ -125,7 +125,7 @@ def test_the_page_of_the_api_is_complete(client: httpx.Client) -> None:
     assert {"/models", "/predict", "/recommend", "/ratings", "/train"} <= paths
 
 
-def test_the_metrics_name_routes_and_never_free_text(client: httpx.Client) -> None:
+def test_metrics_are_labelled_by_route_template(client: httpx.Client) -> None:
     client.get("/somebody/made/this/up")
     client.post("/predict", json=[1])
     text = client.get("/metrics").text
@@ -135,11 +135,11 @@ def test_the_metrics_name_routes_and_never_free_text(client: httpx.Client) -> No
     assert "made" not in text
 
 
-def test_the_metrics_show_what_monitoring_saw_last(client: httpx.Client, running: Running) -> None:
+def test_metrics_show_the_last_monitoring_run(client: httpx.Client, running: Running) -> None:
     registry = open_registry(running.settings)
     assert "moovier_monitoring_alarm 0.0" in client.get("/metrics").text
-    said = {"at": time.time() - 50, "alarm": True, "figures": {"drift_stars": 0.5, "came": 200}}
-    registry.set_model_tag(MONITORING, json.dumps(said))
+    summary = {"at": time.time() - 50, "alarm": True, "figures": {"drift_stars": 0.5, "came": 200}}
+    registry.set_model_tag(MONITORING, json.dumps(summary))
 
     def shown(line: str) -> bool:
         return wait_until(lambda: line in client.get("/metrics").text)
@@ -150,21 +150,23 @@ def test_the_metrics_show_what_monitoring_saw_last(client: httpx.Client, running
     text = client.get("/metrics").text
     (age,) = re.findall(r"^moovier_monitoring_age_seconds (\S+)", text, re.MULTILINE)
     assert 50 <= float(age) < 10_000
-    # What the next look does not tell is no longer shown as if it were so.
-    registry.set_model_tag(MONITORING, json.dumps({**said, "alarm": False, "figures": {"came": 1}}))
+    # A metric that the next run does not have becomes NaN.
+    registry.set_model_tag(
+        MONITORING, json.dumps({**summary, "alarm": False, "figures": {"came": 1}})
+    )
     assert shown("moovier_monitoring_alarm 0.0")
     assert shown('moovier_monitoring{figure="drift_stars"} NaN')
     assert shown('moovier_monitoring{figure="came"} 1.0')
 
 
-def test_who_answers_has_not_imported_what_trains(running: Running) -> None:
+def test_service_imports_no_training_library(running: Running) -> None:
     maps = Path(f"/proc/{worker(running, 'Moovier').pid}/maps").read_text()
     assert "numpy" in maps
     for library in ("tensorflow", "pandas", "scipy", "matplotlib"):
         assert f"/{library}/" not in maps
 
 
-def test_errors_keep_their_shape_behind_bentoml(client: httpx.Client) -> None:
+def test_errors_keep_their_form_behind_bentoml(client: httpx.Client) -> None:
     for answer, status in (
         (client.post("/predict?top_k=0", json=[1]), 422),
         (client.post("/predict", content=b"not json", headers=JSON), 422),
@@ -183,24 +185,24 @@ def test_errors_keep_their_shape_behind_bentoml(client: httpx.Client) -> None:
         assert "Traceback" not in answer.text
 
 
-def test_fine_tuning_makes_a_child_beside_its_parent(
+def test_fine_tuning_registers_a_child_and_keeps_the_parent(
     client: httpx.Client, running: Running
 ) -> None:
     answer = client.post(TRAIN, json=EXAMPLE)
     assert (answer.status_code, answer.json()) == (200, "moovier_emb_10_trained_1"), answer.text
     assert answer.headers["x-moovier-skipped-movies"] == "2437,6478,1988,8265"
     assert client.get("/models").json() == ["moovier_emb_10_trained_1", EASE, EMB]
-    # Under its own name, and under the one that the original's answer had.
+    # With and without the ending `.h5`.
     for name in ("moovier_emb_10_trained_1", "moovier_emb_10_trained_1.h5"):
         child = client.post(f"/predict?model_name={name}&top_k=1000", json=[596])
         assert child.headers["x-moovier-model-version"] == answer.headers["x-moovier-model-version"]
-    # User 596 is new to the sample; a rated movie is not recommended, 1583 is one of them.
+    # User 596 is new to the sample data.
     assert "x-moovier-unknown-users" not in child.headers
     assert client.post(f"/predict?model_name={EMB}", json=[1]).headers["x-moovier-model"] == EMB
     assert open_registry(running.settings).resolve("moovier_emb_10_trained_1").parent == EMB
 
 
-def test_two_trainings_at_once_end_well(client: httpx.Client, running: Running) -> None:
+def test_two_concurrent_trainings_succeed(client: httpx.Client, running: Running) -> None:
     before = len(open_registry(running.settings).versions())
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(client.post, TRAIN, json=EXAMPLE) for _ in range(2)]
@@ -213,18 +215,20 @@ def test_two_trainings_at_once_end_well(client: httpx.Client, running: Running) 
     assert len(open_registry(running.settings).versions()) == before + 2
 
 
-def test_every_example_of_the_api_s_page_works_when_pasted(client: httpx.Client) -> None:
+def test_every_openapi_example_works(client: httpx.Client) -> None:
     page = client.get("/openapi.json").json()
     paths = page["paths"]
-    pasted = [one for path, methods in paths.items() for one in _examples(page, path, methods)]
-    # Each operation of the page is there, those with several examples more than once.
-    assert {(method, path) for method, path, *_ in pasted} == {
+    examples = [
+        example for path, methods in paths.items() for example in _examples(page, path, methods)
+    ]
+    # Every operation has an example.
+    assert {(method, path) for method, path, *_ in examples} == {
         (method, path) for path, methods in paths.items() for method in methods
     }
-    for method, path, query, body in pasted:
+    for method, path, query, body in examples:
         answer = client.request(method, path.format(**query), params=query, json=body)
         assert answer.status_code == 200, f"{method} {path} {query} {body}: {answer.text}"
-    bodies = [body for *_, body in pasted if body is not None]
+    bodies = [body for *_, body in examples if body is not None]
     assert len(bodies) >= 5
     assert [389, 456] in bodies
 
@@ -232,7 +236,7 @@ def test_every_example_of_the_api_s_page_works_when_pasted(client: httpx.Client)
 def _examples(
     page: dict[str, Any], path: str, methods: dict[str, Any]
 ) -> Iterator[tuple[str, str, dict[str, Any], Any]]:
-    """Method, path, parameters and body of each example; what has to be given has one."""
+    """Yield method, path, parameters and body of each example."""
     for method, operation in methods.items():
         given = {
             one["name"]: one["schema"]["examples"][0]
@@ -253,8 +257,8 @@ def _examples(
             yield method, path, given, body
 
 
-def test_lists_of_all_users_are_what_predict_gives(client: httpx.Client, running: Running) -> None:
-    """What people said since included: ratings, deletions, and people whom no model knows."""
+def test_batch_lists_equal_predict(client: httpx.Client, running: Running) -> None:
+    """Compare after ratings, deletions, and ratings of users whom no model knows."""
     given = [(3, 1, 5.0), (3, 260, 1.0), (10**6, 1196, 5.0), (10**6 + 1, 1, 4.5)]
     for user, movie, stars in given:
         body = {"user_id": user, "ratings": [{"movie_id": movie, "stars": stars}]}
@@ -266,7 +270,7 @@ def test_lists_of_all_users_are_what_predict_gives(client: httpx.Client, running
     assert compared == len(lists) > 100
 
 
-def test_a_promotion_and_a_rollback_lose_no_request(client: httpx.Client, running: Running) -> None:
+def test_promotion_and_rollback_lose_no_request(client: httpx.Client, running: Running) -> None:
     registry = open_registry(running.settings)
     with Hammer(running.service) as hammer:
         registry.promote(registry.resolve(EMB), "for a test")
@@ -276,17 +280,15 @@ def test_a_promotion_and_a_rollback_lose_no_request(client: httpx.Client, runnin
     assert hammer.statuses == {200}
 
 
-def test_a_killed_worker_comes_back_and_so_does_a_killed_trainer(
-    client: httpx.Client, running: Running
-) -> None:
+def test_killed_worker_and_trainer_are_restarted(client: httpx.Client, running: Running) -> None:
     for name in ("Moovier", "Trainer"):
         worker(running, name).send_signal(signal.SIGKILL)
     assert wait_until(lambda: succeeds(client, "/predict", [1]))
     assert wait_until(lambda: succeeds(client, TRAIN, EXAMPLE), patience_s=120)
 
 
-def test_answering_goes_on_without_mlflow(client: httpx.Client, running: Running) -> None:
-    """MLflow is gone afterwards."""
+def test_answers_continue_without_mlflow(client: httpx.Client, running: Running) -> None:
+    """Run late in this file: MLflow stops."""
     names = client.get("/models").json()
     end_group(running.mlflow.process)
     for _ in range(3):
@@ -301,16 +303,16 @@ def test_answering_goes_on_without_mlflow(client: httpx.Client, running: Running
     assert wait_until(lambda: "moovier_registry_reachable 0.0" in client.get("/metrics").text)
     ready = client.get("/readyz")
     assert (ready.status_code, ready.json()["ready"]) == (200, True)
-    assert any("MLflow does not answer" in one for one in ready.json()["degraded"])
+    assert any("MLflow does not answer" in problem for problem in ready.json()["degraded"])
     assert running.mlflow.address not in ready.text
-    # A worker that starts now serves the champion from the disk.
+    # A new worker loads the champion from the disk.
     worker(running, "Moovier").send_signal(signal.SIGKILL)
     assert wait_until(lambda: succeeds(client, "/predict", [1]))
     assert client.get("/models").json() == names
 
 
-def test_a_stop_finishes_what_was_accepted(running: Running) -> None:
-    """The last of this file: the service is gone afterwards."""
+def test_stop_answers_accepted_requests(running: Running) -> None:
+    """Run last in this file: the service stops."""
     answers = asyncio.run(_asked_while_it_stops(running.service))
     for answer in answers:
         assert answer is not None, "a request that was accepted got no answer"
@@ -319,14 +321,14 @@ def test_a_stop_finishes_what_was_accepted(running: Running) -> None:
     running.service.process.wait(60)
 
 
-#: Takes a while to answer: some ten thousand movies' details.
+#: A request for the details of ten thousand movies, which takes a while.
 MANY = list(range(1, 101))
 
 
 async def _asked_while_it_stops(service: Service) -> list[Answer | None]:
     connections = [Connection(service.address) for _ in range(4)]
     for connection in connections:
-        # From now on each is a connection that the service has accepted.
+        # The service has accepted the connection.
         assert await connection.ask(request("POST", "/predict", [1])) is not None
     metrics = Connection(service.address)
     idle = await _in_flight(metrics)
@@ -370,8 +372,8 @@ def succeeds(client: httpx.Client, path: str, body: Any) -> bool:
 
 
 def wait_until(holds: Any, patience_s: float = 60.0) -> bool:
-    until = time.monotonic() + patience_s
-    while time.monotonic() < until:
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
         if holds():
             return True
         time.sleep(0.2)

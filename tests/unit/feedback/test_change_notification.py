@@ -25,8 +25,8 @@ PATIENCE_S = 60.0
 @pytest.fixture
 def two(url: str) -> Iterator[tuple[FeedbackCache, FeedbackCache]]:
     """Return two caches of one database that follow each other, like those of two processes."""
-    with following(url) as one, following(url) as other:
-        yield one, other
+    with following(url) as first, following(url) as other:
+        yield first, other
 
 
 @contextlib.contextmanager
@@ -50,17 +50,17 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def test_ratings_and_deletions_reach_the_other_process(
     two: tuple[FeedbackCache, FeedbackCache],
 ) -> None:
-    one, other = two
-    give(one, 7, 1)
+    first, other = two
+    give(first, 7, 1)
     give(other, 8, 2)
-    wait_for(lambda: movies(other.for_user(7)) == [1] and movies(one.for_user(8)) == [2])
+    wait_for(lambda: movies(other.for_user(7)) == [1] and movies(first.for_user(8)) == [2])
     revision = other.revision(7)
-    give(one, 7, 3, timestamp=20)
+    give(first, 7, 3, timestamp=20)
     wait_for(lambda: movies(other.for_user(7)) == [1, 3])
     assert other.revision(7) != revision
     other.delete(7)
-    wait_for(lambda: movies(one.for_user(7)) == [])
-    feedback = one.for_user(7)
+    wait_for(lambda: movies(first.for_user(7)) == [])
+    feedback = first.for_user(7)
     assert feedback is not None
     assert feedback.all_deleted_at is not None
 
@@ -79,23 +79,23 @@ def test_caches_agree_after_concurrent_writes(
 def test_own_writes_are_not_reloaded(
     two: tuple[FeedbackCache, FeedbackCache], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, other = two
+    first, other = two
     reads: list[str] = []
     for name in ("reload_user", "_reload"):
-        method = getattr(one, name)
+        method = getattr(first, name)
 
         def recording(*arguments: Any, _name: str = name, _method: Any = method) -> None:
             reads.append(_name)
             _method(*arguments)
 
-        monkeypatch.setattr(one, name, recording)
-    monkeypatch.setattr(one._listener, "_reload_user", one.reload_user)
+        monkeypatch.setattr(first, name, recording)
+    monkeypatch.setattr(first._listener, "_reload_user", first.reload_user)
     for movie in range(1, 6):
-        give(one, 7, movie)
+        give(first, 7, movie)
     wait_for(lambda: movies(other.for_user(7)) == [1, 2, 3, 4, 5])
     # The other's write comes last: the cache would have reloaded its own writes by then.
     give(other, 8, 1)
-    wait_for(lambda: movies(one.for_user(8)) == [1])
+    wait_for(lambda: movies(first.for_user(8)) == [1])
     assert len(reads) == 1
 
 
@@ -171,11 +171,11 @@ def test_closing_is_quick(url: str) -> None:
 def test_revoked_key_is_refused_by_every_process_at_once(url: str) -> None:
     """Keys are not cached, so no notification is needed."""
     with (
-        contextlib.closing(KeyStore.open(url)) as here,
-        contextlib.closing(KeyStore.open(url)) as there,
+        contextlib.closing(KeyStore.open(url)) as own,
+        contextlib.closing(KeyStore.open(url)) as other,
     ):
-        key = here.make("one", ["write"])
-        assert there.scopes_of(key) == frozenset({"write"})
-        here.revoke("one")
-        assert there.scopes_of(key) is None
-        assert here.scopes_of(key) is None
+        key = own.make("page", ["write"])
+        assert other.scopes_of(key) == frozenset({"write"})
+        own.revoke("page")
+        assert other.scopes_of(key) is None
+        assert own.scopes_of(key) is None

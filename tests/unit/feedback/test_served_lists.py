@@ -108,15 +108,15 @@ def test_list_served_before_the_deletion_is_not_stored(store: FeedbackStore, clo
 def test_recording_lists_notifies_no_process(tmp_path: Path) -> None:
     """Otherwise every process would reload all ratings twice a second."""
     url = f"sqlite:///{tmp_path / 'feedback.db'}"
-    with closing(FeedbackStore.open(url)) as one, closing(FeedbackStore.open(url)) as other:
+    with closing(FeedbackStore.open(url)) as first, closing(FeedbackStore.open(url)) as other:
 
         def others_wrote() -> bool:
             with other.database.reading() as connection:
                 return other.database.write_counter.others_wrote(connection)
 
         others_wrote()
-        one.record([SEEN])
-        one.forget_lists(10)
+        first.record([SEEN])
+        first.forget_lists(10)
         assert not others_wrote()
-        one.add(7, [NewRating(50, 4.0, 1_001)])
+        first.add(7, [NewRating(50, 4.0, 1_001)])
         assert others_wrote()

@@ -12,13 +12,13 @@ from moovier.feedback.write_counter import WriteCounter
 
 
 @pytest.fixture
-def here(sqlite_url: str) -> Iterator[Database]:
+def own(sqlite_url: str) -> Iterator[Database]:
     with contextlib.closing(Database.open(sqlite_url)) as database:
         yield database
 
 
 @pytest.fixture
-def there(sqlite_url: str, here: Database) -> Iterator[Database]:
+def other(sqlite_url: str, own: Database) -> Iterator[Database]:
     """Return the database as another process has it open."""
     with contextlib.closing(Database.open(sqlite_url)) as database:
         yield database
@@ -34,42 +34,42 @@ def write(database: Database) -> None:
         pass
 
 
-def test_own_writes_are_told_apart_in_any_order(here: Database, there: Database) -> None:
-    assert others_wrote(here), "the first call cannot know"
-    assert not others_wrote(here)
-    write(here)
-    assert not others_wrote(here)
-    write(there)
-    write(here)
-    assert others_wrote(here), "another's write before an own one"
-    assert not others_wrote(here)
-    write(here)
-    write(there)
-    assert others_wrote(here), "another's write after an own one"
-    assert not others_wrote(here)
+def test_own_writes_are_told_apart_in_any_order(own: Database, other: Database) -> None:
+    assert others_wrote(own), "the first call cannot know"
+    assert not others_wrote(own)
+    write(own)
+    assert not others_wrote(own)
+    write(other)
+    write(own)
+    assert others_wrote(own), "another's write before an own one"
+    assert not others_wrote(own)
+    write(own)
+    write(other)
+    assert others_wrote(own), "another's write after an own one"
+    assert not others_wrote(own)
 
 
 def test_number_of_a_failed_write_is_used_by_the_next_writer(
-    here: Database, there: Database
+    own: Database, other: Database
 ) -> None:
-    others_wrote(here)
-    with pytest.raises(ZeroDivisionError), here.writing(1):
+    others_wrote(own)
+    with pytest.raises(ZeroDivisionError), own.writing(1):
         raise ZeroDivisionError
-    write(there)
-    assert others_wrote(here)
+    write(other)
+    assert others_wrote(own)
 
 
-def test_numbers_start_again_after_the_largest(here: Database, there: Database) -> None:
+def test_numbers_start_again_after_the_largest(own: Database, other: Database) -> None:
     """SQLite keeps the number in 32 bits with a sign."""
-    with here.writing() as connection:
+    with own.writing() as connection:
         connection.exec_driver_sql(f"PRAGMA user_version = {2**31 - 1}")
-    others_wrote(here)
-    write(here)
-    assert not others_wrote(here)
-    with here.reading() as connection:
+    others_wrote(own)
+    write(own)
+    assert not others_wrote(own)
+    with own.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA user_version").scalar() == 1
-    write(there)
-    assert others_wrote(here)
+    write(other)
+    assert others_wrote(own)
 
 
 def test_each_process_has_an_origin_of_its_own() -> None:

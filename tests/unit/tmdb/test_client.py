@@ -61,14 +61,14 @@ def test_details_are_cached_over_a_restart(tmdb: FakeTmdb, tmp_path: Path) -> No
     assert first == {197: BRAVEHEART}
     # A movie that TMDB does not have is cached too.
     assert run(fetch(197, 5), tmdb, tmp_path) == first
-    assert sorted(tmdb.asked) == [5, 197]
+    assert sorted(tmdb.requested) == [5, 197]
 
 
 def test_expired_details_are_fetched_again(tmdb: FakeTmdb, tmp_path: Path) -> None:
     run(fetch(197), tmdb, tmp_path)
     time.sleep(0.2)
     run(fetch(197), tmdb, tmp_path, ttl_s=0.1)
-    assert tmdb.asked == [197, 197]
+    assert tmdb.requested == [197, 197]
 
 
 def test_concurrent_requests_are_limited(tmdb: FakeTmdb, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_concurrent_requests_are_limited(tmdb: FakeTmdb, tmp_path: Path) -> None
 def test_transient_error_is_retried(tmdb: FakeTmdb, tmp_path: Path, status: int) -> None:
     tmdb.statuses = [status, status]
     assert run(fetch(197), tmdb, tmp_path) == {197: BRAVEHEART}
-    assert len(tmdb.asked) == 3 <= ATTEMPTS
+    assert len(tmdb.requested) == 3 <= ATTEMPTS
 
 
 def test_retry_waits_for_retry_after(tmdb: FakeTmdb, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_long_retry_after_pauses_requests_without_waiting(tmdb: FakeTmdb, tmp_pa
     started = time.monotonic()
     assert run(twice, tmdb, tmp_path, budget_s=10) == [{}, {}]
     assert time.monotonic() - started < 5
-    assert tmdb.asked == [197]
+    assert tmdb.requested == [197]
 
 
 @pytest.mark.parametrize("retry_after", ["Wed, 21 Oct 2065 07:28:00 GMT", "soon", "-1", "nan"])
@@ -164,7 +164,7 @@ def test_wrong_key_is_logged_once_without_the_key(
     assert len(warnings) == 1
     assert "check TMDB_API_KEY" in warnings[0].getMessage()
     # A refusal is not retried.
-    assert sorted(tmdb.asked) == [197, 278]
+    assert sorted(tmdb.requested) == [197, 278]
 
 
 @pytest.mark.parametrize("key", [V3_KEY, V4_TOKEN])
@@ -191,11 +191,11 @@ def test_failing_tmdb_is_not_called_for_a_while(tmdb: FakeTmdb, tmp_path: Path) 
     async def keep_fetching(client: TmdbClient) -> float:
         for id_ in range(1, FAILURES_TO_OPEN + 1):
             await client.details([id_])
-        before = len(tmdb.asked)
+        before = len(tmdb.requested)
         started = time.monotonic()
         for id_ in range(100, 120):
             assert await client.details([id_]) == {}
-        assert len(tmdb.asked) == before
+        assert len(tmdb.requested) == before
         return time.monotonic() - started
 
     assert run(keep_fetching, tmdb, tmp_path, budget_s=10) < 1

@@ -49,7 +49,7 @@ def test_with_a_key_objects_come_from_tmdb_where_it_has_them(
         from_catalogue(WITHOUT_ID),
         BRAVEHEART,
     ]
-    assert sorted(tmdb.asked) == [197, 949]
+    assert sorted(tmdb.requested) == [197, 949]
 
 
 def test_objects_come_from_the_catalogue_when_tmdb_is_down(tmdb: FakeTmdb, tmp_path: Path) -> None:
