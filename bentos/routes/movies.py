@@ -9,7 +9,7 @@ from bentos import logs
 from bentos.app_state import context_of
 from bentos.routes.responses import NO_MOVIE, json_response, page_response
 from bentos.schemas.movies import Days, MovieId, MoviePage, MovieShown, Page, TitleQuery
-from bentos.schemas.recommend import Recommendations
+from bentos.schemas.pages import Recommendations
 from moovier.serving import movies as serving
 
 router = APIRouter()

@@ -8,7 +8,8 @@ from fastapi.responses import Response
 from bentos import logs
 from bentos.app_state import context_of
 from bentos.routes.responses import page_response
-from bentos.schemas.recommend import Recommendations, RecommendRequest
+from bentos.schemas.pages import Recommendations
+from bentos.schemas.recommend import RecommendRequest
 from moovier.serving import recommend as serving
 
 router = APIRouter()

@@ -1,9 +1,9 @@
-"""Schemas of `/recommend` and of the pages that other routes share with it."""
+"""Schema of a request to `/recommend`."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -32,7 +32,7 @@ from moovier.serving.filters import Filter
 
 MAX_RATINGS, MAX_EXCLUDED, MAX_CURSOR_LENGTH = 5_000, 10_000, 900_000
 _MOVIE_KEY = r"[1-9][0-9]{0,17}"
-#: Strict variants for a body, in which a string is not a number.
+# In a body, a string is not a number.
 _BodyYear = Annotated[StrictInt, Field(ge=MIN_YEAR, le=MAX_YEAR), BeforeValidator(whole_number)]
 _BodyPageSize = Annotated[StrictInt, Field(ge=1, le=MAX_PAGE_SIZE), BeforeValidator(whole_number)]
 
@@ -145,56 +145,17 @@ class RecommendRequest(BaseModel):
 
     def to_request(self) -> requests.RecommendRequest:
         """Return the request without HTTP's types."""
+        ratings: list[requests.RequestRating] = []
         if isinstance(self.ratings, dict):
-            ratings = tuple((movie_id, stars, None) for movie_id, stars in self.ratings.items())
-        else:
-            ratings = tuple([rating.to_request() for rating in self.ratings or ()])
+            ratings += [(movie_id, stars, None) for movie_id, stars in self.ratings.items()]
+        elif self.ratings:
+            ratings += [rating.to_request() for rating in self.ratings]
         return requests.RecommendRequest(
             user_id=self.user_id,
-            ratings=ratings,
+            ratings=tuple(ratings),
             top_k=self.top_k,
             filter=Filter(tuple(self.genres), self.year_from, self.year_to),
             exclude=tuple(self.exclude),
             cursor=self.cursor,
             model_name=self.model_name,
         )
-
-
-class Reason(BaseModel):
-    """A movie that this user rated and liked."""
-
-    movie_id: int
-    title: str
-
-
-class Recommended(BaseModel):
-    """A recommended movie.
-
-    ``movie`` holds TMDB's details, or the catalogue's. ``score`` orders the movies of one list.
-    ``stars`` is the rating that the user would give, 0.5 to 5.
-    """
-
-    movie_id: int = Field(description="MovieLens id.")
-    movie: dict[str, Any]
-    score: float
-    stars: float | None
-    source: Literal["model", "similar", "popular"]
-    because: list[Reason] = Field(
-        description="Up to three movies that this user liked, the most important first. A "
-        "movie's importance is how much the score falls without that rating."
-    )
-
-
-class Recommendations(BaseModel):
-    """A page of movies, best first."""
-
-    request_id: str
-    model: str = Field(description="Name of the model that answered.")
-    model_version: int
-    items: list[Recommended]
-    next: str | None = Field(description="Cursor of the next page; null on the last.")
-    days: int | None = Field(
-        description="Window of popular movies: they are ranked by the ratings of so many days "
-        "before the newest rating. Null: by the ratings of all time, or the movies are not "
-        "ranked by popularity."
-    )

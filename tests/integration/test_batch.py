@@ -11,8 +11,7 @@ from moovier.models.bundle import Bundle
 from tests.registry_fixtures import register
 from tests.servers import Server
 from tests.service.batches import compare_with_predict, written_lists
-from tests.service.conftest import own_settings, promote, running_service
-from tests.service.test_swaps import wait_for
+from tests.service.conftest import own_settings, promote, running_service, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 

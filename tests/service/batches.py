@@ -1,4 +1,4 @@
-"""Lists that were written for all users, beside what the service says."""
+"""Compares the batch job's lists with the answers of the service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AT_ONCE = 100
 def written_lists(
     settings: Settings, *, top_k: int, shards: int
 ) -> tuple[dict[int, list[int]], Catalogue]:
-    """Movie ids of each user, best first, as the job wrote them for the champion just now."""
+    """Run the batch job and return the movie ids of each user, best first, and the catalogue."""
     told = batch.batch_all(batch.configured(top_k=top_k, shards=shards), settings=settings)
     table = ds.dataset(told["url"], format="parquet").to_table()
     lists: dict[int, list[int]] = {}
@@ -32,8 +32,10 @@ def written_lists(
 def compare_with_predict(
     client: httpx.Client, lists: dict[int, list[int]], catalogue: Catalogue, *, top_k: int
 ) -> int:
-    """How many users' lists were compared; each must be what `/predict` gives, movie by movie.
-    With a TMDB or without, an answer's id is TMDB's."""
+    """Check that `/predict` gives each list, and return the number of lists.
+
+    The ids in an answer are TMDB's, with or without TMDB.
+    """
     tmdb_ids = {movie.id: movie.tmdb_id for movie in catalogue}
     users, compared = sorted(lists), 0
     for start in range(0, len(users), _AT_ONCE):

@@ -1,4 +1,4 @@
-"""The API on a real MLflow, in process and as the processes that people start."""
+"""Fixtures of the service on a real MLflow, in this process and as processes of its own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -23,12 +24,45 @@ from tests.fixtures import toy_bundle
 from tests.registry_fixtures import register
 from tests.servers import Server, end_group, free_port
 
+if TYPE_CHECKING:
+    from tests.service.in_process import FakeTrainer, InProcessClient
+
 START_S = 90.0
+
+
+@pytest.fixture(scope="module")
+def toy_service(
+    mlflow: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[InProcessClient, Settings]]:
+    """Yield a service in this process with a champion and another model; change neither."""
+    from tests.service.in_process import OTHER_MODEL, started
+
+    folder = tmp_path_factory.mktemp("toy-service")
+    settings = own_settings(mlflow, folder / "home")
+    promote(settings, published(settings, folder))
+    published(settings, folder, OTHER_MODEL)
+    with started(settings) as client:
+        yield client, settings
+
+
+@pytest.fixture
+def client(toy_service: tuple[InProcessClient, Settings]) -> InProcessClient:
+    from tests.service.in_process import FakeTrainer
+
+    client, _ = toy_service
+    client.state.trainer = FakeTrainer()
+    return client
+
+
+@pytest.fixture
+def trainer(client: InProcessClient) -> FakeTrainer:
+    trainer: FakeTrainer = client.state.trainer
+    return trainer
 
 
 @pytest.fixture
 def settings(mlflow: Server, tmp_path: Path) -> Settings:
-    """A home of this test's own, and an empty registered model."""
+    """Return settings with a home folder and a registered model of this test."""
     return own_settings(mlflow, tmp_path / "home")
 
 
@@ -39,8 +73,8 @@ def own_settings(mlflow: Server, home: Path) -> Settings:
     )
 
 
-def environment(settings: Settings, **more: str) -> dict[str, str]:
-    """What a process needs to run on ``settings``, and nothing of the developer's."""
+def environment(settings: Settings, **variables: str) -> dict[str, str]:
+    """Return the environment of a process with ``settings`` and without the developer's own."""
     own = {
         name: value
         for name, value in os.environ.items()
@@ -58,14 +92,14 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
         "BENTOML_DO_NOT_TRACK": "true",
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
-        **more,
+        **variables,
     }
 
 
 def published(
     settings: Settings, folder: Path, name: str = "moovier_popular_1_trained_0"
 ) -> Version:
-    """A toy model, registered but not promoted."""
+    """Register a toy model without promoting it."""
     return register(settings, folder, toy_bundle(name))
 
 
@@ -73,9 +107,17 @@ def promote(settings: Settings, version: Version) -> None:
     open_registry(settings).promote(version, "for a test")
 
 
+def wait_for(holds: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < end, f"not true within {timeout_s:g} s"
+        time.sleep(0.05)
+
+
 @dataclass(frozen=True)
 class Service:
-    """`bentoml serve`, and how long it took until it was ready."""
+    """A running `bentoml serve` and the seconds until it was ready."""
 
     address: str
     process: subprocess.Popen[bytes]
@@ -88,9 +130,9 @@ class Service:
 
 @contextlib.contextmanager
 def running_service(
-    settings: Settings, *, port: int | None = None, **more: str
+    settings: Settings, *, port: int | None = None, **variables: str
 ) -> Iterator[Service]:
-    """The API and the trainer beside it, until the block ends."""
+    """Run the API and its trainer until the block ends."""
     port = port or free_port()
     settings.home.mkdir(parents=True, exist_ok=True)
     log = settings.home / "service.log"
@@ -102,7 +144,7 @@ def running_service(
             command,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=environment(settings, **more),
+            env=environment(settings, **variables),
             cwd=ROOT,
             start_new_session=True,
         )

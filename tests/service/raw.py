@@ -1,4 +1,4 @@
-"""HTTP by hand: requests that no library would send, and many of them at little cost."""
+"""A minimal HTTP client for requests that no library sends, and for many requests at low cost."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-#: A whole answer comes within it, or is as good as none.
+#: Seconds within which a whole answer must arrive.
 ANSWER_S = 20.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """``headers``: names in small letters; of several of one name the last."""
+    """A response; header names are in lower case, and the last header of a name counts."""
 
     status: int
     headers: dict[str, str]
@@ -25,7 +25,7 @@ class Answer:
 
 
 class Connection:
-    """One connection at a time to one server, made anew when it was closed."""
+    """One connection to a server, opened again after it was closed."""
 
     def __init__(self, address: str) -> None:
         url = urlsplit(address)
@@ -33,9 +33,9 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes, *, half: bool = False) -> Answer | None:
-        """The answer; None where the server closed the connection without any.
+        """Return the answer; None if the server closed the connection without one.
 
-        ``half``: nothing more is sent afterwards, which the server is told.
+        With ``half`` the client closes its side after the request.
         """
         async with asyncio.timeout(ANSWER_S):
             if self._streams is None:
@@ -47,7 +47,7 @@ class Connection:
                 if half:
                     writer.write_eof()
             except OSError:
-                pass  # the server had seen enough; it may have answered
+                pass  # the server may have answered before it read everything
             try:
                 answer = await _answer(reader, head=request.startswith(b"HEAD "))
             except (asyncio.IncompleteReadError, ConnectionError):
@@ -67,7 +67,7 @@ class Connection:
 def request(
     method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
 ) -> bytes:
-    """A request that is in order; ``body``: bytes as they are, anything else as JSON."""
+    """Return a valid request; a ``body`` that is not bytes is sent as JSON."""
     content = (
         body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     )

@@ -13,7 +13,7 @@ from tests.service.conftest import Service, own_settings, promote, running_servi
 
 @contextlib.contextmanager
 def sample_service(mlflow: Server, folder: Path, data: Path) -> Iterator[Service]:
-    """Ready to answer; ``data``: the sample's folder."""
+    """Run a service that is ready to answer; ``data`` is the sample's folder."""
     settings = own_settings(mlflow, folder / "home")
     promote(settings, register_trained(settings, folder, data, "ease", 3))
     with running_service(settings) as service:

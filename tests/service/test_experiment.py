@@ -1,10 +1,9 @@
-"""A challenger on the traffic of a real service: who gets it, what is said of it, what is noted."""
+"""Experiments on a real service: the assignment of users, and the recorded lists."""
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,15 +23,22 @@ from moovier.settings import Settings
 from tests.fixtures import toy_bundle
 from tests.registry_fixtures import register
 from tests.servers import Server
-from tests.service.conftest import Service, environment, own_settings, promote, running_service
+from tests.service.conftest import (
+    Service,
+    environment,
+    own_settings,
+    promote,
+    running_service,
+    wait_for,
+)
 
-#: Those whom the models know, and others.
+#: Users that the models know, and unknown ones.
 USERS = (7, 11, 13, *range(101, 141))
 
 
 @dataclass
 class Two:
-    """A champion and a challenger with other answers."""
+    """A service with a champion and a challenger that answer differently."""
 
     service: Service
     client: httpx.Client
@@ -42,18 +48,18 @@ class Two:
     champion: Version
     challenger: Version
 
-    def ask(self, **asked: Any) -> httpx.Response:
-        answer: httpx.Response = self.client.post("/recommend", json={"top_k": 3, **asked})
+    def ask(self, **fields: Any) -> httpx.Response:
+        answer: httpx.Response = self.client.post("/recommend", json={"top_k": 3, **fields})
         assert answer.status_code == 200, answer.text
         return answer
 
-    def figure(self, name: str) -> float:
+    def metric(self, name: str) -> float:
         text = self.client.get("/metrics").text
-        found = re.search(rf"^{re.escape(name)} ([0-9.e+]+)$", text, re.MULTILINE)
-        return float(found[1]) if found else 0.0
+        match = re.search(rf"^{re.escape(name)} ([0-9.e+]+)$", text, re.MULTILINE)
+        return float(match[1]) if match else 0.0
 
     def in_force(self, version: int) -> bool:
-        return self.figure("moovier_experiment_challenger_version") == version
+        return self.metric("moovier_experiment_challenger_version") == version
 
     def plan(self) -> Experiment:
         return Experiment.parse(open_registry(self.settings).resolve("challenger").tags[TAG])
@@ -82,7 +88,7 @@ def two(mlflow: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tw
 
 @pytest.fixture(autouse=True)
 def _at_home(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that the command sees what the service does."""
+    """Give the command the settings of the service."""
     for name, value in environment(two.settings).items():
         monkeypatch.setenv(name, value)
 
@@ -92,24 +98,17 @@ def registered(settings: Settings, folder: Path, name: str, counts: list[float])
     return register(settings, folder, model)
 
 
-def wait_for(holds: Callable[[], bool], patience_s: float = 60.0) -> None:
-    until = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < until, "it did not come about"
-        time.sleep(0.05)
-
-
 def version_of(answer: httpx.Response) -> int:
     if answer.url.path == "/recommend":
         assert str(answer.json()["model_version"]) == answer.headers["x-moovier-model-version"]
     return int(answer.headers["x-moovier-model-version"])
 
 
-def told(answer: httpx.Response) -> Any:
+def without_id(answer: httpx.Response) -> Any:
     return {**answer.json(), "request_id": None}
 
 
-def test_a_canary_from_its_start_to_its_stop(two: Two) -> None:
+def test_canary_answers_its_users_until_it_is_stopped(two: Two) -> None:
     before = two.ask(user_id=7)
     assert version_of(before) == two.champion.number
     cli.start(None, share=0.4)
@@ -122,14 +121,14 @@ def test_a_canary_from_its_start_to_its_stop(two: Two) -> None:
 
     seen: dict[str, tuple[int, str]] = {}
     for user, number in expected.items():
-        # In full, and once more in the same words: out of the fast lane.
+        # The second answer comes from the page cache.
         first, again = two.ask(user_id=user), two.ask(user_id=user)
         assert version_of(first) == version_of(again) == number
-        assert told(first) == told(again)
-        # What it says is what this version says when it is asked for by number.
-        assert told(first) == told(two.ask(user_id=user, model_name=str(number)))
+        assert without_id(first) == without_id(again)
+        # The answer equals that of the version requested by its number.
+        assert without_id(first) == without_id(two.ask(user_id=user, model_name=str(number)))
         arm = "challenger" if number == two.challenger.number else "champion"
-        seen |= {one.json()["request_id"]: (number, arm) for one in (first, again)}
+        seen |= {answer.json()["request_id"]: (number, arm) for answer in (first, again)}
     for user, number in expected.items():
         for _ in range(2):
             alone = two.client.post("/predict?top_k=3", json=[user])
@@ -147,18 +146,18 @@ def test_a_canary_from_its_start_to_its_stop(two: Two) -> None:
     assert version_of(stranger) == two.champion.number
 
     ids = {stranger.json()["request_id"], before.json()["request_id"], *seen}
-    wait_for(lambda: ids <= {one.request_id for one in two.lists()})
-    noted = {one.request_id: one for one in two.lists()}
-    assert {name: (noted[name].version, noted[name].arm) for name in seen} == seen
-    assert {noted[name].experiment for name in seen} == {key}
+    wait_for(lambda: ids <= {served.request_id for served in two.lists()})
+    recorded = {served.request_id: served for served in two.lists()}
+    assert {name: (recorded[name].version, recorded[name].arm) for name in seen} == seen
+    assert {recorded[name].experiment for name in seen} == {key}
     for answer in (stranger, before):
-        one = noted[answer.json()["request_id"]]
-        assert (one.arm, one.experiment) == ("champion", None)
+        served = recorded[answer.json()["request_id"]]
+        assert (served.arm, served.experiment) == ("champion", None)
         movies = [item["movie_id"] for item in answer.json()["items"]]
-        assert list(one.movie_ids) == movies
-    named_lists = [one for one in two.lists() if one.arm == "other"]
+        assert list(served.movie_ids) == movies
+    named_lists = [served for served in two.lists() if served.arm == "other"]
     assert len(named_lists) == len(USERS)
-    counted = {arm: two.figure(f'moovier_arm_seconds_count{{arm="{arm}"}}') for arm in ARMS}
+    counted = {arm: two.metric(f'moovier_arm_seconds_count{{arm="{arm}"}}') for arm in ARMS}
     assert counted["challenger"] >= 4 * len(own)
     assert counted["champion"] >= 4 * (len(USERS) - len(own))
 
@@ -173,7 +172,7 @@ def test_a_canary_from_its_start_to_its_stop(two: Two) -> None:
 ARMS = ("champion", "challenger")
 
 
-def test_a_shadow_answers_nobody_and_is_noted_beside_what_was_seen(two: Two) -> None:
+def test_shadow_answers_no_user_and_its_lists_are_recorded(two: Two) -> None:
     cli.start(None, shadow=True)
     wait_for(lambda: two.in_force(two.challenger.number))
     key = two.plan().key(two.champion.number, two.challenger.number)
@@ -182,47 +181,47 @@ def test_a_shadow_answers_nobody_and_is_noted_beside_what_was_seen(two: Two) -> 
     names = {answer.json()["request_id"]: answer for answer in answers}
 
     def shadows() -> dict[str, ServedList]:
-        return {one.request_id: one for one in two.lists() if one.arm == "shadow"}
+        return {served.request_id: served for served in two.lists() if served.arm == "shadow"}
 
-    # Some may be left out where the service is busy.
+    # A busy service may drop some.
     made = "moovier_shadow_lists_total"
     results = ("made", "dropped", "failed")
 
     def done() -> list[float]:
-        return [two.figure(f'{made}{{result="{result}"}}') for result in results]
+        return [two.metric(f'{made}{{result="{result}"}}') for result in results]
 
     wait_for(lambda: sum(done()) == len(answers))
     assert done()[2] == 0
     wait_for(lambda: len(shadows()) == done()[0] > 0)
     for name, shadow in shadows().items():
-        asked = names[name].request.content
+        body = names[name].request.content
         alone = two.client.post(
             "/recommend",
-            content=asked[:-1] + b',"model_name":"%d"}' % two.challenger.number,
+            content=body[:-1] + b',"model_name":"%d"}' % two.challenger.number,
             headers={"Content-Type": "application/json"},
         )
         assert [item["movie_id"] for item in alone.json()["items"]] == list(shadow.movie_ids)
         assert (shadow.version, shadow.experiment) == (two.challenger.number, key)
-    assert two.figure("moovier_shadow_overlap_count") == done()[0]
+    assert two.metric("moovier_shadow_overlap_count") == done()[0]
     cli.stop(None)
     wait_for(lambda: two.in_force(0))
 
 
-def test_a_broken_challenger_is_refused_and_the_champion_answers_everybody(two: Two) -> None:
+def test_broken_challenger_is_rejected_and_the_champion_answers_everybody(two: Two) -> None:
     broken = registered(two.settings, two.folder, "moovier_popular_3_trained_0", [np.nan] * 5)
     cli.start(str(broken.number), share=0.9)
-    wait_for(lambda: two.figure("moovier_experiment_refused") == 1)
+    wait_for(lambda: two.metric("moovier_experiment_refused") == 1)
     for user in USERS[:10]:
         assert version_of(two.ask(user_id=user)) == two.champion.number
     assert two.client.get("/readyz").is_success
-    assert "refused the experiment" in two.service.log.read_text(errors="replace")
+    assert "rejected the experiment" in two.service.log.read_text(errors="replace")
     cli.stop("broken")
-    wait_for(lambda: two.figure("moovier_experiment_refused") == 0)
+    wait_for(lambda: two.metric("moovier_experiment_refused") == 0)
 
 
-def test_who_deletes_everything_deletes_their_lists(two: Two) -> None:
+def test_deleting_all_ratings_deletes_the_users_lists(two: Two) -> None:
     two.ask(user_id=11)
-    wait_for(lambda: any(one.user_id == 11 for one in two.lists()))
+    wait_for(lambda: any(served.user_id == 11 for served in two.lists()))
     assert two.client.delete("/ratings?user_id=11").is_success
-    assert not any(one.user_id == 11 for one in two.lists())
-    assert any(one.user_id == 7 for one in two.lists())
+    assert not any(served.user_id == 11 for served in two.lists())
+    assert any(served.user_id == 7 for served in two.lists())

@@ -1,6 +1,6 @@
-"""Memory stays flat: what a service keeps is bounded, whoever asks for whatever.
+"""The service's memory stays flat under many different requests.
 
-``MOOVIER_TEST_REQUESTS=200000`` runs the whole bar.
+``MOOVIER_TEST_REQUESTS=200000`` runs the full length.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.service.raw import request
 from tests.service.samples import sample_service
 
 REQUESTS = int(os.environ.get("MOOVIER_TEST_REQUESTS", "20000"))
-#: Until caches are full, threads are there and the allocator has what it will need.
+#: Requests until caches are full, threads run and the allocator has its memory.
 WARM_UP = 10_000
 CONNECTIONS, MOST_GROWTH_MB = 8, 10.0
 
@@ -54,7 +54,7 @@ def test_memory_stays_flat(
 
 
 def ask(service: Service, requests: list[bytes], least: int) -> None:
-    """At least so many of ``requests``, in turn; all are answered with 200."""
+    """Send at least ``least`` of ``requests`` in turn; all must get 200."""
     url, done = urlsplit(service.address), 0
     while done < least:
         there = load_generator.run(
@@ -62,13 +62,13 @@ def ask(service: Service, requests: list[bytes], least: int) -> None:
         )
         assert there.failed == 0
         done += there.latencies_s.size
-        # From where it stopped, nearly: every request has its turn.
+        # Continue near the last request, so that every request has its turn.
         assignment = there.latencies_s.size % len(requests)
         requests[:] = requests[assignment:] + requests[:assignment]
 
 
 def mixed() -> list[bytes]:
-    """Thousands of different requests, most of them answered for the first time."""
+    """Return thousands of different requests."""
     seeded = random.Random(1)
     made = []
     for number in range(3_000):
@@ -83,7 +83,7 @@ def mixed() -> list[bytes]:
             request("GET", f"/popular?year_from={year}&year_to={year + seeded.randrange(60)}"),
             request("GET", f"/movies?query={chr(97 + number % 26)}&top_k=5"),
         ]
-    # A few writes: what people say is kept, and is not what this is about.
+    # Few writes, since stored ratings grow the memory on purpose.
     made += [
         request("POST", "/ratings", {"user_id": 5, "ratings": [{"movie_id": 1, "stars": 4}]})
     ] * 50

@@ -1,20 +1,15 @@
-"""What `/readyz` says of each trouble, and what it keeps to itself."""
+"""`/readyz`: readiness, the sentences about problems, and what they must not contain."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 
-from bentos import health as room
 from bentos.app import create_app
-from bentos.busy import ConcurrencyLimit
 from moovier.registry.client import Registry
 from moovier.serving.bundle_loader import RejectedModel
+from moovier.serving.health import describe_rejection, health_of
 from moovier.settings import Settings
 from moovier.tmdb.circuit_breaker import FAILURES_TO_OPEN
 from tests.fakes.relay import relay_before
@@ -22,15 +17,14 @@ from tests.fakes.tmdb import V3_KEY, fake_tmdb
 from tests.fixtures import toy_bundle
 from tests.registry_fixtures import register
 from tests.servers import Server, free_port
-from tests.service.conftest import promote, published
-from tests.service.test_api import NAME, OTHER, started
-from tests.service.test_swaps import wait_for
+from tests.service.conftest import promote, published, wait_for
+from tests.service.in_process import MODEL, OTHER_MODEL, InProcessClient, started
 
-NO_STARS = "there is no model of the stars: lists have no stars"
+NO_STARS = "there is no rating model: lists have no stars"
 
 
-def told(client: TestClient, status: int = 200) -> list[str]:
-    """What is degraded; the body has no more than it should."""
+def problems_of(client: InProcessClient, status: int = 200) -> list[str]:
+    """Return the problems, and check that the body has no other fields than declared."""
     answer = client.get("/readyz")
     assert answer.status_code == status
     assert answer.json().keys() == {"ready", "champion", "degraded"}
@@ -39,64 +33,67 @@ def told(client: TestClient, status: int = 200) -> list[str]:
     return degraded
 
 
-def test_each_trouble_is_a_sentence_while_it_answers(
+def test_each_problem_is_a_sentence_while_the_service_is_ready(
     mlflow: Server, settings: Settings, tmp_path: Path
 ) -> None:
     champion = published(settings, tmp_path)
     promote(settings, champion)
     database = f"postgresql://moovier:s3cret@127.0.0.1:{free_port()}/moovier"
     with relay_before(mlflow.address) as relay, fake_tmdb() as tmdb:
-        lined = settings.model_copy(update={"mlflow_tracking_uri": relay.address})
+        relayed = settings.model_copy(update={"mlflow_tracking_uri": relay.address})
         more = {"TMDB_API_KEY": V3_KEY, "MOOVIER_TMDB_URL": tmdb.address}
-        with started(lined, MOOVIER_DATABASE_URL=database, **more) as client:
+        with started(relayed, MOOVIER_DATABASE_URL=database, **more) as client:
             wait_for(lambda: client.get("/readyz").status_code == 200)
-            wait_for(lambda: len(told(client)) == 2)
+            wait_for(lambda: len(problems_of(client)) == 2)
             shown = client.get("/readyz").json()
-            assert shown["champion"] == {"name": NAME, "version": champion.number}
-            [of_stars, of_feedback] = told(client)
-            assert of_stars == NO_STARS
-            assert "database" in of_feedback
-            state: Any = client.app.state  # type: ignore[attr-defined]
-            state.details.tmdb.breaker.record_failure(FAILURES_TO_OPEN)
-            assert any(one.startswith("TMDB is left alone") for one in told(client))
+            assert shown["champion"] == {"name": MODEL, "version": champion.number}
+            [rating_model, feedback] = problems_of(client)
+            assert rating_model == NO_STARS
+            assert "database" in feedback
+            client.context.details.tmdb.breaker.record_failure(FAILURES_TO_OPEN)
+            assert any(
+                problem.startswith("TMDB requests are paused") for problem in problems_of(client)
+            )
             relay.cut()
-            wait_for(lambda: any("MLflow does not answer" in one for one in told(client)))
+            wait_for(
+                lambda: any("MLflow does not answer" in problem for problem in problems_of(client))
+            )
             text = client.get("/readyz").text
             for secret in ("s3cret", V3_KEY, "127.0.0.1", str(tmp_path), "Traceback"):
                 assert secret not in text
             relay.restore()
-            wait_for(lambda: not any("MLflow" in one for one in told(client)))
+            wait_for(lambda: not any("MLflow" in problem for problem in problems_of(client)))
 
 
-def test_without_any_model_it_is_not_ready_and_a_stand_in_is_said(
+def test_without_a_model_the_service_is_not_ready_and_a_stand_in_is_named(
     settings: Settings, tmp_path: Path
 ) -> None:
     with started(settings) as client:
-        assert "no model at all" in " ".join(told(client, 503))
+        assert "no other model" in " ".join(problems_of(client, 503))
         assert client.get("/readyz").json()["champion"] is None
         assert client.get("/livez").json() == {"alive": True}
         published(settings, tmp_path)
         wait_for(lambda: client.get("/readyz").status_code == 200)
-        assert any("everybody gets what is popular" in one for one in told(client))
+        assert any("every user gets popular movies" in problem for problem in problems_of(client))
         assert client.get("/readyz").json()["champion"] is None
 
 
-def test_refused_models_are_named_with_the_reason(
+def test_rejected_models_are_named_with_the_reason(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     promote(settings, published(settings, tmp_path))
-    broken = register(settings, tmp_path, toy_bundle(OTHER, family="ghost"))
+    broken = register(settings, tmp_path, toy_bundle(OTHER_MODEL, family="ghost"))
     with started(settings) as client:
         wait_for(lambda: client.get("/readyz").status_code == 200)
         registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
         registry.set_rating_model(broken)
         promote(settings, broken)
-        wait_for(lambda: len(told(client)) == 2)
-        [of_champion, of_stars] = told(client)
-    assert of_champion.startswith(f"the champion {OTHER} (version 2) was refused: ")
-    assert "unknown family 'ghost'" in of_champion
-    assert of_champion.endswith(f"{NAME} (version 1) goes on answering")
-    assert of_stars.startswith(f"the model of the stars {OTHER} (version 2) was refused: ")
+        wait_for(lambda: len(problems_of(client)) == 2)
+        [champion_problem, rating_model] = problems_of(client)
+    assert champion_problem.startswith(f"the champion {OTHER_MODEL} (version 2) was rejected: ")
+    assert "unknown family 'ghost'" in champion_problem
+    assert champion_problem.endswith(f"{MODEL} (version 1) keeps answering")
+    assert rating_model.startswith(f"the rating model {OTHER_MODEL} (version 2) was rejected: ")
 
 
 @pytest.mark.parametrize(
@@ -109,21 +106,12 @@ def test_refused_models_are_named_with_the_reason(
         ("x" * 1000, "x" * 200),
     ],
 )
-def test_a_reason_keeps_paths_and_addresses_to_itself(reason: str, shown: str) -> None:
-    found = room.told(RejectedModel(3, NAME, "3-a", reason))
-    assert found == f"{NAME} (version 3) was refused: {shown}"
+def test_reasons_contain_no_paths_and_addresses(reason: str, shown: str) -> None:
+    description = describe_rejection(RejectedModel(3, MODEL, "3-a", reason))
+    assert description == f"{MODEL} (version 3) was rejected: {shown}"
 
 
-def test_before_the_start_it_is_not_ready() -> None:
-    assert room.health(SimpleNamespace()).ready is False
-    # A start that has not come so far as to make the application's state is no error either.
-    answer = TestClient(create_app()).get("/readyz")
+def test_service_is_not_ready_before_its_start() -> None:
+    assert health_of(None).ready is False
+    answer = InProcessClient(create_app()).get("/readyz")
     assert (answer.status_code, answer.json()["degraded"]) == (503, ["the service is starting"])
-
-
-def test_a_full_service_still_says_how_it_is() -> None:
-    from starlette.responses import PlainTextResponse
-
-    full = TestClient(ConcurrencyLimit(PlainTextResponse("there"), most=0))
-    get: Callable[[str], Any] = full.get
-    assert [get(path).status_code for path in ("/readyz", "/livez", "/models")] == [200, 200, 503]

@@ -1,4 +1,4 @@
-"""What `/overview` makes of the registry's versions and tags."""
+"""The overview of models, retraining and monitoring."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bentos.overview import build_overview, compare_models, last_retraining, parse_monitoring
 from moovier.registry.client import Registry
 from moovier.registry.version import Version
 from moovier.serving.model_store import ModelStore
+from moovier.serving.overview import (
+    build_overview,
+    compare_models,
+    last_retraining,
+    parse_monitoring,
+)
 from moovier.settings import Settings
 from tests.servers import Server, free_port
 from tests.service.conftest import promote, published
@@ -34,61 +39,71 @@ def version(
     )
 
 
-def test_the_champion_stands_beside_its_challenger() -> None:
+def test_champion_is_compared_with_its_challenger() -> None:
     champion = version(1, "champion", metrics={"ndcg_at_10": 0.2, "hit_at_10": 0.5})
     challenger = version(3, "challenger", metrics={"ndcg_at_10": 0.1, "rmse": float("nan")})
     previous = version(2, "previous", metrics={"ndcg_at_10": 0.3})
-    found = compare_models([challenger, previous, champion])
-    assert found is not None
-    assert (found.champion, found.rival, found.role, found.comparable) == (1, 3, "challenger", True)
-    assert {name: (one.champion, one.rival) for name, one in found.figures.items()} == {
+    comparison = compare_models([challenger, previous, champion])
+    assert comparison is not None
+    assert (comparison.champion, comparison.rival, comparison.role, comparison.comparable) == (
+        1,
+        3,
+        "challenger",
+        True,
+    )
+    assert {name: (pair.champion, pair.rival) for name, pair in comparison.figures.items()} == {
         "ndcg_at_10": (0.2, 0.1)
     }
 
 
-def test_without_a_challenger_it_stands_beside_the_one_before() -> None:
-    found = compare_models([version(2, "champion"), version(1, "previous", hold_out="b")])
-    assert found is not None
-    assert (found.role, found.comparable) == ("previous", False)
+def test_champion_is_compared_with_the_previous_one_without_a_challenger() -> None:
+    comparison = compare_models([version(2, "champion"), version(1, "previous", hold_out="b")])
+    assert comparison is not None
+    assert (comparison.role, comparison.comparable) == ("previous", False)
 
 
 @pytest.mark.parametrize(
     "versions", [[], [version(1)], [version(1, "champion")], [version(1, "champion", "challenger")]]
 )
-def test_nothing_to_compare(versions: list[Version]) -> None:
+def test_no_comparison_without_two_models(versions: list[Version]) -> None:
     assert compare_models(versions) is None
 
 
-def test_the_last_retraining_is_that_of_the_newest_candidate() -> None:
+def test_last_retraining_is_that_of_the_newest_candidate() -> None:
     versions = [
-        version(5, retraining="fine-tune-x"),  # by hand, no candidate of any retraining
+        version(5, retraining="fine-tune-x"),  # a fine-tuned model is no candidate
         version(4, candidate="ease-3", retraining="b", gate="kept"),
         version(3, candidate="emb-25", retraining="b", gate="promoted"),
         version(2, candidate="emb-25", retraining="a", gate="promoted"),
     ]
-    found = last_retraining(versions)
-    assert found is not None
-    assert (found.key, found.at.day, found.promoted, len(found.models)) == ("b", 4, True, 2)
+    retraining = last_retraining(versions)
+    assert retraining is not None
+    assert (retraining.key, retraining.at.day, retraining.promoted, len(retraining.models)) == (
+        "b",
+        4,
+        True,
+        2,
+    )
     assert last_retraining([version(5)]) is None
 
 
 @pytest.mark.parametrize("text", [None, "", "no JSON", "[]", '{"alarm": {}}'])
-def test_a_tag_that_says_nothing_is_no_monitoring(text: str | None) -> None:
+def test_invalid_tag_gives_no_monitoring(text: str | None) -> None:
     assert parse_monitoring(text, "http://mlflow") is None
 
 
-def test_what_monitoring_found() -> None:
+def test_monitoring_is_parsed_with_a_link_to_its_run() -> None:
     text = json.dumps({"at": "2026-01-02T00:00:00Z", "run_id": "r1", "figures": {"psi": 0.1}})
-    found = parse_monitoring(text, "http://mlflow")
-    assert found is not None
-    assert (found.run_url, found.alarm, found.figures) == (
+    monitoring = parse_monitoring(text, "http://mlflow")
+    assert monitoring is not None
+    assert (monitoring.run_url, monitoring.alarm, monitoring.figures) == (
         "http://mlflow/#/runs/r1",
         False,
         {"psi": 0.1},
     )
 
 
-def test_a_restart_without_mlflow_tells_what_is_on_the_disk(
+def test_overview_after_a_restart_without_mlflow_shows_the_saved_champion(
     mlflow: Server, settings: Settings, tmp_path: Path
 ) -> None:
     promote(settings, published(settings, tmp_path))
@@ -96,7 +111,7 @@ def test_a_restart_without_mlflow_tells_what_is_on_the_disk(
     model_store = ModelStore(registry, tmp_path / "bundles", capacity=1)
     model_store.refresh()
     before = build_overview(model_store, settings)
-    assert [one.aliases for one in before.models] == [["champion"]]
+    assert [model.aliases for model in before.models] == [["champion"]]
     assert before.models[0].synthetic is True
     assert before.links.mlflow == settings.mlflow_tracking_uri
 
@@ -109,7 +124,7 @@ def test_a_restart_without_mlflow_tells_what_is_on_the_disk(
     assert after.trouble
     assert (after.serving, after.serving_version) == (before.serving, before.serving_version)
     assert after.data == before.data
-    assert [(one.name, one.synthetic, one.loaded) for one in after.models] == [
+    assert [(model.name, model.synthetic, model.loaded) for model in after.models] == [
         (before.serving, True, True)
     ]
     assert after.links.mlflow == "https://ml.example"

@@ -1,4 +1,4 @@
-"""Schemathesis against our own OpenAPI, over HTTP: every check, every phase."""
+"""Schemathesis checks the service against its OpenAPI document over HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.servers import Server
 from tests.service.conftest import Service
 from tests.service.samples import sample_service
 
-#: Random requests for each operation, beside those that are derived from the schema one by one.
+#: Random requests for each operation, in addition to those derived from the schema.
 EXAMPLES = 20
 
 
@@ -29,14 +29,14 @@ def service(
         yield running
 
 
-def test_schemathesis_finds_nothing(
+def test_schemathesis_finds_no_violation(
     service: Service, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     command = [
         *(str(Path(sys.executable).with_name("st")), "run", f"{service.address}/openapi.json"),
-        # Instead of the one that is left out: see the hooks.
+        # The hooks replace the excluded check.
         *("--checks", "all", "--exclude-checks", "positive_data_acceptance"),
-        # Each valid request to it trains a model for seconds; test_process.py has its examples.
+        # A valid request trains a model for seconds; test_process.py sends the examples.
         *("--exclude-path", "/train"),
         *("--max-examples", str(EXAMPLES), "--seed", "1", "--generation-database", "none"),
         *("--request-timeout", "20", "--no-color"),
@@ -50,7 +50,7 @@ def test_schemathesis_finds_nothing(
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200
     )
-    # Reproducing a request with 60,000 characters in its URL takes as many.
+    # The output repeats requests with 60,000 characters in their URLs.
     shown = "\n".join(line[:500] for line in (done.stdout + done.stderr).splitlines())
     assert done.returncode == 0, shown[-10_000:]
     generated = re.search(r"(\d+) generated, \1 passed", done.stdout)
@@ -65,8 +65,8 @@ def operations(service: Service) -> int:
     return sum(len(methods) for methods in paths.values())
 
 
-def test_only_reasons_that_no_schema_states_excuse_a_refusal(service: Service) -> None:
-    """Each of the hooks' reasons is one that the service still gives."""
+def test_each_excused_error_still_occurs(service: Service) -> None:
+    """Check that the service still answers with each of the hooks' errors."""
     from tests.service.schema_hooks import REASONS
 
     with service.client() as client:
@@ -83,6 +83,6 @@ def test_only_reasons_that_no_schema_states_excuse_a_refusal(service: Service) -
     for refusal in refusals:
         assert refusal.status_code == 422
         assert REASONS.match(refusal.json()["detail"])
-    assert len({REASONS.match(one.json()["detail"])[0] for one in refusals}) == len(  # type: ignore[index]
+    assert len({REASONS.match(refusal.json()["detail"])[0] for refusal in refusals}) == len(  # type: ignore[index]
         REASONS.pattern.split("|")
     )

@@ -1,4 +1,4 @@
-"""Champions change under load: no answer fails, none is a mixture, a broken one is kept out."""
+"""Champions change under load: no answer fails or mixes models; broken ones are rejected."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from moovier.settings import Settings
 from tests.fixtures import toy_bundle
 from tests.registry_fixtures import register
 from tests.servers import Server
-from tests.service.conftest import Service, own_settings, promote, running_service
+from tests.service.conftest import Service, own_settings, promote, running_service, wait_for
 from tests.service.raw import Answer, Connection, request
 
 SWAPS, CONNECTIONS = 10, 12
-#: The bar is 15 s with a look at the registry every 5 s; here there is one every second.
+#: The requirement is 15 s with a refresh every 5 s; here the registry is read every second.
 POLL_S, SEEN_S = 1.0, 11.0
 
 
-#: Each to `/predict` and `/recommend`; what they get tells the two models apart.
+#: Requests whose answers differ between the two models.
 BODIES: list[tuple[str, Any]] = [
     ("/predict?top_k=3", [7, 11]),
     ("/predict?top_k=2", [13]),
@@ -42,7 +42,7 @@ BODIES: list[tuple[str, Any]] = [
 
 @dataclass
 class Two:
-    """Two models with different answers, the first of them the champion."""
+    """A service with two models that answer differently; the first is the champion."""
 
     service: Service
     settings: Settings
@@ -62,37 +62,39 @@ def two(mlflow: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tw
         yield Two(service, settings, mlflow, folder, (first, second))
 
 
-def test_ten_swaps_under_load(two: Two, record_property: Callable[[str, object], None]) -> None:
+def test_ten_new_champions_under_load(
+    two: Two, record_property: Callable[[str, object], None]
+) -> None:
     expected = {
-        version.number: asyncio.run(_said_by(two.service.address, version))
+        version.number: asyncio.run(_answers_of(two.service.address, version))
         for version in two.versions
     }
-    one, other = (expected[version.number] for version in two.versions)
-    assert all(a != b for a, b in zip(one, other, strict=True)), "they must be told apart"
+    first, second = (expected[version.number] for version in two.versions)
+    assert all(a != b for a, b in zip(first, second, strict=True)), "the answers must differ"
     seen = asyncio.run(_swapped(two, expected))
     record_property("answers", sum(seen.answers.values()))
-    record_property("seen_s", [round(one, 1) for one in seen.after_s])
+    record_property("seen_s", [round(seconds, 1) for seconds in seen.after_s])
     assert seen.failed == []
     assert len(seen.after_s) == SWAPS
     assert max(seen.after_s) < SEEN_S
-    # Both answered throughout, and both kinds of request were many.
+    # Both models answered many requests.
     assert min(seen.answers.values()) > 100
     assert set(seen.answers) == {version.number for version in two.versions}
-    # A connection never goes back to the old model once it met the new one.
+    # A connection never gets the old model after the new one.
     assert max(seen.changes) <= SWAPS
     assert swaps(two.service, "taken") >= SWAPS
     assert swaps(two.service, "refused") == 0
 
 
-def test_a_broken_version_is_refused_and_the_last_good_one_goes_on(two: Two) -> None:
+def test_broken_version_is_rejected_and_the_last_good_one_answers(two: Two) -> None:
     good, _ = two.versions
     promote(two.settings, good)
     wait_for(lambda: version_of(two.service) == good.number)
     altered = _registered(two.settings, two.folder, "moovier_popular_3_trained_0", [5, 5, 5, 5, 5])
     _alter(two, altered)
-    # One row too few: it cannot score the catalogue.
+    # One score too few for the catalogue.
     short = _registered(two.settings, two.folder, "moovier_popular_4_trained_0", [5, 5, 5, 5])
-    # It scores, but not with numbers.
+    # Its scores are not finite.
     nan = _registered(two.settings, two.folder, "moovier_popular_5_trained_0", [np.nan] * 5)
     for count, broken in enumerate((altered, short, nan), start=1):
         promote(two.settings, broken)
@@ -105,32 +107,39 @@ def test_a_broken_version_is_refused_and_the_last_good_one_goes_on(two: Two) -> 
             ready = client.get("/readyz")
             assert ready.status_code == 200
             assert ready.json()["champion"] == {"name": good.name, "version": good.number}
-            told = f"the champion {broken.name} (version {broken.number}) was refused: "
-            assert any(one.startswith(told) for one in ready.json()["degraded"]), ready.text
-            figures = client.get("/metrics").text
-            assert f"moovier_champion_version {good.number}.0" in figures
-            assert "moovier_champion_refused 1.0" in figures
-            assert "moovier_registry_reachable 1.0" in figures
-            # Asked for by name, it is refused as well, and says so.
+            prefix = f"the champion {broken.name} (version {broken.number}) was rejected: "
+            assert any(problem.startswith(prefix) for problem in ready.json()["degraded"]), (
+                ready.text
+            )
+            metrics = client.get("/metrics").text
+            assert f"moovier_champion_version {good.number}.0" in metrics
+            assert "moovier_champion_refused 1.0" in metrics
+            assert "moovier_registry_reachable 1.0" in metrics
+            # A request by its number gets an error.
             named = client.post(f"/predict?model_name={broken.number}", json=[7])
             assert named.status_code == 503
             assert named.json().keys() == {"detail"}
-        assert f"refused champion {broken.name} (version {broken.number})" in logged(two.service)
-    # It is not counted and told again at every look, and the way back is open.
+        assert f"rejected champion {broken.name} (version {broken.number})" in logged(two.service)
+    # Later refreshes neither count nor log it again, and a new champion is loaded.
     time.sleep(3 * POLL_S)
     assert swaps(two.service, "refused") == 3
-    assert logged(two.service).count("refused champion") == 3
+    assert logged(two.service).count("rejected champion") == 3
     promote(two.settings, two.versions[1])
     wait_for(lambda: version_of(two.service) == two.versions[1].number)
     with two.service.client() as client:
         wait_for(lambda: "moovier_champion_refused 0.0" in client.get("/metrics").text)
-        assert not any("refused" in one for one in client.get("/readyz").json()["degraded"])
+        assert not any(
+            "rejected" in problem for problem in client.get("/readyz").json()["degraded"]
+        )
 
 
 @dataclass
 class Seen:
-    """``answers``: by version. ``after_s``: from the promotion to the first answer by the new
-    champion. ``changes``: of the version, by connection."""
+    """The answers during the swaps.
+
+    ``answers`` counts by version, ``after_s`` has the seconds from each promotion to the first
+    answer of the new champion, and ``changes`` the changes of the version on each connection.
+    """
 
     answers: Counter[int] = field(default_factory=Counter)
     after_s: list[float] = field(default_factory=list)
@@ -144,16 +153,16 @@ async def _swapped(two: Two, expected: dict[int, list[Any]]) -> Seen:
 
     async def client(number: int) -> None:
         connection = Connection(two.service.address)
-        last, changes, assignment = 0, 0, number
+        last, changes, turn = 0, 0, number
         while not over.is_set():
-            assignment = (assignment + 1) % len(BODIES)
-            answer = await connection.ask(_request(assignment))
+            turn = (turn + 1) % len(BODIES)
+            answer = await connection.ask(_request(turn))
             if answer is None or answer.status != 200:
-                seen.failed.append(f"{BODIES[assignment]}: {answer}")
+                seen.failed.append(f"{BODIES[turn]}: {answer}")
                 continue
             version = int(answer.headers["x-moovier-model-version"])
-            if _told(answer) != expected.get(version, [None] * len(BODIES))[assignment]:
-                seen.failed.append(f"{BODIES[assignment]}: not what {version} says: {answer}")
+            if _without_id(answer) != expected.get(version, [None] * len(BODIES))[turn]:
+                seen.failed.append(f"{BODIES[turn]}: not what {version} says: {answer}")
             if last and version != last:
                 changes += 1
             last = version
@@ -177,21 +186,21 @@ async def _swapped(two: Two, expected: dict[int, list[Any]]) -> Seen:
     return seen
 
 
-async def _said_by(address: str, version: Version) -> list[Any]:
-    """What the version says to each of ``BODIES`` when it is asked for by number."""
-    connection, said = Connection(address), []
-    for assignment in range(len(BODIES)):
-        answer = await connection.ask(_request(assignment, version.number))
+async def _answers_of(address: str, version: Version) -> list[Any]:
+    """Return the version's answers to ``BODIES``, requested by its number."""
+    connection, answers = Connection(address), []
+    for turn in range(len(BODIES)):
+        answer = await connection.ask(_request(turn, version.number))
         assert answer is not None
         assert answer.status == 200, answer
         assert answer.headers["x-moovier-model-version"] == str(version.number)
-        said.append(_told(answer))
+        answers.append(_without_id(answer))
     await connection.close()
-    return said
+    return answers
 
 
-def _request(assignment: int, version: int | None = None) -> bytes:
-    path, body = BODIES[assignment]
+def _request(turn: int, version: int | None = None) -> bytes:
+    path, body = BODIES[turn]
     if version is not None and path.startswith("/predict"):
         path += f"&model_name={version}"
     elif version is not None:
@@ -199,14 +208,14 @@ def _request(assignment: int, version: int | None = None) -> bytes:
     return request("POST", path, body)
 
 
-def _told(answer: Answer) -> Any:
-    """The body, without what differs from request to request."""
-    said = answer.json()
-    if "request_id" in said:
-        assert said.pop("request_id")
-        assert str(said["model_version"]) == answer.headers["x-moovier-model-version"]
-        assert said["model"] == answer.headers["x-moovier-model"]
-    return said
+def _without_id(answer: Answer) -> Any:
+    """Return the body without the request id."""
+    body = answer.json()
+    if "request_id" in body:
+        assert body.pop("request_id")
+        assert str(body["model_version"]) == answer.headers["x-moovier-model-version"]
+        assert body["model"] == answer.headers["x-moovier-model"]
+    return body
 
 
 def _registered(settings: Settings, folder: Path, name: str, counts: list[float]) -> Version:
@@ -215,24 +224,24 @@ def _registered(settings: Settings, folder: Path, name: str, counts: list[float]
 
 
 def _alter(two: Two, version: Version) -> None:
-    """One byte of the scores in MLflow's store."""
+    """Change one byte of the scores in MLflow's store."""
     named = [
         path
         for path in (two.mlflow.folder / "artifacts").rglob("bundle/scoring.npz")
         if version.name in path.with_name("bundle.json").read_text()
     ]
     # Other tests share the server, and may have published the same name before.
-    found = max(named, key=lambda path: path.stat().st_mtime)
-    content = bytearray(found.read_bytes())
+    file = max(named, key=lambda path: path.stat().st_mtime)
+    content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
-    found.write_bytes(bytes(content))
+    file.write_bytes(bytes(content))
 
 
 def swaps(service: Service, result: str) -> int:
     with service.client() as client:
         text = client.get("/metrics").text
-    found = re.search(rf'moovier_champion_swaps_total{{result="{result}"}} ([0-9.]+)', text)
-    return int(float(found[1])) if found else 0
+    match = re.search(rf'moovier_champion_swaps_total{{result="{result}"}} ([0-9.]+)', text)
+    return int(float(match[1])) if match else 0
 
 
 def _refused(service: Service, count: int) -> bool:
@@ -247,10 +256,3 @@ def version_of(service: Service) -> int:
     with service.client() as client:
         answer = client.post("/predict", json=[7])
     return int(answer.headers["x-moovier-model-version"])
-
-
-def wait_for(holds: Callable[[], bool], patience_s: float = 60.0) -> None:
-    until = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < until, "it did not come about"
-        time.sleep(0.1)

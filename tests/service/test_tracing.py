@@ -1,4 +1,4 @@
-"""Traces reach a real collector from the real service, by OpenTelemetry's variables alone."""
+"""The real service sends traces to a collector that OpenTelemetry's variables name."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ from bentos import tracing
 from tests.dvc_checkout import ROOT
 from tests.fakes.collector import Collector, Span, collector
 from tests.servers import Server
-from tests.service.conftest import Service, own_settings, promote, published, running_service
-from tests.service.test_swaps import wait_for
+from tests.service.conftest import (
+    Service,
+    own_settings,
+    promote,
+    published,
+    running_service,
+    wait_for,
+)
 
 REQUEST_ID = "http.response.header.x-request-id"
 
@@ -36,7 +42,7 @@ def traced(
             OTEL_EXPORTER_OTLP_ENDPOINT=kept.address,
             OTEL_EXPORTER_OTLP_HEADERS="x-tenant=films",
             OTEL_SERVICE_NAME="films",
-            # Not the five seconds that a batch waits for otherwise.
+            # Sends spans sooner than after the default of five seconds.
             OTEL_BSP_SCHEDULE_DELAY="100",
         ) as service,
     ):
@@ -46,13 +52,13 @@ def traced(
 
 
 def served(kept: Collector, trace_id: str) -> list[Span]:
-    """Spans of requests, without those of their parts."""
+    """Return the spans of whole requests."""
     return [
         span for span in kept.spans if span.trace_id == trace_id and "http.route" in span.attributes
     ]
 
 
-def test_a_request_is_a_span_of_the_caller_s_trace(traced: tuple[Service, Collector]) -> None:
+def test_request_is_a_span_of_the_callers_trace(traced: tuple[Service, Collector]) -> None:
     service, kept = traced
     trace_id, parent = uuid.uuid4().hex, uuid.uuid4().hex[:16]
     with service.client() as client:
@@ -81,7 +87,7 @@ def test_a_request_is_a_span_of_the_caller_s_trace(traced: tuple[Service, Collec
     assert kept.headers[0]["x-tenant"] == "films"
 
 
-def test_probes_answer_as_ever_and_are_no_spans(traced: tuple[Service, Collector]) -> None:
+def test_probes_are_not_traced(traced: tuple[Service, Collector]) -> None:
     service, kept = traced
     trace_id = uuid.uuid4().hex
     headers = {"traceparent": f"00-{trace_id}-{uuid.uuid4().hex[:16]}-01"}
@@ -90,12 +96,12 @@ def test_probes_answer_as_ever_and_are_no_spans(traced: tuple[Service, Collector
         assert ready.json()["ready"] is True
         assert client.get("/livez", headers=headers).json() == {"alive": True}
         assert client.get("/models", headers=headers).status_code == 200
-    # What came later is there, so the others would be, too.
+    # The later request's span is there, so spans of the probes would be, too.
     wait_for(lambda: len(served(kept, trace_id)) > 0)
     assert {span.name for span in served(kept, trace_id)} == {"GET /models"}
 
 
-def test_without_a_collector_nothing_is_traced() -> None:
+def test_nothing_is_traced_without_a_collector() -> None:
     bare = {"excluded_urls": ".*"}
     for environment in (
         {},
@@ -109,17 +115,34 @@ def test_without_a_collector_nothing_is_traced() -> None:
 
 @pytest.mark.parametrize(
     ("endpoint", "in_front"),
-    [("", ["FastLane", "Probes"]), ("http://127.0.0.1:1", ["Probes"])],
-    ids=["none", "named"],
+    [
+        (
+            "",
+            [
+                "RequestId",
+                "RequestMetrics",
+                "RateLimit",
+                "ConcurrencyLimit",
+                "FastPath",
+                "Probes",
+            ],
+        ),
+        (
+            "http://127.0.0.1:1",
+            ["RequestId", "Span", "RequestMetrics", "RateLimit", "ConcurrencyLimit", "Probes"],
+        ),
+    ],
+    ids=["without a collector", "with a collector"],
 )
-def test_the_lane_is_left_out_only_for_a_collector(
+def test_fast_path_is_left_out_only_with_a_collector(
     endpoint: str, in_front: list[str], tmp_path: Path
 ) -> None:
-    """What the service's own module gives to BentoML, and what that makes of it."""
+    """Check the middleware that the service module gives to BentoML, and its exporters."""
     script = (
         "import json; from bentos.service import service; service.inject_config();"
         "from bentoml._internal.configuration.containers import BentoMLContainer as all;"
-        "names = [type(kind(service, **more)).__name__ for kind, more in service.middlewares];"
+        "[(front, options)] = service.middlewares; app, names = front(None, **options), [];\n"
+        "while app is not None: names.append(type(app).__name__); app = app.app\n"
         "exporters = len(all.tracer_provider.get()._active_span_processor._span_processors);"
         "print(json.dumps([names, exporters, all.config.tracing.get()['excluded_urls']]))"
     )
@@ -161,7 +184,7 @@ def test_the_lane_is_left_out_only_for_a_collector(
         ({"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "x"}, "http", 1.0),
     ],
 )
-def test_the_standard_variables_are_heeded(
+def test_standard_variables_become_settings(
     more: dict[str, str], protocol: str, rate: float
 ) -> None:
     found = tracing.configuration({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318", **more})

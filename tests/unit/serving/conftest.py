@@ -1,5 +1,34 @@
-"""The registry's fixtures serve here, too: a real MLflow, an empty registered model a test."""
+"""Fixtures of a model store on a real MLflow with an empty registered model."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from moovier.registry.client import Registry
+from moovier.serving.model_store import ModelStore
+from tests.fakes.relay import Relay, relay_before
+from tests.servers import Server
 from tests.unit.registry.conftest import publish, registry, tracking
+from tests.unit.serving.counting_registry import Counting
 
 __all__ = ["publish", "registry", "tracking"]
+
+
+@pytest.fixture
+def relay(mlflow: Server) -> Iterator[Relay]:
+    with relay_before(mlflow.address) as relay:
+        yield relay
+
+
+@pytest.fixture
+def counting(relay: Relay, registry: Registry) -> Counting:
+    """Return the store's registry, behind a relay that can be cut."""
+    return Counting(relay.address, registry.model_name)
+
+
+@pytest.fixture
+def model_store(counting: Counting, tmp_path: Path) -> ModelStore:
+    return ModelStore(counting, tmp_path / "bundles", capacity=2)

@@ -25,11 +25,11 @@ def packed(content: bytes) -> str:
 @given(ids=IDS)
 @example(ids=[])
 @example(ids=[5, 1, 5])
-def test_what_was_shown_comes_back_once_and_ascending(ids: list[int]) -> None:
+def test_round_trip_returns_unique_ascending_ids(ids: list[int]) -> None:
     assert cursor.decode(cursor.encode(np.array(ids, dtype=np.int64))).tolist() == sorted(set(ids))
 
 
-def test_it_is_text_for_a_url_and_short() -> None:
+def test_cursor_is_short_url_safe_text() -> None:
     ids = np.random.default_rng(0).choice(200_000, 9_724, replace=False) + 1
     text = cursor.encode(ids)
     assert text.replace("-", "").replace("_", "").isalnum()
@@ -42,7 +42,7 @@ def test_it_is_text_for_a_url_and_short() -> None:
 @example(text="é")
 @example(text="\ud800")
 @example(text="\x00")
-def test_any_other_text_is_a_bad_request(text: str) -> None:
+def test_other_text_is_refused(text: str) -> None:
     try:
         ids = cursor.decode(text)
     except BadRequest:
@@ -54,13 +54,13 @@ def test_any_other_text_is_a_bad_request(text: str) -> None:
 @pytest.mark.parametrize(
     "steps", [[0], [1, 0, 2], [2**62], [2**64 - 1], [1, 2**64 - 1], [2**62 - 1] * 3, [5, 2**63]]
 )
-def test_ids_that_are_none_of_ours_are_refused(steps: list[int]) -> None:
+def test_invalid_ids_are_refused(steps: list[int]) -> None:
     with pytest.raises(BadRequest):
         cursor.decode(packed(np.array(steps, dtype="<u8").tobytes()))
 
 
 @given(ids=IDS.filter(lambda ids: len(ids) > 0), cut=st.integers(1, 8), more=st.binary(max_size=3))
-def test_a_damaged_one_is_refused(ids: list[int], cut: int, more: bytes) -> None:
+def test_damaged_cursor_is_refused(ids: list[int], cut: int, more: bytes) -> None:
     raw = zlib.compress(np.unique(ids).astype("<u8").tobytes(), 1)
     for damaged in (raw[:-cut], raw + b"x" + more):
         with pytest.raises(BadRequest):
@@ -69,7 +69,7 @@ def test_a_damaged_one_is_refused(ids: list[int], cut: int, more: bytes) -> None
         cursor.decode(packed(b"1234567"))
 
 
-def test_the_most_that_it_holds_come_back_and_no_more() -> None:
+def test_cursor_holds_at_most_max_movies() -> None:
     for size in (cursor.MAX_MOVIES - 1, cursor.MAX_MOVIES):
         ids = np.arange(1, size + 1)
         assert (cursor.decode(cursor.encode(ids)) == ids).all()
@@ -77,7 +77,7 @@ def test_the_most_that_it_holds_come_back_and_no_more() -> None:
         cursor.decode(cursor.encode(np.arange(1, cursor.MAX_MOVIES + 2)))
 
 
-def test_a_few_bytes_do_not_unfold_to_a_gigabyte() -> None:
+def test_decompression_is_bounded() -> None:
     bomb = packed(bytes(300_000_000))
     assert len(bomb) < 900_000
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""A challenger on trial on the shelf, in a real registry."""
+"""The model store with a running experiment, on a real registry."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ USERS = range(1, 41)
 
 
 def tag(**changes: Any) -> str:
-    said = {"id": "autumn", "mode": "canary", "share": 0.5, "started_at": 1, "salt": "x"}
-    return json.dumps({**said, **changes})
+    fields = {"id": "autumn", "mode": "canary", "share": 0.5, "started_at": 1, "salt": "x"}
+    return json.dumps({**fields, **changes})
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def model_store(registry: Registry, tmp_path: Path) -> ModelStore:
 
 @pytest.fixture
 def challenger(registry: Registry, publish: Publish) -> Version:
-    """Version 2 challenges version 1; nothing is on trial yet."""
+    """Version 2 challenges version 1; nothing is on experiment yet."""
     registry.promote(publish(ONE), "first")
     version = publish(TWO)
     registry.set_challenger(version)
@@ -54,7 +54,7 @@ def answering(model_store: ModelStore, *users: int) -> tuple[int, str, str | Non
     return assignment.model.number, assignment.arm, assignment.experiment
 
 
-def test_without_a_trial_the_champion_answers_everybody(
+def test_champion_answers_everybody_without_an_experiment(
     model_store: ModelStore, challenger: Version
 ) -> None:
     model_store.refresh()
@@ -62,7 +62,7 @@ def test_without_a_trial_the_champion_answers_everybody(
     assert {answering(model_store, user) for user in USERS} == {(1, "champion", None)}
 
 
-def test_a_canary_answers_its_own_people_and_nobody_else(
+def test_canary_challenger_answers_only_its_users(
     model_store: ModelStore, registry: Registry, challenger: Version
 ) -> None:
     plan = begin(registry, model_store, challenger)
@@ -72,7 +72,7 @@ def test_a_canary_answers_its_own_people_and_nobody_else(
     }
     assert {user: answering(model_store, user) for user in USERS} == expected
     assert len(set(expected.values())) == 2
-    # Strangers stay with the champion and take no part; so does what is asked for by name.
+    # Visitors and requests by model name get the champion and take no part.
     assert answering(model_store) == (1, "champion", None)
     for name in (ONE, "champion", "1"):
         assignment = model_store.assignment(name, USERS)
@@ -87,7 +87,7 @@ def test_a_canary_answers_its_own_people_and_nobody_else(
     assert answering(model_store, *USERS) == (1, "champion", key)
 
 
-def test_a_shadow_answers_nobody(
+def test_shadow_challenger_answers_nobody(
     model_store: ModelStore, registry: Registry, challenger: Version
 ) -> None:
     plan = begin(registry, model_store, challenger, mode="shadow", share=0.5)
@@ -98,22 +98,22 @@ def test_a_shadow_answers_nobody(
     }
 
 
-def test_the_challenger_is_loaded_once_and_kept(
+def test_challenger_is_loaded_once_and_stays_in_memory(
     model_store: ModelStore, registry: Registry, challenger: Version, publish: Publish
 ) -> None:
     begin(registry, model_store, challenger)
-    trial = model_store.experiment
-    assert trial is not None
-    assert model_store.loaded(TWO) is trial.challenger
+    experiment = model_store.experiment
+    assert experiment is not None
+    assert model_store.loaded(TWO) is experiment.challenger
     assert model_store.count() == 2
     for _ in range(3):
         model_store.get(publish(THREE).name)  # more than there is room for beside it
     model_store.refresh()
     assert model_store.experiment is not None
-    assert model_store.experiment.challenger is trial.challenger
+    assert model_store.experiment.challenger is experiment.challenger
 
 
-def test_the_trial_ends_with_its_tag_and_with_the_alias(
+def test_experiment_ends_with_its_tag_or_alias(
     model_store: ModelStore, registry: Registry, challenger: Version, publish: Publish
 ) -> None:
     begin(registry, model_store, challenger)
@@ -127,7 +127,7 @@ def test_the_trial_ends_with_its_tag_and_with_the_alias(
     assert {answering(model_store, user) for user in USERS} == {(2, "champion", None)}
 
 
-def test_another_champion_begins_it_anew(
+def test_new_champion_restarts_the_experiment(
     model_store: ModelStore, registry: Registry, challenger: Version, publish: Publish
 ) -> None:
     plan = begin(registry, model_store, challenger)
@@ -138,7 +138,7 @@ def test_another_champion_begins_it_anew(
     assert {answering(model_store, user)[0] for user in USERS} == {2, 3}
 
 
-def test_a_broken_challenger_answers_nobody_and_is_fetched_once(
+def test_broken_challenger_is_rejected_and_downloaded_once(
     model_store: ModelStore,
     registry: Registry,
     tracking: Tracking,
@@ -169,7 +169,7 @@ def test_a_broken_challenger_answers_nobody_and_is_fetched_once(
     assert model_store.experiment_rejected is None
 
 
-def test_a_tag_that_makes_no_sense_changes_nothing(
+def test_invalid_tag_is_rejected(
     model_store: ModelStore, registry: Registry, challenger: Version
 ) -> None:
     begin(registry, model_store, challenger)
@@ -183,7 +183,7 @@ def test_a_tag_that_makes_no_sense_changes_nothing(
     assert model_store.experiment_rejected is None
 
 
-def test_a_restart_without_mlflow_goes_on_with_it(
+def test_experiment_continues_after_a_restart_without_mlflow(
     model_store: ModelStore, registry: Registry, challenger: Version, mlflow: Server, tmp_path: Path
 ) -> None:
     begin(registry, model_store, challenger)

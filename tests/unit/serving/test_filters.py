@@ -22,67 +22,69 @@ CATALOGUE = Catalogue.of(
     Movie(10 * i, title, year, genres, None, None)
     for i, (title, year, genres) in enumerate(ROWS, start=1)
 )
-FACETS = FilterIndex(CATALOGUE)
+INDEX = FilterIndex(CATALOGUE)
 
 
-def titles(wanted: Filter) -> list[str]:
-    return [movie.title for movie, ok in zip(CATALOGUE, FACETS.mask(wanted), strict=True) if ok]
+def titles(movie_filter: Filter) -> list[str]:
+    return [
+        movie.title for movie, ok in zip(CATALOGUE, INDEX.mask(movie_filter), strict=True) if ok
+    ]
 
 
-def test_any_of_the_genres_passes_however_it_is_written() -> None:
+def test_any_of_the_genres_passes_in_any_case() -> None:
     assert titles(Filter(("sci-fi",))) == ["Solaris", "Babylon 5", "Alien"]
     assert titles(Filter(("HORROR", "Comedy"))) == ["Toy Story", "Alien"]
 
 
-def test_years_are_inclusive_and_an_unknown_one_never_passes() -> None:
+def test_years_are_inclusive_and_unknown_years_never_pass() -> None:
     assert titles(Filter(year_from=1979, year_to=1995)) == ["Toy Story", "Heat", "Alien"]
     assert titles(Filter(year_from=1995)) == ["Toy Story", "Heat"]
     assert titles(Filter(year_to=1972)) == ["Solaris"]
     assert titles(Filter(year_from=1980, year_to=1980)) == []
 
 
-def test_genre_and_year_must_both_fit() -> None:
+def test_genre_and_year_must_both_match() -> None:
     assert titles(Filter(("Sci-Fi",), 1975, None)) == ["Alien"]
 
 
-def test_no_filter_passes_all() -> None:
+def test_empty_filter_passes_all_movies() -> None:
     assert Filter().is_empty
     assert len(titles(Filter())) == len(ROWS)
-    for wanted in (Filter(("Drama",)), Filter(year_from=1), Filter(year_to=1)):
-        assert not wanted.is_empty
+    for movie_filter in (Filter(("Drama",)), Filter(year_from=1), Filter(year_to=1)):
+        assert not movie_filter.is_empty
 
 
-def test_an_unknown_genre_is_told_those_there_are() -> None:
+def test_unknown_genre_error_lists_the_genres() -> None:
     for name in ("Sci-Fy", NO_GENRE, ""):
         with pytest.raises(BadRequest, match="unknown genre") as caught:
-            FACETS.mask(Filter(("Drama", name)))
-        there_are = "Action, Adventure, Comedy, Crime, Drama, Horror, Sci-Fi"
-        assert str(caught.value).endswith(there_are)
+            INDEX.mask(Filter(("Drama", name)))
+        genres = "Action, Adventure, Comedy, Crime, Drama, Horror, Sci-Fi"
+        assert str(caught.value).endswith(genres)
     with pytest.raises(BadRequest) as caught:
-        FACETS.mask(Filter(("x" * 10_000,)))
+        INDEX.mask(Filter(("x" * 10_000,)))
     assert len(str(caught.value)) < 300
 
 
-def test_years_the_wrong_way_round_are_refused() -> None:
+def test_year_from_after_year_to_is_refused() -> None:
     with pytest.raises(BadRequest, match="year_from 1996 is after year_to 1995"):
-        FACETS.mask(Filter(year_from=1996, year_to=1995))
+        INDEX.mask(Filter(year_from=1996, year_to=1995))
 
 
 YEARS = st.none() | st.integers(1960, 2000)
 
 
 @given(
-    st.lists(st.sampled_from([*FACETS.genres, "drama", "SCI-FI"]), max_size=3).map(tuple),
+    st.lists(st.sampled_from([*INDEX.genres, "drama", "SCI-FI"]), max_size=3).map(tuple),
     YEARS,
     YEARS,
 )
-def test_the_mask_is_the_definition(
+def test_mask_matches_the_definition_of_the_filter(
     genres: tuple[str, ...], year_from: int | None, year_to: int | None
 ) -> None:
-    wanted = Filter(genres, year_from, year_to)
+    movie_filter = Filter(genres, year_from, year_to)
     if year_from is not None and year_to is not None and year_from > year_to:
         with pytest.raises(BadRequest):
-            FACETS.mask(wanted)
+            INDEX.mask(movie_filter)
         return
     named = {name.casefold() for name in genres}
     expected = [
@@ -91,9 +93,9 @@ def test_the_mask_is_the_definition(
         and (year_to is None or (movie.year is not None and movie.year <= year_to))
         for movie in CATALOGUE
     ]
-    assert FACETS.mask(wanted).tolist() == expected
-    # Kept and made anew are the same, also when many others came between.
+    assert INDEX.mask(movie_filter).tolist() == expected
+    # A mask is equal when it is computed again after it left the cache.
     for year in range(1, 200):
-        FACETS.mask(Filter(year_from=year))
-    assert FACETS.mask(wanted).tolist() == expected
-    assert len(FACETS._cache) <= 128
+        INDEX.mask(Filter(year_from=year))
+    assert INDEX.mask(movie_filter).tolist() == expected
+    assert len(INDEX._cache) <= 128

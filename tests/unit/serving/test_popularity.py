@@ -20,7 +20,7 @@ from tests.contracts import toy
 from tests.fixtures import toy_bundle
 
 DAY_S = 86_400
-NOTHING = np.zeros(0, dtype=np.int64)
+NO_MOVIES = np.zeros(0, dtype=np.int64)
 #: Movie row, days before the newest rating.
 RATINGS = (
     (0, 900),
@@ -79,7 +79,7 @@ def test_window_ranks_first_and_all_time_fills_the_rest(
     assert 0 <= scores.min() <= scores.max() <= 1
 
 
-def test_windows_are_kept_and_the_oldest_dropped() -> None:
+def test_windows_are_cached_and_the_oldest_dropped() -> None:
     popularity = Popularity(aged_bundle().histories)
     first = popularity.scores(1)
     assert popularity.scores(1) is first
@@ -94,9 +94,9 @@ def test_data_without_ratings_has_no_popular_movie() -> None:
     histories = replace(
         bundle.histories,
         offsets=np.zeros(4, np.int64),
-        movies=NOTHING.astype(np.int32),
+        movies=NO_MOVIES.astype(np.int32),
         stars=np.zeros(0, np.float32),
-        timestamps=NOTHING,
+        timestamps=NO_MOVIES,
     )
     assert Popularity(histories).scores(30).tolist() == [0] * 5
 
@@ -122,19 +122,19 @@ def test_default_window_comes_from_the_bundle(
     assert popular_days(replace(bundle, card=card, arrays={})) is None
 
 
-def test_unknown_people_get_the_default_window_everywhere() -> None:
+def test_unknown_users_get_the_default_window() -> None:
     recommender = Recommender(aged_bundle({"popular_days": np.array(7)}))
     ids = [toy.MOVIE_IDS[row] for row in (3, 2, 0, 1, 4)]
     [answer] = recommender.recommend([999], 5)
     assert [item.movie.id for item in answer.items] == ids
-    people = recommender.user_recommender
-    page = people.page(people.user(999), Filter(), exclude=NOTHING, top_k=5)
+    user_recommender = recommender.user_recommender
+    page = user_recommender.page(user_recommender.user(999), Filter(), exclude=NO_MOVIES, top_k=5)
     assert (page.ids.tolist(), page.days) == (ids, 7)
-    page = people.popular(Filter(), exclude=NOTHING, top_k=5)
+    page = user_recommender.popular(Filter(), exclude=NO_MOVIES, top_k=5)
     assert (page.ids.tolist(), page.days) == (ids, 7)
-    page = people.popular(Filter(), exclude=NOTHING, top_k=2, days=30)
+    page = user_recommender.popular(Filter(), exclude=NO_MOVIES, top_k=2, days=30)
     assert (page.ids.tolist(), page.days) == ([toy.MOVIE_IDS[1], toy.MOVIE_IDS[3]], 30)
-    page = people.page(people.user(100), Filter(), exclude=NOTHING, top_k=5)
+    page = user_recommender.page(user_recommender.user(100), Filter(), exclude=NO_MOVIES, top_k=5)
     assert page.days is None
 
 
@@ -142,5 +142,5 @@ def test_stand_in_for_a_champion_uses_the_same_window() -> None:
     recommender = Recommender(aged_bundle({"popular_days": np.array(7)}))
     stand_in = LoadedModel(1, "x", "1-x", recommender).as_popular().recommender
     assert stand_in.user_recommender.popularity.default_days == 7
-    [expected], [found] = recommender.recommend([999], 5), stand_in.recommend([999], 5)
-    assert [item.movie for item in found.items] == [item.movie for item in expected.items]
+    [expected], [answer] = recommender.recommend([999], 5), stand_in.recommend([999], 5)
+    assert [item.movie for item in answer.items] == [item.movie for item in expected.items]

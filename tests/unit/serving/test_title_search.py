@@ -39,7 +39,7 @@ def found(text: str) -> list[str]:
     return [ROWS[row][0] for row in TITLES.find(text).tolist()]
 
 
-def test_beginnings_of_words_do_in_any_order_and_case() -> None:
+def test_beginnings_of_words_match_in_any_order_and_case() -> None:
     everything = ["Toy Story 2", "Toy Story", "Story of Toys, A"]
     assert found("toy sto") == everything
     assert set(found("STO, toy!")) == set(everything)
@@ -51,7 +51,7 @@ def test_accents_do_not_count(text: str) -> None:
     assert found(text) == ["Amélie (Fabuleux destin d'Amélie Poulain, Le)"]
 
 
-def test_other_letters_are_letters() -> None:
+def test_letters_of_other_scripts_match() -> None:
     assert found("grosse stil") == ["Große Stille, Die"]
     assert found("七人") == ["七人の侍"]
 
@@ -68,16 +68,16 @@ def test_a_year_is_a_word_of_the_title() -> None:
 
 
 @pytest.mark.parametrize("text", ["matrix", "the matrix", "Matrix, The", "MATRIX"])
-def test_the_very_title_comes_first_with_or_without_its_article(text: str) -> None:
+def test_equal_title_comes_first_with_or_without_its_article(text: str) -> None:
     assert found(text)[0] == "Matrix, The"
 
 
-def test_then_titles_that_begin_so_then_the_others_each_by_ratings() -> None:
+def test_prefix_matches_come_before_others_each_by_ratings() -> None:
     assert found("matrix") == ["Matrix, The", "Matrix Reloaded, The", "Enter the Matrix"]
     assert found("toy") == ["Toy Story 2", "Toy Story", "Toys", "Story of Toys, A"]
 
 
-def test_without_a_word_all_movies_are_found_most_rated_first() -> None:
+def test_empty_query_matches_all_movies_most_rated_first() -> None:
     by_ratings = sorted(ROWS, key=lambda row: -row[2])
     for text in ("", "  ", "?!", "\u0301"):
         assert found(text) == [title for title, _, _ in by_ratings]
@@ -111,6 +111,6 @@ def test_numbers_and_short_words_have_no_typing_errors(text: str) -> None:
     assert found(text) == []
 
 
-def test_very_many_words_cost_no_more() -> None:
+def test_number_of_words_is_bounded() -> None:
     assert set(found("toy " * 100)) == set(found("toy"))
     assert found("zzz " + "toy " * 100) == []
