@@ -35,7 +35,9 @@ class Terminal:
         deadline = time.monotonic() + timeout_s
         while words not in self.text:
             assert time.monotonic() < deadline, f"no {words!r} within {timeout_s} s:\n{self.text}"
-            assert self._read() or self.process.poll() is None, f"ended early:\n{self.text}"
+            # The last output may come between a read and the end of the command.
+            ended = self.process.poll() is not None
+            assert self._read() or not ended, f"ended early:\n{self.text}"
 
     def press_ctrl_c(self) -> None:
         """Send Ctrl-C to the command."""
