@@ -122,7 +122,8 @@ def _open_plan(
         tags={"reason": config.reason} if config.reason else None,
     )
     tracking.log_data(run_id, data.facts)
-    tuning.create_studies(plan, settings)
+    popular_days = int(candidates.report_of_popularity(plan).params.get("days", 0))
+    tuning.create_studies(plan, settings, popular_days=popular_days)
     write_json(plan_file(folder), plan.to_json())
     return plan
 

@@ -66,13 +66,17 @@ def study_of(plan: RetrainPlan, family: str, settings: Settings) -> Any:
     return _open(plan, family, 0, settings)
 
 
-def create_studies(plan: RetrainPlan, settings: Settings) -> None:
-    """Create the studies, so that workers on several machines do not do so at the same time."""
+def create_studies(plan: RetrainPlan, settings: Settings, *, popular_days: int = 0) -> None:
+    """Create the studies, so that workers on several machines do not do so at the same time.
+
+    ``popular_days``: the window of popularity that is best on validation; 0 is all time.
+    """
     if settings.optuna_storage is None:
         # The folder marks the machine that holds the studies.
         plan.studies_folder.mkdir(parents=True, exist_ok=True)
     for family in plan.families:
-        studies.enqueue_defaults(_open(plan, family, 0, settings), family)
+        study = _open(plan, family, 0, settings)
+        studies.enqueue_defaults(study, family, popular_days=popular_days)
 
 
 def _open(plan: RetrainPlan, family: str, worker: int, settings: Settings) -> Any:

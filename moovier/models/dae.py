@@ -36,6 +36,7 @@ from moovier.models.family import (
     Scorer,
     Trial,
 )
+from moovier.models.popular import WINDOWS
 
 NAME = "dae"
 
@@ -63,6 +64,8 @@ class DaeFamily:
             neighbours_power=trial.suggest_float("neighbours_power", 0.0, 0.6),
             age_days=trial.suggest_float("age_days", 100.0, 3000.0, log=True),
             age_ratings=trial.suggest_float("age_ratings", 15.0, 300.0, log=True),
+            popular_days=trial.suggest_categorical("popular_days", WINDOWS),
+            popular_weight=trial.suggest_float("popular_weight", 0.0, 1.5),
         )
 
     def fit(self, train: Ratings, params: HyperParameters, context: FitContext) -> FitResult:

@@ -25,13 +25,17 @@ from moovier.models.dae_scoring import (
 
 @dataclass(frozen=True)
 class Constants:
-    """The arrays that training does not change. Shapes as in :class:`DaeScorer`."""
+    """The arrays that training does not change. Shapes as in :class:`DaeScorer`.
+
+    ``trend``: (n_covered,) points that are added to every visitor's scores.
+    """
 
     covered: Ints
     counts: Ints
     neighbours: Floats
     genres: Floats
     mean_genres: Floats
+    trend: Floats
 
 
 def build(constants: Constants, params: DaeParams) -> Any:
@@ -56,7 +60,7 @@ def build(constants: Constants, params: DaeParams) -> Any:
     encoded += layers.Dense(params.size, use_bias=False, name="encode_stars")(centred / length)
     log_count = ops.log(count) / LOG_COUNT_UNIT
     hidden = layers.Concatenate()([ops.tanh(encoded), log_count])
-    logits = layers.Dense(n, name="decode")(hidden)
+    logits = layers.Dense(n, name="decode")(hidden) + constants.trend[None]
     powered = rated * ops.power(stars / 5.0, params.star_power)
     neighbours = layers.Dense(n, use_bias=False, trainable=False, name="neighbours")(powered)
     logits += params.neighbours * ops.power(count, params.neighbours_power) * neighbours
@@ -86,7 +90,7 @@ def arrays_of(model: Any, params: DaeParams, constants: Constants) -> dict[str, 
         "encode_stars": model.get_layer("encode_stars").get_weights()[0],
         "encode_bias": bias,
         "decode": decode,
-        "decode_bias": decode_bias,
+        "decode_bias": decode_bias + constants.trend,
         "neighbours": constants.neighbours,
         "genres": constants.genres,
         "mean_genres": constants.mean_genres,

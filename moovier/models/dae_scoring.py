@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from moovier.data.ratings import Floats, Histories, History, Ints
 from moovier.models.family import Arrays, HyperParameters, as_float32
@@ -57,6 +57,8 @@ class DaeParams(HyperParameters):
     age_days: PositiveFloat = 400.0
     age_ratings: PositiveFloat = 100.0
     age_floor: float = Field(0.1, ge=0, le=1)
+    popular_days: NonNegativeInt = 0
+    popular_weight: NonNegativeFloat = 0.0
 
     @property
     def recency(self) -> Recency:

@@ -21,6 +21,7 @@ from moovier.models.family import FineTuneRequest, FitContext, FitResult, OnEpoc
 PATIENCE = 4
 #: Batches of one epoch: an epoch is a fixed amount of training, whatever the number of users.
 STEPS_PER_EPOCH = 20
+_DAY_S = 86_400
 #: Most epochs of a fine-tuning, and its learning rate as a share of the training's.
 FINE_TUNING_EPOCHS, FINE_TUNING_RATE = 10, 0.1
 
@@ -38,6 +39,7 @@ def fit(train: Ratings, params: DaeParams, context: FitContext) -> FitResult:
         neighbours=_neighbours(histories, covered, params),
         genres=genres,
         mean_genres=as_float32(counts[covered] @ genres / max(int(counts[covered].sum()), 1)),
+        trend=_trend(histories, params)[covered],
     )
     model = build(constants, params)
     liked = np.bincount(histories.movies[histories.stars >= LIKED], minlength=train.n_movies)
@@ -79,6 +81,7 @@ def fine_tune(parent: FitResult, params: DaeParams, request: FineTuneRequest) ->
         neighbours=as_float32(parent.arrays["neighbours"]),
         genres=parent.arrays["genres"],
         mean_genres=parent.arrays["mean_genres"],
+        trend=as_float32(parent.arrays["decode_bias"] - model.get_layer("decode").get_weights()[1]),
     )
     _, validation = request.split_batch()
     known = merged.take(np.isin(merged.users, batch.users))
@@ -100,6 +103,25 @@ def fine_tune(parent: FitResult, params: DaeParams, request: FineTuneRequest) ->
         on_epoch=request.on_epoch,
     )
     return FitResult(stored_arrays(model, params, constants), model, run.best_epoch, run.curves)
+
+
+def _trend(histories: Histories, params: DaeParams) -> Floats:
+    """Return points for movies that are liked more often of late than before, (n_movies,).
+
+    A movie gets ``popular_weight`` times the logarithm of how often it was liked in the last
+    ``popular_days`` before the newest rating, relative to the share of all its likes that a
+    window of this size has on average. One like is added on both sides.
+    """
+    points = np.zeros(histories.n_movies, dtype=np.float32)
+    if not (params.popular_days and params.popular_weight and histories.movies.size):
+        return points
+    liked = histories.stars >= LIKED
+    start = histories.timestamps.max() - params.popular_days * _DAY_S
+    recent = liked & (histories.timestamps > start)
+    all_likes = np.bincount(histories.movies[liked], minlength=histories.n_movies)
+    recent_likes = np.bincount(histories.movies[recent], minlength=histories.n_movies)
+    expected = all_likes * (recent_likes.sum() / max(int(all_likes.sum()), 1))
+    return as_float32(params.popular_weight * np.log((recent_likes + 1.0) / (expected + 1.0)))
 
 
 def _neighbours(histories: Histories, covered: Ints, params: DaeParams) -> Floats:

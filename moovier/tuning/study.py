@@ -63,6 +63,8 @@ SIGNED_WITHIN_S = 60.0
 _POLL_S = 1.0
 #: Distance of the seeds of a worker's sessions: a prime above the number of workers.
 _SEED_STEP = 1_000_003
+#: Weight of recent popularity in the trial that prefers it.
+_POPULAR_WEIGHT = 0.5
 #: User attribute of a trial: the number of the worker that runs it.
 _WORKER = "worker"
 
@@ -177,14 +179,20 @@ def _unwritable(study: Study, error: Exception) -> StudyError:
     )
 
 
-def enqueue_defaults(study: Study, family_name: str) -> None:
+def enqueue_defaults(study: Study, family_name: str, *, popular_days: int = 0) -> None:
     """Queue the family's defaults as the first trial of a study without trials.
 
-    Tuning is then never worse than the defaults on the validation part.
+    Tuning is then never worse than the defaults on the validation part. ``popular_days``: the
+    window of popularity that is best on validation, 0 for all time. A family that can prefer what
+    is popular of late tries this window in its second trial.
     """
     values = default_values(family_name)
-    if values is not None and not study.get_trials(deepcopy=False):
-        study.enqueue_trial(values)
+    if values is None or study.get_trials(deepcopy=False):
+        return
+    study.enqueue_trial(values)
+    if popular_days and {"popular_days", "popular_weight"} <= values.keys():
+        recent = {"popular_days": popular_days, "popular_weight": _POPULAR_WEIGHT}
+        study.enqueue_trial({**values, **recent})
 
 
 def default_values(family_name: str) -> dict[str, Any] | None:

@@ -219,3 +219,41 @@ def test_disliked_movies_lower_similar_movies() -> None:
     assert (disliked[same].mean() - disliked[other].mean()) < (
         liked[same].mean() - liked[other].mean()
     )
+
+
+def with_recent_likes() -> Ratings:
+    """Return ratings in which movie 3 is liked last, and movie 5 as often but long before."""
+    users = np.repeat(np.arange(12), 6)
+    movies = np.tile([3, 5, 7, 9, 11, 13], 12)
+    moments = np.where(movies == 3, 1000 * DAY, np.where(movies == 5, 10 * DAY, 500 * DAY))
+    return Ratings(users, movies, np.full(users.size, 5.0, np.float32), moments, 12, toy.N_MOVIES)
+
+
+def fitted_to_recent_likes(**changes: Any) -> FitResult:
+    params = PARAMS.model_copy(update=changes)
+    return DaeFamily().fit(with_recent_likes(), params, FitContext(toy.catalogue(), 1, epochs=1))
+
+
+def test_recently_liked_movies_gain_points_for_everybody() -> None:
+    plain = fitted_to_recent_likes().arrays
+    trending = fitted_to_recent_likes(popular_days=30, popular_weight=0.5).arrays
+    gain = dict(
+        zip(
+            plain["covered"].tolist(),
+            (trending["decode_bias"] - plain["decode_bias"]).tolist(),
+            strict=True,
+        )
+    )
+    # 12 of 12 likes of the last 30 days against the 2 expected of a sixth of all likes.
+    assert gain[3] == pytest.approx(0.5 * np.log(13 / 3), rel=1e-3)
+    assert gain[5] == gain[7] == pytest.approx(0.5 * np.log(1 / 3), rel=1e-3)
+
+
+def test_the_keras_model_has_the_points_of_recently_liked_movies() -> None:
+    result = fitted_to_recent_likes(popular_days=30, popular_weight=0.5)
+    covered = result.arrays["covered"]
+    stars = np.zeros((1, covered.size), dtype=np.float32)
+    stars[0, 2] = 4.0
+    logits = result.keras_model.predict_on_batch([stars, (stars > 0).astype(np.float32)])
+    scores = DaeScorer(result.arrays).fold_in(history([int(covered[2])], [4.0]))[covered]
+    np.testing.assert_allclose(scores, np.asarray(logits)[0], rtol=1e-3, atol=2e-3)

@@ -1,4 +1,4 @@
-"""Studies that are resumed, shared, pruned, and that cannot be written to."""
+"""Studies: resuming, sharing, pruning, taking trials over, and storage errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def storage(tmp_path: Path) -> BaseStorage:
 def run(
     storage: BaseStorage, trials: int, *, worker: int = 0, name: str = "s", seed: int = 0
 ) -> list[TrialReport]:
-    """A worker as a task starts it; what it reported."""
+    """Run a worker and return its reports."""
     reports: list[TrialReport] = []
     run_worker(
         open_study(storage, name, "tiny", seed=seed, worker=worker),
@@ -55,7 +55,7 @@ def opened(storage: BaseStorage) -> optuna.Study:
     return open_study(storage, "s", "tiny", seed=0, worker=0)
 
 
-def test_a_study_is_resumed_where_it_stopped(tiny: TinyFamily, tmp_path: Path) -> None:
+def test_a_study_resumes_where_it_stopped(tiny: TinyFamily, tmp_path: Path) -> None:
     first = run(storage_of(tmp_path / "study.log"), 2)
     again = run(storage_of(tmp_path / "study.log"), 4)
     assert [report.number for report in first + again] == [0, 1, 2, 3]
@@ -63,21 +63,23 @@ def test_a_study_is_resumed_where_it_stopped(tiny: TinyFamily, tmp_path: Path) -
     assert run(storage_of(tmp_path / "study.log"), 4) == []
 
 
-def test_what_is_reported_is_what_the_study_keeps(tiny: TinyFamily, storage: BaseStorage) -> None:
+def test_reports_equal_the_stored_trials(tiny: TinyFamily, storage: BaseStorage) -> None:
     reports = run(storage, 5)
-    for report, kept in zip(reports, tuning.finished_trials(opened(storage), "tiny"), strict=True):
-        assert (kept.number, kept.params, kept.state) == (
+    for report, stored in zip(
+        reports, tuning.finished_trials(opened(storage), "tiny"), strict=True
+    ):
+        assert (stored.number, stored.params, stored.state) == (
             report.number,
             report.params,
             report.state,
         )
-        assert kept.value == report.value
-        assert kept.curves["val_loss"] == report.curves["val_loss"]
+        assert stored.value == report.value
+        assert stored.curves["val_loss"] == report.curves["val_loss"]
     assert reports[0].value == pytest.approx(abs(reports[0].params["lean"] - BEST) + 1 / EPOCHS)
     assert set(reports[0].curves) == {"loss", "val_loss"}
 
 
-def test_one_worker_repeats_itself(tiny: TinyFamily, tmp_path: Path) -> None:
+def test_a_single_worker_is_reproducible(tiny: TinyFamily, tmp_path: Path) -> None:
     once = run(storage_of(tmp_path / "a.log"), 10, seed=3)
     again = run(storage_of(tmp_path / "b.log"), 10, seed=3)
     other = run(storage_of(tmp_path / "c.log"), 10, seed=4)
@@ -85,7 +87,7 @@ def test_one_worker_repeats_itself(tiny: TinyFamily, tmp_path: Path) -> None:
     assert [r.params for r in once] != [r.params for r in other]
 
 
-def test_the_search_finds_what_is_good(tiny: TinyFamily, storage: BaseStorage) -> None:
+def test_tuning_finds_the_best_parameters(tiny: TinyFamily, storage: BaseStorage) -> None:
     run(storage, 25)
     best = tuning.best(opened(storage), "tiny")
     assert isinstance(best, TinyParams)
@@ -117,13 +119,13 @@ def test_two_workers_share_one_budget(tiny: TinyFamily, tmp_path: Path) -> None:
     assert seen[0]
     assert seen[1]
     numbers = sorted(report.number for reports in seen.values() for report in reports)
-    # Both may see the last free place at one moment.
+    # Both may claim the last free place at the same moment.
     assert numbers in (list(range(12)), list(range(13)))
     leans = [report.params["lean"] for reports in seen.values() for report in reports]
-    assert len(set(leans)) == len(leans), "workers draw from seeds of their own"
+    assert len(set(leans)) == len(leans), "each worker has a seed of its own"
 
 
-def test_a_dead_predecessors_trial_is_failed_and_run_again(
+def test_a_dead_predecessors_trial_fails_and_runs_again(
     tiny: TinyFamily, storage: BaseStorage
 ) -> None:
     lost = opened(storage).ask({"lean": optuna.distributions.FloatDistribution(0.0, 1.0)})
@@ -138,7 +140,7 @@ def test_a_dead_predecessors_trial_is_failed_and_run_again(
     assert len(reports) == 3
 
 
-def test_a_trial_that_nobody_signed_is_left_alone_for_a_while(
+def test_an_unsigned_trial_is_taken_over_after_a_while(
     tiny: TinyFamily, storage: BaseStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unsigned = opened(storage).ask()
@@ -149,7 +151,7 @@ def test_a_trial_that_nobody_signed_is_left_alone_for_a_while(
     assert opened(storage).get_trials()[unsigned.number].state is TrialState.FAIL
 
 
-def test_a_bad_trial_is_ended_early(tiny: TinyFamily, storage: BaseStorage) -> None:
+def test_a_bad_trial_is_pruned(tiny: TinyFamily, storage: BaseStorage) -> None:
     study = opened(storage)
     for lean in (0.5, 0.6, 0.8, 0.9, 0.7, 0.0):
         study.enqueue_trial({"lean": lean})
@@ -162,7 +164,7 @@ def test_a_bad_trial_is_ended_early(tiny: TinyFamily, storage: BaseStorage) -> N
     assert best.lean == 0.7
 
 
-def test_a_training_that_breaks_fails_its_trial_and_says_so(
+def test_a_training_error_fails_its_trial_and_is_raised(
     tiny: TinyFamily, storage: BaseStorage
 ) -> None:
     def break_down(params: object) -> None:
@@ -177,7 +179,7 @@ def test_a_training_that_breaks_fails_its_trial_and_says_so(
     assert len(run(storage, 3)) == 3
 
 
-def test_an_interrupted_trial_leaves_nobody_waiting(tiny: TinyFamily, storage: BaseStorage) -> None:
+def test_an_interrupted_trial_fails(tiny: TinyFamily, storage: BaseStorage) -> None:
     def interrupt(params: object) -> None:
         raise KeyboardInterrupt
 
@@ -187,7 +189,9 @@ def test_an_interrupted_trial_leaves_nobody_waiting(tiny: TinyFamily, storage: B
     assert [trial.state for trial in opened(storage).get_trials()] == [TrialState.FAIL]
 
 
-def test_without_a_completed_trial_nothing_is_best(tiny: TinyFamily, storage: BaseStorage) -> None:
+def test_a_study_without_completed_trials_has_no_best(
+    tiny: TinyFamily, storage: BaseStorage
+) -> None:
     study = opened(storage)
     assert tuning.best(study, "tiny") is None
     assert tuning.finished_trials(study, "tiny") == []
@@ -195,30 +199,28 @@ def test_without_a_completed_trial_nothing_is_best(tiny: TinyFamily, storage: Ba
     assert tuning.best(study, "tiny") is None
 
 
-def test_families_that_rank_are_maximised(storage: BaseStorage) -> None:
+def test_ranking_is_maximised_and_rating_errors_are_minimised(storage: BaseStorage) -> None:
     study = open_study(storage, "ease", "ease", seed=0, worker=0)
     assert study.direction is optuna.study.StudyDirection.MAXIMIZE
     study = open_study(storage, "emb", "emb", seed=0, worker=0)
     assert study.direction is optuna.study.StudyDirection.MINIMIZE
 
 
-def test_a_study_where_no_folder_can_be_made(tmp_path: Path) -> None:
+def test_a_storage_below_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StudyError, match="cannot be opened"):
         storage_of(tmp_path / "file" / "study.log")
 
 
-def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
+def test_the_error_of_an_unreachable_database_hides_the_password() -> None:
     with pytest.raises(StudyError, match=r"postgresql://127\.0\.0\.1:9/x") as caught:
         storage_of("postgresql://ann:secret@127.0.0.1:9/x")
     assert "secret" not in str(caught.value)
 
 
-def test_a_disk_that_fills_up_is_said(
-    tiny: TinyFamily, storage: BaseStorage, tmp_path: Path
-) -> None:
+def test_a_full_disk_is_an_error(tiny: TinyFamily, storage: BaseStorage, tmp_path: Path) -> None:
     class Full:
-        """Takes three more lines, as a disk that is nearly full."""
+        """A backend that accepts three more writes, like a nearly full disk."""
 
         def __init__(self, backend: object) -> None:
             self.backend, self.left = backend, 3
@@ -239,7 +241,7 @@ def test_a_disk_that_fills_up_is_said(
         run_worker(study, SPLIT, "tiny", catalogue=CATALOGUE, worker=0, trials=2, seed=0, threads=1)
 
 
-def test_whoever_is_killed_right_after_asking_leaves_a_signed_trial(
+def test_a_worker_killed_before_its_trial_runs_leaves_a_signed_trial(
     tiny: TinyFamily, storage: BaseStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object) -> None:
@@ -254,33 +256,33 @@ def test_whoever_is_killed_right_after_asking_leaves_a_signed_trial(
     assert states == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
 
 
-def test_the_last_place_is_taken_once(
+def test_the_last_place_of_the_budget_is_taken_once(
     tiny: TinyFamily, storage: BaseStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(storage, 2)
     ask = optuna.Study.ask
-    quicker: list[optuna.Trial] = []
+    rivals: list[optuna.Trial] = []
 
-    def asked_at_the_same_moment(study: optuna.Study) -> optuna.Trial:
-        if not quicker:
-            quicker.append(ask(study))
+    def ask_after_a_rival(study: optuna.Study) -> optuna.Trial:
+        if not rivals:
+            rivals.append(ask(study))
         return ask(study)
 
-    monkeypatch.setattr(optuna.Study, "ask", asked_at_the_same_moment)
+    monkeypatch.setattr(optuna.Study, "ask", ask_after_a_rival)
     assert run(storage, 3, worker=1) == []
-    assert len(tiny.fitted) == 2, "nothing is trained over the budget"
-    given_back = opened(storage).get_trials()[-1]
-    assert given_back.number > quicker[0].number
-    assert given_back.state is TrialState.FAIL
-    assert given_back.user_attrs["over the budget"]
+    assert len(tiny.fitted) == 2, "no training exceeds the budget"
+    withdrawn = opened(storage).get_trials()[-1]
+    assert withdrawn.number > rivals[0].number
+    assert withdrawn.state is TrialState.FAIL
+    assert withdrawn.user_attrs["over the budget"]
 
 
-def test_a_trial_that_kills_its_workers_is_tried_again_once(
+def test_a_trial_that_kills_its_workers_is_retried_once(
     tiny: TinyFamily, storage: BaseStorage
 ) -> None:
     first = opened(storage).ask({"lean": optuna.distributions.FloatDistribution(0.0, 1.0)})
     first.set_user_attr("worker", 0)
-    # What the next worker does before it is killed as well.
+    # The next worker takes the trial over and dies as well.
     tuning._take_over(opened(storage), 0)
     again = opened(storage).ask()
     again.set_user_attr("worker", 0)
@@ -292,7 +294,7 @@ def test_a_trial_that_kills_its_workers_is_tried_again_once(
 
 
 @pytest.mark.parametrize("name", ["dae", "ease", "taste"])
-def test_defaults_are_the_first_trial_of_a_study(name: str, storage: BaseStorage) -> None:
+def test_the_defaults_are_the_first_trial_of_a_study(name: str, storage: BaseStorage) -> None:
     study = open_study(storage, "s", name, seed=0, worker=0)
     for _ in range(2):
         tuning.enqueue_defaults(study, name)
@@ -305,7 +307,17 @@ def test_defaults_are_the_first_trial_of_a_study(name: str, storage: BaseStorage
     assert tuning.best(study, name) == kind.hyper_parameters.model_validate({})
 
 
-def test_defaults_outside_the_search_space_are_no_trial(storage: BaseStorage) -> None:
+def test_the_best_window_of_popularity_is_tried_after_the_defaults(storage: BaseStorage) -> None:
+    study = open_study(storage, "s", "dae", seed=0, worker=0)
+    tuning.enqueue_defaults(study, "dae", popular_days=30)
+    kind = families.family("dae")
+    first, second = kind.search_space(study.ask()), kind.search_space(study.ask())
+    assert first == kind.hyper_parameters.model_validate({})
+    recent = {"popular_days": 30, "popular_weight": 0.5}
+    assert second == kind.hyper_parameters.model_validate(recent)
+
+
+def test_defaults_outside_the_search_space_are_not_queued(storage: BaseStorage) -> None:
     assert tuning.default_values("emb") is None
     study = open_study(storage, "s", "emb", seed=0, worker=0)
     tuning.enqueue_defaults(study, "emb")
