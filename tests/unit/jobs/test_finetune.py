@@ -124,7 +124,7 @@ GOOD: dict[str, Any] = {"users": [7], "movies": [1], "ratings": [3.5]}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"users": [7, 8]}, "one length"),
+        ({"users": [7, 8]}, "same length"),
         ({"users": [], "movies": [], "ratings": []}, "at least one"),
         ({"ratings": [5.5]}, "half steps; 5.5"),
         ({"ratings": [0]}, "half steps"),

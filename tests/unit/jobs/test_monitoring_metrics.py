@@ -54,12 +54,12 @@ def test_recorded_lists_give_recommended_movies_and_versions(tmp_path: Path) -> 
 
 def test_unavailable_service_is_a_note(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    figures, notes = service_metrics(settings)
-    assert figures == {}
+    metrics, notes = service_metrics(settings)
+    assert metrics == {}
     assert "MOOVIER_SERVICE_URL" in notes[0]
     away = settings.model_copy(update={"service_url": f"http://127.0.0.1:{free_port()}"})
-    figures, notes = service_metrics(away)
-    assert figures == {}
+    metrics, notes = service_metrics(away)
+    assert metrics == {}
     assert "does not answer" in notes[0]
 
 

@@ -79,7 +79,7 @@ def test_unavailable_database_gives_the_models_lists(
     command.recommend([7], top_k=3, as_json=True)
     output = capsys.readouterr()
     assert json.loads(output.out)["answers"] == json.loads(json.dumps(expected["answers"]))
-    assert output.err.startswith("warning: without what was rated since")
+    assert output.err.startswith("warning: ratings since the training are missing")
 
 
 def test_invalid_arguments_are_rejected(champion: Settings) -> None:
