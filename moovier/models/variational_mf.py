@@ -272,7 +272,8 @@ class _Ascent:
     def solve_users(self) -> tuple[_UserStatistics, Floats]:
         """Solve for the tastes; return the users' statistics and expected square errors."""
         statistics = self._user_statistics()
-        self.taste, self.unsure, errors = statistics.tastes(self.steady, np.linalg.inv(self.spread))
+        prior = np.linalg.inv(self.spread).astype(np.float64, copy=False)
+        self.taste, self.unsure, errors = statistics.tastes(self.steady, prior)
         return statistics, errors
 
     def sweep(self) -> None:
@@ -280,7 +281,9 @@ class _Ascent:
         settings, features = self._settings, self._data.features
         self._solve_movies()
         level = self.x[:, 0]
-        self.beta = np.linalg.solve(features.T @ features + np.eye(self._n_f), features.T @ level)
+        precision = features.T @ features + np.eye(self._n_f)
+        beta = np.linalg.solve(precision, features.T @ level)
+        self.beta = beta.astype(np.float64, copy=False)
         self.tau2 = float(np.mean((level - features @ self.beta) ** 2 + self.cov[:, 0]))
         statistics, errors = self.solve_users()
         self.noise = float(errors.sum() / len(self._data.stars))

@@ -50,7 +50,9 @@ def test_each_problem_is_a_sentence_while_the_service_is_ready(
             [rating_model, feedback] = problems_of(client)
             assert rating_model == NO_STARS
             assert "database" in feedback
-            client.context.details.tmdb.breaker.record_failure(FAILURES_TO_OPEN)
+            tmdb_client = client.context.details.tmdb
+            assert tmdb_client is not None
+            tmdb_client.breaker.record_failure(FAILURES_TO_OPEN)
             assert any(
                 problem.startswith("TMDB requests are paused") for problem in problems_of(client)
             )

@@ -50,6 +50,7 @@ def test_known_user_gets_movies_with_stars_source_and_reasons(api: ApiClient) ->
 
 def test_stars_are_predicted_by_the_rating_model(api: ApiClient) -> None:
     model = api.context.model_store.stars
+    assert model is not None
     assert model.number == api.rating_model.number
     bundle = model.recommender.bundle
     scorer = model.recommender._scorer
@@ -270,9 +271,9 @@ def test_list_and_object_of_ratings_are_equivalent_in_any_order(api: ApiClient) 
 
 
 def test_timestamps_of_ratings_order_the_history(api: ApiClient) -> None:
-    user_recommender = api.context.model_store.assignment(
-        None, ()
-    ).model.recommender.user_recommender
+    assignment = api.context.model_store.assignment(None, ())
+    assert assignment is not None
+    user_recommender = assignment.model.recommender.user_recommender
     dated = [(7, 5, 10**9), (9, 5, 10**9 + 5), (1, 4, None)]
     ratings = [
         {"movie_id": movie, "stars": stars, **({} if at is None else {"timestamp": at})}
@@ -287,9 +288,9 @@ def test_timestamps_of_ratings_order_the_history(api: ApiClient) -> None:
 
 
 def test_ratings_without_timestamps_are_the_newest(api: ApiClient) -> None:
-    user_recommender = api.context.model_store.assignment(
-        None, ()
-    ).model.recommender.user_recommender
+    assignment = api.context.model_store.assignment(None, ())
+    assert assignment is not None
+    user_recommender = assignment.model.recommender.user_recommender
     now = int(time.time())
     ratings = [{"movie_id": 1, "stars": 5}, {"movie_id": 7, "stars": 4, "timestamp": now - 1}]
     request = RecommendRequest.model_validate({"ratings": ratings}).to_request()

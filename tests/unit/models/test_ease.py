@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -98,7 +100,7 @@ def test_a_history_without_covered_movies_gets_popular_movies() -> None:
     assert np.argsort(-scores).tolist() == np.argsort(-arrays()["counts"]).tolist()
 
 
-def arrays() -> dict[str, NDArray[np.generic]]:
+def arrays() -> dict[str, NDArray[Any]]:
     """Return a B over movies 2, 4 and 5 of eight, and the asking parameters."""
     return {
         "weights": np.array([[0.0, 0.5, -0.25], [0.125, 0.0, 1.0], [2.0, 0.75, 0.0]], np.float16),

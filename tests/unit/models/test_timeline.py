@@ -125,7 +125,8 @@ def test_content_is_nearness_of_genres_and_years(ratings: Ratings, history: Hist
     without = scorer_of(ratings, genres=0.0, years=0.0)
     with_content = scorer_of(ratings, genres=3.0, years=2.0)
     rows = [content_features.genres(CATALOGUE, 3.0), content_features.years(CATALOGUE, 2.0)]
-    nearness = sum(table.rows() @ table.rows().T for table in rows)
+    genre_rows, year_rows = (table.rows() for table in rows)
+    nearness = genre_rows @ genre_rows.T + year_rows @ year_rows.T
     age = np.arange(len(history))[::-1]
     liking = history.stars / 5 * 2 ** (-age / PARAMS.content_half_life)
     expected = nearness[:, history.movies] @ (liking / liking.sum())

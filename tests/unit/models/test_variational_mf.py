@@ -308,6 +308,6 @@ def test_contributions_add_up_to_the_prediction() -> None:
 def test_predictions_stay_on_the_scale_of_stars() -> None:
     arrays = fit()
     for mean, bound in ((90.0, 5.0), (-90.0, 0.5)):
-        predictor = Predictor(arrays | {"mu": np.float32(mean)})
+        predictor = Predictor({**arrays, "mu": np.array(mean, dtype=np.float32)})
         np.testing.assert_array_equal(predictor.known(0), bound)
         np.testing.assert_array_equal(predictor.pairs(USERS, MOVIES), bound)
