@@ -27,7 +27,7 @@ def ratings(draw: st.DrawFn) -> Ratings:
     users, movies = np.array(pairs, dtype=np.int64).reshape(n, 2).T
     timestamps = draw(st.lists(st.integers(0, 5), min_size=n, max_size=n))
     halves = draw(st.lists(st.integers(1, 10), min_size=n, max_size=n))
-    stars = np.array(halves, dtype=np.float32) / 2
+    stars = np.array(halves, dtype=np.float32) / np.float32(2)
     return Ratings(users, movies, stars, np.array(timestamps, dtype=np.int64), N_USERS, N_MOVIES)
 
 
