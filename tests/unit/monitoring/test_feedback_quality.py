@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moovier.feedback.store import StoredRating
+from moovier.feedback.ratings import StoredRating
 from moovier.monitoring.feedback_quality import measure_live_quality
 
 
