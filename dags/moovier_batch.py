@@ -1,4 +1,4 @@
-"""Write the best movies of all users to Parquet files, for systems with their own store."""
+"""Write the best movies of all users to Parquet files."""
 
 from __future__ import annotations
 

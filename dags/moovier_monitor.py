@@ -1,4 +1,4 @@
-"""Check whether the champion still fits the data, and trigger a retraining if it does not."""
+"""Check whether the champion fits the data; trigger a retraining if not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One function for each DAG task or command, with JSON-able arguments and results.
+"""One function for each DAG task or command, with JSON arguments and results.
 
 Every function can be killed at any point and run again: it reuses what is finished and does the
 rest.

@@ -49,7 +49,7 @@ class ArtifactExchange:
         return cls(settings, plan.key, plan.run_id)
 
     def fetch_prepared(self) -> bool:
-        """Fetch the output of ``prepare`` unless it is here; return False if there is none."""
+        """Fetch the output of ``prepare`` if needed; return False if there is none."""
         if plan_file(self.folder).exists() and has_snapshot(data_folder(self.folder)):
             return True
         if not self._artifacts.fetch(PREPARED, self.folder / PREPARED):
@@ -85,7 +85,7 @@ class ArtifactExchange:
         self._artifacts.publish("done", self.folder / DONE)
 
     def delete_large_files(self) -> None:
-        """Delete the data and the candidates here and in MLflow; the registry holds the models."""
+        """Delete the data and the candidates, which the registry has."""
         for folder in (self.folder / "candidates", data_folder(self.folder)):
             shutil.rmtree(folder, ignore_errors=True)
         # The deletion permission is optional; the file has one or two megabytes.
@@ -101,12 +101,12 @@ class ArtifactExchange:
 
 
 def finished(settings: Settings, run_id: str) -> bool:
-    """Return whether the retraining with this parent run has finished, on any machine."""
+    """Return whether the retraining of a parent run is finished, on any machine."""
     return RunArtifacts(settings.mlflow_tracking_uri, run_id).status() == "FINISHED"
 
 
 def _delete_finished_elsewhere(settings: Settings, current: Path) -> None:
-    """Delete this machine's large files of retrainings that finished on another machine."""
+    """Delete large files of retrainings that other machines finished."""
     for folder in settings.path("retrain").glob("[!.]*"):
         plan = read_json(plan_file(folder))
         if plan is None or folder == current or (folder / DONE).exists():

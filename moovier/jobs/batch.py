@@ -1,4 +1,4 @@
-"""Write the best movies of all users to files, for systems that serve lists from their own store.
+"""Write the best movies of all users to files, for other systems.
 
 Each list equals that of `/predict` at the same time: the same scores, and the same handling of
 feedback since the training. This module needs neither TensorFlow nor the MLflow library nor pandas.
@@ -110,7 +110,9 @@ def prepare(
 def write(
     plan_json: Mapping[str, Any], shard: int, *, settings: Settings | None = None
 ) -> dict[str, Any]:
-    """Write the file of one shard, replacing an earlier one; return ``shard``, ``users``, ``rows``.
+    """Write the file of one shard, replacing an earlier one.
+
+    Returns ``shard``, ``users`` and ``rows``.
 
     Raises:
         UnknownModel, RegistryError, BundleError: the model cannot be loaded.
@@ -233,7 +235,10 @@ def _write_all(plan_json: Mapping[str, Any], settings: Settings) -> Iterator[dic
 def _users(
     recommender: Recommender, feedback: Mapping[int, UserFeedback], shard: int, shards: int
 ) -> list[int]:
-    """Return a shard's users: the model's by row, then users who rated since the training by id."""
+    """Return a shard's users.
+
+    The model's users come first, by row, then those who rated since the training, by id.
+    """
     index = recommender.bundle.index
     known: Ints = index.users[shard::shards]
     new = np.array(sorted(user for user in feedback if feedback[user].ratings), dtype=np.int64)

@@ -65,7 +65,7 @@ class BatchStore:
     """
 
     def __init__(self, url: str) -> None:
-        """Open the store at ``url``, a folder or a URL for fsspec such as ``s3://bucket/lists``."""
+        """Open the store at a folder or a URL such as ``s3://bucket/lists``."""
         self.url = url.rstrip("/")
         with _as_lists_error(self.url):
             self._files, self._root = fsspec.core.url_to_fs(self.url)

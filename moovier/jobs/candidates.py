@@ -1,4 +1,4 @@
-"""Train the candidates of a retraining, evaluate them once on the hold-out, and store them."""
+"""Train, evaluate and store the candidates of a retraining."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def key_of(plan: RetrainPlan, recipe: Recipe) -> str:
 
 
 def fetch_summaries(plan: RetrainPlan, versions: Sequence[Version], registry: Registry) -> None:
-    """Fetch the summaries of registered candidates that were trained on other machines."""
+    """Fetch the summaries of candidates that other machines trained."""
     for version in versions:
         folder = plan.candidates_folder / version.tags["candidate"]
         _fetch_summary(folder, partial(registry.download_file, version))
@@ -117,7 +117,7 @@ def _fetch_summary(folder: Path, download: Callable[[str, Path], Path | None]) -
 def train_candidate(
     plan: RetrainPlan, recipe: Recipe, settings: Settings, on_progress: OnProgress
 ) -> Candidate:
-    """Return the candidate, trained, stored and uploaded; finished steps are not repeated."""
+    """Train, store and upload the candidate; reuse finished steps."""
     folder = plan.candidates_folder / recipe.id
     tracking = open_tracking(settings)
     key = key_of(plan, recipe)
@@ -194,7 +194,7 @@ def _report(
     seed: int,
     name: str,
 ) -> ModelReport:
-    """Return the candidate's part of the report, with the refitted model's example users."""
+    """Return the candidate's report, with the refitted model's examples."""
     return ModelReport.of(
         name,
         recipe.kind,
@@ -250,7 +250,7 @@ def _log(candidate: Candidate, trained: Trained, plan: RetrainPlan, tracking: Tr
 
 
 def evaluate_popularity(plan: RetrainPlan, data: Dataset, tracking: Tracking) -> None:
-    """Evaluate the popularity baseline on the hold-out and store the result beside the plan.
+    """Evaluate the popularity baseline on the hold-out and store the result.
 
     Its window of days is the best one on the validation parts.
 
@@ -299,7 +299,7 @@ def result_of_popularity(plan: RetrainPlan) -> HoldOutResult:
 
 
 def result_of(plan: RetrainPlan, candidate: Candidate, name: str | None = None) -> HoldOutResult:
-    """Return a candidate's result on the plan's hold-out, named ``name`` or as the candidate."""
+    """Return a candidate's result on the hold-out, by default with its name."""
     file = model_folder(plan, candidate.recipe.id) / EVALUATION
     return read_evaluation(file, name or candidate.card.name)
 
@@ -307,7 +307,7 @@ def result_of(plan: RetrainPlan, candidate: Candidate, name: str | None = None) 
 def result_of_champion(
     plan: RetrainPlan, champion: Version, settings: Settings, on_progress: OnProgress
 ) -> HoldOutResult | None:
-    """Return the champion's result on the plan's hold-out, or else that of its recipe.
+    """Return the result of the champion, or of its recipe, on the hold-out.
 
     None if it has no result there and its family or hyper-parameters no longer exist. See
     docs/decisions/promotion-gate.md.

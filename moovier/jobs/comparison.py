@@ -1,4 +1,4 @@
-"""Compare candidates with the champion, with popularity, and with the current rating model."""
+"""Compare candidates with the champion, popularity and the rating model."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def compare_with_champion(
 def better_rating_model(
     plan: RetrainPlan, current: Version | None, raters: Sequence[Version]
 ) -> tuple[Version | None, str]:
-    """Return the rating model that replaces ``current``, or None to keep it, and the reason.
+    """Return the rating model that replaces ``current``, or None, and the reason.
 
     If ``current`` was trained on other data, the best new one replaces it, because the current one
     does not know the newest users and movies.

@@ -15,7 +15,7 @@ _Config = TypeVar("_Config", bound=BaseModel)
 def parse_config(
     config_class: type[_Config], values: _Config | Mapping[str, Any], subject: str
 ) -> _Config:
-    """Return ``values`` as a validated configuration; an instance is returned as it is.
+    """Return ``values`` as a validated configuration; keep an instance as it is.
 
     ``subject``: what is configured, for the error message, such as ``monitoring``.
 

@@ -1,4 +1,4 @@
-"""The ratings of a retraining: parsed once, then stored as a snapshot in its folder.
+"""Parse the ratings of a retraining and store them as a snapshot.
 
 A snapshot is a folder::
 
@@ -52,7 +52,7 @@ class Dataset:
 
 
 def parse_dataset(pulled: Pulled, settings: Settings) -> Dataset:
-    """Parse and validate the files of a pulled data set; the ratings stay in file order.
+    """Parse and validate a pulled data set; the ratings stay in file order.
 
     Raises:
         InvalidData: the data set must not be used.
@@ -76,7 +76,7 @@ def parse_dataset(pulled: Pulled, settings: Settings) -> Dataset:
 
 
 def keep_dataset(folder: Path, settings: Settings, pulled: Pulled) -> Dataset:
-    """Return the snapshot in ``folder``; parse the data set and write one if there is none.
+    """Return the snapshot in ``folder``, parsed and written if needed.
 
     Raises:
         InvalidData: the data set must not be used.

@@ -79,7 +79,7 @@ def evaluate(
     settings: Settings | None = None,
     on_progress: OnProgress | None = None,
 ) -> EvaluationReport:
-    """Evaluate a registered model's recipe beside popularity, or families' default recipes.
+    """Evaluate a model's recipe beside popularity, or families' defaults.
 
     ``model``: name, alias or version number; without one, the registry is not needed. ``families``:
     alternative to a model; without both, the ranking families that are trained by default.

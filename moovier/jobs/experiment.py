@@ -1,4 +1,4 @@
-"""`moovier experiment`: serve a challenger to a share of the users and compare by feedback.
+"""Serve a challenger to a share of the users and compare by feedback.
 
 An experiment is a tag of the challenger (`moovier.experiments.experiment`), which the service
 follows. This module stores nothing else: it computes every metric from the lists and ratings in

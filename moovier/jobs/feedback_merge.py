@@ -66,7 +66,7 @@ class Merge:
 
 
 def merge_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | None]:
-    """Return ``ref`` merged with the feedback, or ``ref`` and None if there is no feedback.
+    """Return ``ref`` merged with the feedback, or ``ref`` and None without any.
 
     Broken files (a column is missing, there is no rating, the last line is incomplete) are not
     merged; validation reports what is wrong with them.
@@ -103,7 +103,7 @@ def merge_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | N
 
 
 def fetch_merged(hash_: str, settings: Settings) -> Path:
-    """Return the folder of a data set that another machine merged, from the DVC remote.
+    """Fetch a data set that another machine merged from the DVC remote.
 
     Raises:
         DataError: the remote does not have it, or its files do not have this hash.
@@ -118,7 +118,7 @@ def fetch_merged(hash_: str, settings: Settings) -> Path:
 
 
 def _can_be_merged(folder: Path) -> bool:
-    """Return whether both files have their columns and ratings.csv has rows and a final line end.
+    """Return whether the files have their columns, rows and a final line end.
 
     Without the last check, rows appended to a truncated file would hide the truncation.
     """
@@ -142,7 +142,7 @@ def _header(path: Path) -> list[str]:
 
 
 def _write_ratings(source: Path, target: Path, feedback: Feedback) -> Merge:
-    """Write ``ratings.csv`` without deleted and replaced rows, with the feedback at its end."""
+    """Write ``ratings.csv`` without removed rows, then the feedback."""
     known_movies = _movie_ids(source / MOVIES)
     new_ratings = {
         (rating.user_id, rating.movie_id): rating
@@ -254,7 +254,7 @@ def _rows(lines: Iterator[str]) -> Iterator[tuple[list[str], str]]:
 
 
 def _is_deleted(row: StoredRating, feedback: Feedback) -> bool:
-    """Return whether the user deleted this rating, or all of their ratings, after rating."""
+    """Return whether the user deleted this rating, or all, after rating."""
     deletion_times = (
         feedback.deleted.get((row.user_id, row.movie_id)),
         feedback.deleted_users.get(row.user_id),
@@ -296,7 +296,7 @@ def _put(fresh: Path, folder: Path, scratch: Path) -> None:
 
 
 def _upload(folder: Path, hash_: str, settings: Settings) -> str:
-    """Upload the merged data set to the DVC remote; return a note on success or failure."""
+    """Upload the merged data set to the DVC remote; return a note on it."""
     try:
         dvc_remote.upload(folder, hash_, settings)
     except DataUnavailable as error:
@@ -305,7 +305,7 @@ def _upload(folder: Path, hash_: str, settings: Settings) -> str:
 
 
 def _prune(merged_folder: Path, current: Path) -> None:
-    """Delete all but the newest merged data sets, and the leftovers of killed processes."""
+    """Delete old merged data sets and the leftovers of killed processes."""
 
     def age_s(path: Path) -> float:
         with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Fine-tune a registered model on new ratings and register the result as a new version."""
+"""Fine-tune a registered model on new ratings as a new version."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def fine_tune(
     validation_split: float = 0.2,
     patience: int = 10,
 ) -> FineTuned:
-    """Fine-tune ``model`` (name, alias or version number) on one batch and register the child.
+    """Fine-tune a model on one batch and register the child.
+
+    ``model``: name, alias or version number of the parent.
 
     ``users``, ``movies`` (MovieLens ids) and ``ratings`` (0.5 to 5 in half steps) are parallel.
     The last rating of a user and a movie counts, within the batch and before the parent's. New
@@ -104,7 +106,7 @@ def fine_tune(
 
 
 def warm_up() -> None:
-    """Import the libraries of :func:`fine_tune`, which takes some 20 s of processor time.
+    """Import the libraries of :func:`fine_tune`, some 20 s of processor time.
 
     Also limit the threads to half of the cores, so that the service can answer requests meanwhile.
     """
@@ -176,7 +178,7 @@ def _load_keras_model(registry: Registry, version: Version, file: Path) -> Any:
 def _batch(
     parent: Bundle, users: Sequence[int], movies: Sequence[int], ratings: Sequence[float]
 ) -> tuple[Ratings, Index, list[int]]:
-    """Return the batch, the parent's index with new users appended, and the skipped movie ids.
+    """Return the batch, the index with its new users, and skipped movie ids.
 
     The batch has each pair once, with its last rating.
 

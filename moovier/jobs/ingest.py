@@ -33,7 +33,7 @@ class Pulled(TypedDict):
 
 
 class Report(TypedDict):
-    """The result of a validation; ``report`` is the path of the JSON file that holds it."""
+    """The result of a validation; ``report`` is the path of its JSON file."""
 
     name: str
     hash: str
@@ -47,7 +47,7 @@ class Report(TypedDict):
 
 
 def pull(data: str | None = None, *, settings: Settings | None = None) -> Pulled:
-    """Fetch the data set that ``data`` or the settings name, and merge the users' feedback.
+    """Fetch the data set of ``data`` or the settings, and merge the feedback.
 
     With feedback, the result is a new data set ``<name>+feedback`` with its own hash. The same
     feedback gives the same hash.
@@ -74,7 +74,7 @@ def pull(data: str | None = None, *, settings: Settings | None = None) -> Pulled
 
 
 def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:
-    """Validate every row, and write a report to ``<home>/ingest/`` even if validation fails.
+    """Validate every row; write a report in any case to ``<home>/ingest/``.
 
     A data set that was fetched on another machine is fetched here by its hash.
 
@@ -116,7 +116,7 @@ def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:
 
 
 def local_folder(pulled: Pulled, settings: Settings) -> Path:
-    """Return a folder on this machine with the files of a data set, fetched by hash if needed.
+    """Return a data set's folder on this machine, fetched by hash if needed.
 
     docs/decisions/stages-on-several-machines.md lists the ways to fetch it.
 
@@ -151,7 +151,7 @@ def local_folder(pulled: Pulled, settings: Settings) -> Path:
 
 
 def _fetch_again(pulled: Pulled, settings: Settings) -> tuple[Path, str]:
-    """Fetch and, if needed, merge the data set as :func:`pull` did; return folder and hash."""
+    """Fetch and merge the data set as :func:`pull` did; return folder and hash."""
     choice = {"sample": SAMPLE, "directory": settings.data}.get(pulled["source"], REAL)
     ref = fetch(settings.model_copy(update={"data": choice}))
     if pulled["name"].endswith(SUFFIX):

@@ -1,4 +1,4 @@
-"""Check whether the champion still fits the current data; log metrics and decide on an alarm.
+"""Check whether the champion still fits the data; decide on an alarm.
 
 `dags/moovier_monitor.py` has the steps that follow, docs/monitoring.md the metrics.
 """
@@ -106,7 +106,7 @@ def run_check(
     settings: Settings | None = None,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any] | None:
-    """Compare the current data with the champion's training data; None without a champion.
+    """Compare the current data with the champion's; None without a champion.
 
     ``key`` names the check: a call with the same key continues the same MLflow run. Returns the
     content of the registered model's tag ``monitoring``, and
@@ -204,7 +204,7 @@ def _measure_drift(
 def _measure_quality(
     check: _Check, registry: Registry, config: MonitorConfig, settings: Settings
 ) -> tuple[monitoring_metrics.Metrics, list[Reason], list[str]]:
-    """Return all metrics, the reasons for an alarm, and notes on what could not be measured."""
+    """Return all metrics, the reasons for an alarm, and notes on missing metrics."""
     lists = monitoring_metrics.list_metrics(check.model, check.previous_model, seed=settings.seed)
     live = monitoring_metrics.live_quality(settings)
     ages = monitoring_metrics.ages(registry, check.champion, check.current.ratings, settings)
@@ -234,7 +234,7 @@ def _measure_quality(
 
 
 def record_trigger(check: Mapping[str, Any], *, settings: Settings | None = None) -> None:
-    """Record that this alarm triggered a retraining, so that it does not trigger another one.
+    """Record that this alarm triggered a retraining, to trigger only one.
 
     ``check``: the result of :func:`run_check`.
     """
@@ -251,13 +251,13 @@ def record_trigger(check: Mapping[str, Any], *, settings: Settings | None = None
 
 
 def _load(registry: Registry, version: Version, settings: Settings) -> Bundle:
-    """Return the version's bundle, from the folder that the service and the commands share."""
+    """Return the version's bundle from the folder shared with the service."""
     folder = settings.path("bundles", f"{version.number}-{version.run_id}")
     return registry.load_bundle(version, folder)
 
 
 def _last_trigger(registry: Registry) -> Trigger | None:
-    """Return the last trigger, or None if the tag is missing or a user wrote something else."""
+    """Return the last trigger, or None if the tag is missing or invalid."""
     try:
         return Trigger.model_validate_json(registry.model_tags().get(MONITORING_TRIGGER, ""))
     except ValidationError:

@@ -1,4 +1,4 @@
-"""Metrics of a monitoring check: name to number, NaN for a metric that has no value."""
+"""Metrics of a monitoring check by name, NaN without a value."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ Metrics = dict[str, float]
 
 
 def finite(metrics: Mapping[str, float]) -> Metrics:
-    """Drop non-finite values, which JSON cannot hold, and round to five digits to save space."""
+    """Drop non-finite values, which JSON cannot hold, and round to five digits."""
     return {name: float(f"{value:.5g}") for name, value in metrics.items() if math.isfinite(value)}
 
 
 def change_metrics(change: Change) -> Metrics:
-    """Return the numbers of added and removed ratings, and distances between the data sets."""
+    """Return numbers of changed ratings and distances between the data sets."""
     before, after = change.reference, change.current
     added = after.take(change.added)
     n_added = max(len(added), 1)
@@ -125,7 +125,7 @@ def _lists(model: Bundle, users: list[int]) -> list[list[int]]:
 
 
 def live_quality(settings: Settings) -> LiveQuality | None:
-    """Return the quality of served lists by feedback, or None without a feedback database."""
+    """Return the quality of served lists, or None without a feedback database."""
     if not exists(settings.database):
         return None
     with contextlib.closing(FeedbackStore.open(settings.database)) as store:
@@ -141,7 +141,7 @@ def live_quality(settings: Settings) -> LiveQuality | None:
 
 
 def live_metrics(live: LiveQuality | None) -> Metrics:
-    """Return the metrics of the live quality; those of lists only if lists are recorded."""
+    """Return the metrics of the live quality, with lists if they are recorded."""
     if live is None:
         return {}
     metrics = {
@@ -188,7 +188,7 @@ def ages(registry: Registry, champion: Version, ratings: Ratings, settings: Sett
 
 
 def _ingest_time(report_file: Path) -> float:
-    """Return the time of an ingest report in seconds since 1970, or 0 if it has problems."""
+    """Return a report's time in seconds since 1970, or 0 if it has problems."""
     report = read_json(report_file)
     is_good = isinstance(report, dict) and not report.get("problems")
     return report_file.stat().st_mtime if is_good else 0.0
@@ -211,7 +211,7 @@ def service_metrics(settings: Settings) -> tuple[Metrics, list[str]]:
 
 
 def parse_fallback(text: str) -> Metrics:
-    """Return the number of lists and the fallback share from Prometheus's text format.
+    """Parse the number of lists and the fallback share from Prometheus's text.
 
     Raises:
         ValueError: the text has another format.

@@ -17,7 +17,7 @@ from moovier.registry.version import Version
 def family_recipes(
     plan: RetrainPlan, family_name: str, tuned: Mapping[str, Any] | None
 ) -> list[Recipe]:
-    """Return the family's recipes to train: the tuned one and the champion's, without duplicates.
+    """Return the family's recipes to train, without duplicates.
 
     ``tuned``: the best hyper-parameters; None if no trial completed, then the defaults are trained.
     One trial has the defaults, so they need no candidate of their own, except for ``emb``: users of
@@ -61,7 +61,7 @@ def champion_recipe(champion: Version, hold_out: str) -> Recipe | None:
 
 
 def stored_recipe(champion: Version) -> Recipe | None:
-    """Return the champion's recipe, or None if its family or hyper-parameters no longer exist."""
+    """Return the champion's recipe, or None if it can no longer be trained."""
     try:
         space = family(champion.family).hyper_parameters
         params = space.model_validate_json(champion.tags["params"]).model_dump(mode="json")

@@ -25,7 +25,9 @@ def recommend(
     *,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
-    """Return the ``top_k`` (1 to 1,000) best unseen movies of each user, in the order of ``users``.
+    """Return the users' top-k unseen movies, in the order of ``users``.
+
+    ``top_k``: 1 to 1,000.
 
     Ratings and deletions since the training count, as in the service. If the database does not
     answer, the lists leave them out and ``feedback`` holds the reason, otherwise None.
@@ -66,7 +68,7 @@ def recommend(
 def _feedback_of(
     users: Sequence[int], settings: Settings
 ) -> tuple[dict[int, UserFeedback], str | None]:
-    """Return the feedback of each user who gave some, and the reason if it cannot be read."""
+    """Return the users' feedback, and the reason if it cannot be read."""
     feedback: dict[int, UserFeedback] = {}
     if not database.exists(settings.database):
         return feedback, None

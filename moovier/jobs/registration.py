@@ -48,7 +48,7 @@ def open_tracking(settings: Settings) -> Tracking:
 
 
 def write_model(folder: Path, model: Bundle, keras_model: Any) -> Path:
-    """Write a version's files, the Keras model and the bundle, into ``folder``; return it."""
+    """Write a version's Keras model and bundle into ``folder``; return it."""
     if keras_model is not None:
         save_keras(keras_model, folder)
     bundle.save(model, folder / BUNDLE)

@@ -1,4 +1,4 @@
-"""The stages of a retraining, one function each; `dags/moovier_retrain.py` has their order.
+"""The stages of a retraining, in the order of `dags/moovier_retrain.py`.
 
 Plans, candidates and decisions are passed as JSON values, so that Airflow can store them.
 """
@@ -131,7 +131,7 @@ def _open_plan(
 def tune(
     plan_json: Mapping[str, Any], family: str, worker: int, *, settings: Settings | None = None
 ) -> dict[str, Any]:
-    """Run trials of the family's study until all workers together have finished the plan's trials.
+    """Run trials of the family's study until the plan's trials are finished.
 
     Returns ``family``, ``trials`` (the number of finished trials) and ``best``, the best
     hyper-parameters so far, or None.
@@ -152,7 +152,7 @@ def train(
     settings: Settings | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[dict[str, Any]]:
-    """Train and evaluate the family's candidates; return each :class:`Candidate` as JSON.
+    """Train and evaluate the family's candidates; return each as JSON.
 
     Candidates that are already finished are reused.
     """
@@ -220,7 +220,7 @@ def gate(
     settings: Settings | None = None,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Compare the best of ``versions`` with the champion and with popularity, on one hold-out.
+    """Compare the best of ``versions`` with the champion and with popularity.
 
     The ranking model with the best validation objective becomes ``challenger``. The best rating
     model is compared with the current rating model. The decision is stored: another call returns
@@ -276,7 +276,7 @@ def promote(
     *,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
-    """Carry out the gate's decision, tag every version with the reasons, and write the report.
+    """Carry out the gate's decision, tag the versions, and write the report.
 
     Returns the decision with ``champion``: the current champion's display name, or None.
     """
@@ -333,7 +333,7 @@ def retrain_all(
     *,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
-    """Run all stages in this process, one after the other; return the result of `promote`."""
+    """Run all stages in this process; return the result of `promote`."""
     settings = settings or load_settings()
     plan = tune_all(config, on_progress, settings=settings)
     trained = [

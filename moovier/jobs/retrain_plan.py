@@ -86,7 +86,7 @@ class RetrainConfig(BaseModel):
         return parse_config(cls, config, "retraining")
 
     def trained_families(self) -> tuple[str, ...]:
-        """Return the families to train, without duplicates; by default all that are not retired.
+        """Return the families to train, by default all that are not retired.
 
         Raises:
             BadRequest: a family is unknown, or is the popularity baseline.
@@ -123,7 +123,10 @@ class TuningTask(BaseModel):
 
 
 class RetrainPlan(BaseModel):
-    """What the stages of one retraining share. Airflow passes it between tasks, so it is small."""
+    """What the stages of one retraining share.
+
+    Airflow passes it between tasks, so it is small.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -217,7 +220,7 @@ class RetrainPlan(BaseModel):
 
 
 def hold_out(data: DataFacts) -> str:
-    """Return the identity of the hold-out: the data's hash and the protocols' version.
+    """Return the hold-out's identity: data hash and version of the protocols.
 
     A version that was evaluated under older protocols has another identity, so its recipe is
     trained again for a comparison.

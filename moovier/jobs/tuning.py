@@ -1,4 +1,4 @@
-"""Tune hyper-parameters in a retraining: one study per family, one MLflow run per trial."""
+"""Tune hyper-parameters: one study per family, one MLflow run per trial."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "fail": "FAILED"}
 
 
 def run_worker(plan: RetrainPlan, family: str, worker: int, settings: Settings) -> dict[str, Any]:
-    """Run trials until all workers of the family together have finished the plan's trials.
+    """Run trials until the family's study has finished the plan's trials.
 
     Returns ``family``, ``trials`` (the number of finished trials) and ``best``, the best
     hyper-parameters, or None if no trial completed.
@@ -67,7 +67,7 @@ def study_of(plan: RetrainPlan, family: str, settings: Settings) -> Any:
 
 
 def create_studies(plan: RetrainPlan, settings: Settings, *, popular_days: int = 0) -> None:
-    """Create the studies, so that workers on several machines do not do so at the same time.
+    """Create the studies before workers on several machines open them.
 
     ``popular_days``: the window of popularity that is best on validation; 0 is all time.
     """

@@ -1,1 +1,4 @@
-"""Runs, versions and aliases in MLflow, and the promotion gate; no other room imports MLflow."""
+"""Runs, versions and aliases in MLflow, and the promotion gate.
+
+No other room imports MLflow.
+"""

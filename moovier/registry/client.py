@@ -1,4 +1,4 @@
-"""Read and change the registered model's versions and aliases through MLflow's REST API.
+"""Read and change versions and aliases through MLflow's REST API.
 
 This module does not import the ``mlflow`` library, which takes seconds and 200 MB, too much for the
 service and for commands (docs/decisions/registry-over-rest.md).
@@ -71,7 +71,7 @@ class Registry:
     # Reading
 
     def names(self) -> list[str]:
-        """Return the display names of the complete versions, without duplicates, newest first."""
+        """Return the display names of the complete versions, newest first."""
         return list(dict.fromkeys(version.name for version in self.versions()))
 
     def versions(self) -> list[Version]:
@@ -79,7 +79,7 @@ class Registry:
         return self.find()
 
     def resolve(self, text: str) -> Version:
-        """Return the version of an alias, a display name (its newest version) or a number.
+        """Return the version of an alias, a display name (its newest) or a number.
 
         Raises:
             UnknownModel: no complete version matches; ``known`` has the display names.
@@ -150,7 +150,7 @@ class Registry:
             raise BundleError(f"{version.name} has no Keras model to fine-tune") from error
 
     def download_file(self, version: Version, name: str, file: Path) -> Path | None:
-        """Download one artefact beside the bundle to ``file``; return None if it does not exist."""
+        """Download an artefact beside the bundle; return None if it does not exist."""
         try:
             return self._rest.download(self._artifact_uri(version), name, file)
         except NotFound:
@@ -159,7 +159,7 @@ class Registry:
     # Moving
 
     def promote(self, version: Version, reason: str, *, gate: str = "manual") -> Version:
-        """Make ``version`` the champion and the old champion ``previous``; return ``version`` anew.
+        """Make ``version`` the champion, and the old champion ``previous``.
 
         ``gate`` and ``reason`` become tags. A call that was killed at any point can be repeated:
         the old champion's number is stored on the new one first, the alias ``champion`` moves in
@@ -194,7 +194,7 @@ class Registry:
         self._set_alias(STARS, version.number)
 
     def rollback(self, reason: str) -> Version:
-        """Make the previous champion the champion again, and the champion the previous one.
+        """Make the previous champion the champion again.
 
         Raises:
             RegistryError: there is no champion, or no previous one.

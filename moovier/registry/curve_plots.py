@@ -9,7 +9,7 @@ _VALIDATION = "val_"
 
 
 def learning_curves(curves: Mapping[str, Sequence[float]], title: str, file: Path) -> Path:
-    """Plot one panel per metric, training and validation together, as PNG; return ``file``.
+    """Plot training and validation in one panel per metric; return ``file``.
 
     ``curves``: one value per epoch for each metric; ``val_loss`` is drawn in the panel of ``loss``.
     """

@@ -1,4 +1,4 @@
-"""The promotion gate: decide whether a challenger becomes champion, on one hold-out.
+"""The promotion gate: decide whether a challenger becomes champion.
 
 All models are evaluated on the same users, so the differences are paired. Two protocols decide,
 *visitor* and *next visit* (docs/metrics.md). A model wins if the interval of the paired difference
@@ -130,7 +130,7 @@ def decide(
 
 
 def _against_popularity(comparisons: Sequence[_Comparison], name: str) -> tuple[bool, str] | None:
-    """Return False and the reason if the challenger must not be promoted, otherwise None."""
+    """Return False and the reason, or None if the challenger may be promoted."""
     if not comparisons:
         return False, f"kept: the hold-out has no user to compare with {name} on"
     for comparison in comparisons:
@@ -212,7 +212,7 @@ def _compare_on(
 
 
 def _lost_at(difference: Values, seed: int) -> dict[int, str]:
-    """Return the numbers of ratings at which the interval is below 0, each with its interval.
+    """Return the numbers of ratings with an interval below 0.
 
     ``difference``: (n, len(KS)). Columns with fewer than ``LEAST_PEOPLE`` users decide nothing.
     """

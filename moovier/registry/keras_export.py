@@ -15,7 +15,7 @@ def preload() -> None:
 
 
 def save_keras(model: Any, folder: Path) -> Path:
-    """Write a functional Keras ``model`` into ``folder`` in MLflow's keras flavour; return it.
+    """Write a functional Keras ``model`` in MLflow's keras flavour.
 
     The signature has the model's inputs and outputs, with a leading -1 for the batch. The input
     example is one row of zeros, which every family's model accepts. The requirements are pinned to

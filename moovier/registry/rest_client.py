@@ -54,7 +54,7 @@ class Rest:
         self._http.close()
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
-        """Send a GET request to ``path`` below the API's root, e.g. ``/model-versions/get``."""
+        """Send a GET request to a path below the API's root."""
         return self._call("GET", API + path, params=params)
 
     def send(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,7 +170,7 @@ class Rest:
 
 
 def _login(url: httpx.URL) -> tuple[str, str] | None:
-    """Return user and password from the address or the environment variables, or None."""
+    """Return user and password from the address or the environment, or None."""
     if url.userinfo:
         return url.username, url.password
     username, password = os.environ.get(USERNAME), os.environ.get(PASSWORD)

@@ -41,7 +41,7 @@ class RunArtifacts:
         self._run_id = run_id
 
     def list(self) -> dict[str, str]:
-        """Return the artefacts: name to file name (SHA-256 in hex, and ``.zip`` for a folder)."""
+        """Return the artefacts' file names by name: SHA-256, ``.zip`` for a folder."""
         _, tags = self._run()
         return {
             name.removeprefix(_TAG): value for name, value in tags.items() if name.startswith(_TAG)
@@ -101,7 +101,7 @@ class RunArtifacts:
         self._rest.delete(uri, f"{_FOLDER}/{name}")
 
     def status(self) -> str | None:
-        """Return the run's status, such as ``FINISHED``, or None if the run does not exist."""
+        """Return the run's status, such as ``FINISHED``, or None without a run."""
         try:
             return str(self._get()["info"]["status"])
         except NotFound:

@@ -77,7 +77,7 @@ class Tracking:
         parent: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> str:
-        """Return the id of the run ``part`` of ``retraining``, created if needed, and running."""
+        """Start the run ``part`` of ``retraining``, created if needed; return its id."""
 
         def find_or_create() -> str:
             run_id = self.find(retraining=retraining, part=part)
@@ -134,7 +134,7 @@ class Tracking:
     def log_curves_plot(
         self, run_id: str, curves: Mapping[str, Sequence[float]], title: str
     ) -> None:
-        """Attach a plot of the learning curves as ``learning_curves.png``, if there are curves."""
+        """Attach a plot of the learning curves, if there are any."""
         if not curves:
             return
         with tempfile.TemporaryDirectory() as folder, _mapped_errors():
@@ -188,7 +188,7 @@ class Tracking:
     def register(
         self, folder: Path, name: str, *, run_id: str, key: str, tags: Mapping[str, str]
     ) -> Version:
-        """Register the MLflow model in ``folder`` as a version with display name ``name``.
+        """Register the model in ``folder`` as a version with display name ``name``.
 
         ``key`` identifies the registration: a second call with the same key returns the existing
         version, and a model that was uploaded under it is not uploaded again; ``folder`` may then
@@ -216,7 +216,7 @@ class Tracking:
         return _retry(find_or_create)
 
     def upload(self, folder: Path, name: str, *, run_id: str, key: str) -> str:
-        """Upload the MLflow model in ``folder``, without registering it; return its id in MLflow.
+        """Upload the model in ``folder`` without registering it; return its id.
 
         A second call with the same ``key`` returns the same id. Partial uploads of killed
         processes are deleted.
@@ -247,7 +247,7 @@ class Tracking:
         return str(models[0].model_id) if models else None
 
     def download_uploaded(self, model_id: str, file: str, to: Path) -> Path | None:
-        """Download one file of an uploaded model to ``to``; return None if it does not exist."""
+        """Download a file of an uploaded model; return None if it does not exist."""
         with _mapped_errors():
             uri = self._client.get_logged_model(model_id).artifact_location
         try:
@@ -282,7 +282,7 @@ class Tracking:
                 raise
 
     def _models(self, key: str) -> list[Any]:
-        """Return the models uploaded under ``key``, incomplete ones included, oldest first."""
+        """Return all models uploaded under ``key``, oldest first."""
         models = self._client.search_logged_models(
             [self._experiment_id], filter_string=f"tags.key = '{key}'"
         )
@@ -298,7 +298,7 @@ def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _retry(step: Callable[[], _T]) -> _T:
-    """Call ``step``, and again while MLflow is unavailable; it must not create anything twice."""
+    """Call ``step``, again while MLflow is unavailable; it must be idempotent."""
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(RegistryUnavailable),
         stop=tenacity.stop_after_delay(PATIENCE_S),

@@ -79,7 +79,7 @@ class Version:
 
 
 def _json(text: str | None) -> dict[str, Any]:
-    """Parse a tag as a JSON object; anything else, which a user may enter, gives an empty one."""
+    """Parse a tag, which a user may edit, as a JSON object; empty if it is none."""
     try:
         value = json.loads(text) if text else {}
     except json.JSONDecodeError:

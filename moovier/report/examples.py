@@ -1,4 +1,4 @@
-"""Choose example users of a report, with their ratings and a model's recommendations."""
+"""Choose example users of a report, with ratings and recommendations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ class Reason(BaseModel):
 
 
 class Example(BaseModel):
-    """One user. ``rated``: newest ratings first, with stars. ``given``: best movies first."""
+    """One user with ratings and recommendations.
+
+    ``rated``: newest ratings first, with stars. ``given``: best movies first.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

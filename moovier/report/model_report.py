@@ -73,7 +73,7 @@ class VisitorReport(BaseModel):
 
 
 class RankingReport(BaseModel):
-    """NDCG@10 with its interval, the other means by name, and NDCG@10 by length of history.
+    """NDCG@10 with its interval, other means, and NDCG@10 by length of history.
 
     ``metrics``: as :meth:`moovier.evaluation.ranking.RankingResult.metrics`. ``segments``: number
     of users and mean NDCG@10.
@@ -123,7 +123,10 @@ class OrderAuditReport(BaseModel):
 
 
 class GapReport(NamedTuple):
-    """Metric ``figure`` of :class:`moovier.training.protocols.Gap`, fine-tuned and retrained."""
+    """A metric, fine-tuned and retrained.
+
+    ``figure``: its name, as in :class:`moovier.training.protocols.Gap`.
+    """
 
     figure: str
     fine_tuned: float
@@ -219,7 +222,7 @@ class ModelReport(BaseModel):
 
 
 def best_first(models: Sequence[ModelReport]) -> list[ModelReport]:
-    """Sort models by NDCG@10 of visitors, then of next visits, then on the split by time."""
+    """Sort models by NDCG@10 of visitors, next visits, and the split by time."""
 
     def key(model: ModelReport) -> tuple[float, float, float]:
         visitor = None if model.visitor is None else model.visitor.ndcg

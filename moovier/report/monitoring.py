@@ -36,7 +36,7 @@ def write(
     notes: Sequence[str],
     why: str,
 ) -> Path:
-    """Write ``monitoring.html`` and its plots into ``folder``; return the page's path.
+    """Write ``monitoring.html`` and its plots into ``folder``; return its path.
 
     ``summary``: the content of the registered model's tag. ``added_drift``: of the added ratings.
     ``why``: the reason for or against a retraining.
@@ -71,7 +71,7 @@ def write(
 
 
 def drift(added_drift: Drift) -> bytes:
-    """Plot each distance as a share of its limit, with the 99 % quantile under chance."""
+    """Plot each distance as a share of its limit, with 99 % of chance."""
     figure = canvas(8.0, 1.4 + 0.4 * len(added_drift.statistics))
     axes = figure.add_subplot()
     for row, statistic in enumerate(added_drift.statistics):
@@ -92,7 +92,7 @@ def drift(added_drift: Drift) -> bytes:
 
 
 def ratings(change: Change) -> bytes:
-    """Plot the stars of the training data, of the current ratings, and of the added ones."""
+    """Plot the stars of the training data, the current and the added ratings."""
     figure = canvas(8.0, 3.2)
     axes = figure.add_subplot()
 
@@ -124,7 +124,7 @@ def genres(change: Change) -> bytes:
 
 
 def popularity(change: Change) -> bytes:
-    """Plot the cumulative share of ratings by movie, most rated in the training data first."""
+    """Plot the cumulative share of ratings by movie, most rated first."""
     figure = canvas(8.0, 3.4)
     axes = figure.add_subplot()
     counts = np.bincount(change.reference.movies, minlength=change.movies.size)
@@ -151,7 +151,7 @@ def popularity(change: Change) -> bytes:
 def _distributions(
     change: Change, distribution_of: Callable[[Ratings], Values]
 ) -> dict[str, Values]:
-    """Return the distribution of the training data, the current data and the added ratings."""
+    """Return the distributions of the training data, current and added ratings."""
     distributions = {
         "trained on": distribution_of(change.reference),
         "now": distribution_of(change.current),

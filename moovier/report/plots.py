@@ -82,7 +82,7 @@ def quality(models: Sequence[ModelReport]) -> bytes:
 
 
 def order_audit(models: Sequence[ModelReport]) -> bytes | None:
-    """Plot NDCG@10 under three orders of one history; return None if no model has values."""
+    """Plot NDCG@10 under three orders of one history; None without values."""
     audited = [(model, model.order_audit) for model in models if model.order_audit is not None]
     if not audited:
         return None
@@ -107,7 +107,7 @@ def order_audit(models: Sequence[ModelReport]) -> bytes | None:
 
 
 def segments(models: Sequence[ModelReport]) -> bytes:
-    """Plot NDCG@10 of the next visit by number of ratings, one group of bars per segment."""
+    """Plot NDCG@10 of the next visit by number of ratings."""
     figure = canvas(9.0, 3.8)
     axes = figure.add_subplot()
     evaluated = [(model, model.next_visit.segments) for model in models if model.next_visit]
@@ -169,7 +169,7 @@ def curves(values_by_metric: Mapping[str, Sequence[float]]) -> bytes:
 
 
 def tuning(study: Any) -> list[bytes]:
-    """Plot a study's history and, with four or more completed trials, the importances."""
+    """Plot a study's history and, with four completed trials, importances."""
     import optuna
     from matplotlib import pyplot
     from optuna.visualization import matplotlib as plots
