@@ -114,7 +114,7 @@ def test_cli_makes_lists_and_revokes_keys(tmp_path: Path) -> None:
         assert result.exit_code == 0, result.output
         return result.stdout
 
-    assert "no key yet" in moovier("list")
+    assert "no API keys yet" in moovier("list")
     key = moovier("make", "page", "--scope", "write", "--scope", "train").strip()
     listed = moovier("list")
     assert "page" in listed
