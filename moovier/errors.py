@@ -4,6 +4,7 @@
     ├── SettingsError            a setting is unknown, missing or out of range
     ├── DataError                the data set is unavailable or must not be used
     │   ├── DataUnavailable      neither the DVC remote nor GroupLens has the data set
+    │   │   └── UnknownData      the setting names neither a data set nor a folder
     │   ├── HashMismatch         the data have another hash than the DVC pointer
     │   └── InvalidData          a file breaks the MovieLens layout (file, row, reason)
     ├── BundleError              a saved model is incomplete, changed or of another format
@@ -19,7 +20,8 @@
     └── StackError               a process of `moovier up` could not be started or stopped
 
 Errors of libraries are mapped once, where they enter, with ``raise ... from``. A message says what
-is wrong and what to do.
+is wrong and what to do. ``is_transient`` says whether the same call may succeed later without a
+change by a person; Airflow's tasks retry only such errors.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ from collections.abc import Sequence
 
 class MoovierError(Exception):
     """Base class of every error that Moovier raises on purpose."""
+
+    #: Whether the same call may succeed later, as when a server is down.
+    is_transient = False
 
 
 class SettingsError(MoovierError):
@@ -41,6 +46,14 @@ class DataError(MoovierError):
 
 class DataUnavailable(DataError):
     """Neither the DVC remote nor GroupLens has the data set."""
+
+    is_transient = True
+
+
+class UnknownData(DataUnavailable):
+    """The setting names neither a known data set nor an existing folder."""
+
+    is_transient = False
 
 
 class HashMismatch(DataError):
@@ -70,6 +83,8 @@ class RegistryError(MoovierError):
 class RegistryUnavailable(RegistryError):
     """MLflow does not answer."""
 
+    is_transient = True
+
 
 class UnknownModel(RegistryError):
     """No model has this name, alias or version; ``known`` lists the registered names."""
@@ -85,9 +100,13 @@ class UnknownModel(RegistryError):
 class TmdbError(MoovierError):
     """TMDB returned no details; recommendations then have those of the catalogue."""
 
+    is_transient = True
+
 
 class ListsError(MoovierError):
     """The lists of all users are incomplete, or cannot be read or written."""
+
+    is_transient = True
 
 
 class BadRequest(MoovierError):

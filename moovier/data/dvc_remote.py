@@ -10,22 +10,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from moovier.data.dvc_hash import directory_hash
+from moovier.data.dvc_repo import Remote, open_repo, reason, remote_of, unavailable
 from moovier.errors import DataError, DataUnavailable, HashMismatch
 from moovier.settings import Settings
-
-#: Name of the remote in `.dvc/config`; the setting `dvc_remote` replaces its address.
-REMOTE = "storage"
-#: The longest wait for another process that holds DVC's lock; DVC itself gives up after 3 s.
-LOCK_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -78,34 +72,35 @@ def pull(pointer: Pointer, settings: Settings) -> None:
         DataUnavailable: the remote does not answer, or does not have the data set.
         HashMismatch: the remote has other bytes under this hash; they are deleted here.
     """
-    from dvc.exceptions import CheckoutError
+    from dvc.exceptions import CheckoutError, DownloadError
 
     target = [str(pointer.folder)]
-    with _repo(settings) as repo:
-        address = _remote_address(repo)
+    with open_repo(settings) as repo:
+        remote = remote_of(repo)
         # The second try fills a damaged cache, which the first one deletes, from the remote.
         for _ in range(2):
-            repo.fetch(target)
-            if pointer.folder.exists() and not pointer.is_met():
-                _set_aside(pointer.folder, settings)
             try:
+                repo.fetch(target, remote=remote.name)
+                if pointer.folder.exists() and not pointer.is_met():
+                    _set_aside(pointer.folder, settings)
                 repo.checkout(target, force=True)
-            except CheckoutError as error:
-                raise DataUnavailable(f"{address} does not have {pointer.name}") from error
+            except (CheckoutError, DownloadError) as error:
+                odb = repo.cloud.get_remote_odb(remote.name, "pull")
+                raise _absent(odb, remote, pointer.hash, pointer.name) from error
             if pointer.is_met():
                 return
             actual_hash = directory_hash(pointer.folder)
             _delete_damaged(pointer, repo)
     raise HashMismatch(
-        f"{pointer.name} in the DVC remote {address} is damaged: its hash is {actual_hash}, but "
-        f"the pointer names {pointer.hash}. Nothing was stored. Repair the remote, or set "
-        "MOOVIER_DVC_REMOTE to another one, then run `moovier data pull`"
+        f"{pointer.name} in the DVC remote {remote.address} is damaged: its hash is "
+        f"{actual_hash}, but the pointer names {pointer.hash}. Nothing was stored. Repair the "
+        "remote, or set MOOVIER_DVC_REMOTE to another one, then run `moovier data pull`"
     )
 
 
 def commit(pointer: Pointer, downloaded: Path, settings: Settings) -> None:
     """Move ``downloaded``, whose hash is verified, to the pointer's folder and DVC's cache."""
-    with _repo(settings) as repo:
+    with open_repo(settings) as repo:
         if not pointer.is_met():
             if pointer.folder.exists():
                 _set_aside(pointer.folder, settings)
@@ -119,8 +114,8 @@ def push(pointer: Pointer, settings: Settings) -> None:
     Raises:
         DataUnavailable: the remote does not accept it.
     """
-    with _repo(settings) as repo:
-        repo.push([str(pointer.folder)])
+    with open_repo(settings) as repo:
+        repo.push([str(pointer.folder)], remote=remote_of(repo).name)
 
 
 def upload(folder: Path, hash_: str, settings: Settings) -> str:
@@ -132,23 +127,23 @@ def upload(folder: Path, hash_: str, settings: Settings) -> str:
         DataUnavailable: no remote is configured, or it does not accept the folder.
         HashMismatch: the folder's hash is not ``hash_``.
     """
-    with _repo(settings) as repo:
+    with open_repo(settings) as repo:
         from dvc.fs import LocalFileSystem
         from dvc_data.hashfile.build import build
         from dvc_data.hashfile.transfer import transfer
 
-        address = _remote_address(repo)
-        remote = repo.cloud.get_remote_odb(REMOTE, "push")
-        staged, _, tree = build(remote, str(folder), LocalFileSystem(), "md5")
+        remote = remote_of(repo)
+        odb = repo.cloud.get_remote_odb(remote.name, "push")
+        staged, _, tree = build(odb, str(folder), LocalFileSystem(), "md5")
         if tree.hash_info.value != hash_:
             raise HashMismatch(f"{folder} has the hash {tree.hash_info.value}, not {hash_}")
         try:
-            result = transfer(staged, remote, {tree.hash_info}, shallow=False)
+            result = transfer(staged, odb, {tree.hash_info}, shallow=False)
         except Exception as error:  # each kind of remote raises its own errors
-            raise DataUnavailable(f"{address}: {error}".splitlines()[0]) from error
+            raise unavailable(f"{remote.address}: {reason(error)}", error) from error
         if result.failed:
-            raise DataUnavailable(f"{address} did not accept {len(result.failed)} files")
-        return address
+            raise DataUnavailable(f"{remote.address} did not accept {len(result.failed)} files")
+        return remote.address
 
 
 def download(hash_: str, folder: Path, settings: Settings) -> None:
@@ -158,31 +153,31 @@ def download(hash_: str, folder: Path, settings: Settings) -> None:
         DataUnavailable: no remote is configured, or it does not have the folder.
         HashMismatch: the remote has other bytes under this hash.
     """
-    with _repo(settings) as repo:
+    with open_repo(settings) as repo:
         from dvc_data.hashfile.hash_info import HashInfo
         from dvc_data.hashfile.tree import Tree
 
-        address = _remote_address(repo)
-        remote = repo.cloud.get_remote_odb(REMOTE, "pull")
+        remote = remote_of(repo)
+        odb = repo.cloud.get_remote_odb(remote.name, "pull")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
             downloaded = Path(scratch) / "data"
             try:
-                for key, _, file in Tree.load(remote, HashInfo("md5", hash_)):
+                for key, _, file in Tree.load(odb, HashInfo("md5", hash_)):
                     target = downloaded.joinpath(*key)
                     if ".." in key or not target.is_relative_to(downloaded):
                         raise HashMismatch(
-                            f"{address} lists {'/'.join(key)!r}, outside the folder, under {hash_}"
+                            f"{remote.address} lists {'/'.join(key)!r}, outside the folder, under "
+                            f"{hash_}"
                         )
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    remote.fs.get(remote.oid_to_path(file.value), str(target))
+                    odb.fs.get(odb.oid_to_path(file.value), str(target))
             except HashMismatch:
                 raise
             except Exception as error:  # each kind of remote raises its own errors
-                reason = f"{error}".splitlines()[0] if str(error) else type(error).__name__
-                raise DataUnavailable(f"{address} does not have {hash_}: {reason}") from error
+                raise _absent(odb, remote, hash_, hash_) from error
             if directory_hash(downloaded) != hash_:
-                raise HashMismatch(f"the folder {hash_} in {address} is damaged")
+                raise HashMismatch(f"the folder {hash_} in {remote.address} is damaged")
             with contextlib.suppress(FileNotFoundError):
                 folder.rename(Path(scratch) / "before")
             try:
@@ -193,83 +188,29 @@ def download(hash_: str, folder: Path, settings: Settings) -> None:
                     raise
 
 
-@contextlib.contextmanager
-def _repo(settings: Settings) -> Iterator[Any]:
-    """Open and lock the checkout's DVC repository.
+def _absent(odb: Any, remote: Remote, hash_: str, name: str) -> DataUnavailable:
+    """Return why a folder cannot be read from the remote, as the remote itself answers.
 
-    Raises:
-        DataUnavailable: the checkout has no repository, or DVC raised an error.
+    ``hash_``: the folder's directory hash. ``name``: what messages call it.
     """
-    import tenacity
-    from dvc.exceptions import DvcException
-    from dvc.lock import LockError
-    from dvc.repo import Repo, lock_repo
-
-    project = settings.project.absolute()
-    if not (project / ".dvc").is_dir():
-        raise DataUnavailable(
-            f"{project} has no DVC repository: set MOOVIER_PROJECT to the checkout"
-        )
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(LockError),
-        stop=tenacity.stop_after_delay(LOCK_TIMEOUT_S),
-        reraise=True,
-    )
-    with _errors_of_dvc() as errors, contextlib.ExitStack() as stack:
-        try:
-            repo = stack.enter_context(Repo(str(project), config=_config(settings)))
-            # A context manager can be entered only once, so each try needs a new one.
-            retrying(lambda: stack.enter_context(lock_repo(repo)))
-            yield repo
-        except (DvcException, OSError) as error:
-            raise DataUnavailable("; ".join(errors) or str(error).splitlines()[0]) from error
-
-
-def _remote_address(repo: Any) -> str:
-    """Return the URL or absolute folder of the DVC remote.
-
-    Raises:
-        DataUnavailable: no remote is configured.
-    """
-    if REMOTE not in repo.config["remote"]:
-        raise DataUnavailable(f".dvc/config names no remote {REMOTE!r}; set MOOVIER_DVC_REMOTE")
-    return str(repo.config["remote"][REMOTE]["url"])
-
-
-def _config(settings: Settings) -> dict[str, Any]:
-    """Return this process's changes to `.dvc/config`, which is not written."""
-    config: dict[str, Any] = {
-        # Nothing is committed here, and a copy of the project without Git must work too.
-        "core": {"no_scm": True, "site_cache_dir": str(settings.path("dvc"))}
-    }
-    if settings.dvc_remote:
-        config["remote"] = {REMOTE: {"url": settings.dvc_remote_address}}
-    return config
-
-
-@contextlib.contextmanager
-def _errors_of_dvc() -> Iterator[list[str]]:
-    """Collect the errors that DVC logs, since its exceptions often lack the reason."""
-    errors: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            errors.append(record.getMessage())
-
-    collector = Collector(logging.ERROR)
-    with contextlib.ExitStack() as stack:
-        for logger in map(logging.getLogger, ("dvc", "dvc_data", "dvc_objects")):
-            stack.callback(setattr, logger, "handlers", logger.handlers)
-            stack.callback(setattr, logger, "propagate", logger.propagate)
-            stack.callback(logger.setLevel, logger.level)
-            logger.handlers, logger.propagate = [collector], False
-            logger.setLevel(logging.ERROR)
-        yield errors
+    try:
+        # The folder's list of files, some kilobytes. DVC takes many errors for an absent file.
+        odb.fs.cat_file(odb.oid_to_path(hash_))
+    except FileNotFoundError as error:
+        root = Path(remote.address)
+        if odb.fs.protocol == "local" and not root.is_dir():
+            return DataUnavailable(f"{root} does not have {name}: the folder does not exist")
+        if "bucket does not exist" in str(error):
+            return DataUnavailable(f"{remote.address}: {reason(error)}")
+        return DataUnavailable(f"{remote.address} does not have {name}")
+    except Exception as error:  # each kind of remote raises its own errors
+        return unavailable(f"{remote.address} cannot be read: {reason(error)}", error)
+    return DataUnavailable(f"{remote.address} does not have all files of {name}, or not unchanged")
 
 
 def _set_aside(folder: Path, settings: Settings) -> None:
     """Move a folder that a user may have edited to ``<home>/replaced``."""
-    target = settings.path("replaced", f"{folder.name}-{directory_hash(folder)[:8]}")
+    target = settings.path("replaced", f"{folder.name}-{directory_hash(folder)}")
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         shutil.rmtree(folder)

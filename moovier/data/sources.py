@@ -1,7 +1,9 @@
 """Fetch the chosen data set: ml-latest-small, the synthetic sample, or a folder.
 
 ml-latest-small comes from the workspace, the DVC remote or GroupLens, in this order. With the
-choice ``auto``, the synthetic sample replaces it where it is unavailable, with a note.
+choice ``auto``, the synthetic sample replaces it where it is unavailable, with a note. It does not
+where real ratings were used before, or where MOOVIER_DVC_REMOTE names a remote: then the real data
+are expected, and the sample would replace them unnoticed.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from moovier.data.grouplens import Progress
 from moovier.data.movielens import SYNTHETIC_MARK, read_movielens
 from moovier.data.summary import Summary
 from moovier.data.synthetic import write_sample
-from moovier.errors import DataError, DataUnavailable
+from moovier.errors import DataError, DataUnavailable, UnknownData
 from moovier.settings import Settings
 
 REAL, SAMPLE, AUTO = "ml-latest-small", "sample", "auto"
@@ -57,6 +59,7 @@ def fetch(settings: Settings, progress: Progress | None = None) -> DataRef:
     """Fetch the chosen data set, unless it is on this machine already.
 
     Raises:
+        UnknownData: the choice is neither a known name nor a folder.
         DataUnavailable: no source has it; the message lists the sources.
         HashMismatch: a source has other bytes than the committed pointer names.
     """
@@ -64,21 +67,35 @@ def fetch(settings: Settings, progress: Progress | None = None) -> DataRef:
     if choice == SAMPLE:
         return _sample(settings, "SYNTHETIC ratings: the users are generated, not real")
     if choice not in (REAL, AUTO):
-        return _directory(Path(choice))
+        reference = _directory(Path(choice))
+        if not reference.synthetic:
+            _write_record(settings, had_real=True)
+        return reference
     try:
         reference = _real(settings, progress)
     except DataUnavailable as error:
-        if choice == REAL or _record(settings).get("had_real"):
-            # Never replace ratings of real users silently by synthetic ones.
+        if choice == REAL:
             raise
+        if (obstacle := _obstacle_to_sample(settings)) is not None:
+            refused = DataUnavailable(f"{error}. `auto` does not use the sample: {obstacle}")
+            refused.is_transient = error.is_transient
+            raise refused from error
         return _sample(
             settings,
             "SYNTHETIC ratings: the users are generated, not real. The real data set is "
             f"unavailable: {error}",
         )
-    if choice == AUTO:
-        _write_record(settings, had_real=True)
+    _write_record(settings, had_real=True)
     return reference
+
+
+def _obstacle_to_sample(settings: Settings) -> str | None:
+    """Return why `auto` may not use the sample, or None if it may."""
+    if settings.dvc_remote is not None:
+        return "MOOVIER_DVC_REMOTE names a source of real ratings"
+    if _record(settings).get("had_real"):
+        return "real ratings were used here before"
+    return None
 
 
 def chosen(settings: Settings) -> str:
@@ -97,12 +114,14 @@ def use(settings: Settings, choice: str) -> str:
     A folder is recorded as an absolute path.
 
     Raises:
-        DataUnavailable: the choice is neither a known name nor a folder.
+        UnknownData: the choice is neither a known name nor a folder.
         InvalidData: the folder is invalid.
     """
     if choice not in (REAL, SAMPLE, AUTO):
         choice = str(_existing(Path(choice)))
-        read_movielens(Path(choice), bad_rows_share=settings.bad_rows_share)
+        data = read_movielens(Path(choice), bad_rows_share=settings.bad_rows_share)
+        if not data.synthetic:
+            _write_record(settings, had_real=True)
     _write_record(settings, data=choice)
     return choice
 
@@ -117,7 +136,8 @@ def status(settings: Settings) -> DataStatus:
     if choice in (REAL, AUTO):
         pointer = dvc_remote.read_pointer(settings.project, REAL)
         reference = _reference(pointer) if pointer.is_met() else None
-        if reference is None and choice == AUTO and _sample_folder(settings).is_dir():
+        has_sample = choice == AUTO and _sample_folder(settings).is_dir()
+        if reference is None and has_sample and _obstacle_to_sample(settings) is None:
             reference = fetch(settings.model_copy(update={"data": SAMPLE}))
     else:
         reference = fetch(settings)
@@ -137,15 +157,18 @@ def _real(settings: Settings, progress: Progress | None) -> DataRef:
         dvc_remote.pull(pointer, settings)
         return _reference(pointer, "remote")
     except DataUnavailable as error:
-        remote_error = str(error)
+        remote_error = error
     try:
         return _from_grouplens(pointer, settings, progress)
     except DataUnavailable as error:
-        raise DataUnavailable(
-            f"{REAL} is neither in the DVC remote ({remote_error}) nor at GroupLens ({error}). Set "
-            "MOOVIER_DVC_REMOTE to a remote that has it, or use the synthetic sample "
-            "(MOOVIER_DATA=sample) or your own folder (`moovier data use DIR`)"
-        ) from error
+        unavailable = DataUnavailable(
+            f"{REAL} cannot be fetched, neither from the DVC remote ({remote_error}) nor from "
+            f"GroupLens ({error}). Set MOOVIER_DVC_REMOTE to a remote that has it, or use the "
+            "synthetic sample (MOOVIER_DATA=sample) or your own folder (`moovier data use DIR`)"
+        )
+        # A person who named the remote has to correct it; GroupLens is only a substitute.
+        unavailable.is_transient = settings.dvc_remote is None or remote_error.is_transient
+        raise unavailable from error
 
 
 def _from_grouplens(pointer: Pointer, settings: Settings, progress: Progress | None) -> DataRef:
@@ -182,7 +205,7 @@ def _directory(path: Path) -> DataRef:
 def _existing(path: Path) -> Path:
     folder = path.expanduser().absolute()
     if not folder.is_dir():
-        raise DataUnavailable(
+        raise UnknownData(
             f"no data set {str(path)!r}: name {REAL}, {SAMPLE}, {AUTO}, or a folder in MovieLens "
             "layout"
         )
@@ -214,7 +237,7 @@ def _record_file(settings: Settings) -> Path:
 def _record(settings: Settings) -> dict[str, object]:
     """Read the record of this home; it is empty where no file exists.
 
-    ``data``: the choice of :func:`use`. ``had_real``: ml-latest-small was fetched before.
+    ``data``: the choice of :func:`use`. ``had_real``: real ratings were used before.
 
     Raises:
         DataError: the file cannot be read.
