@@ -1,5 +1,4 @@
-"""What every model family must do, whatever it is made of. A new family is covered by its line
-in the table of families."""
+"""The contract of all model families; the table of families brings a new one here."""
 
 from __future__ import annotations
 
@@ -31,13 +30,13 @@ from tests.contracts import toy
 
 RANKING = [name for name in FAMILIES if FAMILIES[name].objective == "ranking"]
 RATING = [name for name in FAMILIES if FAMILIES[name].objective == "rating"]
-#: Popularity is what everybody gets alike.
+#: Popularity gives all users the same list.
 LEARNING = [name for name in FAMILIES if name != "popular"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A family trained on the toy, once for all tests."""
+    """A family trained on the toy data, once for all tests."""
 
     family: Family
     params: HyperParameters
@@ -71,15 +70,15 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture(params=LEARNING)
-def learnt(request: pytest.FixtureRequest) -> Case:
+def learning(request: pytest.FixtureRequest) -> Case:
     return case_of(request.param)
 
 
 @pytest.mark.parametrize("name", RANKING)
-def test_the_movie_held_out_comes_first(name: str) -> None:
+def test_the_held_out_movie_ranks_first(name: str) -> None:
     case = case_of(name)
-    # Popularity can only be right about the larger crowd.
-    users = range(toy.N_USERS) if name in LEARNING else toy.MANY
+    # Popularity can only be right about the larger group.
+    users = range(toy.N_USERS) if name in LEARNING else toy.MAJORITY
     for user in users:
         scores = case.scores(user)[0]
         scores[case.ratings.histories[user].movies] = -np.inf
@@ -98,7 +97,7 @@ def test_predicted_stars_follow_the_taste(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEARNING)
-def test_a_stranger_is_served_by_taste(name: str) -> None:
+def test_fold_in_ranks_by_taste(name: str) -> None:
     case = case_of(name)
     for rated, expected, other in (
         ((0, 1, 2, 3), slice(4, 8), slice(8, 16)),
@@ -108,14 +107,14 @@ def test_a_stranger_is_served_by_taste(name: str) -> None:
         assert scores[expected].min() > scores[other].max()
 
 
-def test_reasons_are_parts_of_the_score(case: Case) -> None:
+def test_explanations_follow_the_taste(case: Case) -> None:
     history = toy.history(0, 1, 2, 9)
     parts = case.scorer.explain(history, np.array([4, 16, 5]))
     assert parts.shape == (3, 4)
     assert parts.dtype == np.float32
     assert np.isfinite(parts).all()
     if parts.any():
-        # What shares the movie's taste speaks for it more than what does not.
+        # Ratings of the movie's own taste contribute more than ratings of the other.
         assert parts[0, :3].mean() > parts[0, 3]
     for place, movie in enumerate((4, 16, 5)):
         alone = case.scorer.explain(history, np.array([movie]))[0]
@@ -136,11 +135,11 @@ def test_a_batch_equals_one_by_one_in_any_order(case: Case) -> None:
     np.testing.assert_allclose(case.scores(*order), one_by_one, rtol=1e-5, atol=1e-6)
 
 
-def test_nobody_asked_for_is_nobody_scored(case: Case) -> None:
+def test_no_users_give_no_scores(case: Case) -> None:
     assert case.scores().shape == (0, toy.N_MOVIES)
 
 
-def test_scoring_leaves_the_history_and_the_model_as_they_were(case: Case) -> None:
+def test_callers_may_change_the_scores(case: Case) -> None:
     first = case.scores(2, 9)
     first[:] = -np.inf
     folded = case.scorer.fold_in(toy.history(1, 2))
@@ -149,18 +148,18 @@ def test_scoring_leaves_the_history_and_the_model_as_they_were(case: Case) -> No
     assert np.isfinite(case.scorer.fold_in(toy.history(1, 2))).all()
 
 
-def test_an_empty_history_is_served(case: Case) -> None:
+def test_an_empty_history_gets_finite_scores(case: Case) -> None:
     scores = case.scorer.fold_in(toy.history())
     assert scores.shape == (toy.N_MOVIES,)
     assert scores.dtype == np.float32
     assert np.isfinite(scores).all()
 
 
-def test_a_history_of_a_movie_nobody_rated_is_served(case: Case) -> None:
+def test_a_history_of_an_unrated_movie_gets_finite_scores(case: Case) -> None:
     assert np.isfinite(case.scorer.fold_in(toy.history(toy.N_MOVIES - 1))).all()
 
 
-def test_what_was_seen_never_comes_back(case: Case) -> None:
+def test_rated_movies_are_never_recommended(case: Case) -> None:
     recommender = Recommender(bundle_of(case))
     for row, answer in enumerate(recommender.recommend([100 + 3 * u for u in range(12)], 1000)):
         shown = [item.movie.id for item in answer.items]
@@ -178,8 +177,8 @@ def test_a_saved_bundle_scores_the_same(case: Case, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         scorer.score(users, loaded.histories), case.scores(*range(toy.N_USERS))
     )
-    stranger = toy.history(2, 5)
-    np.testing.assert_array_equal(scorer.fold_in(stranger), case.scorer.fold_in(stranger))
+    visitor = toy.history(2, 5)
+    np.testing.assert_array_equal(scorer.fold_in(visitor), case.scorer.fold_in(visitor))
     assert case.family.hyper_parameters.model_validate(loaded.card.params) == case.params
 
 
@@ -190,7 +189,7 @@ def test_the_same_seed_gives_the_same_model(case: Case) -> None:
         np.testing.assert_array_equal(again.arrays[name], array, err_msg=name)
 
 
-def test_the_arrays_hold_no_objects(case: Case) -> None:
+def test_the_arrays_are_numeric(case: Case) -> None:
     assert all(array.dtype.kind in "fiu" for array in case.fitted.arrays.values())
 
 
@@ -199,16 +198,16 @@ def test_unknown_hyper_parameters_are_refused(case: Case) -> None:
         case.family.hyper_parameters.model_validate({"sise": 4})
 
 
-def test_a_missing_array_is_noticed(case: Case) -> None:
+def test_a_missing_array_is_an_error(case: Case) -> None:
     for name in case.fitted.arrays:
         rest = {key: array for key, array in case.fitted.arrays.items() if key != name}
         with pytest.raises(KeyError):
             case.family.scorer(rest)
 
 
-def test_early_stopping_keeps_the_best_epoch(learnt: Case) -> None:
-    train, validation = split_last_share(learnt.ratings)
-    told: list[int] = []
+def test_early_stopping_keeps_the_best_epoch(learning: Case) -> None:
+    train, validation = split_last_share(learning.ratings)
+    epochs: list[int] = []
 
     def ndcg(scorer: Scorer) -> float:
         return float(scorer.score(np.arange(2), train.histories)[1, 3] > -np.inf)
@@ -218,48 +217,48 @@ def test_early_stopping_keeps_the_best_epoch(learnt: Case) -> None:
         seed=0,
         validation=validation,
         validation_ndcg=ndcg,
-        on_epoch=lambda epoch, metrics: told.append(epoch),
+        on_epoch=lambda epoch, metrics: epochs.append(epoch),
     )
-    fitted = learnt.family.fit(train, learnt.params, context)
-    assert told == list(range(len(told)))
-    assert 1 <= fitted.epochs <= len(told)
-    assert all(len(values) == len(told) for values in fitted.curves.values())
+    fitted = learning.family.fit(train, learning.params, context)
+    assert epochs == list(range(len(epochs)))
+    assert 1 <= fitted.epochs <= len(epochs)
+    assert all(len(values) == len(epochs) for values in fitted.curves.values())
 
 
-def test_training_can_be_ended_from_outside(learnt: Case) -> None:
-    class Enough(Exception):
+def test_the_epoch_callback_can_end_the_training(learning: Case) -> None:
+    class StopTraining(Exception):
         pass
 
     def end(epoch: int, figures: Any) -> None:
-        raise Enough
+        raise StopTraining
 
     context = FitContext(toy.catalogue(), seed=0, epochs=50, on_epoch=end)
-    with pytest.raises(Enough):
-        learnt.family.fit(learnt.ratings, learnt.params, context)
+    with pytest.raises(StopTraining):
+        learning.family.fit(learning.ratings, learning.params, context)
 
 
-def test_fine_tuning_keeps_the_known_and_learns_the_new(learnt: Case, tmp_path: Path) -> None:
+def test_fine_tuning_learns_the_tastes_of_new_users(learning: Case, tmp_path: Path) -> None:
     import keras
 
-    learnt.fitted.keras_model.save(tmp_path / "model.keras")
+    learning.fitted.keras_model.save(tmp_path / "model.keras")
     model = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    batch, merged = with_two_newcomers(learnt.ratings)
-    tuned = learnt.family.fine_tune(
-        FitResult(learnt.fitted.arrays, model),
-        learnt.params,
+    batch, merged = with_two_new_users(learning.ratings)
+    tuned = learning.family.fine_tune(
+        FitResult(learning.fitted.arrays, model),
+        learning.params,
         fine_tune_request(batch, merged),
     )
-    scorer = learnt.family.scorer(tuned.arrays)
+    scorer = learning.family.scorer(tuned.arrays)
     scores = scorer.score(np.arange(toy.N_USERS + 2), merged.histories)
     assert scores.shape == (toy.N_USERS + 2, toy.N_MOVIES)
     assert np.isfinite(scores).all()
     first, second = scores[toy.N_USERS :]
-    assert first[7] - first[15] > second[7] - second[15], "newcomers have a taste of their own"
-    assert tuned.arrays.keys() == learnt.fitted.arrays.keys()
+    assert first[7] - first[15] > second[7] - second[15], "the new users have opposite tastes"
+    assert tuned.arrays.keys() == learning.fitted.arrays.keys()
     assert tuned.keras_model is not None
 
 
-def test_a_model_that_learns_nothing_cannot_be_fine_tuned() -> None:
+def test_popularity_cannot_be_fine_tuned() -> None:
     popular = case_of("popular")
     assert popular.fitted.keras_model is None
     with pytest.raises(BadRequest, match="cannot be fine-tuned"):
@@ -268,10 +267,12 @@ def test_a_model_that_learns_nothing_cannot_be_fine_tuned() -> None:
         )
 
 
-def test_the_keras_model_survives_saving_without_custom_code(learnt: Case, tmp_path: Path) -> None:
+def test_the_keras_model_survives_saving_without_custom_code(
+    learning: Case, tmp_path: Path
+) -> None:
     import keras
 
-    model = learnt.fitted.keras_model
+    model = learning.fitted.keras_model
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     shapes = [[length or 4 for length in tensor.shape[1:]] for tensor in model.inputs]
@@ -280,9 +281,9 @@ def test_the_keras_model_survives_saving_without_custom_code(learnt: Case, tmp_p
         for shape in shapes
     ]
     inputs = rows if len(rows) > 1 else rows[0]
-    found, expected = loaded.predict_on_batch(inputs), model.predict_on_batch(inputs)
-    for one, other in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
-        np.testing.assert_array_equal(one, other)
+    outputs, expected = loaded.predict_on_batch(inputs), model.predict_on_batch(inputs)
+    for pair in zip(keras.tree.flatten(outputs), keras.tree.flatten(expected), strict=True):
+        np.testing.assert_array_equal(*pair)
 
 
 @pytest.mark.parametrize("name", RATING)
@@ -295,12 +296,12 @@ def test_numpy_and_keras_predict_the_same_stars(name: str) -> None:
     )
 
 
-def test_an_unknown_family_is_named_with_those_there_are() -> None:
+def test_an_unknown_family_error_lists_the_families() -> None:
     with pytest.raises(BadRequest, match=r"'svd'; choose from dae.*emb.*popular"):
         family("svd")
 
 
-ANSWERING = """
+SCORING = """
 import sys
 from pathlib import Path
 from moovier.models import bundle
@@ -315,13 +316,13 @@ print(sorted(heavy & set(sys.modules)))
 """
 
 
-def test_answering_imports_nothing_heavy(tmp_path: Path) -> None:
+def test_scoring_imports_no_heavy_library(tmp_path: Path) -> None:
     folders = [str(bundle.save(bundle_of(case_of(name)), tmp_path / name)) for name in FAMILIES]
-    done = subprocess.run(
-        [sys.executable, "-c", ANSWERING, *folders], capture_output=True, text=True, timeout=60
+    process = subprocess.run(
+        [sys.executable, "-c", SCORING, *folders], capture_output=True, text=True, timeout=60
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.strip() == "[]"
 
 
 def bundle_of(case: Case) -> bundle.Bundle:
@@ -340,13 +341,13 @@ def fine_tune_request(batch: Ratings, merged: Ratings) -> FineTuneRequest:
     )
 
 
-def with_two_newcomers(known: Ratings) -> tuple[Ratings, Ratings]:
-    """Ratings of users 12 and 13, one of each taste, mixed; and all ratings there are then."""
+def with_two_new_users(known: Ratings) -> tuple[Ratings, Ratings]:
+    """Return ratings of users 12 and 13, one of each taste, and all ratings with them."""
     n = known.n_users
     rows = [
-        (n + who, movie, stars, 90_000 + movie)
+        (n + new, movie, stars, 90_000 + movie)
         for step in range(6)
-        for who, movie, stars in (
+        for new, movie, stars in (
             (0, step, 5.0),
             (0, 8 + step, 0.5),
             (1, step, 0.5),

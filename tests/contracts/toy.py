@@ -1,8 +1,8 @@
-"""A world of two tastes, on purpose neither square nor symmetric: 12 users, 17 movies.
+"""A toy data set of two tastes, not square and not symmetric: 12 users, 17 movies.
 
-Users 0 to 6 like movies 0 to 7, users 7 to 11 like movies 8 to 15, nobody knows movie 16. Each
-rates all movies of their taste high but one, and one of the other taste low. Movies 0 to 7 are
-the better known ones, so popularity alone is right about the larger crowd only.
+Users 0 to 6 like movies 0 to 7, users 7 to 11 like movies 8 to 15, movie 16 has no rating. Each
+user rates all movies of the own taste but one high, and one movie of the other taste low. Movies
+0 to 7 have more ratings, so popularity is right about the larger group only.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from moovier.models.family import Arrays, HyperParameters
 
 N_USERS, N_MOVIES = 12, 17
 MOVIE_IDS = 10 + 2 * np.arange(N_MOVIES)
-MANY = range(7)
+MAJORITY = range(7)
 FIRST_TASTE, SECOND_TASTE = range(8), range(8, 16)
 EPOCHS = 100
-#: Sizes that suit a toy; a family that is not named gets its defaults.
+#: Hyper-parameters that suit the toy; other families get their defaults.
 PARAMS = {
     "emb": {
         "size": 5,
@@ -47,7 +47,7 @@ PARAMS = {
         "learning_rate": 0.02,
         "epochs": 15,
     },
-    # Nobody here rates in anybody else's order.
+    # No two users rate in the same order.
     "timeline": {
         "size": 8,
         "half_life": 50,
@@ -60,27 +60,27 @@ PARAMS = {
 
 
 def taste(user: int) -> tuple[range, range]:
-    """What the user likes and what the user does not."""
-    return (FIRST_TASTE, SECOND_TASTE) if user in MANY else (SECOND_TASTE, FIRST_TASTE)
+    """Return the movies that the user likes, and those that the user dislikes."""
+    return (FIRST_TASTE, SECOND_TASTE) if user in MAJORITY else (SECOND_TASTE, FIRST_TASTE)
 
 
 def held_out(user: int) -> int:
-    """The movie of their taste that the user has not rated."""
+    """Return the liked movie that the user has not rated."""
     liked, _ = taste(user)
     return liked[(3 * user + 2) % len(liked)]
 
 
 def rows_of(user: int) -> list[tuple[int, float]]:
-    """The user's ratings, oldest first: (movie, stars)."""
+    """Return the user's ratings as (movie, stars), oldest first."""
     liked, disliked = taste(user)
-    # Each starts elsewhere and goes round, so that any movie of a taste may come after any other.
+    # Each user starts at another movie of the circle, so that the orders differ.
     order = [liked[(user + place) % len(liked)] for place in range(len(liked))]
     rated = [(movie, 4.5 + movie % 2 / 2) for movie in order if movie != held_out(user)]
     return [(disliked[user % len(disliked)], 0.5), *rated]
 
 
 def ratings() -> Ratings:
-    """Everybody's, shuffled, with the oldest first in time."""
+    """Return all users' ratings in shuffled rows."""
     rows = [
         (user, movie, stars, 1000 * user + position)
         for user in range(N_USERS)
@@ -90,7 +90,7 @@ def ratings() -> Ratings:
 
 
 def ratings_of(rows: Sequence[Sequence[float]] | np.ndarray, n_users: int) -> Ratings:
-    """From rows of user, movie, stars, moment."""
+    """Return ratings from rows of user, movie, stars, timestamp."""
     users, movies, stars, moments = np.array(rows).T
     return Ratings(
         users.astype(np.int64),
@@ -103,20 +103,20 @@ def ratings_of(rows: Sequence[Sequence[float]] | np.ndarray, n_users: int) -> Ra
 
 
 def history(*movies: int) -> History:
-    """Somebody new, who loves these."""
+    """Return a visitor's history with 5 stars for each movie."""
     n = len(movies)
     return History(np.array(movies, dtype=np.int64), np.full(n, 5, np.float32), np.arange(n))
 
 
 def catalogue() -> Catalogue:
-    """Movies that differ in nothing but their ids, so that only ratings can tell tastes apart."""
+    """Return movies that differ by id only, so that only ratings separate the tastes."""
     return Catalogue.of(
         Movie(int(id_), f"Movie {id_}", 1995, ("Drama",), None, None) for id_ in MOVIE_IDS
     )
 
 
 def bundle_of(name: str, params: HyperParameters, arrays: Arrays, known: Ratings) -> Bundle:
-    """A bundle with ids unlike the rows: users 100, 103, ... and movies 10, 12, ..."""
+    """Return a bundle whose ids differ from the rows: users 100, 103, … and movies 10, 12, …"""
     facts = DataFacts(
         name="toy",
         hash="toy.dir",

@@ -1,4 +1,4 @@
-"""Workers in processes of their own that share a study in a real Postgres, and die at it."""
+"""Worker processes that share a study in a real Postgres and die in the middle of it."""
 
 from __future__ import annotations
 
@@ -32,15 +32,17 @@ _PATIENCE_S = 120.0
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with own_database() as there:
-        yield there
+    with own_database() as database_url:
+        yield database_url
 
 
 def work(
     url: str, name: str, worker: int, trials: int, *, fit_s: float = 0.0, stuck: str | None = None
 ) -> list[int]:
-    """One worker's whole life; the numbers of the trials that it reported. Each fit takes
-    ``fit_s``; with ``stuck``, the first makes that file and never ends."""
+    """Run a worker and return the numbers of its reported trials.
+
+    Each fit takes ``fit_s`` seconds. With ``stuck``, the first fit creates that file and hangs.
+    """
     family = TinyFamily()
 
     def before_fit(_params: object) -> None:
@@ -71,82 +73,82 @@ def trials_of(url: str, name: str) -> list[FrozenTrial]:
     return trials
 
 
-def wait_for(moment: Callable[[], bool]) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     until = time.monotonic() + _PATIENCE_S
-    while not moment():
-        assert time.monotonic() < until, "it did not come to that"
+    while not condition():
+        assert time.monotonic() < until, f"not true after {_PATIENCE_S} s"
         time.sleep(0.05)
 
 
-def assert_met(trials: list[FrozenTrial], budget: int, reported: list[int]) -> None:
-    """The study has its budget, no trial is under way, and each was reported once."""
-    ended = [one.number for one in trials if one.state.name in ("COMPLETE", "PRUNED")]
+def assert_finished(trials: list[FrozenTrial], budget: int, reported: list[int]) -> None:
+    """Assert that the study used its budget, runs no trial, and each trial was reported once."""
+    ended = [trial.number for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
     assert len(ended) == budget
     assert sorted(reported) == ended
-    assert not [one.number for one in trials if one.state is TrialState.RUNNING]
+    assert not [trial.number for trial in trials if trial.state is TrialState.RUNNING]
 
 
-def test_a_killed_worker_costs_its_trial_only(
+def test_a_killed_workers_trial_runs_again(
     url: str, worker_processes: WorkerProcesses, tmp_path: Path
 ) -> None:
     stuck = tmp_path / "stuck"
     victim = worker_processes.start(work, url, "killed", 1, 6, stuck=str(stuck), changed=SOON)
     wait_for(stuck.exists)
     survivor = worker_processes.start(work, url, "killed", 0, 6, fit_s=0.1, changed=SOON)
-    wait_for(lambda: any(one.state is TrialState.COMPLETE for one in trials_of(url, "killed")))
+    wait_for(lambda: any(trial.state is TrialState.COMPLETE for trial in trials_of(url, "killed")))
     victim.kill()
     reported = survivor.result()
     trials = trials_of(url, "killed")
-    assert_met(trials, 6, reported)
-    (lost,) = [one for one in trials if one.state is TrialState.FAIL]
+    assert_finished(trials, 6, reported)
+    (lost,) = [trial for trial in trials if trial.state is TrialState.FAIL]
     assert lost.user_attrs["worker"] == 1
-    (again,) = [one for one in trials if one.system_attrs.get("retry_history") == [lost.number]]
+    (again,) = [
+        trial for trial in trials if trial.system_attrs.get("retry_history") == [lost.number]
+    ]
     assert again.params == lost.params
-    # The same thing run again has nothing to do; with more to do, it goes on.
+    # With the same budget a worker has nothing to do; with a larger one it continues.
     assert worker_processes.start(work, url, "killed", 1, 6).result() == []
     more = worker_processes.start(work, url, "killed", 1, 8).result()
-    assert_met(trials_of(url, "killed"), 8, reported + more)
+    assert_finished(trials_of(url, "killed"), 8, reported + more)
 
 
-def test_workers_that_race_for_the_last_place_keep_to_the_budget(
+def test_racing_workers_do_not_exceed_the_budget(
     url: str, worker_processes: WorkerProcesses
 ) -> None:
     workers = [worker_processes.start(work, url, "race", worker, 10) for worker in range(3)]
     reported = [job.result() for job in workers]
     trials = trials_of(url, "race")
-    assert_met(trials, 10, [number for one in reported for number in one])
-    leans = [one.params["lean"] for one in trials if one.state is not TrialState.FAIL]
-    assert len(set(leans)) == len(leans), "workers draw from seeds of their own"
-    withdrawn = Counter(one.user_attrs.get("over the budget") for one in trials)
-    assert withdrawn[True] == len([one for one in trials if one.state is TrialState.FAIL])
+    assert_finished(trials, 10, [number for numbers in reported for number in numbers])
+    leans = [trial.params["lean"] for trial in trials if trial.state is not TrialState.FAIL]
+    assert len(set(leans)) == len(leans), "each worker has a seed of its own"
+    withdrawn = Counter(trial.user_attrs.get("over the budget") for trial in trials)
+    assert withdrawn[True] == len([trial for trial in trials if trial.state is TrialState.FAIL])
 
 
-def test_connections_that_are_cut_cost_no_trial(
-    url: str, worker_processes: WorkerProcesses
-) -> None:
+def test_cut_connections_lose_no_trial(url: str, worker_processes: WorkerProcesses) -> None:
     with relay_before(url) as relay:
         through = f"{url.rpartition('@')[0]}@{relay.address.removeprefix('http://')}"
         through += f"/{url.rpartition('/')[2]}"
         job = worker_processes.start(work, through, "cut", 0, 8, fit_s=0.4, changed=SOON)
-        wait_for(lambda: job_has(url, "cut", 1))
+        wait_for(lambda: study_has(url, "cut", 1))
         terminate(url)
-        wait_for(lambda: job_has(url, "cut", 2))
-        away(relay, 3.0)
-        wait_for(lambda: job_has(url, "cut", 4))
+        wait_for(lambda: study_has(url, "cut", 2))
+        interrupt(relay, 3.0)
+        wait_for(lambda: study_has(url, "cut", 4))
         terminate(url)
         reported = job.result()
-    assert_met(trials_of(url, "cut"), 8, reported)
+    assert_finished(trials_of(url, "cut"), 8, reported)
 
 
-def job_has(url: str, name: str, number: int) -> bool:
-    """Whether the study has completed so many trials."""
+def study_has(url: str, name: str, number: int) -> bool:
+    """Return whether the study has ``number`` finished trials."""
     with contextlib.suppress(KeyError):
         return sum(bool(trial.state.is_finished()) for trial in trials_of(url, name)) >= number
     return False
 
 
 def terminate(url: str) -> None:
-    """What a Postgres that restarts, or an impatient administrator, does to its clients."""
+    """Close all connections, as a restart of Postgres does."""
     with contextlib.closing(psycopg2.connect(url)) as server, server.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -155,7 +157,7 @@ def terminate(url: str) -> None:
         assert cursor.rowcount > 0
 
 
-def away(relay: Relay, seconds: float) -> None:
+def interrupt(relay: Relay, seconds: float) -> None:
     relay.cut()
     time.sleep(seconds)
     relay.restore()
@@ -178,21 +180,21 @@ def test_the_dashboard_shows_the_study(url: str) -> None:
         def answers() -> bool:
             assert process.poll() is None
             with contextlib.suppress(httpx.HTTPError):
-                asked = httpx.get(f"http://127.0.0.1:{port}/api/studies", trust_env=False)
-                shown.update(asked.raise_for_status().json())
+                response = httpx.get(f"http://127.0.0.1:{port}/api/studies", trust_env=False)
+                shown.update(response.raise_for_status().json())
             return bool(shown)
 
         wait_for(answers)
-        (found,) = [
-            one for one in shown["study_summaries"] if one["study_name"] == study.study_name
+        (summary,) = [
+            entry for entry in shown["study_summaries"] if entry["study_name"] == study.study_name
         ]
         details = httpx.get(
-            f"http://127.0.0.1:{port}/api/studies/{found['study_id']}",
+            f"http://127.0.0.1:{port}/api/studies/{summary['study_id']}",
             params={"after": 0},
             trust_env=False,
             timeout=30,
         ).raise_for_status()
-        assert [one["number"] for one in details.json()["trials"]] == [0, 1, 2]
-        assert {one["state"] for one in details.json()["trials"]} == {"Complete"}
+        assert [trial["number"] for trial in details.json()["trials"]] == [0, 1, 2]
+        assert {trial["state"] for trial in details.json()["trials"]} == {"Complete"}
     finally:
         end_group(process)

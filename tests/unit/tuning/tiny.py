@@ -1,6 +1,6 @@
-"""A family that costs nothing to train, so that studies can be tested without Keras.
+"""A family without training costs, for tests of studies without Keras.
 
-A model is one number, ``lean``. Its error is the distance of ``lean`` from 0.7, and falls with
+A model is one number, ``lean``. Its error is the distance of ``lean`` from 0.7, and it falls with
 the epochs.
 """
 
@@ -87,7 +87,7 @@ CATALOGUE = Catalogue.of(Movie(i, f"Movie {i}", 1995, (), None, None) for i in r
 
 
 def split() -> Development:
-    """Three users, five movies, ten ratings each at most."""
+    """Return the development split of three users who rated five movies."""
     users = np.repeat(np.arange(3), 5)
     movies = np.tile(np.arange(5), 3)
     n = users.size
