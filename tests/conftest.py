@@ -17,8 +17,14 @@ from tests.servers import Server, mlflow_server
 from tests.worker_processes import WorkerProcesses, running_worker_processes
 
 #: Folders whose tests run one after the other in one process: whole stacks would slow each other
-#: down, and the page tests share one trained model. Every other file is a group of its own.
-_GROUPS = {"integration": "stacks", "orchestration": "stacks", "page": "page"}
+#: down, and the tests of the page and of the API share trained models. Every other file is a group
+#: of its own.
+_GROUPS = {
+    "tests/integration": "stacks",
+    "tests/orchestration": "stacks",
+    "tests/page": "page",
+    "tests/service/api": "api",
+}
 
 
 # xdist has no types.
@@ -30,7 +36,8 @@ class ByFolder(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return _GROUPS.get(file.split("/")[1], file)
+        groups = (group for folder, group in _GROUPS.items() if file.startswith(f"{folder}/"))
+        return next(groups, file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder | None:
