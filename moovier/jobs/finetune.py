@@ -100,8 +100,7 @@ def fine_tune(
         arrays={**_inherited_arrays(parent), **fitted.arrays},
     )
     options = {"validation_split": validation_split, "patience": patience}
-    options["new_ratings"] = len(batch)
-    number = _register(settings, version, child, fitted, options)
+    number = _register(settings, version, child, fitted, options | {"new_ratings": len(batch)})
     return FineTuned(child.card.name, number, skipped)
 
 
