@@ -18,5 +18,6 @@ def method_and_route(scope: Scope) -> tuple[str, str]:
 
     The raw path is never used: clients can invent paths, and each would be a metric of its own.
     """
-    route = getattr(scope.get("route"), "path", None)
-    return (scope["method"], route) if route is not None else ("any", "none")
+    # BentoML's mount of the application has an empty path.
+    route = getattr(scope.get("route"), "path", "")
+    return (scope["method"], route) if route else ("any", "none")
