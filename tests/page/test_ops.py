@@ -44,13 +44,13 @@ def test_overview_shows_models_data_and_monitoring(
         expect(monitoring_panel).to_contain_text("0.310")
         rows = page.get_by_role("group", name="As a table").get_by_role("row")
         expect(rows.nth(1)).to_have_text("Visitor NDCG@100.4310.391-0.040")
-        expect(rows.nth(2)).to_have_text("Next-visitor NDCG@100.1200.080-0.040")
+        expect(rows.nth(2)).to_have_text("Next-visit NDCG@100.1200.080-0.040")
         # Only one of the models predicts stars.
         expect(rows.nth(3)).to_have_text("RMSE (stars)–0.790–")
         expect(rows).to_have_count(4)
         expect(page.get_by_role("img", name="Metrics of both models")).to_be_visible()
         expect(page.locator(".panel").filter(has_text="Serving now")).to_contain_text(
-            "Visitor NDCG@10 0.431 · Next-visitor NDCG@10 0.120"
+            "Visitor NDCG@10 0.431 · Next-visit NDCG@10 0.120"
         )
         models = models_section(page).get_by_role("row")
         expect(models.filter(has_text="moovier_taste_8_trained_0")).to_contain_text("challenger")
