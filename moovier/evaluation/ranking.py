@@ -70,13 +70,11 @@ def evaluate(
     *,
     k: int = 10,
     batch: int = 256,
-    fold_in: bool = False,
 ) -> RankingResult:
     """Rank the catalogue for every user of ``test``, without the user's known movies.
 
     ``known``: the users' ratings in the training part; their counts also define popularity.
-    ``batch``: users per call of the scorer. ``fold_in``: treat the users as visitors, with their
-    history only.
+    ``batch``: users per call of the scorer.
 
     Raises:
         ValueError: ``test`` is empty.
@@ -88,11 +86,7 @@ def evaluate(
     lists = []
     for start in range(0, users.size, batch):
         part = users[start : start + batch]
-        if fold_in:
-            scores = np.stack([scorer.fold_in(known[int(user)]) for user in part])
-        else:
-            scores = scorer.score(part, known)
-        lists.append(_top(scores, part, known, k))
+        lists.append(_top(scorer.score(part, known), part, known, k))
     top = np.concatenate(lists)
     relevant = [later[int(user)].movies for user in users]
     counts = known.movie_counts()

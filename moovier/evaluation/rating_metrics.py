@@ -26,20 +26,14 @@ class StarsResult:
         }
 
 
-def evaluate(
-    scorer: Scorer, known: Histories, test: Ratings, *, fold_in: bool = False
-) -> StarsResult:
+def evaluate(scorer: Scorer, known: Histories, test: Ratings) -> StarsResult:
     """Predict every row of ``test`` with a scorer whose scores are stars.
 
-    ``known``: each user's other ratings. ``fold_in``: treat the users as visitors, with their
-    history only.
+    ``known``: each user's other ratings.
     """
     predicted = np.empty(len(test), dtype=np.float32)
     for user in np.unique(test.users):
         rows = np.flatnonzero(test.users == user)
-        if fold_in:
-            scores = scorer.fold_in(known[int(user)])
-        else:
-            scores = scorer.score(np.array([user], dtype=np.int64), known)[0]
+        scores = scorer.score(np.array([user], dtype=np.int64), known)[0]
         predicted[rows] = scores[test.movies[rows]]
     return StarsResult(predicted, test.stars.astype(np.float32))

@@ -17,7 +17,7 @@ N_USERS, N_MOVIES = 4, 9
 
 
 class Table:
-    """A scorer with a (users, movies) table; fold-in recommends the movies after the rated ones."""
+    """A scorer with a (users, movies) table."""
 
     def __init__(self, scores: Floats) -> None:
         self.scores = scores
@@ -29,9 +29,7 @@ class Table:
         return self.scores[users]
 
     def fold_in(self, history: History) -> Floats:
-        scores = np.zeros(self.n_movies, dtype=np.float32)
-        scores[(history.movies + 1) % self.n_movies] = 1 + np.arange(len(history))
-        return scores
+        raise AssertionError("known users must be scored by score")
 
     def explain(self, history: History, movies: Ints) -> Floats:
         return np.zeros((len(movies), len(history)), dtype=np.float32)
@@ -108,13 +106,6 @@ def test_a_list_longer_than_the_catalogue_is_padded() -> None:
     result = ranking.evaluate(by_row(), KNOWN.histories, TEST, k=12)
     assert result.top[0].tolist() == [2, 3, 4, 5, 6, 7, 8, -1, -1, -1, -1, -1]
     assert result.recall[0] == 1
-
-
-def test_visitors_are_scored_by_fold_in() -> None:
-    table = by_row()
-    result = ranking.evaluate(table, KNOWN.histories, TEST, k=2, fold_in=True)
-    assert table.batches == []
-    assert result.top.tolist() == [[2, 3], [0, 1], [6, 1]]
 
 
 def test_an_empty_test_part_is_an_error() -> None:
