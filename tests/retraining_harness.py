@@ -18,8 +18,6 @@ from tests.fixtures import RANKING, toy_movielens
 from tests.servers import Server
 from tests.worker_processes import Job, WorkerProcesses
 
-CONFIG = {"families": [RANKING], "trials": 3, "workers": 2}
-
 
 class Retraining:
     """One retraining with a registered model of its own; each stage names its machine."""
@@ -32,9 +30,11 @@ class Retraining:
         processes: WorkerProcesses,
         *,
         address: str | None = None,
+        family: str = RANKING,
     ) -> None:
         """``address``: the one that stages use for MLflow, such as a relay's."""
         name = f"moovier-{uuid.uuid4().hex[:8]}"
+        self.config = {"families": [family], "trials": 3, "workers": 2}
         self.server = mlflow
         self.processes = processes
         self.folder = folder
@@ -76,7 +76,7 @@ class Retraining:
 
     def prepare(self, machine: str) -> dict[str, Any]:
         """Run the stage ``prepare`` and keep its plan."""
-        self.plan = self.run(machine, "prepare", CONFIG, key=self.settings.experiment)
+        self.plan = self.run(machine, "prepare", self.config, key=self.settings.experiment)
         return self.plan
 
     def tune(self, *machines: str) -> list[dict[str, Any]]:

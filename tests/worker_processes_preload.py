@@ -5,10 +5,17 @@ The server computes nothing: a child hangs if TensorFlow ran an operation before
 
 import os
 
+import jinja2  # noqa: F401
 import keras  # noqa: F401
+import matplotlib.backends.backend_agg
+import matplotlib.figure
+import matplotlib.pyplot  # noqa: F401
 import mlflow.keras
 import mlflow.tracking  # noqa: F401
-import optuna  # noqa: F401
+import optuna
+import optuna.visualization.matplotlib  # noqa: F401
+import pandas  # noqa: F401
+import pandera.pandas  # noqa: F401
 import scipy.linalg  # noqa: F401
 import tensorflow  # noqa: F401
 

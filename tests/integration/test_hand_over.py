@@ -13,11 +13,13 @@ import pytest
 
 from moovier.jobs.registration import open_registry
 from moovier.registry.rest_client import Rest
-from tests.fixtures import RANKING
 from tests.postgres import own_database
-from tests.retraining_harness import CONFIG, Retraining, by_id
+from tests.retraining_harness import Retraining, by_id
 from tests.servers import Server
 from tests.worker_processes import WorkerProcesses
+
+#: The fastest family: stages run some twenty times. test_outages.py transfers a Keras model.
+FAMILY = "ease"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def studies() -> Iterator[str]:
 def retraining(
     mlflow: Server, studies: str, tmp_path: Path, worker_processes: WorkerProcesses
 ) -> Retraining:
-    return Retraining(mlflow, studies, tmp_path, worker_processes)
+    return Retraining(mlflow, studies, tmp_path, worker_processes, family=FAMILY)
 
 
 _send = Rest.send
@@ -55,19 +57,19 @@ def test_killed_stages_are_finished_on_other_machines(
     retraining: Retraining, mlflow: Server
 ) -> None:
     key = retraining.settings.experiment
-    retraining.killed("unlucky", "prepare", CONFIG, key=key, changed=ARTEFACT_SENT)
+    retraining.killed("unlucky", "prepare", retraining.config, key=key, changed=ARTEFACT_SENT)
     plan = retraining.prepare("first")
     assert retraining.fetched["prepare", "first"] == []
     assert str(retraining.folder) not in json.dumps(plan)
     # A repeated `prepare` on another machine returns the same plan.
     assert retraining.prepare("second") == plan
     workers = retraining.tune("second", "third")
-    assert max(result["trials"] for result in workers) == CONFIG["trials"]
-    retraining.killed("unlucky", "train", plan, RANKING, changed=MODEL_SENT)
-    trained = retraining.run("fourth", "train", plan, RANKING)
+    assert max(result["trials"] for result in workers) == retraining.config["trials"]
+    retraining.killed("unlucky", "train", plan, FAMILY, changed=MODEL_SENT)
+    trained = retraining.run("fourth", "train", plan, FAMILY)
     assert [candidate["recipe"]["kind"] for candidate in trained] == ["tuned"]
     # A repeated `train` on another machine trains nothing and returns the same candidates.
-    assert retraining.run("fifth", "train", plan, RANKING) == trained
+    assert retraining.run("fifth", "train", plan, FAMILY) == trained
     assert set(retraining.fetched["train", "fifth"]) >= {"candidate.json"}
     assert not list((retraining.folder / "fifth").rglob("candidates/**/scoring.npz"))
     versions = retraining.run("sixth", "register", plan, trained)
@@ -89,7 +91,7 @@ def test_killed_stages_are_finished_on_other_machines(
     bundles = [
         file
         for file in (mlflow.folder / "artifacts").rglob("scoring.npz")
-        if f"moovier_{RANKING}" in file.with_name("bundle.json").read_text()
+        if f"moovier_{FAMILY}" in file.with_name("bundle.json").read_text()
         and plan["data"]["hash"] in file.with_name("bundle.json").read_text()
     ]
     # A killed upload may leave one more, which MLflow marks as deleted.
@@ -102,7 +104,7 @@ def test_killed_stages_are_finished_on_other_machines(
 
     # Stages that run again afterwards return the same and create nothing.
     assert retraining.prepare("ninth") == plan
-    again = retraining.run("ninth", "train", plan, RANKING)
+    again = retraining.run("ninth", "train", plan, FAMILY)
     assert by_id(again) == by_id(trained)
     assert retraining.run("ninth", "register", plan, trained) == versions
     assert retraining.run("ninth", "promote", plan, decision) == result
@@ -112,7 +114,7 @@ def test_killed_stages_are_finished_on_other_machines(
 def test_retraining_on_one_machine_downloads_nothing(retraining: Retraining) -> None:
     plan = retraining.prepare("only")
     retraining.tune("only", "only")
-    trained = retraining.run("only", "train", plan, RANKING)
+    trained = retraining.run("only", "train", plan, FAMILY)
     versions = retraining.run("only", "register", plan, trained)
     decision = retraining.run("only", "gate", plan, versions)
     result = retraining.run("only", "promote", plan, decision)
@@ -131,5 +133,5 @@ def test_tuning_on_another_machine_without_a_shared_study_is_rejected(
     retraining.settings = retraining.settings.model_copy(update={"optuna_storage": None})
     plan = retraining.prepare("first")
     with pytest.raises(RuntimeError, match="MOOVIER_OPTUNA_STORAGE"):
-        retraining.run("second", "tune", plan, RANKING, 1)
-    retraining.run("first", "tune", plan, RANKING, 0)
+        retraining.run("second", "tune", plan, FAMILY, 1)
+    retraining.run("first", "tune", plan, FAMILY, 0)
