@@ -8,14 +8,14 @@ point (command, DAG task, service) calls :func:`load_settings` and passes the re
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     Field,
-    NonNegativeFloat,
-    PositiveFloat,
     PositiveInt,
     SecretStr,
     ValidationError,
@@ -23,10 +23,30 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from moovier.errors import SettingsError
+from moovier.urls import database_url, server_url, study_storage
 
 PREFIX = "MOOVIER_"
 Port = Annotated[int, Field(ge=1, le=65535)]
 Share = Annotated[float, Field(ge=0, le=1)]
+#: NumPy, Keras and Optuna take seeds of 32 bits.
+MAX_SEED = 2**32 - 1
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+#: Bounds of one retraining; the trigger form has the same ones.
+MAX_TRIALS, MAX_WORKERS, MAX_EMBEDDING_SIZE = 10_000, 64, 1024
+Trials = Annotated[int, Field(ge=1, le=MAX_TRIALS)]
+Workers = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
+EmbeddingSize = Annotated[int, Field(ge=1, le=MAX_EMBEDDING_SIZE)]
+#: Longer times overflow the clocks of sockets and dates.
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Hours = Annotated[float, Field(gt=0, le=87_600)]
+Days = Annotated[float, Field(gt=0, le=36_500)]
+Rate = Annotated[float, Field(gt=0, le=1e9)]
+Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+ServerUrl = Annotated[str, AfterValidator(server_url)]
+
+
+def _secret_database_url(secret: SecretStr) -> SecretStr:
+    return SecretStr(database_url(secret.get_secret_value()))
 
 
 class Settings(BaseSettings):
@@ -54,11 +74,11 @@ class Settings(BaseSettings):
     dvc_remote: str | None = Field(
         None, description="URL or folder of the DVC remote; unset: the repository's default remote."
     )
-    grouplens_url: str = Field(
+    grouplens_url: ServerUrl = Field(
         "https://files.grouplens.org/datasets/movielens",
         description="Address of the MovieLens zip files, for data that the DVC remote lacks.",
     )
-    download_timeout_s: PositiveFloat = Field(
+    download_timeout_s: Seconds = Field(
         30.0, description="Seconds without a received byte after which a download fails."
     )
     bad_rows_share: Share = Field(
@@ -68,7 +88,7 @@ class Settings(BaseSettings):
 
     # MLflow and Optuna
     mlflow_port: Port = Field(5000, description="Port of MLflow in `moovier up`.")
-    mlflow_tracking_uri: str = Field(
+    mlflow_tracking_uri: ServerUrl = Field(
         default_factory=lambda fields: f"http://127.0.0.1:{fields['mlflow_port']}",
         validation_alias=AliasChoices("mlflow_tracking_uri", "MLFLOW_TRACKING_URI"),
         description="Address of the MLflow server (variable `MLFLOW_TRACKING_URI`); unset: this "
@@ -76,42 +96,42 @@ class Settings(BaseSettings):
     )
     registered_model: str = Field("moovier", description="Name of the registered model in MLflow.")
     experiment: str = Field("moovier", description="MLflow experiment that holds the runs.")
-    optuna_storage: str | None = Field(
+    optuna_storage: Annotated[str, AfterValidator(study_storage)] | None = Field(
         None,
         description="Optuna storage URL (Postgres in production, and for tuning workers on several "
-        "machines); unset: a journal file in `home`.",
+        "machines), or a journal file; unset: a journal file in `home`.",
     )
 
     # Retraining
-    trials: PositiveInt = Field(20, description="Optuna trials per family in a retraining.")
-    first_run_trials: PositiveInt = Field(
+    trials: Trials = Field(20, description="Optuna trials per family in a retraining.")
+    first_run_trials: Trials = Field(
         2, description="Optuna trials per family while there is no champion, for a quick start."
     )
-    tuning_workers: PositiveInt = Field(2, description="Processes that share one Optuna study.")
-    train_threads: PositiveInt | None = Field(
+    tuning_workers: Workers = Field(2, description="Processes that share one Optuna study.")
+    train_threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         None,
         description="Threads of one training; unset: one per core, which `moovier up` divides "
         "among parallel tasks.",
     )
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="Seed of splits and trainings.")
+    seed: Seed = Field(0, description="Seed of splits and trainings, 0 to 4294967295.")
 
     # Serving
     host: str = Field("127.0.0.1", description="Address that the service listens on.")
     port: Port = Field(8000, description="Port of the HTTP API.")
     airflow_port: Port = Field(8080, description="Port of Airflow in `moovier up`.")
-    registry_poll_s: PositiveFloat = Field(
+    registry_poll_s: Seconds = Field(
         5.0, description="Seconds between two polls of the registry for a new champion."
     )
-    mlflow_public_url: str | None = Field(
+    mlflow_public_url: ServerUrl | None = Field(
         None,
         description="Address of MLflow for links in the browser; unset: `MLFLOW_TRACKING_URI`.",
     )
-    airflow_public_url: str | None = Field(
+    airflow_public_url: ServerUrl | None = Field(
         None,
         description="Address of Airflow for links in the browser; unset: this machine, port "
         "`airflow_port`.",
     )
-    trainer_url: str | None = Field(
+    trainer_url: ServerUrl | None = Field(
         None,
         description="Address of a separate fine-tuning service; unset: the service starts its own "
         "trainer.",
@@ -134,7 +154,7 @@ class Settings(BaseSettings):
         description="Whether writing and fine-tuning need an API key (`moovier keys make`); unset: "
         "yes, unless service and client are both on this machine.",
     )
-    rate_per_s: PositiveFloat | None = Field(
+    rate_per_s: Rate | None = Field(
         None,
         description="Requests per second and client; the service answers more with 429. Unset: 50 "
         "for clients on other machines, no limit for clients on this machine.",
@@ -147,54 +167,56 @@ class Settings(BaseSettings):
         description="TMDB v3 key or v4 bearer token (variable `TMDB_API_KEY`); unset: details come "
         "from the catalogue.",
     )
-    tmdb_url: str = Field("https://api.themoviedb.org/3", description="Address of the TMDB API.")
-    tmdb_timeout_s: PositiveFloat = Field(
+    tmdb_url: ServerUrl = Field(
+        "https://api.themoviedb.org/3", description="Address of the TMDB API."
+    )
+    tmdb_timeout_s: Seconds = Field(
         2.0, description="Seconds that one request may wait for TMDB, including retries."
     )
-    tmdb_cache_h: PositiveFloat = Field(24.0, description="Hours that TMDB details stay cached.")
+    tmdb_cache_h: Hours = Field(24.0, description="Hours that TMDB details stay cached.")
 
     # Feedback
-    database_url: SecretStr | None = Field(
+    database_url: Annotated[SecretStr, AfterValidator(_secret_database_url)] | None = Field(
         None,
         description="SQLAlchemy URL of the database of feedback and API keys (Postgres in "
         "production); unset: SQLite in `home`.",
     )
-    recorded_lists_per_s: NonNegativeFloat = Field(
+    recorded_lists_per_s: Annotated[float, Field(ge=0, le=1e9)] = Field(
         50.0,
         description="Largest number of lists per second that each worker of the service records, "
         "to join feedback with served lists; 0: none.",
     )
-    keep_lists_days: PositiveFloat = Field(90.0, description="Days that recorded lists are kept.")
+    keep_lists_days: Days = Field(90.0, description="Days that recorded lists are kept.")
 
     # Monitoring
     monitor_significance: Annotated[float, Field(gt=0, le=1)] = Field(
         0.01, description="Chance (0 to 1) of an alarm at one check of data without drift."
     )
-    monitor_ratings: PositiveFloat = Field(
+    monitor_ratings: Limit = Field(
         0.25, description="Smallest shift of new ratings, in stars, that is an alarm."
     )
-    monitor_users: PositiveFloat = Field(
+    monitor_users: Limit = Field(
         0.5,
         description="Smallest lost share (0 to 1) of the agreement with earlier ratings that is an "
         "alarm.",
     )
-    monitor_movies: PositiveFloat = Field(
+    monitor_movies: Limit = Field(
         0.2,
         description="Smallest shift (0 to 1) of new ratings to movies of a different popularity, "
         "to unrated movies or (twice the value) to a single movie that is an alarm.",
     )
-    monitor_genres: PositiveFloat = Field(
+    monitor_genres: Limit = Field(
         0.25, description="Smallest shift (0 to 1) of the genres of new ratings that is an alarm."
     )
-    monitor_quality: PositiveFloat = Field(
+    monitor_quality: Limit = Field(
         0.1,
         description="Smallest difference (0 to 1) that is an alarm: the share of liked movies "
         "among other ratings minus that among rated recommendations.",
     )
-    monitor_age_days: PositiveFloat = Field(
+    monitor_age_days: Days = Field(
         14.0, description="Days without a retraining after which changed data are an alarm."
     )
-    service_url: str | None = Field(
+    service_url: ServerUrl | None = Field(
         None,
         description="Address of the service whose metrics monitoring reads, such as "
         "`http://127.0.0.1:8000`; unset: these metrics are left out.",
@@ -241,9 +263,19 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         reasons = "; ".join(
-            f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}"
+            _reason(e)
             for e in error.errors()
             # A default that depends on an invalid field is no error of its own.
             if e["type"] != "default_factory_not_called"
         )
-        raise SettingsError(reasons) from error
+        # Without the cause, which holds the value of a URL with its password.
+        raise SettingsError(reasons) from None
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """Return what is wrong with which variable; the value of a URL may be a secret."""
+    name = str(error["loc"][0]).upper()
+    variable = name if name in ("TMDB_API_KEY", "MLFLOW_TRACKING_URI") else PREFIX + name
+    if error["type"] == "value_error":
+        return f"{variable}: {error['ctx']['error']}"
+    return f"{variable}: {error['msg']}, not {str(error['input'])[:100]!r}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moovier.settings import load_settings
+from moovier.settings import MAX_SEED, load_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,11 +40,15 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Evaluate this family's default recipe; repeat for several."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the trainings.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of the trainings.")
+    ] = None,
     split_seed: Annotated[
         int,
         typer.Option(
-            min=0, help="Seed of the held-out users and of the ratings that visitors bring."
+            min=0,
+            max=MAX_SEED,
+            help="Seed of the held-out users and of the ratings that visitors bring.",
         ),
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moovier.settings import load_settings
+from moovier.settings import MAX_EMBEDDING_SIZE, MAX_SEED, MAX_TRIALS, load_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,15 +16,24 @@ Data = Annotated[
     str | None,
     typer.Option(help="`ml-latest-small`, `sample`, or a folder in MovieLens layout."),
 ]
-Trials = Annotated[int | None, typer.Option(min=1, help="Optuna trials per family.")]
+Trials = Annotated[
+    int | None, typer.Option(min=1, max=MAX_TRIALS, help="Optuna trials per family.")
+]
 Families = Annotated[
     list[str] | None, typer.Option("--family", help="Model family; repeat for several.")
 ]
 Sizes = Annotated[
     list[int] | None,
-    typer.Option("--embedding-size", min=1, help="Size of a default `emb` model; repeatable."),
+    typer.Option(
+        "--embedding-size",
+        min=1,
+        max=MAX_EMBEDDING_SIZE,
+        help="Size of a default `emb` model; repeatable.",
+    ),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of trainings and studies.")]
+Seed = Annotated[
+    int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of trainings and studies.")
+]
 
 
 def train(

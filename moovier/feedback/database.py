@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import tenacity
 from filelock import FileLock
 from sqlalchemy import URL, Connection, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from moovier.errors import SettingsError
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.schema import HEAD, VERSION_TABLE
 from moovier.feedback.write_counter import WriteCounter
+from moovier.urls import database_url, is_refused_login
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -231,24 +232,10 @@ class Database:
 
 def _parse(url: str) -> URL:
     try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        # SQLAlchemy's message may contain the password.
-        raise SettingsError(_wrong_url("is not a URL")) from None
-    if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg2"):
-        return parsed.set(drivername="postgresql+psycopg2")
-    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
-        raise SettingsError(_wrong_url(f"names {parsed.drivername}"))
-    if parsed.database in (None, "", ":memory:") or str(parsed.database).startswith("file:"):
-        raise SettingsError(_wrong_url("names no file"))
-    return parsed
-
-
-def _wrong_url(problem: str) -> str:
-    return (
-        f"MOOVIER_DATABASE_URL {problem}: give sqlite:////folder/file.db or "
-        "postgresql://user:password@host/database"
-    )
+        return make_url(database_url(url))
+    except ValueError as error:
+        # SQLAlchemy's message, the cause of this one, may contain the password.
+        raise SettingsError(f"MOOVIER_DATABASE_URL {error}") from None
 
 
 def _file(url: URL) -> Path:
@@ -323,6 +310,9 @@ def _as_unavailable(url: URL, errors: tuple[type[Exception], ...] = _ERRORS) -> 
         for secret in {url.password, *map(str, url.query.values())}:
             if secret:
                 reason = reason.replace(str(secret), "***")
-        raise FeedbackUnavailable(
+        unavailable = FeedbackUnavailable(
             f"the feedback database {_masked(url)} cannot be used: {reason}"
-        ) from error
+        )
+        # A wrong password or an unknown database stays wrong.
+        unavailable.is_transient = not is_refused_login(error)
+        raise unavailable from error

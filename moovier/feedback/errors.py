@@ -11,6 +11,8 @@ class FeedbackUnavailable(MoovierError):
     The message never contains the database's password.
     """
 
+    is_transient = True
+
 
 class IdempotencyConflict(MoovierError):
     """An idempotency key was sent again with a different request."""

@@ -27,5 +27,13 @@ def parse_config(
     try:
         return config_class.model_validate(dict(values))
     except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        reasons = "; ".join(map(_reason, error.errors()))
         raise BadRequest(f"Invalid {subject} configuration: {reasons}") from error
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    """Return the field, what is wrong with it, and its value."""
+    text = f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
+    if error["type"] in ("extra_forbidden", "missing"):
+        return text
+    return f"{text}, not {str(error['input'])[:100]!r}"

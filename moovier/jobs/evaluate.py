@@ -23,7 +23,7 @@ from moovier.models.families import FAMILIES, RETIRED, family
 from moovier.models.popular import NAME as POPULAR
 from moovier.registry.version import Version
 from moovier.report.model_report import BASELINE, POPULARITY, ModelReport, best_first
-from moovier.settings import Settings, load_settings
+from moovier.settings import MAX_SEED, Settings, load_settings
 from moovier.training import fit, protocols
 
 OnProgress = Callable[[str], None]
@@ -95,6 +95,9 @@ def evaluate(
     on_progress = on_progress or _silent
     if model and families:
         raise BadRequest("give either a model or families, not both")
+    for name, value in (("seed", seed or 0), ("split_seed", split_seed)):
+        if not 0 <= value <= MAX_SEED:
+            raise BadRequest(f"{name} must be 0 to {MAX_SEED}, not {value}")
     version = open_registry(settings).resolve(model) if model else None
     recipes = _default_recipes(families) if version is None else _recipes_of(version)
     split = _read(data, split_seed, settings)

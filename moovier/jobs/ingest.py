@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens
-from moovier.data.sources import REAL, SAMPLE, fetch
+from moovier.data.sources import AUTO, REAL, SAMPLE, chosen, fetch
 from moovier.errors import DataUnavailable, InvalidData, MoovierError
 from moovier.jobs.feedback_merge import SUFFIX, fetch_merged, merge_feedback
 from moovier.jobs.json_files import write_json
@@ -56,9 +56,7 @@ def pull(data: str | None = None, *, settings: Settings | None = None) -> Pulled
         DataError: the data set is unavailable, or its hash is not the expected one.
         FeedbackUnavailable: the feedback database does not answer.
     """
-    settings = settings or load_settings()
-    if data:
-        settings = settings.model_copy(update={"data": data})
+    settings = _with_data(settings or load_settings(), data)
     ref, merge = merge_feedback(fetch(settings), settings)
     pulled = Pulled(
         name=ref.name,
@@ -71,6 +69,29 @@ def pull(data: str | None = None, *, settings: Settings | None = None) -> Pulled
     if merge is not None:
         pulled["feedback"] = asdict(merge)
     return pulled
+
+
+def check_sample(
+    pulled: Pulled, champion_tags: Mapping[str, str], data: str | None, settings: Settings
+) -> None:
+    """Check that `auto` does not replace a champion's real ratings by the sample.
+
+    This machine may never have had the real ratings; the champion shows that another one had them.
+
+    Raises:
+        DataUnavailable: the champion was trained on real ratings, and nobody chose the sample.
+    """
+    is_substitute = pulled["source"] == SAMPLE and chosen(_with_data(settings, data)) == AUTO
+    if is_substitute and champion_tags.get("synthetic") == "false":
+        raise DataUnavailable(
+            "the champion was trained on real ratings, and the synthetic sample does not replace "
+            f"them by itself; choose `{SAMPLE}` to train on it. {pulled['note']}"
+        )
+
+
+def _with_data(settings: Settings, data: str | None) -> Settings:
+    """Return the settings with another data set, unless it is empty."""
+    return settings.model_copy(update={"data": data}) if data else settings
 
 
 def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:

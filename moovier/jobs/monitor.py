@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from moovier.jobs import ingest, monitoring_metrics
 from moovier.jobs.config import parse_config
 from moovier.jobs.dataset import parse_dataset
 from moovier.jobs.registration import open_registry
+from moovier.jobs.run_key import run_key
 from moovier.models.bundle import Bundle, DataFacts
 from moovier.monitoring import alarm_policy, drift
 from moovier.monitoring.alarm_policy import Reason, Trigger
@@ -180,7 +180,9 @@ def _measure_drift(
 ) -> _Check:
     """Fetch the current data and the models, and measure the drift."""
     on_progress("fetching the current data")
-    dataset = parse_dataset(ingest.pull(config.data, settings=settings), settings)
+    pulled = ingest.pull(config.data, settings=settings)
+    ingest.check_sample(pulled, champion.tags, config.data, settings)
+    dataset = parse_dataset(pulled, settings)
     current = Snapshot(dataset.index, dataset.ratings, dataset.catalogue)
     model = _load(registry, champion, settings)
     trained_on = Snapshot(model.index, model.histories.ratings(), model.catalogue)
@@ -278,7 +280,7 @@ def _log(
         open_registry(settings), settings.mlflow_tracking_uri, f"{settings.experiment}-monitoring"
     )
     data, trained_on = check.data, check.model.card.data
-    key = re.sub(r"[^A-Za-z0-9_-]+", "-", key or f"{data.hash[:12]}-{summary['at']}")
+    key = run_key(key or f"{data.hash[:12]}-{summary['at']}")
     run_id = tracking.start(f"monitoring {key}", retraining=key, part=PART)
     tracking.log(
         run_id,

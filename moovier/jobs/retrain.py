@@ -62,6 +62,7 @@ def prepare(
     config.trained_families()  # raises before anything is fetched
     champion = open_registry(settings).alias(CHAMPION)
     pulled = ingest.pull(config.data, settings=settings)
+    ingest.check_sample(pulled, {} if champion is None else champion.tags, config.data, settings)
     is_known = champion is not None and champion.tags.get("data_hash") == pulled["hash"]
     if only_new_data and is_known and not config.force:
         return None

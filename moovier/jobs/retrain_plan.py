@@ -20,7 +20,6 @@ files between machines.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -30,10 +29,11 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from moovier.errors import BadRequest
 from moovier.jobs.config import parse_config
+from moovier.jobs.run_key import run_key
 from moovier.models.bundle import DataFacts
 from moovier.models.families import FAMILIES, RETIRED
 from moovier.models.popular import NAME as POPULAR
-from moovier.settings import Settings
+from moovier.settings import EmbeddingSize, Seed, Settings, Trials, Workers
 
 #: Version of the hold-out protocols (docs/metrics.md). Increase the number when the split changes.
 PROTOCOLS = "visitor-next-visit-1"
@@ -49,7 +49,7 @@ class RetrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: str | None = Field(None, description="Data set, as in the setting `data`.")
-    trials: PositiveInt | None = Field(
+    trials: Trials | None = Field(
         None,
         description="Optuna trials per family; None: `trials`, or `first_run_trials` while there "
         "is no champion.",
@@ -59,11 +59,13 @@ class RetrainConfig(BaseModel):
         min_length=1,
         description="Families to tune and train; None: all that can be trained.",
     )
-    embedding_sizes: tuple[PositiveInt, ...] = Field(
-        (50, 25, 10), description="Sizes of the `emb` models with default hyper-parameters."
+    embedding_sizes: tuple[EmbeddingSize, ...] = Field(
+        (50, 25, 10),
+        max_length=20,
+        description="Sizes of the `emb` models with default hyper-parameters.",
     )
-    seed: NonNegativeInt | None = None
-    workers: PositiveInt | None = Field(
+    seed: Seed | None = None
+    workers: Workers | None = Field(
         None,
         description="Tuning workers per family; None: `tuning_workers`, fewer for a few trials.",
     )
@@ -251,7 +253,7 @@ def key_of(
     *,
     is_taken: Callable[[str], bool] | None = None,
 ) -> str:
-    """Return ``key`` as a valid folder name, or a generated key if it is None.
+    """Return ``key`` as a folder name of its own, or a generated key if it is None.
 
     The generated key depends on the configuration and the data, so the same call continues an
     unfinished retraining; a number is appended that starts a new one after the last was finished.
@@ -259,7 +261,7 @@ def key_of(
     that this machine's folders do not show.
     """
     if key:
-        return re.sub(r"[^A-Za-z0-9_-]+", "-", key).strip("-")[:100] or "retraining"
+        return run_key(key)
     options = config.model_dump(mode="json", exclude={"reason"})
     content = orjson.dumps([data_hash, options], option=orjson.OPT_SORT_KEYS)
     stem = hashlib.sha256(content).hexdigest()[:12]

@@ -155,7 +155,10 @@ class Rest:
             )
         if answer.status_code in (502, 503, 504):
             raise RegistryUnavailable(f"MLflow at {self.address} is not ready: {message}")
-        raise RegistryError(f"MLflow answered {answer.status_code}: {message}")
+        error = RegistryError(f"MLflow answered {answer.status_code}: {message}")
+        # MLflow answers 500 while its own database is away, a proxy 429 when it is busy.
+        error.is_transient = answer.status_code in (429, 500)
+        raise error
 
     def _unavailable(self, error: httpx.HTTPError) -> RegistryUnavailable:
         return RegistryUnavailable(

@@ -29,6 +29,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, ProgrammingError
 
 from moovier.errors import MoovierError
+from moovier.urls import is_refused_login, study_storage
 
 _T = TypeVar("_T")
 
@@ -54,6 +55,8 @@ _POSTGRES = {
 class StudyError(MoovierError):
     """The study cannot be opened or written to."""
 
+    is_transient = True
+
 
 def storage_of(place: str | Path) -> BaseStorage:
     """Open a database for a URL, or a journal file for a path.
@@ -65,15 +68,17 @@ def storage_of(place: str | Path) -> BaseStorage:
     """
     try:
         if isinstance(place, str) and "://" in place:
-            return _database(place)
+            return _database(study_storage(place))
         path = Path(place)
         path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(path)))
     except Exception as error:  # each database driver has errors of its own
-        raise StudyError(
+        unavailable = StudyError(
             f"the study storage {_masked(place)} cannot be opened: {error}; check its address and "
             "permissions"
-        ) from error
+        )
+        unavailable.is_transient = not is_refused_login(error)
+        raise unavailable from error
 
 
 def has_heartbeat(study: Study) -> bool:

@@ -34,7 +34,8 @@ def test_setting_has_a_description_and_is_read_from_its_variable(
     assert field.description.endswith(".")
     assert f"`{variable(name, field)}`" in page()
     before = getattr(load_settings(), name)
-    monkeypatch.setenv(variable(name, field), "1")
+    example = {"database_url": "sqlite:////1.db"}.get(name, "http://h:1" if "ur" in name else "1")
+    monkeypatch.setenv(variable(name, field), example)
     after = getattr(load_settings(), name)
     assert after != before or before == 1
 
@@ -61,7 +62,15 @@ def test_mlflow_address_has_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
         ("BAD_ROWS_SHARE", "-0.1"),
         ("TRIALS", "0"),
         ("DOWNLOAD_TIMEOUT_S", "0"),
+        ("DOWNLOAD_TIMEOUT_S", "inf"),
+        ("DOWNLOAD_TIMEOUT_S", "nan"),
+        ("KEEP_LISTS_DAYS", "1e10"),
+        ("MONITOR_USERS", "inf"),
+        ("TRIALS", "10001"),
+        ("TUNING_WORKERS", "1000"),
+        ("TRAIN_THREADS", "1000000"),
         ("SEED", "-1"),
+        ("SEED", "4294967296"),
     ],
 )
 def test_value_out_of_range_is_refused_by_name(
@@ -70,6 +79,69 @@ def test_value_out_of_range_is_refused_by_name(
     monkeypatch.setenv(f"MOOVIER_{name}", value)
     with pytest.raises(SettingsError, match=f"MOOVIER_{name}"):
         load_settings()
+
+
+def test_largest_seed_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOOVIER_SEED", str(2**32 - 1))
+    assert load_settings().seed == 2**32 - 1
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+def test_postgres_is_accepted_in_each_spelling(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{scheme}://user:p%40ss@host:5432/db?sslmode=require"
+    monkeypatch.setenv("MOOVIER_DATABASE_URL", url)
+    monkeypatch.setenv("MOOVIER_OPTUNA_STORAGE", url)
+    expected = "postgresql+psycopg2://user:p%40ss@host:5432/db?sslmode=require"
+    settings = load_settings()
+    assert (settings.database, settings.optuna_storage) == (expected, expected)
+
+
+@pytest.mark.parametrize("name", ["MOOVIER_DATABASE_URL", "MOOVIER_OPTUNA_STORAGE"])
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("redis://user:hush@host/0", "names redis"),
+        ("postgressql://user:hush@host/db", "names postgressql"),
+        ("mongodb://user:hush@host/db", "names mongodb"),
+        ("postgres:/user:hush@host/db", "is not a URL"),
+        ("postgres://user:hush@host:port/db", "is not a URL"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+    ],
+)
+def test_database_url_that_cannot_work_is_refused(
+    name: str, url: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, url)
+    with pytest.raises(SettingsError, match=f"{name}: {message}.*postgresql://user") as caught:
+        load_settings()
+    assert "hush" not in str(caught.value)
+
+
+def test_study_storage_without_a_driver_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOOVIER_OPTUNA_STORAGE", "mysql://user:hush@host/db")
+    with pytest.raises(SettingsError, match="needs a driver that is not installed"):
+        load_settings()
+
+
+def test_study_storage_may_be_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOOVIER_OPTUNA_STORAGE", "/shared/studies.journal")
+    assert load_settings().optuna_storage == "/shared/studies.journal"
+
+
+@pytest.mark.parametrize("name", ["MLFLOW_TRACKING_URI", "MOOVIER_TRAINER_URL", "MOOVIER_TMDB_URL"])
+@pytest.mark.parametrize(
+    "url", ["postgres://user:hush@host/db", "mlruns", "http://", "http://h:99999", "host:5000"]
+)
+def test_address_that_is_no_server_is_refused(
+    name: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, url)
+    with pytest.raises(SettingsError, match=rf"{name}: .*http://host:port") as caught:
+        load_settings()
+    assert "hush" not in str(caught.value)
 
 
 def test_unknown_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

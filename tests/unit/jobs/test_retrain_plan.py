@@ -47,7 +47,7 @@ def test_other_configuration_or_data_gives_another_key(
 def test_given_key_becomes_a_folder_name(settings: Settings) -> None:
     airflow_key = "scheduled__2026-11-22T03:00:00+00:00"
     key = key_of(settings, RetrainConfig(), HASH, airflow_key)
-    assert key == "scheduled__2026-11-22T03-00-00-00-00"
+    assert key.startswith("scheduled__2026-11-22T03-00-00-00-00-")
     finish(settings, key)
     assert key_of(settings, RetrainConfig(), HASH, airflow_key) == key
     assert "/" not in key_of(settings, RetrainConfig(), HASH, "../../etc")
@@ -57,7 +57,13 @@ def test_given_key_becomes_a_folder_name(settings: Settings) -> None:
     ("config", "message"),
     [
         ({"trails": 3}, "trails"),
-        ({"trials": 0}, "greater than 0"),
+        ({"trials": 0}, "trials: .* greater than or equal to 1, not '0'"),
+        ({"trials": 10_001}, "trials: .*10000, not '10001'"),
+        ({"seed": 2**32}, "seed: .*4294967295, not '4294967296'"),
+        ({"seed": -1}, "seed"),
+        ({"workers": 65}, "workers"),
+        ({"embedding_sizes": [1025]}, "embedding_sizes.0"),
+        ({"embedding_sizes": [10] * 21}, "embedding_sizes"),
         ({"embedding_sizes": ["big"]}, "embedding_sizes.0"),
         ({"families": []}, "families"),
     ],
@@ -65,6 +71,12 @@ def test_given_key_becomes_a_folder_name(settings: Settings) -> None:
 def test_invalid_configuration_is_rejected(config: dict[str, object], message: str) -> None:
     with pytest.raises(BadRequest, match=message):
         RetrainConfig.of(config)
+
+
+def test_runs_with_similar_ids_are_different_retrainings(settings: Settings) -> None:
+    ids = ["week.47", "week:47", "week 47", "Week-47", "week-47", "x" * 100, "x" * 101]
+    folders = {key_of(settings, RetrainConfig(), HASH, run_id).lower() for run_id in ids}
+    assert len(folders) == len(ids)
 
 
 def test_default_families_are_all_that_are_not_retired() -> None:
