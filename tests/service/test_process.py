@@ -338,7 +338,7 @@ async def _asked_while_it_stops(service: Service) -> list[Answer | None]:
     ]
     # Each request is now being answered or done; one that the service has not read may be lost.
     while await _in_flight(metrics) - idle + sum(task.done() for task in asking) < len(asking):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
     assert not all(task.done() for task in asking), "nothing is left to be finished"
     service.process.terminate()
     answers = await asyncio.gather(*asking)
