@@ -55,7 +55,7 @@ async def popular_movies(
 async def similar_movies(
     context: ServingContext, movie_id: int, query: PageQuery, request_id: str
 ) -> PageAnswer:
-    """Return a page of movies for somebody who likes one movie.
+    """Return a page of movies for a visitor who likes one movie.
 
     Raises:
         UnknownMovie: the catalogue does not have the movie.
@@ -77,7 +77,7 @@ async def similar_movies(
 async def search_movies(
     context: ServingContext, text: str, query: PageQuery
 ) -> tuple[dict[str, Any], LoadedModel]:
-    """Return the movies whose titles match, with the next cursor, and the model asked.
+    """Return the movies whose titles match, with the next cursor, and the model that knows them.
 
     Raises:
         BadRequest: the filter or the cursor is invalid.
@@ -92,7 +92,7 @@ async def search_movies(
 
 
 async def one_movie(context: ServingContext, movie_id: int) -> tuple[dict[str, Any], LoadedModel]:
-    """Return one movie, and the model asked.
+    """Return one movie, and the model that knows it.
 
     Raises:
         UnknownMovie: the catalogue does not have the movie.

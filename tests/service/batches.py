@@ -19,8 +19,8 @@ def written_lists(
     settings: Settings, *, top_k: int, shards: int
 ) -> tuple[dict[int, list[int]], Catalogue]:
     """Run the batch job and return the movie ids of each user, best first, and the catalogue."""
-    told = batch.batch_all(batch.configured(top_k=top_k, shards=shards), settings=settings)
-    table = ds.dataset(told["url"], format="parquet").to_table()
+    result = batch.batch_all(batch.configured(top_k=top_k, shards=shards), settings=settings)
+    table = ds.dataset(result["url"], format="parquet").to_table()
     lists: dict[int, list[int]] = {}
     for row in table.sort_by([("user_id", "ascending"), ("rank", "ascending")]).to_pylist():
         lists.setdefault(row["user_id"], []).append(row["movie_id"])

@@ -107,8 +107,8 @@ class Malformed:
             parts = []
             for key, one in value.items():
                 name = self._key(key) if key == at and self._random.random() < 0.2 else key
-                said = self._altered(one) if key == at else json.dumps(one)
-                parts.append(f"{json.dumps(name)}:{said}")
+                content = self._altered(one) if key == at else json.dumps(one)
+                parts.append(f"{json.dumps(name)}:{content}")
             return "{" + ",".join(parts) + "}"
         if isinstance(value, list) and value and self._random.random() < 0.7:
             return "[" + ",".join(self._altered(one) for one in value) + "]"

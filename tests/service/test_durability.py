@@ -190,7 +190,7 @@ async def _rate_all(service: Killed) -> Ratings:
                 if address != service.address:
                     await connection.close()
                     connection, address = Connection(service.address), service.address
-                answer = await _asked(connection, content)
+                answer = await _ask(connection, content)
                 sent.statuses[0 if answer is None else answer.status] += 1
                 if answer is not None and answer.status == 200:
                     break
@@ -229,14 +229,14 @@ async def _while_cut(address: str, url: str) -> Cut:
         connection = Connection(address)
         while not over.is_set():
             user, movie = next(waiting)
-            answer = await _asked(connection, _rating(user, movie, 4.0))
+            answer = await _ask(connection, _rating(user, movie, 4.0))
             cut.ratings[0 if answer is None else answer.status] += 1
             if answer is not None and answer.status == 200:
                 cut.acknowledged.add((user, movie))
             elif answer is not None and answer.status == 503:
                 cut.without_retry_after += "retry-after" not in answer.headers
                 # It may have been stored before the connection was cut: send it until it is known.
-                while (answer := await _asked(connection, _rating(user, movie, 4.0))) is None or (
+                while (answer := await _ask(connection, _rating(user, movie, 4.0))) is None or (
                     answer.status != 200
                 ):
                     assert answer is None or answer.status == 503
@@ -250,8 +250,8 @@ async def _while_cut(address: str, url: str) -> Cut:
             started = time.monotonic()
             # Users with and without ratings; long lists take the routes.
             top_k = 2 if turn % 2 else 1000
-            asked = request("POST", f"/predict?top_k={top_k}", [turn % 50 + 1, 10**6 + turn])
-            answer = await _asked(connection, asked)
+            body = request("POST", f"/predict?top_k={top_k}", [turn % 50 + 1, 10**6 + turn])
+            answer = await _ask(connection, body)
             cut.predictions[0 if answer is None else answer.status] += 1
             cut.slowest_s = max(cut.slowest_s, time.monotonic() - started)
             await asyncio.sleep(0.01)
@@ -307,7 +307,7 @@ def _rating(user: int, movie: int, stars: float) -> bytes:
     return request("POST", "/ratings", body, {"Idempotency-Key": f"{user}-{movie}"})
 
 
-async def _asked(connection: Connection, content: bytes) -> Answer | None:
+async def _ask(connection: Connection, content: bytes) -> Answer | None:
     """Return the answer; None if the connection was lost or refused."""
     try:
         return await connection.ask(content)

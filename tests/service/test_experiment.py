@@ -142,15 +142,15 @@ def test_canary_answers_its_users_until_it_is_stopped(two: Two) -> None:
             assert version_of(batch) == number
         named = two.client.post(f"/predict?top_k=2&model_name={number}", json=users)
         assert batch.json() == named.json()
-    stranger = two.ask(ratings={"1": 5})
-    assert version_of(stranger) == two.champion.number
+    visitor = two.ask(ratings={"1": 5})
+    assert version_of(visitor) == two.champion.number
 
-    ids = {stranger.json()["request_id"], before.json()["request_id"], *seen}
+    ids = {visitor.json()["request_id"], before.json()["request_id"], *seen}
     wait_for(lambda: ids <= {served.request_id for served in two.lists()})
     recorded = {served.request_id: served for served in two.lists()}
     assert {name: (recorded[name].version, recorded[name].arm) for name in seen} == seen
     assert {recorded[name].experiment for name in seen} == {key}
-    for answer in (stranger, before):
+    for answer in (visitor, before):
         served = recorded[answer.json()["request_id"]]
         assert (served.arm, served.experiment) == ("champion", None)
         movies = [item["movie_id"] for item in answer.json()["items"]]

@@ -162,12 +162,12 @@ def _ours(kind: str, content: bytes, answer: Answer) -> bool:
 
 def _detail(body: bytes) -> str | None:
     try:
-        said = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
         return None
-    if not isinstance(said, dict) or said.keys() != {"detail"}:
+    if not isinstance(answer, dict) or answer.keys() != {"detail"}:
         return None
-    detail = said["detail"]
+    detail = answer["detail"]
     return detail if isinstance(detail, str) else None
 
 
