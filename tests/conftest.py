@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings as hypothesis_settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -15,6 +16,10 @@ from moovier.data.ratings import Ratings
 from tests.dvc_checkout import REMOTE_BESIDE, new_project, real_remote
 from tests.servers import Server, mlflow_server
 from tests.worker_processes import WorkerProcesses, running_worker_processes
+
+# Tests share their machine: how long one example takes says nothing about the code.
+hypothesis_settings.register_profile("shared machine", deadline=None)
+hypothesis_settings.load_profile("shared machine")
 
 #: Folders whose tests run one after the other in one process: whole stacks would slow each other
 #: down, and the tests of the page and of the API share trained models. Every other file is a group
