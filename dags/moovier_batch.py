@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from moovier_tasks import DEFAULTS
+from moovier_tasks import DEFAULTS, failing_fast, result_of
 
 PARAMS = {
     "top_k": Param(
@@ -48,46 +48,52 @@ PARAMS = {
     training: `<model>-v<version>/part-*.parquet` with the columns `user_id`, `rank`, `movie_id`,
     `score` and `model_version`.
 
-    `prepare` resolves the version, each mapped task `write` writes one shard's file to a staging
-    folder, and `finish` publishes all files at once, with `_manifest.json` and, last, `_SUCCESS`.
-    Readers see the complete set or none. Each task can be run again at any time.
+    `prepare` resolves the version, `share_out` numbers the shards, each mapped task `write` writes
+    one shard's file to a staging folder, and `finish` publishes all files at once, with
+    `_manifest.json` and, last, `_SUCCESS`. Readers see the complete set or none. Each task can be
+    run again at any time.
     """,
 )
 def moovier_batch() -> None:
     """Define the tasks of a batch run."""
 
-    @task(doc_md="Resolves the model's version; returns the numbers of the shards.")
-    def prepare() -> list[int]:
-        from airflow.sdk.exceptions import AirflowFailException
-
-        from moovier.errors import BadRequest, UnknownModel
+    @task(
+        doc_md="Resolves the model's version; returns what the shards share.",
+        multiple_outputs=False,
+    )
+    def prepare() -> dict[str, Any]:
         from moovier.jobs import batch
 
         context = get_current_context()
-        try:
-            plan = batch.prepare(dict(context["params"]))
-        except (BadRequest, UnknownModel) as error:
-            # A retry would have the same invalid values.
-            raise AirflowFailException(str(error)) from error
-        # Airflow can map tasks over a return value only; the other tasks need the plan.
-        context["ti"].xcom_push("plan", plan)
-        return list(range(plan["shards"]))
+        with failing_fast():
+            return batch.prepare(dict(context["params"]))
+
+    # A task of its own, since a mapped task cannot say that `prepare` has no result.
+    @task(doc_md="Returns the numbers of the shards.")
+    def share_out(plan: dict[str, Any]) -> list[int]:
+        return list(range(result_of("prepare", plan)["shards"]))
 
     @task(map_index_template="shard {{ shard }}", doc_md="Writes the lists of one shard's users.")
     def write(plan: dict[str, Any], shard: int) -> dict[str, Any]:
         from moovier.jobs import batch
 
-        return batch.write(plan, shard)
+        with failing_fast():
+            return batch.write(result_of("prepare", plan), shard)
 
     @task(doc_md="Checks that every part is complete and publishes them; returns the manifest.")
     def finish(plan: dict[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
         from moovier.jobs import batch
 
-        return batch.finish(plan, list(parts))
+        plan = result_of("prepare", plan)
+        written = [result_of("write", part) for part in result_of("write", parts)]
+        if len(written) < plan["shards"]:
+            # Airflow leaves out the mapped tasks that stored no result.
+            result_of("write", None)
+        with failing_fast():
+            return batch.finish(plan, written)
 
-    shards = prepare()
-    plan = shards["plan"]
-    finish(plan, write.partial(plan=plan).expand(shard=shards))
+    plan = prepare()
+    finish(plan, write.partial(plan=plan).expand(shard=share_out(plan)))
 
 
 moovier_batch()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, dag, task
-from moovier_tasks import DEFAULTS
+from moovier_tasks import DEFAULTS, failing_fast, result_of
 
 if TYPE_CHECKING:
     from moovier.jobs.ingest import Pulled
@@ -39,20 +39,15 @@ def moovier_ingest() -> None:
     def pull() -> dict[str, Any]:
         from moovier.jobs import ingest
 
-        return dict(ingest.pull())
+        with failing_fast():
+            return dict(ingest.pull())
 
     @task(outlets=[RATINGS], doc_md="Validates every row; emits the asset with the data's facts.")
     def validate(pulled: Pulled, *, outlet_events: Any = None) -> dict[str, Any]:
-        from airflow.sdk.exceptions import AirflowFailException
-
-        from moovier.errors import InvalidData
         from moovier.jobs import ingest
 
-        try:
-            report = ingest.validate(pulled)
-        except InvalidData as error:
-            # A retry would find the same invalid rows.
-            raise AirflowFailException("\n".join([str(error), *error.problems])) from error
+        with failing_fast():
+            report = ingest.validate(result_of("pull", pulled))
         facts = {key: value for key, value in report.items() if key in FACTS}
         outlet_events[RATINGS].extra = facts
         return facts

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Param, dag, get_current_context, task
-from moovier_tasks import DEFAULTS
+from moovier_tasks import DEFAULTS, failing_fast, result_of
 
 
 def _limit(title: str, description: str, setting: str, **bounds: float) -> Param:
@@ -105,25 +105,20 @@ def moovier_monitor() -> None:
 
     @task(doc_md="Measures the metrics and decides whether to trigger a retraining.")
     def look() -> dict[str, Any]:
-        from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+        from airflow.sdk.exceptions import AirflowSkipException
 
-        from moovier.errors import BadRequest, InvalidData
         from moovier.jobs import monitor
 
         context = get_current_context()
-        try:
+        with failing_fast():
             check = monitor.run_check(dict(context["params"]), key=context["run_id"])
-        except (BadRequest, InvalidData) as error:
-            # A retry would have the same invalid values or rows.
-            reasons = [str(error), *getattr(error, "problems", ())]
-            raise AirflowFailException("\n".join(reasons)) from error
         if check is None:
             raise AirflowSkipException("there is no champion yet")
         return check
 
     @task.short_circuit(doc_md="Continues only if a retraining should start.")
-    def asked(trigger: bool) -> bool:
-        return trigger
+    def asked(trigger: bool | None) -> bool:
+        return result_of("look", trigger)
 
     # `none_failed`: `retrain` is skipped if its run exists, after an earlier failure of this task.
     @task(
@@ -138,7 +133,8 @@ def moovier_monitor() -> None:
         if check is None:
             # `look` was skipped, but the trigger rule runs this task anyway.
             raise AirflowSkipException("there is no champion yet")
-        monitor.record_trigger(check)
+        with failing_fast():
+            monitor.record_trigger(check)
 
     check = look()
     retrain = TriggerDagRunOperator(

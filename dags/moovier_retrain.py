@@ -13,7 +13,7 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
-from moovier_tasks import DEFAULTS
+from moovier_tasks import DEFAULTS, failing_fast, result_of
 
 RATINGS = Asset("moovier_ratings")
 
@@ -46,6 +46,7 @@ PARAMS = {
         [50, 25, 10],
         type="array",
         items={"type": "integer", "minimum": 1, "maximum": 1024},
+        maxItems=20,
         title="Embedding sizes",
         description="Sizes of the `emb` models that are trained besides the tuned one.",
     ),
@@ -53,6 +54,7 @@ PARAMS = {
         None,
         type=["null", "integer"],
         minimum=0,
+        maximum=2**32 - 1,
         title="Seed",
         description="Seed of trainings and studies; empty: the setting `MOOVIER_SEED`.",
     ),
@@ -79,22 +81,17 @@ PARAMS = {
 @task(doc_md="Validates the ratings, opens the parent run in MLflow; returns the families.")
 def prepare() -> list[str]:
     """Push the plan of a new retraining and return its families."""
-    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+    from airflow.sdk.exceptions import AirflowSkipException
 
-    from moovier.errors import BadRequest, InvalidData
     from moovier.jobs import retrain
 
     context = get_current_context()
-    try:
+    with failing_fast():
         plan = retrain.prepare(
             dict(context["params"]),
             key=context["run_id"],
             only_new_data=bool(context["triggering_asset_events"]),
         )
-    except (BadRequest, InvalidData) as error:
-        # A retry would have the same invalid values or rows.
-        reasons = [str(error), *getattr(error, "problems", ())]
-        raise AirflowFailException("\n".join(reasons)) from error
     if plan is None:
         raise AirflowSkipException("the champion was trained on the same data")
     # Airflow can map tasks over a return value only; the other tasks need the plan.
@@ -103,9 +100,12 @@ def prepare() -> list[str]:
 
 
 @task(doc_md="Returns one entry per worker of each family's study.")
-def share_out(plan: dict[str, Any]) -> list[dict[str, Any]]:
+def share_out(families: list[str]) -> list[dict[str, Any]]:
     """Return the tuning tasks of the plan."""
-    return list(plan["work"])
+    result_of("prepare", families)
+    # As an argument, a plan that is missing would fail before this task can say so.
+    plan = get_current_context()["ti"].xcom_pull(task_ids="prepare", key="plan")
+    return list(result_of("prepare", plan)["work"])
 
 
 @task(
@@ -116,7 +116,8 @@ def tune(plan: dict[str, Any], work: dict[str, Any]) -> dict[str, Any]:
     """Run one tuning worker."""
     from moovier.jobs import retrain
 
-    return retrain.tune(plan, **work)
+    with failing_fast():
+        return retrain.tune(result_of("prepare", plan), **result_of("share_out", work))
 
 
 @task(
@@ -127,7 +128,8 @@ def train(plan: dict[str, Any], family: str) -> list[dict[str, Any]]:
     """Train the candidates of one family."""
     from moovier.jobs import retrain
 
-    return retrain.train(plan, family)
+    with failing_fast():
+        return retrain.train(result_of("prepare", plan), family)
 
 
 @task(doc_md="Registers each candidate as a version of the registered model.")
@@ -135,7 +137,13 @@ def register(plan: dict[str, Any], candidates: list[list[dict[str, Any]]]) -> li
     """Register the candidates of all families; return the version numbers."""
     from moovier.jobs import retrain
 
-    return retrain.register(plan, [candidate for family in candidates for candidate in family])
+    plan = result_of("prepare", plan)
+    by_family = [result_of("train", family) for family in result_of("train", candidates)]
+    if len(by_family) < len(plan["families"]):
+        # Airflow leaves out the mapped tasks that stored no result.
+        result_of("train", None)
+    with failing_fast():
+        return retrain.register(plan, [candidate for family in by_family for candidate in family])
 
 
 @task(doc_md="Compares the best candidate with champion and popularity on two protocols.")
@@ -143,7 +151,8 @@ def gate(plan: dict[str, Any], versions: list[int]) -> dict[str, Any]:
     """Return the gate's decision."""
     from moovier.jobs import retrain
 
-    return retrain.gate(plan, versions)
+    with failing_fast():
+        return retrain.gate(result_of("prepare", plan), result_of("register", versions))
 
 
 @task(doc_md="Moves the alias `champion` if the gate decided so, and tags the reasons.")
@@ -151,7 +160,8 @@ def promote(plan: dict[str, Any], decision: dict[str, Any]) -> dict[str, Any]:
     """Carry out the gate's decision."""
     from moovier.jobs import retrain
 
-    return retrain.promote(plan, decision)
+    with failing_fast():
+        return retrain.promote(result_of("prepare", plan), result_of("gate", decision))
 
 
 @dag(
@@ -182,7 +192,7 @@ def moovier_retrain() -> None:
     """Define the order of the tasks of a retraining."""
     families = prepare()
     plan = families["plan"]
-    tuned = tune.partial(plan=plan).expand(work=share_out(plan))
+    tuned = tune.partial(plan=plan).expand(work=share_out(families))
     candidates = train.partial(plan=plan).expand(family=families)
     tuned >> candidates
     promote(plan, gate(plan, register(plan, candidates)))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 #: A pool with as many slots as LocalExecutor has workers, so that no queued task lacks a worker.
 POOL = "moovier"
 
 #: The retries take at least seven and a half minutes, long enough for a restart of MLflow or of a
-#: database, or a move to another machine. Permanent errors raise AirflowFailException at once.
+#: database, or a move to another machine. Permanent errors fail at once: see :func:`failing_fast`.
 DEFAULTS: dict[str, Any] = {
     "retries": 5,
     "retry_delay": timedelta(seconds=15),
@@ -17,3 +21,38 @@ DEFAULTS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=10),
     "pool": POOL,
 }
+
+
+@contextlib.contextmanager
+def failing_fast() -> Iterator[None]:
+    """Fail the task without retries on an error that no retry can mend.
+
+    Only what may get better by itself, such as an outage, is retried.
+    """
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from moovier.errors import MoovierError
+
+    try:
+        yield
+    except MoovierError as error:
+        if error.is_transient:
+            raise
+        # Invalid data have one problem per row.
+        reasons = [str(error), *getattr(error, "problems", ())]
+        raise AirflowFailException("\n".join(reasons)) from error
+
+
+def result_of(task_id: str, result: _T | None) -> _T:
+    """Return another task's result, or fail if that task stored none.
+
+    A task that a person marks as successful stores no result.
+    """
+    from airflow.sdk.exceptions import AirflowFailException
+
+    if result is None:
+        raise AirflowFailException(
+            f"the task `{task_id}` has no result, probably because it was marked as successful by "
+            f"hand: clear `{task_id}`, so that it runs again with the tasks after it"
+        )
+    return result

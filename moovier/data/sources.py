@@ -108,6 +108,17 @@ def chosen(settings: Settings) -> str:
     return str(_record(settings).get("data", AUTO))
 
 
+def check_choice(settings: Settings) -> None:
+    """Check that the chosen data set is a known name or an existing folder; fetch nothing.
+
+    Raises:
+        UnknownData: it is neither.
+    """
+    choice = chosen(settings)
+    if choice not in (REAL, SAMPLE, AUTO):
+        _existing(Path(choice))
+
+
 def use(settings: Settings, choice: str) -> str:
     """Record ``choice`` for all later runs in this home, and return it; validate a folder first.
 

@@ -178,4 +178,9 @@ def _as_lists_error(url: str) -> Iterator[None]:
     except (OSError, ValueError, ImportError, pa.ArrowException) as error:
         # A URL may contain a secret, which must not be in the message.
         location = url.partition("?")[0].rpartition("@")[2]
-        raise ListsError(f"the lists at {location} cannot be read or written: {error}") from error
+        unavailable = ListsError(f"the lists at {location} cannot be read or written: {error}")
+        # An unknown scheme, a missing plugin and a refused login stay as they are.
+        unavailable.is_transient = isinstance(error, OSError) and not isinstance(
+            error, PermissionError
+        )
+        raise unavailable from error

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
+from moovier.data import sources
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens
 from moovier.data.sources import AUTO, REAL, SAMPLE, chosen, fetch
@@ -87,6 +88,15 @@ def check_sample(
             "the champion was trained on real ratings, and the synthetic sample does not replace "
             f"them by itself; choose `{SAMPLE}` to train on it. {pulled['note']}"
         )
+
+
+def check_choice(data: str | None, settings: Settings) -> None:
+    """Check the name of a data set before anything that takes long or may be unavailable.
+
+    Raises:
+        UnknownData: it is neither a known name nor an existing folder.
+    """
+    sources.check_choice(_with_data(settings, data))
 
 
 def _with_data(settings: Settings, data: str | None) -> Settings:

@@ -126,6 +126,7 @@ def run_check(
     settings = settings or load_settings()
     config = MonitorConfig.of(config).completed(settings)
     on_progress = on_progress or _silent
+    ingest.check_choice(config.data, settings)
     registry = open_registry(settings)
     champion = registry.alias(CHAMPION)
     if champion is None:

@@ -59,7 +59,9 @@ def prepare(
     """
     settings = settings or load_settings()
     config = RetrainConfig.of(config)
-    config.trained_families()  # raises before anything is fetched
+    # Before anything is fetched, or found to be unavailable.
+    config.trained_families()
+    ingest.check_choice(config.data, settings)
     champion = open_registry(settings).alias(CHAMPION)
     pulled = ingest.pull(config.data, settings=settings)
     ingest.check_sample(pulled, {} if champion is None else champion.tags, config.data, settings)

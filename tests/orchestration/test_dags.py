@@ -13,6 +13,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from moovier.errors import BadRequest
+from moovier.jobs.retrain_plan import RetrainConfig
+
 DAGS = Path(__file__).parents[2] / "dags"
 HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "pandas", "dvc", "bentoml", "sklearn"}
 
@@ -81,8 +84,9 @@ def test_retraining_tasks_run_in_order(parsed: dict[str, Any]) -> None:
 
 def test_lists_are_published_after_every_shard_is_written(parsed: dict[str, Any]) -> None:
     dag = parsed["dags"]["moovier_batch"]
-    assert set(dag["tasks"]) == {"prepare", "write", "finish"}
-    assert dag["tasks"]["prepare"]["downstream"] == ["finish", "write"]
+    assert set(dag["tasks"]) == {"prepare", "share_out", "write", "finish"}
+    assert dag["tasks"]["prepare"]["downstream"] == ["finish", "share_out", "write"]
+    assert dag["tasks"]["share_out"]["downstream"] == ["write"]
     assert dag["tasks"]["write"]["downstream"] == ["finish"]
     assert [name for name, task in dag["tasks"].items() if task["mapped"]] == ["write"]
     assert dag["schedule"] == "NullTimetable"
@@ -157,8 +161,8 @@ def test_every_task_has_retries_a_pool_and_a_description(parsed: dict[str, Any])
         ("data", ["sample", None, "/data/ml-25m"], [3]),
         ("trials", [1, None], [0, -1, 1.5, "ten"]),
         ("families", [["emb"], ["emb", "ease"], None], [[], "emb", [1]]),
-        ("embedding_sizes", [[10], []], [[0], ["ten"], 10]),
-        ("seed", [0, None], [-1, "x"]),
+        ("embedding_sizes", [[10], []], [[0], [1025], [10] * 21, ["ten"], 10]),
+        ("seed", [0, 2**32 - 1, None], [-1, 2**32, "x"]),
         ("workers", [1, None], [0, 1000]),
         ("reason", ["monitoring: ratings", None], [3, "x" * 5000]),
     ],
@@ -174,6 +178,8 @@ def test_retraining_form_rejects_invalid_values(
     for value in bad:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(value, param)
+        with pytest.raises(BadRequest):
+            RetrainConfig.of({name: value})
 
 
 def test_retraining_form_has_the_fields_and_defaults_of_the_job(parsed: dict[str, Any]) -> None:

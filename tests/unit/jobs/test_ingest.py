@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moovier.errors import DataError, InvalidData
+from moovier.errors import DataError, DataUnavailable, InvalidData
 from moovier.jobs import ingest
 from moovier.settings import Settings
 from tests.fixtures import toy_movielens
@@ -52,3 +52,26 @@ def test_allowed_share_of_invalid_rows_is_set_aside(tmp_path: Path) -> None:
 def test_missing_folder_is_reported(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere"):
         ingest.pull(str(tmp_path / "nowhere"), settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("data", "source", "synthetic", "refused"),
+    [
+        (None, "sample", "false", True),
+        ("auto", "sample", "false", True),
+        ("sample", "sample", "false", False),
+        (None, "sample", "true", False),
+        (None, "remote", "false", False),
+    ],
+)
+def test_sample_does_not_replace_the_ratings_of_a_real_champion(
+    settings: Settings, data: str | None, source: str, synthetic: str, refused: bool
+) -> None:
+    pulled = ingest.Pulled(
+        name="n", folder="f", hash="h", synthetic=source == "sample", source=source, note=""
+    )
+    if refused:
+        with pytest.raises(DataUnavailable, match="trained on real ratings.*choose `sample`"):
+            ingest.check_sample(pulled, {"synthetic": synthetic}, data, settings)
+    else:
+        ingest.check_sample(pulled, {"synthetic": synthetic}, data, settings)

@@ -1,0 +1,165 @@
+"""Tasks fail at once on errors that no retry can mend, and say what to do.
+
+The DAGs run in Airflow's own ``dag.test()``. A task that is retried would make it wait.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moovier.errors import (
+    BadRequest,
+    DataUnavailable,
+    HashMismatch,
+    InvalidData,
+    MoovierError,
+    RegistryError,
+    RegistryUnavailable,
+    SettingsError,
+    UnknownData,
+    UnknownModel,
+)
+from moovier.feedback.errors import FeedbackUnavailable
+from tests.fixtures import toy_movielens
+from tests.orchestration.run_dags import MARK
+
+DAGS = Path(__file__).parents[2] / "dags"
+CASES: list[dict[str, Any]] = [
+    {"dag": "moovier_ingest", "conf": {}, "marked": "pull"},
+    {"dag": "moovier_monitor", "conf": {}, "marked": "look"},
+    {"dag": "moovier_batch", "conf": {}, "marked": "prepare"},
+    {"dag": "moovier_retrain", "conf": {}, "marked": "prepare"},
+    {"dag": "moovier_retrain", "conf": {"data": "ml-latest-smal"}, "marked": None},
+    {"dag": "moovier_monitor", "conf": {"data": "ml-latest-smal"}, "marked": None},
+    {"dag": "moovier_retrain", "conf": {"families": ["lightgcn"]}, "marked": None},
+    {"dag": "moovier_ingest", "conf": {}, "marked": None},
+]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, str], str]]:
+    """The states of the tasks and the log of each case; the data have an invalid row."""
+    home = tmp_path_factory.mktemp("airflow")
+    data = toy_movielens(home / "data")
+    with (data / "ratings.csv").open("a") as ratings:
+        ratings.write("1,1,7.5,1000000\n")
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AIRFLOW", "MOOVIER"))
+    }
+    environment = {
+        **inherited,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "MOOVIER_HOME": str(home / "moovier"),
+        "MOOVIER_DATA": str(data),
+        # MLflow is away, which must not hide what is wrong.
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
+    }
+    airflow = Path(sys.executable).with_name("airflow")
+    script = Path(__file__).with_name("run_dags.py")
+    for command in (
+        [str(airflow), "db", "migrate"],
+        [sys.executable, str(script), str(DAGS), json.dumps(CASES)],
+    ):
+        done = subprocess.run(
+            command, env=environment, cwd=home, capture_output=True, text=True, timeout=280
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    parts = (done.stdout + "\n").split(f"\n{MARK}")
+    logs = [parts[0], *(part.partition("\n")[2] for part in parts[1:])]
+    states = [json.loads(part.partition("\n")[0]) for part in parts[1:]]
+    return list(zip(states, logs, strict=False))
+
+
+@pytest.mark.parametrize(
+    ("case", "failed", "message"),
+    [
+        (0, "validate", "the task `pull` has no result"),
+        (1, "asked", "the task `look` has no result"),
+        (2, "share_out", "the task `prepare` has no result"),
+        (3, "share_out", "the task `prepare` has no result"),
+        (4, "prepare", "no data set 'ml-latest-smal'"),
+        (5, "look", "no data set 'ml-latest-smal'"),
+        (6, "prepare", "unknown family lightgcn"),
+        (7, "validate", "row 602"),
+    ],
+)
+@pytest.mark.timeout(600)
+def test_hopeless_task_fails_at_once_with_a_sentence(
+    runs: list[tuple[dict[str, str], str]], case: int, failed: str, message: str
+) -> None:
+    states, log = runs[case]
+    assert states[failed] == "failed", states
+    assert "up_for_retry" not in states.values()
+    assert message in log
+    assert "AirflowFailException" in log
+
+
+@pytest.fixture
+def dag_module(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A function that imports a module of the DAGs' folder, as Airflow does."""
+    monkeypatch.syspath_prepend(str(DAGS))
+    return importlib.import_module
+
+
+PLAN = {"families": ["emb", "ease"], "work": []}
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "missing"),
+    [
+        ("tune", (None, {"family": "emb", "worker": 0}), "prepare"),
+        ("tune", (PLAN, None), "share_out"),
+        ("train", (None, "emb"), "prepare"),
+        ("register", (PLAN, None), "train"),
+        ("register", (PLAN, [[], None]), "train"),
+        ("register", (PLAN, [[]]), "train"),
+        ("gate", (PLAN, None), "register"),
+        ("promote", (PLAN, None), "gate"),
+        ("promote", (None, {}), "prepare"),
+    ],
+)
+def test_task_without_its_input_names_the_task_to_clear(
+    dag_module: Any, task: str, arguments: tuple[Any, ...], missing: str
+) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    function = getattr(dag_module("moovier_retrain"), task).function
+    with pytest.raises(AirflowFailException, match=f"`{missing}` has no result.*clear"):
+        function(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_retried"),
+    [
+        (BadRequest("trials must be positive"), False),
+        (UnknownData("no data set 'x'"), False),
+        (UnknownModel("x"), False),
+        (SettingsError("MOOVIER_SEED is too large"), False),
+        (HashMismatch("damaged"), False),
+        (RegistryError("MLflow refused the login"), False),
+        (InvalidData("invalid", ["ratings.csv, row 2"]), False),
+        (DataUnavailable("GroupLens is down"), True),
+        (RegistryUnavailable("MLflow is down"), True),
+        (FeedbackUnavailable("Postgres is down"), True),
+    ],
+)
+def test_only_outages_are_retried(dag_module: Any, error: MoovierError, is_retried: bool) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    failing_fast = dag_module("moovier_tasks").failing_fast
+    expected = type(error) if is_retried else AirflowFailException
+    with pytest.raises(expected) as caught, failing_fast():
+        raise error
+    assert str(error) in str(caught.value)
