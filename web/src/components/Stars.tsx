@@ -25,9 +25,13 @@ export function Stars({ title, value, onRate, onRemove, size = "small", worded =
 
   useEffect(() => () => clearTimeout(timer.current), []);
 
-  const choose = (stars: number) => {
+  const discard = () => {
     clearTimeout(timer.current);
+    timer.current = undefined;
     setShown(null);
+  };
+  const choose = (stars: number) => {
+    discard();
     if (stars && stars !== value) onRate(stars);
   };
   const step = (stars: number) => {
@@ -46,7 +50,11 @@ export function Stars({ title, value, onRate, onRemove, size = "small", worded =
     else if (digit >= 1 && digit <= 5) step(digit);
     else if ((event.key === "Enter" || event.key === " ") && shown !== null) choose(shown);
     else if ((event.key === "Delete" || event.key === "Backspace") && value !== null) onRemove?.();
-    else return;
+    else {
+      // Not prevented: Escape closes the dialog, too, and the blur must not choose the stars.
+      if (event.key === "Escape") discard();
+      return;
+    }
     event.preventDefault();
   };
   const under = (event: PointerEvent | MouseEvent): number => {
@@ -68,7 +76,7 @@ export function Stars({ title, value, onRate, onRemove, size = "small", worded =
         aria-valuetext={texts.rate.value(shown ?? value ?? 0)}
         data-own={value !== null || undefined}
         onKeyDown={onKeyDown}
-        onBlur={() => shown !== null && choose(shown)}
+        onBlur={() => timer.current !== undefined && shown !== null && choose(shown)}
         onPointerMove={(event) => event.pointerType === "mouse" && setHovered(under(event))}
         onPointerLeave={() => setHovered(null)}
         onClick={(event) => {

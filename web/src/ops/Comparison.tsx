@@ -71,8 +71,14 @@ function Models({ comparison, models }: { comparison: Comparison; models: Model[
     <>
       {!comparison.comparable && <p class="warning">{words.notComparable}</p>}
       <ul class="legend">
-        <li><span class="key key-champion" />{words.champion}: <ModelName>{nameOf(comparison.champion)}</ModelName></li>
-        <li><span class="key key-rival" />{rivalRole}: <ModelName>{nameOf(comparison.rival)}</ModelName></li>
+        <li>
+          <span class="key key-champion" />
+          <span>{words.champion}: <ModelName>{nameOf(comparison.champion)}</ModelName></span>
+        </li>
+        <li>
+          <span class="key key-rival" />
+          <span>{rivalRole}: <ModelName>{nameOf(comparison.rival)}</ModelName></span>
+        </li>
       </ul>
       <div class="compared">
         {charted.length > 0 && <Chart rows={charted} />}
