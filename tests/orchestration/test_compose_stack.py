@@ -43,12 +43,12 @@ WORKERS = 2
 #: In an image, `dae` tests TensorFlow; processes share one environment, and `ease` is the fastest.
 FAMILY = "dae" if has_engine() else "ease"
 CONF = {"families": [FAMILY], "trials": 2, "workers": WORKERS}
-UP_S, RUN_S, DATA_S = 400.0, 800.0, 120.0
+UP_S, RUN_S, DATA_S = 600.0, 800.0, 120.0
 DASHBOARDS = ROOT / "deploy" / "grafana" / "dashboards"
 RULES = ROOT / "deploy" / "prometheus" / "rules"
 MONITOR = "moovier_monitor"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
