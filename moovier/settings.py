@@ -69,10 +69,13 @@ class Settings(BaseSettings):
     data: str = Field(
         "auto",
         description="`ml-latest-small`, `sample`, a folder in MovieLens layout, or `auto`: "
-        "`ml-latest-small` if it can be downloaded, else the synthetic sample.",
+        "`ml-latest-small` if it can be downloaded, else the synthetic sample, unless `dvc_remote` "
+        "is set or real ratings were used before.",
     )
     dvc_remote: str | None = Field(
-        None, description="URL or folder of the DVC remote; unset: the repository's default remote."
+        None,
+        description="URL or folder of the DVC remote; unset: the checkout's default remote, or its "
+        "only one.",
     )
     grouplens_url: ServerUrl = Field(
         "https://files.grouplens.org/datasets/movielens",

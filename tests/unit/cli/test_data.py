@@ -67,7 +67,7 @@ def test_without_a_source_the_sample_is_used_and_the_reason_shown(moovier: Moovi
     assert "http://127.0.0.1:9" in pulled.stdout
     explicit = moovier("pull", MOOVIER_DATA="ml-latest-small")
     assert explicit.returncode == 1
-    assert "neither in the DVC remote" in explicit.stderr
+    assert "neither from the DVC remote" in explicit.stderr
     assert "Traceback" not in explicit.stderr
 
 

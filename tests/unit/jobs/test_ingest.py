@@ -71,7 +71,7 @@ def test_sample_does_not_replace_the_ratings_of_a_real_champion(
         name="n", folder="f", hash="h", synthetic=source == "sample", source=source, note=""
     )
     if refused:
-        with pytest.raises(DataUnavailable, match="trained on real ratings.*choose `sample`"):
+        with pytest.raises(DataUnavailable, match=r"trained on real ratings.*choose `sample`"):
             ingest.check_sample(pulled, {"synthetic": synthetic}, data, settings)
     else:
         ingest.check_sample(pulled, {"synthetic": synthetic}, data, settings)
