@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 #: MovieLens's entry for a movie without genres.
 NO_GENRE = "(no genres listed)"
-_YEAR = re.compile(r"\s*\((\d{4})(?:[-–]\d{0,4})?\)\s*$")
+#: Years from 1800 to 2199, which the filters of the HTTP API take.
+_YEAR = re.compile(r"\(((?:18|19|20|21)[0-9]{2})(?:[-–][0-9]{0,4})?\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,12 @@ class Catalogue:
 
 
 def split_title(title: str) -> tuple[str, int | None]:
-    """Split MovieLens's ``"Heat (1995)"`` into ``("Heat", 1995)``; the year may be None."""
+    """Split MovieLens's ``"Heat (1995)"`` into ``("Heat", 1995)``; the year may be None.
+
+    A title that is only a year in parentheses stays whole.
+    """
+    title = title.strip()
     match = _YEAR.search(title)
-    if match is None:
-        return title.strip(), None
+    if match is None or not title[: match.start()].strip():
+        return title, None
     return title[: match.start()].strip(), int(match.group(1))

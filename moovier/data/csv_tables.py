@@ -1,7 +1,8 @@
 """Read CSV files into valid tables; errors name each bad row by file, row and reason.
 
-Pandas' parser is fast, but it accepts some broken lines silently and stops at others without
-naming them. A file that it does not read without any doubt is therefore read again line by line.
+One line of a file is one row; row 1 is the header. Pandas reads a large file of ratings fast, but
+it accepts broken lines and passes whole numbers through floats. It therefore reads only files in
+which it cannot differ from the reader line by line: plain digits in every row.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import codecs
 import csv
 import warnings
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from moovier.data import schema
+from moovier.data import foreign_files, schema
+from moovier.data.csv_values import decimal_number, split_line, whole_number
 from moovier.errors import InvalidData
 
 #: The most problems that an error lists; it counts the others.
 SHOWN_PROBLEMS = 20
-_LARGEST_INT = 2**63 - 1
+_PLAIN = b"0123456789.,\n"
 
 
 @dataclass
@@ -38,8 +40,17 @@ class Tables:
     bad_rows_share: float
     set_aside: list[str] = field(default_factory=list)
 
-    def read_valid_rows(self, name: str, columns: Mapping[str, Any], rules: Any) -> pd.DataFrame:
+    def read_valid_rows(
+        self,
+        name: str,
+        columns: Mapping[str, Any],
+        rules: Any,
+        replaced: Callable[[pd.DataFrame], Mapping[int, int]] | None = None,
+    ) -> pd.DataFrame:
         """Return the given columns of the rows that satisfy ``rules``, in file order.
+
+        ``replaced``: returns the positions of valid rows that others replace, each with the
+        position of the other row; the replaced rows count as bad.
 
         Raises:
             InvalidData: the file cannot be used, or too many rows are bad.
@@ -49,141 +60,207 @@ class Tables:
         table = _read(path, columns, problems)
         n_rows = len(table) + problems.total
         bad = schema.bad_rows(table.reset_index(drop=True), rules)
-        positions = list(bad)
-        for row, reason in zip(table.index.to_numpy()[positions], bad.values(), strict=True):
-            problems.add(f"{name}, row {row + 2}: {reason}")
+        rows = table.index.to_numpy()
+        for row, reason in zip(rows[list(bad)], bad.values(), strict=True):
+            problems.add(row, reason)
+        table = _without(table, bad)
+        if replaced is not None:
+            rows = table.index.to_numpy()
+            others = replaced(table.reset_index(drop=True))
+            for position, other in others.items():
+                problems.add(
+                    rows[position],
+                    f"this user rates the same movie again in row {rows[other]}, which counts: "
+                    "it is newer, or later in the file at the same second; keep only that row",
+                )
+            table = _without(table, others)
+        texts = problems.texts(name)
         if problems.total > self.bad_rows_share * n_rows:
-            raise problems.error()
-        self.set_aside += problems.texts
-        valid = table.drop(index=table.index[positions]) if positions else table
-        if len(valid) == 0:
+            # A bad row of an earlier file may be the cause, as when a movie was set aside.
+            raise _too_many([*self.set_aside, *texts], problems.total + len(self.set_aside))
+        self.set_aside += texts
+        if len(table) == 0:
             raise _unusable(f"{name}: has no valid row")
-        return valid.reset_index(drop=True)
+        return table.reset_index(drop=True)
 
 
 @dataclass
 class _Problems:
-    """The problems of one file.
+    """The problems of one file by row.
 
     ``keep_all`` False bounds the memory: a file of millions of ratings may be bad in every row.
     """
 
     keep_all: bool
-    texts: list[str] = field(default_factory=list)
+    reasons: list[tuple[int, str]] = field(default_factory=list)
     total: int = 0
 
-    def add(self, text: str) -> None:
+    def add(self, row: int, reason: str) -> None:
         self.total += 1
-        if self.keep_all or len(self.texts) < SHOWN_PROBLEMS:
-            self.texts.append(text)
+        if self.keep_all or len(self.reasons) < SHOWN_PROBLEMS:
+            self.reasons.append((int(row), reason))
 
-    def error(self) -> InvalidData:
-        shown = self.texts[:SHOWN_PROBLEMS]
-        hidden = self.total - len(shown)
-        return _unusable(*shown, *([f"... and {hidden:,} more bad rows"] if hidden else []))
+    def texts(self, name: str) -> list[str]:
+        """Return the problems in the order of the rows."""
+        return [f"{name}, row {row}: {reason}" for row, reason in sorted(self.reasons)]
+
+
+def _too_many(texts: list[str], total: int) -> InvalidData:
+    texts = texts[:SHOWN_PROBLEMS]
+    hidden = total - len(texts)
+    return _unusable(*texts, *([f"... and {hidden:,} more bad rows"] if hidden else []))
 
 
 def _unusable(*problems: str) -> InvalidData:
     return InvalidData("the data set is invalid: " + "\n  ".join(problems), problems)
 
 
+def _without(table: pd.DataFrame, positions: Iterable[int]) -> pd.DataFrame:
+    keep = np.ones(len(table), dtype=bool)
+    keep[list(positions)] = False
+    return table if keep.all() else table[keep]
+
+
 def _read(path: Path, columns: Mapping[str, Any], problems: _Problems) -> pd.DataFrame:
-    """Return the rows that can be parsed, indexed by their position below the header."""
+    """Return the rows that can be parsed, indexed by their line in the file, from 1."""
     if not path.is_file():
-        raise _unusable(f"{path.name}: is missing from {path.parent}")
-    _check_text(path)
-    _check_header(path, columns)
-    # Pandas silently fills a missing text at the end of a line with an empty one.
-    if str not in columns.values():
+        raise _unusable(foreign_files.missing(path))
+    is_plain = _check_text(path)
+    header = _header(path, columns)
+    if is_plain and schema.OPTIONAL_INT not in columns.values() and str not in columns.values():
         try:
-            return _read_with_pandas(path, columns)
+            return _read_with_pandas(path, header, columns)
         except (ValueError, OverflowError, pd.errors.ParserWarning):
             pass
-    return _read_line_by_line(path, columns, problems)
+    return _read_line_by_line(path, header, columns, problems)
 
 
-def _check_text(path: Path) -> None:
+def _check_text(path: Path) -> bool:
     """Check that the file is UTF-8 and ends with a line end.
+
+    Returns whether each line below the header has only digits, points and commas.
 
     Raises:
         InvalidData: it is garbled, empty or cut off.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    row, last = 1, b""
+    row, last, is_plain, is_header = 1, b"", True, True
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
+        while block := file.readline() if is_header else file.read(1 << 20):
             try:
                 decoder.decode(block)
             except UnicodeDecodeError as error:
                 row += bytes(error.object[: error.start]).count(b"\n")
-                raise _unusable(
-                    f"{path.name}, row {row}: is not UTF-8 text ({error.reason})"
-                ) from error
+                raise _unusable(_not_utf8(path, row, error)) from error
             row += block.count(b"\n")
-            last = block
+            is_plain = is_plain and (is_header or _is_plain(block, last))
+            is_header, last = False, block
     if not last:
         raise _unusable(f"{path.name}: is empty")
+    if row == 1 and b"\r" in last.rstrip(b"\r\n"):
+        raise _unusable(
+            f"{path.name}: its lines end with carriage returns only, as on old Macs; save it with "
+            "Unix or Windows line ends"
+        )
     if not last.endswith(b"\n"):
         raise _unusable(
             f"{path.name}, row {row}: the file ends in the middle of a line; download it again, "
             "or add a line end if it is complete"
         )
+    return is_plain
 
 
-def _check_header(path: Path, columns: Iterable[str]) -> None:
-    """Check that the header has all ``columns``.
+def _is_plain(block: bytes, previous: bytes) -> bool:
+    """Return whether a block has only plain characters and Unix or Windows line ends."""
+    if previous.endswith(b"\r"):
+        block = b"\r" + block
+    return not block.removesuffix(b"\r").replace(b"\r\n", b"").translate(None, _PLAIN)
+
+
+def _not_utf8(path: Path, row: int, error: UnicodeDecodeError) -> str:
+    with path.open("rb") as file:
+        start = file.read(4)
+    hint = ""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        hint = ": it is UTF-16; save it as UTF-8"
+    elif start.startswith((b"PK\x03\x04", b"\x1f\x8b")):
+        hint = ": it is packed (zip, gzip or Excel); unpack it, or save it as CSV"
+    return f"{path.name}, row {row}: is not UTF-8 text ({error.reason}){hint}"
+
+
+def _header(path: Path, columns: Mapping[str, Any]) -> list[str]:
+    """Return the names in the first line, which has all ``columns``.
 
     Raises:
-        InvalidData: a column is missing.
+        InvalidData: the line cannot be read, or a column is missing or occurs twice.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file), [])
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        line = file.readline()
+    try:
+        header = split_line(line)
+    except ValueError as error:
+        raise _unusable(f"{path.name}, row 1: {error}") from error
     missing = [column for column in columns if column not in header]
     if missing:
-        raise _unusable(
-            f"{path.name}, row 1: column {', '.join(missing)} is missing; "
-            f"the header has {', '.join(header)}"
-        )
+        raise _unusable(foreign_files.wrong_header(path, header, missing))
+    twice = [column for column in columns if header.count(column) > 1]
+    if twice:
+        raise _unusable(f"{path.name}, row 1: column {', '.join(twice)} occurs twice")
+    return header
 
 
-def _read_with_pandas(path: Path, columns: Mapping[str, Any]) -> pd.DataFrame:
-    """Read the file at once; raise a pandas error or warning where any line may be bad."""
+def _read_with_pandas(path: Path, header: list[str], columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Read a file of plain digits at once.
+
+    Raises:
+        ValueError: a value or a line may be bad, or is not written as the column's type. Pandas
+            raises some of its errors and warnings instead.
+    """
     with warnings.catch_warnings():
         # Pandas drops the surplus fields of a line with a mere warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         table = pd.read_csv(
             path,
-            dtype=dict(columns),
-            encoding="utf-8-sig",
+            names=header,
+            header=None,
+            skiprows=1,
             index_col=False,
-            keep_default_na=False,
-            na_values={
-                column: [""] for column, kind in columns.items() if kind is schema.OPTIONAL_INT
-            },
+            quoting=csv.QUOTE_NONE,
+            low_memory=False,
             skip_blank_lines=False,
-        )
-    return table[list(columns)]
+            encoding="utf-8",
+        )[list(columns)]
+    # Without a type, pandas reads whole numbers as such only where all are written plainly.
+    for column, kind in columns.items():
+        if kind is np.int64 and table[column].dtype != np.int64:
+            raise ValueError(f"{column} is not in plain whole numbers")
+        if table[column].dtype not in (np.int64, np.float64) or table[column].hasnans:
+            raise ValueError(f"{column} is not in plain numbers")
+        # Pandas may round the last bit in another way than Python, which no stars depend on.
+        if kind is np.float32 and (table[column].astype(np.float32) != table[column]).any():
+            raise ValueError(f"{column} is rounded")
+    return table.astype(dict(columns)).set_axis(np.arange(2, len(table) + 2))
 
 
-def _read_line_by_line(path: Path, columns: Mapping[str, Any], problems: _Problems) -> pd.DataFrame:
+def _read_line_by_line(
+    path: Path, header: list[str], columns: Mapping[str, Any], problems: _Problems
+) -> pd.DataFrame:
     """Read the lines that can be parsed; add the others to ``problems``; skip empty lines."""
     values = {column: _empty_sequence(kind) for column, kind in columns.items()}
     rows = array("q")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file)
-        header = next(lines)
-        fields_of_interest = [
-            (header.index(column), column, kind) for column, kind in columns.items()
-        ]
-        for row, line in enumerate(lines):
-            if not line:
-                continue
+    fields_of_interest = [(header.index(column), column, kind) for column, kind in columns.items()]
+    with path.open(encoding="utf-8", newline="\n") as file:
+        file.readline()
+        for row, line in enumerate(file, 2):
             try:
-                if len(line) != len(header):
-                    raise ValueError(f"has {len(line)} fields, the header has {len(header)}")
-                fields = [_parse(line[at], column, kind) for at, column, kind in fields_of_interest]
+                parts = split_line(line, len(header))
+                if not parts:
+                    continue
+                fields = [
+                    _parse(parts[at], column, kind) for at, column, kind in fields_of_interest
+                ]
             except ValueError as error:
-                problems.add(f"{path.name}, row {row + 2}: {error}")
+                problems.add(row, str(error))
                 continue
             for column, value in zip(columns, fields, strict=True):
                 values[column].append(value)
@@ -209,12 +286,4 @@ def _parse(text: str, column: str, kind: Any) -> Any:
         return text
     if kind is schema.OPTIONAL_INT and text == "":
         return None
-    try:
-        # Python reads 1_000 as a number, which no CSV file means.
-        value = float(text) if kind is np.float32 else int(text.replace("_", "?"))
-    except ValueError:
-        expected = "a number" if kind is np.float32 else "a whole number"
-        raise ValueError(f"{column} {text!r} is not {expected}") from None
-    if kind is not np.float32 and abs(value) > _LARGEST_INT:
-        raise ValueError(f"{column} {text!r} is too large")
-    return value
+    return decimal_number(text, column) if kind is np.float32 else whole_number(text, column)

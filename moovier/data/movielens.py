@@ -18,11 +18,15 @@ from moovier.data import schema
 from moovier.data.catalogue import NO_GENRE, Catalogue, Movie, split_title
 from moovier.data.csv_tables import Tables
 from moovier.data.dvc_hash import directory_hash
+from moovier.data.foreign_files import describe_file
 from moovier.data.ratings import Index, Ratings
 from moovier.errors import InvalidData
 
+RATINGS, MOVIES, LINKS = "ratings.csv", "movies.csv", "links.csv"
 #: A file that marks a folder of synthetic ratings.
 SYNTHETIC_MARK = "SYNTHETIC.txt"
+#: The files that are read; no other file of a folder changes anything.
+FILES_READ = (RATINGS, MOVIES, LINKS, SYNTHETIC_MARK)
 
 
 @dataclass(frozen=True)
@@ -58,18 +62,23 @@ def read_movielens(
         InvalidData: the data is invalid; one problem per bad row, with file, row and reason. Row
             1 is the header.
     """
+    if folder.is_file():
+        raise InvalidData(describe_file(folder))
     if not folder.is_dir():
         raise InvalidData(f"{folder} is not a folder: name a folder in MovieLens layout")
     tables = Tables(folder, bad_rows_share)
-    movies = tables.read_valid_rows("movies.csv", schema.MOVIE_COLUMNS, schema.movies_schema())
+    movies = _movies(tables)
     ids = movies["movieId"]
     links = (
-        tables.read_valid_rows("links.csv", schema.LINK_COLUMNS, schema.links_schema(ids))
-        if (folder / "links.csv").exists()
+        tables.read_valid_rows(LINKS, schema.LINK_COLUMNS, schema.links_schema(ids))
+        if (folder / LINKS).exists()
         else None
     )
     ratings = tables.read_valid_rows(
-        "ratings.csv", schema.RATING_COLUMNS, schema.ratings_schema(ids)
+        RATINGS,
+        schema.RATING_COLUMNS,
+        schema.ratings_schema(ids),
+        replaced=schema.older_ratings,
     )
     return MovieLens(
         name=name or folder.resolve().name,
@@ -79,6 +88,24 @@ def read_movielens(
         hash=directory_hash(folder),
         set_aside=tuple(tables.set_aside),
     )
+
+
+def read_movie_ids(folder: Path, bad_rows_share: float) -> frozenset[int]:
+    """Return the ids of the valid movies of a folder.
+
+    Raises:
+        InvalidData: movies.csv cannot be used, or too many of its rows are bad.
+    """
+    return frozenset(_movies(Tables(folder, bad_rows_share))["movieId"].tolist())
+
+
+def own_folder_hash(folder: Path) -> str:
+    """Return the DVC directory hash of the files that are read from a person's own folder."""
+    return directory_hash(folder, FILES_READ)
+
+
+def _movies(tables: Tables) -> pd.DataFrame:
+    return tables.read_valid_rows(MOVIES, schema.MOVIE_COLUMNS, schema.movies_schema())
 
 
 def to_arrays(data: MovieLens) -> tuple[Index, Ratings, Catalogue]:

@@ -5,6 +5,8 @@ The text of a check is the reason in error messages: "ratings.csv, row 7: <reaso
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,17 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
+from moovier.data.catalogue import NO_GENRE
+from moovier.data.csv_values import shown
+from moovier.timestamps import TIMESTAMP_END, timestamp_problem
+
 #: The half-star scale of MovieLens.
 LOWEST_STARS, HIGHEST_STARS, STEP = 0.5, 5.0, 0.5
+
+#: The largest id, the same as in the HTTP API, so that each valid movie and user can be asked for.
+MAX_ID = 9_200_000_000_000_000_000
+#: The largest id of IMDb and TMDB: both are far below, and 32 bits suit every reader.
+MAX_SITE_ID = 2**31 - 1
 
 #: A whole number that may be missing.
 OPTIONAL_INT = "Int64"
@@ -35,10 +46,9 @@ def _on_scale(stars: pd.Series) -> pd.Series:
 
 def ratings_schema(movie_ids: pd.Series) -> pa.DataFrameSchema:
     """Return the schema of ratings of the movies ``movie_ids``."""
-    positive = pa.Check.gt(0, error="is not a positive id")
     return pa.DataFrameSchema(
         {
-            "userId": pa.Column(np.int64, positive),
+            "userId": pa.Column(np.int64, _id_checks()),
             "movieId": pa.Column(
                 np.int64,
                 pa.Check(lambda ids: ids.isin(movie_ids), error="is not in movies.csv"),
@@ -47,13 +57,28 @@ def ratings_schema(movie_ids: pd.Series) -> pa.DataFrameSchema:
                 np.float32,
                 pa.Check(_on_scale, error="is not 0.5 to 5 in steps of 0.5"),
             ),
-            "timestamp": pa.Column(np.int64, pa.Check.ge(0, error="is before 1970")),
-        },
-        checks=pa.Check(
-            lambda frame: ~frame.duplicated(["userId", "movieId"]),
-            error="this user already rated this movie in an earlier row",
-        ),
+            "timestamp": pa.Column(
+                np.int64, pa.Check(_within_timestamps, error="is not in seconds since 1970")
+            ),
+        }
     )
+
+
+def older_ratings(ratings: pd.DataFrame) -> dict[int, int]:
+    """Return the positions of ratings that a newer one of the same user and movie replaces.
+
+    Each maps to the position of the rating that counts: the newest, and of ratings of the same
+    second the last one in the file.
+    """
+    pairs = ["userId", "movieId"]
+    repeated = np.flatnonzero(ratings.duplicated(pairs, keep=False).to_numpy())
+    older: dict[int, int] = {}
+    for _, group in ratings.iloc[repeated].groupby(pairs, sort=False):
+        positions = ratings.index.get_indexer(group.index)
+        times = group["timestamp"].to_numpy()
+        kept = int(positions[np.lexsort((positions, times))[-1]])
+        older |= {int(position): kept for position in positions if position != kept}
+    return dict(sorted(older.items()))
 
 
 def movies_schema() -> pa.DataFrameSchema:
@@ -63,14 +88,14 @@ def movies_schema() -> pa.DataFrameSchema:
             "movieId": pa.Column(
                 np.int64,
                 [
-                    pa.Check.gt(0, error="is not a positive id"),
+                    *_id_checks(),
                     pa.Check(lambda ids: ~ids.duplicated(), error="repeats an earlier row"),
                 ],
             ),
             "title": pa.Column(
                 str, pa.Check(lambda titles: titles.str.strip() != "", error="is empty")
             ),
-            "genres": pa.Column(str),
+            "genres": pa.Column(str, _genre_checks()),
         }
     )
 
@@ -86,10 +111,55 @@ def links_schema(movie_ids: pd.Series) -> pa.DataFrameSchema:
                     pa.Check(lambda ids: ~ids.duplicated(), error="repeats an earlier row"),
                 ],
             ),
-            "imdbId": pa.Column(OPTIONAL_INT, nullable=True),
-            "tmdbId": pa.Column(OPTIONAL_INT, nullable=True),
+            "imdbId": pa.Column(OPTIONAL_INT, _site_id_check(), nullable=True),
+            "tmdbId": pa.Column(OPTIONAL_INT, _site_id_check(), nullable=True),
         }
     )
+
+
+def _id_checks() -> list[pa.Check]:
+    return [
+        pa.Check.gt(0, error="is not a positive id"),
+        pa.Check.le(MAX_ID, error=f"is larger than the largest id, {MAX_ID}"),
+    ]
+
+
+def _site_id_check() -> pa.Check:
+    return pa.Check.in_range(1, MAX_SITE_ID, error=f"is not an id from 1 to {MAX_SITE_ID}")
+
+
+def _within_timestamps(timestamps: pd.Series) -> pd.Series:
+    return timestamps.between(0, TIMESTAMP_END - 1)
+
+
+def _genre_checks() -> list[pa.Check]:
+    """Return the checks of genres in the form ``Adventure|Animation``, or none."""
+
+    def check(is_valid: Callable[[str], bool], error: str) -> pa.Check:
+        return pa.Check(lambda texts: texts.map(is_valid).astype(bool), error=error)
+
+    return [
+        check(
+            lambda text: not re.search(r"[,;\[\]]", text),
+            "separates genres by something else than |: write Adventure|Animation",
+        ),
+        check(
+            lambda text: text == "" or all(text.split("|")),
+            "has an empty genre: write | only between two genres, as in Adventure|Animation",
+        ),
+        check(
+            lambda text: all(genre == genre.strip() for genre in text.split("|")),
+            "has spaces around a genre: write Adventure|Animation",
+        ),
+        check(
+            lambda text: len(set(text.split("|"))) == text.count("|") + 1,
+            "names a genre twice",
+        ),
+        check(
+            lambda text: text == NO_GENRE or NO_GENRE not in text,
+            f"has {NO_GENRE} beside a genre",
+        ),
+    ]
 
 
 def bad_rows(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> dict[int, str]:
@@ -115,5 +185,7 @@ def _reason(case: Any) -> str:
     if case.check == "not_nullable":
         return f"{case.column} is missing"
     value = case.failure_case
-    shown = f"{value:g}" if isinstance(value, float) else repr(value)
-    return f"{case.column} {shown} {case.check}"
+    if case.column == "timestamp":
+        return f"timestamp {value} {timestamp_problem(int(value))}"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{case.column} {shown(text) if isinstance(value, str) else text} {case.check}"

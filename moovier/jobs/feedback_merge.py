@@ -7,26 +7,27 @@ same files and the same feedback give the same bytes, and so the same hash.
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from moovier.data import dvc_remote
+from moovier.data.csv_values import decimal_number, split_line, whole_number
 from moovier.data.dvc_hash import directory_hash
+from moovier.data.movielens import FILES_READ, MOVIES, RATINGS, read_movie_ids
 from moovier.data.sources import DataRef
 from moovier.errors import DataUnavailable, InvalidData
 from moovier.feedback.database import exists
 from moovier.feedback.ratings import Feedback, StoredRating
 from moovier.feedback.store import FeedbackStore
 from moovier.settings import Settings
+from moovier.timestamps import timestamp_problem
 
-RATINGS, MOVIES = "ratings.csv", "movies.csv"
 SUFFIX = "+feedback"
 #: Number of merged data sets that are kept: running jobs may still read an older one.
 KEPT = 3
@@ -73,7 +74,8 @@ def merge_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | N
 
     Raises:
         FeedbackUnavailable: the database does not answer.
-        InvalidData: ratings.csv is not a CSV file.
+        InvalidData: a row cannot be read and bad rows are not allowed, since a deletion or a
+            newer rating may belong to it; or too many rows of movies.csv are bad.
     """
     if not exists(settings.database):
         return ref, None
@@ -86,10 +88,7 @@ def merge_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | N
     with tempfile.TemporaryDirectory(prefix=".merging-", dir=merged_folder) as scratch:
         fresh = Path(scratch) / "data"
         fresh.mkdir()
-        try:
-            merge = _write_ratings(ref.folder, fresh, feedback)
-        except csv.Error as error:
-            raise InvalidData(f"{RATINGS} cannot be merged with feedback: {error}") from error
+        merge = _write_ratings(ref.folder, fresh, feedback, settings.bad_rows_share)
         if not merge.changes:
             return replace(ref, note=_joined(ref.note, str(merge))), merge
         _link_other_files(ref.folder, fresh)
@@ -135,71 +134,103 @@ def _can_be_merged(folder: Path) -> bool:
 
 def _header(path: Path) -> list[str]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return next(csv.reader(file), [])
-    except (UnicodeDecodeError, csv.Error):
+        with path.open(encoding="utf-8-sig", newline="\n") as file:
+            return split_line(file.readline())
+    except ValueError:  # also where the text is not UTF-8
         return []
 
 
-def _write_ratings(source: Path, target: Path, feedback: Feedback) -> Merge:
+def _write_ratings(source: Path, target: Path, feedback: Feedback, bad_rows_share: float) -> Merge:
     """Write ``ratings.csv`` without removed rows, then the feedback."""
-    known_movies = _movie_ids(source / MOVIES)
-    new_ratings = {
-        (rating.user_id, rating.movie_id): rating
-        for rating in feedback.ratings
-        if rating.movie_id in known_movies
-    }
-    changed_users = (
-        {user for user, _ in new_ratings}
-        | {user for user, _ in feedback.deleted}
-        | set(feedback.deleted_users)
-    )
-    outdated: set[tuple[int, int]] = set()
-    removed: set[tuple[int, int]] = set()
-    replaced = deleted = 0
+    changes = _Changes.of(feedback, read_movie_ids(source, bad_rows_share))
     # Bytes that are not UTF-8 stay as they are, so that validation can refuse them.
-    file_options = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    file_options = {"encoding": "utf-8", "errors": "surrogateescape", "newline": "\n"}
     with (
         (source / RATINGS).open(**file_options) as old_file,  # type: ignore[call-overload]
         (target / RATINGS).open("w", **file_options) as new_file,  # type: ignore[call-overload]
     ):
-        rows = _rows(old_file)
-        header, line = next(rows)
-        new_file.write(line)
-        line_end = "\r\n" if line.endswith("\r\n") else "\n"
-        layout = _Layout.of(header)
-        for fields, line in rows:
-            # Most rows take only this path, which must be fast for large data sets.
-            row = layout.row(fields) if layout.user_id(fields) in changed_users else None
-            if row is None:
+        header = old_file.readline()
+        new_file.write(header)
+        line_end = "\r\n" if header.endswith("\r\n") else "\n"
+        layout = _Layout.of(split_line(header))
+        for row, line in enumerate(old_file, 2):
+            try:
+                rating = layout.rating(line, changes.users)
+            except ValueError as error:
+                # Validation sets the row aside by the same rules, where that is allowed.
+                if bad_rows_share == 0:
+                    problem = f"{RATINGS}, row {row}: {error}"
+                    raise InvalidData(
+                        f"the feedback cannot be merged into an invalid row: {problem}", [problem]
+                    ) from error
+                rating = None
+            if rating is None or changes.keep(rating):
                 new_file.write(line)
-                continue
-            pair = (row.user_id, row.movie_id)
-            new_rating = new_ratings.get(pair)
-            if _is_deleted(row, feedback):
-                deleted += new_rating is None
-                replaced += new_rating is not None
-                removed.add(pair)
-            elif new_rating is None:
-                new_file.write(line)
-            elif row.timestamp > new_rating.timestamp or (
-                (row.timestamp, row.stars) == (new_rating.timestamp, new_rating.stars)
-            ):
-                outdated.add(pair)
-                new_file.write(line)
-            else:
-                replaced += 1
-                removed.add(pair)
-        appended = [rating for pair, rating in new_ratings.items() if pair not in outdated]
-        for rating in appended:
-            new_file.write(layout.line(rating) + line_end)
-    return Merge(
-        added=sum((rating.user_id, rating.movie_id) not in removed for rating in appended),
-        replaced=replaced,
-        deleted=deleted,
-        unknown=len(feedback.ratings) - len(new_ratings),
-        outdated=len(outdated),
-    )
+        for added in changes.appended():
+            new_file.write(layout.line(added) + line_end)
+    return changes.summary()
+
+
+@dataclass
+class _Changes:
+    """What the feedback changes in a file of ratings, and what it has changed so far.
+
+    ``new``: the ratings of known movies, by user and movie. ``users``: all users with feedback.
+    ``outdated``: pairs of which the file has a newer rating. ``removed``: pairs that left the file.
+    """
+
+    feedback: Feedback
+    new: Mapping[tuple[int, int], StoredRating]
+    users: frozenset[int]
+    outdated: set[tuple[int, int]] = field(default_factory=set)
+    removed: set[tuple[int, int]] = field(default_factory=set)
+    replaced: int = 0
+    deleted: int = 0
+
+    @classmethod
+    def of(cls, feedback: Feedback, known_movies: Container[int]) -> _Changes:
+        """Return the changes by ``feedback`` to a data set with these movies."""
+        new = {
+            (rating.user_id, rating.movie_id): rating
+            for rating in feedback.ratings
+            if rating.movie_id in known_movies
+        }
+        users = {user for user, _ in (*new, *feedback.deleted)} | set(feedback.deleted_users)
+        return cls(feedback, new, frozenset(users))
+
+    def keep(self, row: StoredRating) -> bool:
+        """Return whether a row of the file stays, and count what becomes of it."""
+        pair = (row.user_id, row.movie_id)
+        new_rating = self.new.get(pair)
+        if _is_deleted(row, self.feedback):
+            self.deleted += new_rating is None
+            self.replaced += new_rating is not None
+        elif new_rating is None:
+            return True
+        elif row.timestamp > new_rating.timestamp or (
+            (row.timestamp, row.stars) == (new_rating.timestamp, new_rating.stars)
+        ):
+            self.outdated.add(pair)
+            return True
+        else:
+            self.replaced += 1
+        self.removed.add(pair)
+        return False
+
+    def appended(self) -> list[StoredRating]:
+        """Return the ratings to append, after the last row of the file."""
+        return [rating for pair, rating in self.new.items() if pair not in self.outdated]
+
+    def summary(self) -> Merge:
+        """Return the numbers, after the last row of the file."""
+        appended = {(rating.user_id, rating.movie_id) for rating in self.appended()}
+        return Merge(
+            added=len(appended - self.removed),
+            replaced=self.replaced,
+            deleted=self.deleted,
+            unknown=len(self.feedback.ratings) - len(self.new),
+            outdated=len(self.outdated),
+        )
 
 
 @dataclass(frozen=True)
@@ -215,20 +246,26 @@ class _Layout:
         names = [name.removeprefix("\ufeff") for name in header]
         return cls({name: names.index(name) for name in _COLUMNS}, len(names))
 
-    def user_id(self, fields: list[str]) -> int | None:
-        """Return the user id of a row, or None if it is not a number."""
-        try:
-            return int(fields[self.positions["userId"]])
-        except (IndexError, ValueError):
-            return None
+    def rating(self, line: str, users: Container[int]) -> StoredRating | None:
+        """Return the rating of a line; None for an empty line and for users not in ``users``.
 
-    def row(self, fields: list[str]) -> StoredRating | None:
-        """Return a parsed row, or None for an invalid one, which validation reports."""
-        try:
-            user, movie, stars, timestamp = (fields[self.positions[name]] for name in _COLUMNS)
-            return StoredRating(int(user), int(movie), float(stars), int(timestamp), None)
-        except (IndexError, ValueError):
+        Most rows of a large file are of other users, and only their user id is read.
+
+        Raises:
+            ValueError: the line cannot be read; the message is the reason.
+        """
+        fields = split_line(line, self.width)
+        if not fields:
             return None
+        user, movie, stars, timestamp = (fields[self.positions[name]] for name in _COLUMNS)
+        user_id = whole_number(user, "userId")
+        if user_id not in users:
+            return None
+        moment = whole_number(timestamp, "timestamp")
+        if problem := timestamp_problem(moment):
+            raise ValueError(f"timestamp {moment} {problem}")
+        movie_id, value = whole_number(movie, "movieId"), decimal_number(stars, "rating")
+        return StoredRating(user_id, movie_id, value, moment, None)
 
     def line(self, rating: StoredRating) -> str:
         """Return a rating as a line, without the line end."""
@@ -237,20 +274,6 @@ class _Layout:
         for name, value in zip(_COLUMNS, values, strict=True):
             fields[self.positions[name]] = str(value)
         return ",".join(fields)
-
-
-def _rows(lines: Iterator[str]) -> Iterator[tuple[list[str], str]]:
-    """Yield each row's fields and its text, line end included."""
-    text: list[str] = []
-
-    def read() -> Iterator[str]:
-        for line in lines:
-            text.append(line)
-            yield line
-
-    for fields in csv.reader(read()):
-        yield fields, "".join(text)
-        text.clear()
 
 
 def _is_deleted(row: StoredRating, feedback: Feedback) -> bool:
@@ -262,23 +285,15 @@ def _is_deleted(row: StoredRating, feedback: Feedback) -> bool:
     return any(time_s is not None and row.timestamp <= time_s for time_s in deletion_times)
 
 
-def _movie_ids(path: Path) -> set[int]:
-    ids = set()
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        for row in csv.DictReader(file):
-            with contextlib.suppress(ValueError, TypeError):
-                ids.add(int(row["movieId"]))
-    return ids
-
-
 def _link_other_files(source: Path, target: Path) -> None:
-    """Link or copy all files except ratings.csv; the layout has no subfolders."""
-    for path in source.iterdir():
-        if path.name != RATINGS and path.is_file():
+    """Link or copy the files that are read, except ratings.csv."""
+    for name in FILES_READ:
+        path = source / name
+        if name != RATINGS and path.is_file():
             try:
-                os.link(path.resolve(), target / path.name)
+                os.link(path.resolve(), target / name)
             except OSError:  # the target is on another file system, or on one without links
-                shutil.copyfile(path, target / path.name)
+                shutil.copyfile(path, target / name)
 
 
 def _put(fresh: Path, folder: Path, scratch: Path) -> None:

@@ -75,8 +75,10 @@ BAD_LINES = {
     "1,50,4.3,9": "rating 4.3 is not 0.5 to 5 in steps of 0.5",
     "1,50,0.0,9": "rating 0 is not 0.5 to 5 in steps of 0.5",
     "1,50,5.5,9": "rating 5.5 is not 0.5 to 5 in steps of 0.5",
-    "1,50,inf,9": "rating inf is not 0.5 to 5 in steps of 0.5",
-    "1,50,nan,9": "rating is missing",
+    "1,50,inf,9": "rating 'inf' is not a number",
+    "1,50,nan,9": "rating 'nan' is not a number",
+    "1,50,4_0,9": "rating '4_0' is not a number",
+    '1,50,"4,5",9': "rating '4,5' is not a number: write it with a point",
     "1,50,,9": "rating '' is not a number",
     "1,50,good,9": "rating 'good' is not a number",
     "one,50,4.0,9": "userId 'one' is not a whole number",
@@ -85,7 +87,23 @@ BAD_LINES = {
     "0,50,4.0,9": "userId 0 is not a positive id",
     "99999999999999999999,50,4.0,9": "userId '99999999999999999999' is too large",
     "1,51,4.0,9": "movieId 51 is not in movies.csv",
-    "1,1,4.0,9": "this user already rated this movie in an earlier row",
+    "1,1,4.0,9": "this user rates the same movie again in row 2, which counts: it is newer, or "
+    "later in the file at the same second; keep only that row",
+    "9.2e18,50,9,9": "rating 9 is not 0.5 to 5 in steps of 0.5",
+    "9200000000000000001,50,4.0,9": "userId 9200000000000000001 is larger than the largest id, "
+    "9200000000000000000",
+    "1,50,4.0,4294967296": "timestamp 4294967296 is not in seconds since 1970: it would be after "
+    "the year 2106",
+    "1,50,4.0,1700000000000": "timestamp 1700000000000 is not in seconds since 1970; it looks "
+    "like milliseconds: divide by 1,000",
+    "1,50,4.0,1.7E+15": "timestamp 1700000000000000 is not in seconds since 1970; it looks like "
+    "microseconds: divide by 1,000,000",
+    "1,50,4.0,2005-04-02 23:53:47": "timestamp '2005-04-02 23:53:47' is not a whole number: dates "
+    "must become seconds since 1970",
+    '1,50,"4.0,9': "a quote opens here and is not closed on the same line",
+    '1,50,"4.0"0,9': 'a closing quote is followed by text: write a quote within quotes as ""',
+    "1,50,4.0,9\0": "has a NUL character: the file is damaged, or not a CSV file",
+    "1,50,4.0,9\r1,50,4.0,9": "has a carriage return within the line: use one kind of line end",
     "1,50,4.0,-1": "timestamp -1 is before 1970",
     "1,50,4.0": "has 3 fields, the header has 4",
     "1,50,4.0,9,9": "has 5 fields, the header has 4",

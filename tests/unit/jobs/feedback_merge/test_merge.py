@@ -30,7 +30,7 @@ def test_without_a_database_the_data_set_is_unchanged(folder: Path, settings: Se
         "source": "directory",
         "note": "",
     }
-    assert not settings.home.exists()
+    assert not settings.path("data", "merged").exists()
 
 
 def test_without_feedback_the_data_set_is_unchanged(
@@ -190,7 +190,7 @@ def test_line_ends_byte_order_mark_and_columns_are_preserved(
     text = (
         "\ufeffnote,rating,userId,timestamp,movieId,source\r\n"
         '"a, ""b""",4.0,1,1000,10,x\r\n'
-        '"two\r\nlines",3.5,1,1001,20,\r\n'
+        '"two, words",3.5,1,1001,20,\r\n'
         "é,5,2,1002,10,y\r\n"
     )
     (folder / "ratings.csv").write_bytes(text.encode())
@@ -251,9 +251,8 @@ def test_invalid_files_are_refused_with_feedback_too(
 ) -> None:
     (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
     store.add(900, [NewRating(10, 1.0, 2000)])
-    pulled = pull(folder, settings)
     with pytest.raises(InvalidData):
-        ingest.validate(pulled, settings=settings)
+        ingest.validate(pull(folder, settings), settings=settings)
 
 
 def test_bad_rows_are_set_aside_with_feedback_too(
