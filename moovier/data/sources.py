@@ -19,8 +19,9 @@ from typing import Literal
 from moovier.data import dvc_remote, grouplens
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.dvc_remote import Pointer
+from moovier.data.foreign_files import describe_file
 from moovier.data.grouplens import Progress
-from moovier.data.movielens import SYNTHETIC_MARK, read_movielens
+from moovier.data.movielens import SYNTHETIC_MARK, own_folder_hash, read_movielens
 from moovier.data.summary import Summary
 from moovier.data.synthetic import write_sample
 from moovier.errors import DataError, DataUnavailable, UnknownData
@@ -35,7 +36,8 @@ Source = Literal["cache", "remote", "grouplens", "sample", "directory"]
 class DataRef:
     """A data set on this machine.
 
-    ``hash``: its DVC directory hash. ``note``: a remark for the user, or empty.
+    ``hash``: its DVC directory hash; of a person's own folder, the hash of the files that are read.
+    ``note``: a remark for the user, or empty.
     """
 
     name: str
@@ -210,11 +212,13 @@ def _reference(pointer: Pointer, source: Source = "cache", note: str = "") -> Da
 def _directory(path: Path) -> DataRef:
     folder = _existing(path)
     synthetic = (folder / SYNTHETIC_MARK).exists()
-    return DataRef(folder.name, folder, directory_hash(folder), synthetic, "directory")
+    return DataRef(folder.name, folder, own_folder_hash(folder), synthetic, "directory")
 
 
 def _existing(path: Path) -> Path:
     folder = path.expanduser().absolute()
+    if folder.is_file():
+        raise UnknownData(describe_file(folder))
     if not folder.is_dir():
         raise UnknownData(
             f"no data set {str(path)!r}: name {REAL}, {SAMPLE}, {AUTO}, or a folder in MovieLens "

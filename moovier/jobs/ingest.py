@@ -9,7 +9,7 @@ from typing import NotRequired, TypedDict
 
 from moovier.data import sources
 from moovier.data.dvc_hash import directory_hash
-from moovier.data.movielens import read_movielens
+from moovier.data.movielens import own_folder_hash, read_movielens
 from moovier.data.sources import AUTO, REAL, SAMPLE, chosen, fetch
 from moovier.errors import DataUnavailable, InvalidData, MoovierError
 from moovier.jobs.feedback_merge import SUFFIX, fetch_merged, merge_feedback
@@ -155,7 +155,8 @@ def local_folder(pulled: Pulled, settings: Settings) -> Path:
         DataUnavailable: no way succeeded.
     """
     folder, expected_hash = Path(pulled["folder"]), pulled["hash"]
-    if folder.is_dir() and directory_hash(folder) == expected_hash:
+    hash_of = own_folder_hash if pulled["source"] == "directory" else directory_hash
+    if folder.is_dir() and hash_of(folder) == expected_hash:
         return folder
     fetchers: list[Callable[[], tuple[Path, str]]] = [lambda: _fetch_again(pulled, settings)]
     if pulled["name"].endswith(SUFFIX):
