@@ -217,6 +217,8 @@ class Cut:
     predictions: Counter[int] = field(default_factory=Counter)
     acknowledged: set[tuple[int, int]] = field(default_factory=set)
     without_retry_after: int = 0
+    #: Repetitions of refused ratings, which `ratings` does not count.
+    repeated: int = 0
     slowest_s: float = 0.0
 
 
@@ -240,6 +242,7 @@ async def _while_cut(address: str, url: str) -> Cut:
                     answer.status != 200
                 ):
                     assert answer is None or answer.status == 503
+                    cut.repeated += 1
                     await asyncio.sleep(0.2)
                 cut.acknowledged.add((user, movie))
 
@@ -265,8 +268,8 @@ async def _while_cut(address: str, url: str) -> Cut:
         await _until(lambda answered=answered: cut.ratings.total() > answered + 6)  # type: ignore[misc]
     await asyncio.to_thread(_allow_connections, url, False)
     await asyncio.to_thread(_terminate, url)
-    refused, predicted = cut.ratings[503], cut.predictions[200]
-    await _until(lambda: cut.ratings[503] > refused + 6 and cut.predictions[200] > predicted + 50)
+    repeated, predicted = cut.repeated, cut.predictions[200]
+    await _until(lambda: cut.repeated > repeated + 6 and cut.predictions[200] > predicted + 50)
     acknowledged = cut.ratings[200]
     await asyncio.to_thread(_allow_connections, url, True)
     await _until(lambda: cut.ratings[200] > acknowledged)
