@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
+from moovier.cli.console import plain_console
 from moovier.data import sources
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.split import development_split
@@ -49,7 +49,7 @@ def main() -> None:
     reference = sources.fetch(settings)
     _, ratings, catalogue = to_arrays(read_movielens(reference.folder))
     split = development_split(ratings)
-    console, rows = Console(), []
+    console, rows = plain_console(soft_wrap=False), []
     for name, kind, changed in VARIANTS:
         params = family(kind).hyper_parameters.model_validate(changed)
         metrics = [

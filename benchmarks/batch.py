@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks import models, report
 from benchmarks.servers import mlflow_server
+from moovier.cli.console import plain_console
 from moovier.data import sources
 from moovier.jobs import batch
 from moovier.jobs.registration import open_registry
@@ -46,7 +46,7 @@ def main() -> None:
     arguments.add_argument("--top-k", type=int, default=TOP_K)
     arguments.add_argument("--shards", type=int, default=SHARDS)
     options = arguments.parse_args()
-    console = Console()
+    console = plain_console(soft_wrap=False)
     reference = sources.fetch(load_settings(**report.data_setting(options.data)))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from benchmarks import report
+from moovier.cli.console import plain_console
 from moovier.data import sources
 from moovier.models import bundle
 from moovier.serving import bundle_loader, page_builder
@@ -74,7 +74,7 @@ def main() -> None:
         ]
         rows = [measure(model, rating_model) for model in models]
     assert "tensorflow" not in sys.modules
-    console = Console()
+    console = plain_console(soft_wrap=False)
     table = Table(title=f"{reference.name}: {TOP_K} movies for a visitor with {RATINGS} ratings")
     for column in ("Model", "fold-in ms", "list ms", "p99", "answer ms", "p99"):
         table.add_column(column, justify="left" if column == "Model" else "right")

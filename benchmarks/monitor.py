@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from benchmarks import report
 from benchmarks.drift_cases import WITH_DRIFT, WITHOUT_DRIFT, Case, World
+from moovier.cli.console import plain_console
 from moovier.data import sources
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.monitoring import alarm_policy, drift
@@ -74,7 +74,7 @@ def main() -> None:
     arguments.add_argument("--draws", type=int, default=drift.DRAWS, help="windows of each check")
     arguments.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     options = arguments.parse_args()
-    console = Console()
+    console = plain_console(soft_wrap=False)
     reference = sources.fetch(load_settings(**report.data_setting(options.data)))
     started = time.monotonic()
     cases: list[tuple[str, str | None]] = [(name, None) for name in WITHOUT_DRIFT]

@@ -31,6 +31,7 @@ from rich.table import Table
 from benchmarks import report
 from benchmarks.browser import CHROMIUM, RATED, Visitor, open_page, running_page
 from benchmarks.servers import ROOT
+from moovier.cli.console import plain_console
 
 #: The bars: ms to recommendations, kB of script, layout shift, Lighthouse score.
 MAX_MS, MAX_KB, MAX_SHIFT, MIN_SCORE = 1000.0, 150.0, 0.1, 0.95
@@ -76,7 +77,7 @@ def main() -> None:
     arguments.add_argument("--data", help="data set or folder; default: the one of the settings")
     arguments.add_argument("--rounds", type=int, default=5)
     options = arguments.parse_args()
-    console = Console()
+    console = plain_console(soft_wrap=False)
     with running_page(options.data) as (browser, address, reference):
         rounds = [visit(browser, address) for _ in range(options.rounds)]
         scores = {view: by_name for view in VIEWS if (by_name := lighthouse(address + view))}

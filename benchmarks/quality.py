@@ -35,6 +35,7 @@ from benchmarks import quality_report, report
 from benchmarks.adapters import THREADS, TUNING_SEED, Contender, contenders
 from benchmarks.quality_measure import INTERVAL_SEED, Data, Entry, measure
 from benchmarks.quality_rows import rows_of
+from moovier.cli.console import plain_console
 from moovier.data import sources
 from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import read_movielens, to_arrays
@@ -54,7 +55,7 @@ def main() -> None:
 
     Exits with 1 if the data, a library or every model is missing.
     """
-    options, console = _options(), Console()
+    options, console = _options(), plain_console(soft_wrap=False)
     try:
         reference = sources.fetch(load_settings(**report.data_setting(options.data)))
         _, ratings, catalogue = to_arrays(read_movielens(reference.folder))

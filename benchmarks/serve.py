@@ -42,6 +42,7 @@ from benchmarks.servers import (
     wait_until_ready,
     worker_of,
 )
+from moovier.cli.console import plain_console
 from moovier.data import sources
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Ratings
@@ -69,7 +70,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=5.0, help="seconds per round")
     arguments.add_argument("--rounds", type=int, default=5)
     options = arguments.parse_args()
-    console = Console()
+    console = plain_console(soft_wrap=False)
     reference = sources.fetch(load_settings(**report.data_setting(options.data)))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

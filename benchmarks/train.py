@@ -23,10 +23,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
+from moovier.cli.console import plain_console
 from moovier.data import sources
 from moovier.data.catalogue import Catalogue
 from moovier.data.movielens import read_movielens, to_arrays
@@ -59,7 +59,7 @@ def main() -> None:
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--seeds", type=int, default=3, help="runs per side")
     options = arguments.parse_args()
-    console = Console()
+    console = plain_console(soft_wrap=False)
     reference = sources.fetch(load_settings(**report.data_setting(options.data)))
     _, ratings, catalogue = to_arrays(read_movielens(reference.folder))
     train, validation = random_split(ratings, seed=0)

@@ -25,10 +25,10 @@ from typing import Any
 
 import optuna
 import orjson
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
+from moovier.cli.console import plain_console
 from moovier.data import sources
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.split import Development, development_split
@@ -75,7 +75,7 @@ def main() -> None:
     if options.work is not None:
         work(**orjson.loads(options.work))
         return
-    console = Console()
+    console = plain_console(soft_wrap=False)
     settings = load_settings(**report.data_setting(options.data))
     reference = sources.fetch(settings)
     before = os.getloadavg()

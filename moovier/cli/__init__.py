@@ -10,6 +10,7 @@ import sys
 import typer
 
 from moovier.cli.batch import batch
+from moovier.cli.console import plain_console
 from moovier.cli.data import data_app
 from moovier.cli.evaluate import evaluate
 from moovier.cli.experiment import experiment_app
@@ -45,11 +46,8 @@ app.add_typer(experiment_app, name="experiment")
 
 def main() -> None:
     """Run the command line; print an expected error as one message and exit with code 1."""
-    from rich.console import Console
-
     try:
         app()
     except MoovierError as error:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"error: {error}", style="red", markup=False)
+        plain_console(stderr=True).print(f"error: {error}", style="red")
         sys.exit(1)

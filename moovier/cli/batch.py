@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from moovier.cli.console import plain_console
 from moovier.jobs.batch_defaults import DEFAULT_SHARDS, DEFAULT_TOP_K
 from moovier.settings import load_settings
 
@@ -20,11 +21,9 @@ def batch(
     ] = None,
 ) -> None:
     """Write the top movies of all users to MOOVIER_LISTS; the service need not run."""
-    from rich.console import Console
-
     from moovier.jobs import batch as job
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     config = job.configured(top_k=top_k, shards=shards, model=model)
     result = job.batch_all(config, console.print, settings=load_settings())
     console.print(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from moovier.cli.console import plain_console
 from moovier.settings import load_settings
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def pull() -> None:
             bar.update(task, completed=received, total=total, visible=True)
 
         ref = fetch(load_settings(), progress)
-    _show_ref(_console(), ref)
+    _show_ref(plain_console(), ref)
 
 
 @data_app.command()
@@ -46,7 +47,7 @@ def status() -> None:
     """Show the chosen data set, its source and its contents."""
     from moovier.data.sources import status as read_status
 
-    console, state = _console(), read_status(load_settings())
+    console, state = plain_console(), read_status(load_settings())
     if state.ref is None or state.summary is None:
         console.print(f"chosen    {state.choice}\nnot downloaded yet: run `moovier data pull`")
         return
@@ -65,14 +66,14 @@ def validate(
     from moovier.data.movielens import read_movielens
     from moovier.data.sources import fetch
 
-    settings, console = load_settings(), _console()
+    settings, console = load_settings(), plain_console()
     folder = folder or fetch(settings).folder
     data = read_movielens(folder, bad_rows_share=settings.bad_rows_share)
     console.print(
         f"{folder}: valid, {len(data.ratings):,} ratings of {len(data.movies):,} movies",
     )
     for problem in data.set_aside:
-        console.print(f"  set aside: {problem}", markup=False)
+        console.print(f"  set aside: {problem}")
 
 
 @data_app.command()
@@ -88,7 +89,7 @@ def use(
     from moovier.data.sources import AUTO
     from moovier.data.sources import use as choose
 
-    settings, console = load_settings(), _console()
+    settings, console = load_settings(), plain_console()
     chosen = choose(settings, choice)
     console.print(f"the next retraining uses {chosen}")
     if settings.data != AUTO:
@@ -98,22 +99,16 @@ def use(
         )
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=True)
-
-
 def _show_ref(console: Console, ref: DataRef, choice: str | None = None) -> None:
     chosen = f" (chosen: {choice})" if choice not in (None, ref.name) else ""
-    console.print(f"data      {ref.name}{chosen}", style="bold", markup=False)
+    console.print(f"data      {ref.name}{chosen}", style="bold")
     if ref.synthetic:
         note = ref.note or "SYNTHETIC ratings: generated, not from real users"
-        console.print(note, style="bold yellow", markup=False)
+        console.print(note, style="bold yellow")
     for name, value in (("source", ref.source), ("folder", ref.folder), ("hash", ref.hash)):
-        console.print(f"{name:<10}{value}", markup=False)
+        console.print(f"{name:<10}{value}")
     if ref.note and not ref.synthetic:
-        console.print(f"{'note':<10}{ref.note}", markup=False)
+        console.print(f"{'note':<10}{ref.note}")
 
 
 def _show_summary(console: Console, summary: Summary) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from moovier.cli.console import plain_console
 from moovier.settings import MAX_SEED, load_settings
 
 if TYPE_CHECKING:
@@ -60,13 +61,11 @@ def evaluate(
     protocol, without the test set. Without MODEL no registry is needed. Nothing
     is registered. See docs/metrics.md.
     """
-    from rich.console import Console
-
     # TensorFlow reads this when it is imported: no messages about the processor.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from moovier.jobs import evaluate as job
 
-    progress = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    progress = plain_console(stderr=True)
     report = job.evaluate(
         model,
         data=data,
@@ -79,7 +78,7 @@ def evaluate(
     if as_json:
         typer.echo(report.model_dump_json(indent=2, exclude=_NOT_IN_JSON))
     else:
-        _print(report, Console(highlight=False))
+        _print(report, plain_console(soft_wrap=False))
 
 
 def _print(report: EvaluationReport, console: Console) -> None:
@@ -88,11 +87,10 @@ def _print(report: EvaluationReport, console: Console) -> None:
     console.print(
         f"{facts.name}: {facts.ratings:,} ratings of {facts.users:,} users, {facts.movies:,} "
         "movies",
-        markup=False,
     )
     if facts.synthetic:
         console.print("SYNTHETIC ratings: generated, not from real users", style="yellow")
-    console.print(_about(report), markup=False)
+    console.print(_about(report))
     _print_decisive(models, console)
     _print_reported(models, console)
 
@@ -224,10 +222,10 @@ def _table(
     for row in rows:
         table.add_row(*row)
     console.print()
-    console.print(heading, style="bold", markup=False)
+    console.print(heading, style="bold")
     console.print(table)
     if note:
-        console.print(note, style="dim", markup=False)
+        console.print(note, style="dim")
 
 
 def _heading(name: str, intervals: Sequence[Interval], *, decides: bool) -> str:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from moovier.cli.console import plain_console
 
 experiment_app = typer.Typer(
     help="Compare a challenger with the champion on a share of the users.",
@@ -77,34 +78,31 @@ def _print_end(ending: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(ending, indent=2))
         return
-    console = Console(highlight=False)
+    console = plain_console(soft_wrap=False)
     console.print(ending["decision"], style="bold")
     for reason in ending["reasons"]:
-        console.print(reason, markup=False)
+        console.print(reason)
 
 
 def _print(result: dict[str, Any]) -> None:
-    console = Console(highlight=False)
+    console = plain_console(soft_wrap=False)
     if not result["running"]:
         console.print("no experiment runs")
         if (last := result["last"]) is not None:
             model = f"{last['name']} (version {last['version']})"
-            console.print(
-                f"last experiment: {last['id']} on {model}, {last['decision']}", markup=False
-            )
+            console.print(f"last experiment: {last['id']} on {model}, {last['decision']}")
             for reason in last["reasons"]:
-                console.print(reason, markup=False)
+                console.print(reason)
         return
     started = datetime.fromtimestamp(result["started_at"], UTC)
     console.print(
         f"experiment {result['id']}: {result['mode']} of {result['share']:.1%} since "
         f"{started:%Y-%m-%d %H:%M} UTC",
         style="bold",
-        markup=False,
     )
     console.print(_arms(result) if "arms" in result else _models(result))
     for line in result["says"]:
-        console.print(line, markup=False)
+        console.print(line)
 
 
 def _arms(result: dict[str, Any]) -> Table:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from moovier.cli.console import plain_console
 from moovier.settings import load_settings
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ def make(
 @keys_app.command("list")
 def show() -> None:
     """List the keys by name, scopes and dates, without the keys themselves."""
-    from rich.console import Console
     from rich.table import Table
 
     with _keys() as keys:
@@ -61,7 +61,7 @@ def show() -> None:
             "" if key.revoked is None else f"{key.revoked:%Y-%m-%d %H:%M}",
             style="dim" if key.revoked else None,
         )
-    Console(highlight=False, markup=False).print(table)
+    plain_console(soft_wrap=False).print(table)
 
 
 @keys_app.command()

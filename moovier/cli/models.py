@@ -7,9 +7,9 @@ import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from moovier.cli.console import plain_console
 from moovier.settings import load_settings
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _print(versions: list[Version]) -> None:
             f"{version.created_at:%Y-%m-%d}",
             style="bold" if "champion" in version.aliases else None,
         )
-    console = Console(highlight=False)
+    console = plain_console(soft_wrap=False)
     console.print(table)
     console.print(
         "visitor, next visit: NDCG@10 on the hold-out (docs/metrics.md); –: not measured, as for "

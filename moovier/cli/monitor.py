@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from moovier.cli.console import plain_console
 from moovier.settings import load_settings
 
 if TYPE_CHECKING:
@@ -27,11 +28,9 @@ def monitor(
     """
     import json
 
-    from rich.console import Console
-
     from moovier.jobs.monitor import run_check
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = plain_console()
     result = run_check(
         {"data": data}, settings=load_settings(), on_progress=_progress(as_json, console)
     )

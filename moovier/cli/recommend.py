@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from moovier.cli.console import plain_console
 from moovier.settings import load_settings
 
 _COLUMNS = ("user", "rank", "movie_id", "title", "year", "genres", "imdb_id", "tmdb_id", "score")
@@ -57,10 +58,9 @@ def _write_csv(file: Path, answers: list[dict[str, Any]]) -> None:
 
 
 def _print(result: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = plain_console(soft_wrap=False)
     console.print(f"model {result['model']}, version {result['version']}")
     if result["synthetic"]:
         console.print("SYNTHETIC ratings: the users are generated, not real", style="yellow")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from moovier.cli.console import plain_console
 from moovier.settings import MAX_EMBEDDING_SIZE, MAX_SEED, MAX_TRIALS, load_settings
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 Data = Annotated[
     str | None,
@@ -50,7 +48,7 @@ def train(
     from moovier.jobs.retrain import retrain_all
 
     _quiet_tensorflow()
-    console = _console()
+    console = plain_console()
     decision = retrain_all(
         _config(data, trials, family, embedding_size, seed), console.print, settings=load_settings()
     )
@@ -73,13 +71,9 @@ def tune(
     from moovier.jobs.retrain import tune_all
 
     _quiet_tensorflow()
-    tune_all(_config(data, trials, family, None, seed), _console().print, settings=load_settings())
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False, soft_wrap=True)
+    tune_all(
+        _config(data, trials, family, None, seed), plain_console().print, settings=load_settings()
+    )
 
 
 def _quiet_tensorflow() -> None:

@@ -39,7 +39,7 @@ def up(
     if detach and foreground:
         raise typer.BadParameter("--detach and --foreground exclude each other; give one of them")
     settings = load_settings()
-    console = Console()
+    console = Console(emoji=False)
     report = Report(console)
     was_up = lifecycle.is_up(settings)
     stays = foreground or not (detach or was_up or not (sys.stdin.isatty() and sys.stdout.isatty()))
@@ -62,7 +62,7 @@ def down() -> None:
     """Stop the stack of `moovier up`, from any folder; no data are deleted."""
     from moovier.stack import lifecycle
 
-    report = Report(Console())
+    report = Report(Console(emoji=False))
     if not lifecycle.down(load_settings(), report):
         report.line("nothing is running")
 

@@ -96,3 +96,56 @@ def test_bad_rows_are_listed_once_and_fail_the_command(moovier: Moovier, folder:
     assert tolerated.returncode == 0
     assert "set aside: ratings.csv, row 5" in tolerated.stdout
     assert moovier("use", str(folder)).returncode == 1
+
+
+@pytest.mark.parametrize("name", ["name [old]", "[b]bold[", ":cat:"])
+def test_folder_name_is_printed_as_it_is(name: str, moovier: Moovier, folder: Path) -> None:
+    folder = folder.rename(folder.with_name(name))
+    for command in (("use", str(folder)), ("status",), ("validate",)):
+        done = moovier(*command)
+        assert done.returncode == 0, done.stderr
+        assert str(folder) in done.stdout
+    refused = moovier("use", str(folder / "gone"))
+    assert refused.returncode == 1
+    assert str(folder / "gone") in refused.stderr
+
+
+def test_folder_named_like_a_closing_tag_is_printed(moovier: Moovier, folder: Path) -> None:
+    inner = folder.parent / "[" / "b]"
+    inner.parent.mkdir()
+    folder.rename(inner)
+    assert str(inner) in moovier("use", str(inner)).stdout
+    assert str(inner) in moovier("validate", MOOVIER_DATA=str(inner)).stdout
+    overruled = moovier("use", "auto", MOOVIER_DATA=str(inner))
+    assert f"MOOVIER_DATA={inner} is set" in overruled.stdout
+
+
+REFUSED = {
+    "milliseconds": ("1,6,4.0,1700000000000", "row 5: timestamp 1700000000000 is not in seconds"),
+    "a date": ("1,6,4.0,2005-04-02", "row 5: timestamp '2005-04-02' is not a whole number: dates"),
+    "a newer rating": ("1,1,2.0,964982704", "row 2: this user rates the same movie again in row 5"),
+}
+
+
+@pytest.mark.parametrize("situation", REFUSED)
+def test_refused_row_is_explained(situation: str, moovier: Moovier, folder: Path) -> None:
+    line, reason = REFUSED[situation]
+    with (folder / "ratings.csv").open("a") as file:
+        file.write(f"{line}\n")
+    refused = moovier("use", str(folder))
+    assert refused.returncode == 1
+    assert f"ratings.csv, {reason}" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert moovier("status").stdout.startswith("chosen    auto")
+
+
+def test_export_of_one_person_and_a_single_file_are_explained(
+    moovier: Moovier, folder: Path
+) -> None:
+    single = moovier("use", str(folder / "ratings.csv"))
+    assert "is one file of a data set: name its folder" in single.stderr
+    (folder / "movies.csv").unlink()
+    (folder / "ratings.csv").write_text("Date,Name,Year,Letterboxd URI,Rating\n")
+    export = moovier("use", str(folder))
+    assert "ratings.csv is one person's export from Letterboxd" in export.stderr
+    assert (single.returncode, export.returncode) == (1, 1)
