@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from moovier.errors import BadRequest
+from moovier.timestamps import timestamp_problem
 
 #: Longest request id that a rating may refer to, in characters.
 LONGEST_REQUEST_ID = 100
 _LARGEST_ID = 2**63 - 1
-#: Seconds since 1970 stay below this until 2106; milliseconds exceeded it in 1970.
-_LATEST = 2**32
 
 
 class NewRating(NamedTuple):
@@ -124,10 +123,8 @@ def check_rating(rating: NewRating) -> None:
         raise BadRequest(f"movie id {rating.movie_id} is not a positive 64-bit number")
     if not (0.5 <= rating.stars <= 5 and float(rating.stars * 2).is_integer()):
         raise BadRequest(f"stars must be 0.5 to 5 in steps of 0.5, not {rating.stars}")
-    if not 0 <= rating.timestamp < _LATEST:
-        raise BadRequest(
-            f"timestamp {rating.timestamp} is out of range: give whole seconds since 1970"
-        )
+    if problem := timestamp_problem(rating.timestamp):
+        raise BadRequest(f"timestamp {rating.timestamp} {problem}")
 
 
 def check_request_id(request_id: str | None) -> None:
