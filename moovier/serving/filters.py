@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from moovier.data.catalogue import NO_GENRE, Catalogue
 from moovier.data.ratings import Floats
 from moovier.errors import BadRequest
+from moovier.tmdb.details import GENRES
 
 Mask = NDArray[np.bool_]
 #: Number of masks in memory, the most recently used ones.
@@ -48,6 +49,10 @@ class FilterIndex:
         self.genres = tuple(sorted(set(rows_by_genre) - {NO_GENRE}))
         self._size = len(catalogue)
         self._rows = {name.casefold(): np.array(rows_by_genre[name]) for name in self.genres}
+        # Answers have TMDB's names of genres, so a filter takes both names.
+        for name, (_, tmdb_name) in GENRES.items():
+            if name.casefold() in self._rows:
+                self._rows.setdefault(tmdb_name.casefold(), self._rows[name.casefold()])
         self._years = np.array(
             [_NO_YEAR if movie.year is None else movie.year for movie in catalogue], dtype=np.int64
         )

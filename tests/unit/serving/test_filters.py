@@ -99,3 +99,16 @@ def test_mask_matches_the_definition_of_the_filter(
         INDEX.mask(Filter(year_from=year))
     assert INDEX.mask(movie_filter).tolist() == expected
     assert len(INDEX._cache) <= 128
+
+
+@pytest.mark.parametrize("name", ["Science Fiction", "science fiction", "SCI-FI"])
+def test_genre_has_the_names_of_movielens_and_of_tmdb(name: str) -> None:
+    assert titles(Filter((name,))) == ["Solaris", "Babylon 5", "Alien"]
+
+
+def test_genre_of_the_catalogue_wins_over_the_other_name_of_another_genre() -> None:
+    catalogue = Catalogue.of(
+        Movie(row, f"Movie {row}", 2000, (genre,), None, None)
+        for row, genre in enumerate(("Musical", "Music"), start=1)
+    )
+    assert FilterIndex(catalogue).mask(Filter(("music",))).tolist() == [False, True]
