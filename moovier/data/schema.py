@@ -72,13 +72,17 @@ def older_ratings(ratings: pd.DataFrame) -> dict[int, int]:
     """
     pairs = ["userId", "movieId"]
     repeated = np.flatnonzero(ratings.duplicated(pairs, keep=False).to_numpy())
-    older: dict[int, int] = {}
-    for _, group in ratings.iloc[repeated].groupby(pairs, sort=False):
-        positions = ratings.index.get_indexer(group.index)
-        times = group["timestamp"].to_numpy()
-        kept = int(positions[np.lexsort((positions, times))[-1]])
-        older |= {int(position): kept for position in positions if position != kept}
-    return dict(sorted(older.items()))
+    users, movies, times = (
+        ratings[column].to_numpy()[repeated] for column in (*pairs, "timestamp")
+    )
+    # The stable sort keeps the order of the file within a second; each pair ends with its newest.
+    order = np.lexsort((times, movies, users))
+    users, movies, repeated = users[order], movies[order], repeated[order]
+    is_last = np.ones(len(repeated), dtype=bool)
+    is_last[:-1] = (users[1:] != users[:-1]) | (movies[1:] != movies[:-1])
+    kept = repeated[is_last][np.cumsum(is_last) - is_last]
+    older = zip(repeated[~is_last].tolist(), kept[~is_last].tolist(), strict=True)
+    return dict(sorted(older))
 
 
 def movies_schema() -> pa.DataFrameSchema:
