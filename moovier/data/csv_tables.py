@@ -57,7 +57,10 @@ class Tables:
         """
         path = self.folder / name
         problems = _Problems(keep_all=self.bad_rows_share > 0)
-        table = _read(path, columns, problems)
+        try:
+            table = _read(path, columns, problems)
+        except OSError as error:
+            raise _unusable(f"{name}: cannot be read: {error.strerror or error}") from error
         n_rows = len(table) + problems.total
         bad = schema.bad_rows(table.reset_index(drop=True), rules)
         rows = table.index.to_numpy()

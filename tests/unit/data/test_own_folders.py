@@ -134,3 +134,12 @@ def test_link_out_of_range_is_named(value: str, folder: Path) -> None:
     assert problems(folder) == (
         f"links.csv, row 4: imdbId {value} is not an id from 1 to 2147483647",
     )
+
+
+def test_file_without_permission_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Tests may run as root, for whom no file is without permission.
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert problems(folder) == ("movies.csv: cannot be read: Permission denied",)
