@@ -107,7 +107,10 @@ _ROUTES = {path: RouteName(path) for path in _HANDLERS}
 def _parse_query(text: bytes) -> tuple[int, str | None] | None:
     """Return ``top_k`` and the model's name; None for any other or invalid parameter."""
     try:
-        parameters = dict(parse_qsl(text.decode("ascii"), keep_blank_values=True))
+        pairs = parse_qsl(text.decode("ascii"), keep_blank_values=True)
+        parameters = dict(pairs)
+        if len(parameters) < len(pairs):
+            return None
         top_k = parameters.pop("top_k", "10")
         model_name = parameters.pop("model_name", None)
         if parameters or not (top_k.isascii() and top_k.isdecimal()):

@@ -95,7 +95,6 @@ def test_predict_answers_are_equal_on_both_paths(api: ApiClient, paths: TwoPaths
         ([17], f"?top_k=4&model_name={api.other.name}"),
         ([17], f"?model_name={api.other.number}.h5"),
         ([17], "?model_name="),
-        ([18], "?top_k=1&top_k=2"),
         ([18], "?top_k=%33"),
         ([2**63 - 2**60], ""),
     ):
