@@ -5,9 +5,9 @@ The DAGs run in Airflow's own ``dag.test()``. A task that is retried would make 
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,20 +15,8 @@ from typing import Any
 
 import pytest
 
-from moovier.errors import (
-    BadRequest,
-    DataUnavailable,
-    HashMismatch,
-    InvalidData,
-    MoovierError,
-    RegistryError,
-    RegistryUnavailable,
-    SettingsError,
-    UnknownData,
-    UnknownModel,
-)
-from moovier.feedback.errors import FeedbackUnavailable
 from tests.fixtures import toy_movielens
+from tests.orchestration.call_tasks import MARK as CALLS_MARK
 from tests.orchestration.run_dags import MARK
 
 DAGS = Path(__file__).parents[2] / "dags"
@@ -106,60 +94,71 @@ def test_hopeless_task_fails_at_once_with_a_sentence(
     assert "AirflowFailException" in log
 
 
-@pytest.fixture
-def dag_module(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A function that imports a module of the DAGs' folder, as Airflow does."""
-    monkeypatch.syspath_prepend(str(DAGS))
-    return importlib.import_module
-
-
 PLAN = {"families": ["emb", "ease"], "work": []}
-
-
-@pytest.mark.parametrize(
-    ("task", "arguments", "missing"),
-    [
-        ("tune", (None, {"family": "emb", "worker": 0}), "prepare"),
-        ("tune", (PLAN, None), "share_out"),
-        ("train", (None, "emb"), "prepare"),
-        ("register", (PLAN, None), "train"),
-        ("register", (PLAN, [[], None]), "train"),
-        ("register", (PLAN, [[]]), "train"),
-        ("gate", (PLAN, None), "register"),
-        ("promote", (PLAN, None), "gate"),
-        ("promote", (None, {}), "prepare"),
-    ],
+#: Task, arguments, and the task whose result is missing.
+INCOMPLETE: tuple[tuple[str, list[Any], str], ...] = (
+    ("tune", [None, {"family": "emb", "worker": 0}], "prepare"),
+    ("tune", [PLAN, None], "share_out"),
+    ("train", [None, "emb"], "prepare"),
+    ("register", [PLAN, None], "train"),
+    ("register", [PLAN, [[], None]], "train"),
+    ("register", [PLAN, [[]]], "train"),
+    ("gate", [PLAN, None], "register"),
+    ("promote", [PLAN, None], "gate"),
+    ("promote", [None, {}], "prepare"),
 )
+#: Error, its text, and whether Airflow retries the task.
+ERRORS = (
+    ("BadRequest", "trials must be positive", False),
+    ("UnknownData", "no data set 'x'", False),
+    ("UnknownModel", "x", False),
+    ("SettingsError", "MOOVIER_SEED is too large", False),
+    ("HashMismatch", "damaged", False),
+    ("RegistryError", "MLflow refused the login", False),
+    ("InvalidData", "invalid", False),
+    ("DataUnavailable", "GroupLens is down", True),
+    ("RegistryUnavailable", "MLflow is down", True),
+    ("FeedbackUnavailable", "Postgres is down", True),
+)
+
+
+@pytest.fixture(scope="module")
+def caught(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str] | None]:
+    """Type and text of the exception of each call: first INCOMPLETE, then ERRORS."""
+    calls = [{"task": task, "arguments": arguments} for task, arguments, _ in INCOMPLETE]
+    raising = [{"error": [name, text]} for name, text, _ in ERRORS]
+    home = tmp_path_factory.mktemp("calls")
+    environment = {**os.environ, "AIRFLOW_HOME": str(home), "MOOVIER_HOME": str(home / "moovier")}
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(Path(__file__).with_name("call_tasks.py")),
+            str(DAGS),
+            json.dumps([*calls, *raising]),
+        ],
+        env=environment,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = next(line for line in done.stdout.splitlines() if line.startswith(CALLS_MARK))
+    return [tuple(result) for result in json.loads(results.removeprefix(CALLS_MARK))]
+
+
+@pytest.mark.parametrize("case", range(len(INCOMPLETE)), ids=lambda case: INCOMPLETE[case][0])
 def test_task_without_its_input_names_the_task_to_clear(
-    dag_module: Any, task: str, arguments: tuple[Any, ...], missing: str
+    caught: list[tuple[str, str]], case: int
 ) -> None:
-    from airflow.sdk.exceptions import AirflowFailException
-
-    function = getattr(dag_module("moovier_retrain"), task).function
-    with pytest.raises(AirflowFailException, match=f"`{missing}` has no result.*clear"):
-        function(*arguments)
+    name, text = caught[case]
+    assert name == "AirflowFailException"
+    assert re.search(f"`{INCOMPLETE[case][2]}` has no result.*clear", text)
 
 
-@pytest.mark.parametrize(
-    ("error", "is_retried"),
-    [
-        (BadRequest("trials must be positive"), False),
-        (UnknownData("no data set 'x'"), False),
-        (UnknownModel("x"), False),
-        (SettingsError("MOOVIER_SEED is too large"), False),
-        (HashMismatch("damaged"), False),
-        (RegistryError("MLflow refused the login"), False),
-        (InvalidData("invalid", ["ratings.csv, row 2"]), False),
-        (DataUnavailable("GroupLens is down"), True),
-        (RegistryUnavailable("MLflow is down"), True),
-        (FeedbackUnavailable("Postgres is down"), True),
-    ],
-)
-def test_only_outages_are_retried(dag_module: Any, error: MoovierError, is_retried: bool) -> None:
-    from airflow.sdk.exceptions import AirflowFailException
-
-    failing_fast = dag_module("moovier_tasks").failing_fast
-    expected = type(error) if is_retried else AirflowFailException
-    with pytest.raises(expected) as caught, failing_fast():
-        raise error
-    assert str(error) in str(caught.value)
+@pytest.mark.parametrize("case", range(len(ERRORS)), ids=lambda case: ERRORS[case][0])
+def test_only_outages_are_retried(caught: list[tuple[str, str]], case: int) -> None:
+    error, message, is_retried = ERRORS[case]
+    name, text = caught[len(INCOMPLETE) + case]
+    assert name == (error if is_retried else "AirflowFailException")
+    assert message in text
