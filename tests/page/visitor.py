@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.page.browser import TIMEOUT_MS
 
@@ -15,6 +17,10 @@ expect.set_options(timeout=TIMEOUT_MS)
 #: More than so many cards are rendered, and none is loading.
 _IS_RENDERED = """count => document.querySelectorAll('main .card[data-movie]').length > count
     && !document.querySelector('.card.skeleton, .movie-grid[aria-busy=true]')"""
+_HAS_MORE_OR_ENDS = """count =>
+    !document.querySelector('.card.skeleton, .movie-grid[aria-busy=true]')
+    && (document.querySelectorAll('main .card[data-movie]').length > count
+        || document.body.innerText.includes('End of the list'))"""
 _SHOWS_OTHER_MOVIES = """before => {
     const cards = [...document.querySelectorAll('main .card[data-movie]')];
     const busy = document.querySelector('.card.skeleton, .movie-grid[aria-busy=true]');
@@ -90,8 +96,11 @@ class Visitor:
         end = self.page.get_by_text("End of the list")
         while not end.count():
             shown = self.cards.count()
-            more.click()
-            self.page.wait_for_function(_IS_RENDERED, arg=shown)
+            # The page also loads by itself near the end of the list: the button may go away.
+            with contextlib.suppress(PlaywrightTimeout):
+                more.click(timeout=3_000)
+            self.page.wait_for_function(_HAS_MORE_OR_ENDS, arg=shown)
+        self.page.wait_for_function(_HAS_MORE_OR_ENDS, arg=0)
         return self.listed_ids()
 
     def wait_until_sent(self) -> None:
