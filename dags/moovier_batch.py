@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
-from moovier_tasks import DEFAULTS, failing_fast, result_of
+from moovier_tasks import DEFAULTS, failing_fast, result_of, results_of
 
 PARAMS = {
     "top_k": Param(
@@ -85,10 +85,7 @@ def moovier_batch() -> None:
         from moovier.jobs import batch
 
         plan = result_of("prepare", plan)
-        written = [result_of("write", part) for part in result_of("write", parts)]
-        if len(written) < plan["shards"]:
-            # Airflow leaves out the mapped tasks that stored no result.
-            result_of("write", None)
+        written = results_of("write", parts, plan["shards"])
         with failing_fast():
             return batch.finish(plan, written)
 

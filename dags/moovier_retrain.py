@@ -13,7 +13,7 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
-from moovier_tasks import DEFAULTS, failing_fast, result_of
+from moovier_tasks import DEFAULTS, failing_fast, result_of, results_of
 
 RATINGS = Asset("moovier_ratings")
 
@@ -138,10 +138,7 @@ def register(plan: dict[str, Any], candidates: list[list[dict[str, Any]]]) -> li
     from moovier.jobs import retrain
 
     plan = result_of("prepare", plan)
-    by_family = [result_of("train", family) for family in result_of("train", candidates)]
-    if len(by_family) < len(plan["families"]):
-        # Airflow leaves out the mapped tasks that stored no result.
-        result_of("train", None)
+    by_family = results_of("train", candidates, len(plan["families"]))
     with failing_fast():
         return retrain.register(plan, [candidate for family in by_family for candidate in family])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -56,3 +56,14 @@ def result_of(task_id: str, result: _T | None) -> _T:
             f"hand: clear `{task_id}`, so that it runs again with the tasks after it"
         )
     return result
+
+
+def results_of(task_id: str, results: Iterable[_T | None] | None, count: int) -> list[_T]:
+    """Return the results of ``count`` mapped tasks, or fail if any of them stored none.
+
+    Airflow leaves out the results of mapped tasks that stored none.
+    """
+    complete = [result_of(task_id, result) for result in result_of(task_id, results)]
+    if len(complete) < count:
+        result_of(task_id, None)
+    return complete

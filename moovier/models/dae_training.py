@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from moovier.data.ratings import Floats, Histories, Ints, Ratings
-from moovier.models import content_features, ease, training_loop
+from moovier.models import content_features, ease, popular, training_loop
 from moovier.models.dae_examples import LIKED, Batch, Examples
 from moovier.models.dae_network import Constants, arrays_of, build, stored_arrays
 from moovier.models.dae_scoring import LOG_COUNT_UNIT, NEUTRAL, STAR_UNIT, DaeParams, DaeScorer
@@ -21,7 +21,6 @@ from moovier.models.family import FineTuneRequest, FitContext, FitResult, OnEpoc
 PATIENCE = 4
 #: Batches of one epoch: an epoch is a fixed amount of training, whatever the number of users.
 STEPS_PER_EPOCH = 20
-_DAY_S = 86_400
 #: Most epochs of a fine-tuning, and its learning rate as a share of the training's.
 FINE_TUNING_EPOCHS, FINE_TUNING_RATE = 10, 0.1
 
@@ -108,16 +107,15 @@ def fine_tune(parent: FitResult, params: DaeParams, request: FineTuneRequest) ->
 def _trend(histories: Histories, params: DaeParams) -> Floats:
     """Return points for movies that are liked more often of late than before, (n_movies,).
 
-    A movie gets ``popular_weight`` times the logarithm of how often it was liked in the last
-    ``popular_days`` before the newest rating, relative to the share of all its likes that a
-    window of this size has on average. One like is added on both sides.
+    The points are ``popular_weight * log((recent + 1) / (expected + 1))``. ``recent`` counts the
+    likes of a movie in the last ``popular_days``; ``expected`` is its likes of all time times the
+    share of all likes that fall into these days.
     """
     points = np.zeros(histories.n_movies, dtype=np.float32)
     if not (params.popular_days and params.popular_weight and histories.movies.size):
         return points
     liked = histories.stars >= LIKED
-    start = histories.timestamps.max() - params.popular_days * _DAY_S
-    recent = liked & (histories.timestamps > start)
+    recent = liked & popular.is_recent(histories.timestamps, params.popular_days)
     all_likes = np.bincount(histories.movies[liked], minlength=histories.n_movies)
     recent_likes = np.bincount(histories.movies[recent], minlength=histories.n_movies)
     expected = all_likes * (recent_likes.sum() / max(int(all_likes.sum()), 1))

@@ -98,6 +98,12 @@ class PopularFamily:
         return PopularScorer(arrays["counts"])
 
 
+def is_recent(timestamps: Ints, days: int) -> NDArray[np.bool_]:
+    """Return which timestamps are less than ``days`` older than the newest, (n,), n > 0."""
+    recent: NDArray[np.bool_] = timestamps > timestamps.max() - days * _DAY_S
+    return recent
+
+
 def counts_within(rated: Ratings | Histories, days: int) -> NDArray[Any]:
     """Return the ratings of each movie in the last ``days`` before the newest, (n_movies,).
 
@@ -107,7 +113,7 @@ def counts_within(rated: Ratings | Histories, days: int) -> NDArray[Any]:
     total = np.bincount(rated.movies, minlength=rated.n_movies)
     if days == 0 or not rated.movies.size:
         return total
-    recent = rated.timestamps > rated.timestamps.max() - days * _DAY_S
+    recent = is_recent(rated.timestamps, days)
     counts = np.bincount(rated.movies[recent], minlength=rated.n_movies)
     weighted: NDArray[Any] = counts + total / (total.max() + 1)
     return weighted

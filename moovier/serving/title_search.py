@@ -2,7 +2,7 @@
 
 A query and a title are compared in a common form: without case, accents, punctuation and leading
 article, with ``&`` as *and* and Roman numerals as Arabic ones. Words with an apostrophe or a hyphen
-are known joined and split. Where no title fits, small typing errors are allowed: `RapidFuzz
+are indexed both joined and split. Where no title fits, small typing errors are allowed: `RapidFuzz
 <https://rapidfuzz.github.io/RapidFuzz/>`_ computes the optimal string alignment distance, in which
 two swapped letters are one error.
 """
@@ -20,15 +20,17 @@ from rapidfuzz.distance import OSA
 
 from moovier.data.catalogue import Catalogue
 from moovier.data.ratings import Ints
+from moovier.tmdb.details import natural_title
 
 #: Words of a query that count; further words are ignored.
 _MAX_WORDS = 12
-#: Typing errors allowed in a text of at least so many letters, most letters first.
+#: Minimum length of a text, and the typing errors allowed in it; longest first.
 _ALLOWED_ERRORS = ((8, 2), (4, 1))
 #: How well a title fits: the lower, the better. Equal fits are ordered by popularity.
 _SAME, _BEGINS_ALIKE, _HAS_WORDS, _SAME_WITH_ERRORS, _HAS_BEGINNINGS, _HAS_SIMILAR, _NO_FIT = range(
     7
 )
+#: Leading articles that people leave out. "Die" is not one of them, because of "Die Hard".
 _ARTICLES = frozenset(("the", "a", "an", "la", "le", "les", "l", "el", "los", "las", "il"))
 _APOSTROPHES = dict.fromkeys(map(ord, "'’‘`´ʼ"), "'")
 #: Letters that Unicode does not decompose.
@@ -51,10 +53,10 @@ _NUMERALS = (
     ("fifteen", "xv"),
 )
 _NUMBERS = {word: str(n) for n, words in enumerate(_NUMERALS, start=1) for word in words}
-#: Numerals that are also words ("I, Robot"): numbers only at the end, or after a word for a part.
+#: Numerals that are also words, as in "I, Robot". They are numbers only as the last word of a title
+#: or after one of ``_PARTS``.
 _UNSURE_NUMBERS = {"i": "1", "v": "5", "x": "10"}
 _PARTS = frozenset(("part", "episode", "chapter", "volume", "vol"))
-_INVERTED = re.compile(r"(?P<rest>.+), (?P<article>the|a|an|la|le|les|el|los|las|il|der|die|das)")
 
 
 class TitleIndex:
@@ -86,7 +88,8 @@ class TitleIndex:
         ordered by popularity. A word of four digits may be the year of release. A query without
         words matches all movies.
         """
-        tokens = _tokens(_natural(text))[:_MAX_WORDS]
+        # In title case, as natural_title expects its articles; the case is dropped afterwards.
+        tokens = _tokens(natural_title(text.strip().title()))[:_MAX_WORDS]
         if not tokens:
             return self._by_popularity.copy()
         fits = np.full(self._n_movies, _NO_FIT, dtype=np.int8)
@@ -134,7 +137,7 @@ class _SortedTexts:
                 starts.append(place)
         self._starts = [*starts, len(pairs)]
         lengths = np.array([len(text) for text in self._texts], dtype=np.int64)
-        # For the search with errors: by length, each with a bit for every letter that it has.
+        # For the search with typing errors: the texts by length, each with the set of its letters.
         self._by_length = np.argsort(lengths, kind="stable")
         self._first_of_length = np.searchsorted(
             lengths[self._by_length], np.arange(lengths.max(initial=0) + 2)
@@ -149,7 +152,7 @@ class _SortedTexts:
     def with_prefix(self, prefixes: Iterable[str]) -> Ints:
         """Return the rows with a text that begins with any of the prefixes.
 
-        A number is no prefix of another: nobody who types 2 means 2001.
+        A number matches only itself: "2" does not match "2001".
         """
         return self._rows_between(
             (prefix, prefix + ("\0" if prefix.isdigit() else "\U0010ffff")) for prefix in prefixes
@@ -170,7 +173,7 @@ class _SortedTexts:
         shortest = min(max(len(text) - errors, 0), longest)
         start = self._first_of_length[shortest]
         end = self._first_of_length[min(len(text) + errors, longest) + 1]
-        # An error changes at most two of the letters that a text has: this leaves few candidates.
+        # One typing error changes at most two members of the set of letters.
         differing = np.bitwise_count(self._letters[start:end] ^ np.uint64(_letter_bits(text)))
         for place in self._by_length[start:end][differing <= 2 * errors].tolist():
             candidate = self._texts[place]
@@ -205,12 +208,6 @@ def _allowed_errors(text: str) -> int:
     return next((errors for letters, errors in _ALLOWED_ERRORS if len(text) >= letters), 0)
 
 
-def _natural(text: str) -> str:
-    """Return a title with its article in front: "Matrix, The" is "The Matrix"."""
-    match = _INVERTED.fullmatch(text.strip().casefold())
-    return text if match is None else f"{match['article']} {match['rest']}"
-
-
 def _variants(title: str) -> set[str]:
     """Return a title as people write it, and its other titles, which MovieLens has in brackets.
 
@@ -218,7 +215,7 @@ def _variants(title: str) -> set[str]:
     """
     parts = [part.strip() for part in re.split(r"[()]", title)]
     plain = [re.sub(r"^a\.?k\.?a\.?\s", "", part, flags=re.IGNORECASE) for part in parts if part]
-    return {_natural(part) for part in (title, *plain)}
+    return {natural_title(part) for part in (title, *plain)}
 
 
 def _tokens(text: str) -> list[str]:
@@ -253,14 +250,14 @@ def _numbered(words: Sequence[str]) -> list[str]:
 
 
 def _index_words(tokens: Sequence[str]) -> set[str]:
-    """Return the words by which a title is found, neighbours joined included."""
+    """Return the words of a title for the index, including joined neighbours."""
     joined, split = _joined(tokens), _split(tokens)
     pairs = [first + second for first, second in pairwise(joined)]
     return {*joined, *split, *_numbered(joined), *_numbered(split), *pairs}
 
 
 def _query_words(tokens: Sequence[str]) -> list[list[str]]:
-    """Return the ways to read a query as words, of which a title must have all of one."""
+    """Return several readings of a query; a title matches with all words of any reading."""
     words = _without_article(tokens)
     joined, split = _joined(words), _split(words)
     readings = [joined, split, _numbered(joined), _numbered(split)]

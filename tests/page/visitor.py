@@ -14,7 +14,7 @@ from tests.page.browser import TIMEOUT_MS
 expect.set_options(timeout=TIMEOUT_MS)
 
 
-#: More than so many cards are rendered, and none is loading.
+#: JavaScript: whether more than ``count`` cards are rendered and no card is loading.
 _IS_RENDERED = """count => document.querySelectorAll('main .card[data-movie]').length > count
     && !document.querySelector('.card.skeleton, .movie-grid[aria-busy=true]')"""
 _HAS_MORE_OR_ENDS = """count =>

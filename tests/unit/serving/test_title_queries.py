@@ -1,6 +1,6 @@
 """Title search with queries as people type them, made from the sample's titles by fixed rules.
 
-A query is answered rightly when the first movie found has the title that the query was made from.
+A query is answered correctly if the first result has the title that the query was made from.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def first_title(query: str) -> str | None:
 def test_first_movie_found_is_the_one_meant() -> None:
     tried = [(rule.__name__, *pair) for rule in RULES for pair in queries(rule)]
     assert len(tried) >= 200
-    wrong = [one for one in tried if (found := first_title(one[1])) != one[2] or found is None]
+    wrong = [(rule, query) for rule, query, title in tried if first_title(query) != title]
     assert len(wrong) <= (1 - _LEAST_SHARE) * len(tried), wrong
 
 
