@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.jobs.registration import open_tracking, tags_of, write_model
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
@@ -33,7 +34,7 @@ def train(data: Path, name: str, size: int | None = None) -> tuple[Bundle, Any]:
         params=params.model_dump(mode="json"),
         data=DataFacts(
             name=movielens.name,
-            hash=movielens.hash,
+            hash=directory_hash(data),
             synthetic=movielens.synthetic,
             ratings=len(ratings),
             users=ratings.n_users,

@@ -9,7 +9,7 @@ from bentos.app_state import AppState
 from bentos.error_response import Problem
 from bentos.lifespan import lifespan
 from bentos.middleware.body_size import BodySize
-from bentos.query_parameters import refuse_unknown_parameters
+from bentos.query_parameters import QueryCheck
 from bentos.routes import models, movies, ops, predict, ratings, recommend, train, web_page
 from moovier import __version__
 
@@ -27,7 +27,7 @@ def create_app() -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        dependencies=[Depends(refuse_unknown_parameters)],
+        dependencies=[Depends(QueryCheck())],
         responses={
             400: {
                 "description": "Not HTTP: a URL of more than 65,536 characters, for example",

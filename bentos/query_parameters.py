@@ -14,31 +14,39 @@ from moovier.errors import BadRequest
 
 #: Longest part of an unknown name that an error repeats.
 _MAX_NAME_LENGTH = 100
-#: The parameters of each route by its unique id, computed on the first request.
-_by_route: dict[str, Mapping[str, bool]] = {}
 
 
-async def refuse_unknown_parameters(request: Request) -> None:
-    """Check the query string of a request against its route.
+class QueryCheck:
+    """A dependency that checks the query string of a request against its route."""
 
-    A page of the web page keeps its own state in the query string, so only routes of the API are
-    checked.
+    def __init__(self) -> None:
+        # By the route's unique id, because routes cannot be hashed.
+        self._parameters: dict[str, Mapping[str, bool]] = {}
 
-    Raises:
-        BadRequest: a parameter is unknown, or a parameter with one value comes twice.
-    """
-    route = request.scope.get("route")
-    if not request.scope["query_string"] or not isinstance(route, APIRoute):
-        return
-    if not route.include_in_schema:
-        return
-    takes_list = _parameters(route)
-    for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
-        if name not in takes_list:
+    async def __call__(self, request: Request) -> None:
+        """Check a request to a route of the API; the web page's query strings are its own.
+
+        Raises:
+            BadRequest: a parameter is unknown, or a parameter with one value comes twice.
+        """
+        route = request.scope.get("route")
+        if not request.scope["query_string"] or not isinstance(route, APIRoute):
+            return
+        if not route.include_in_schema:
+            return
+        parameters = self._parameters.get(route.unique_id)
+        if parameters is None:
+            parameters = self._parameters[route.unique_id] = _parameters(route)
+        _check([name for name, _ in request.query_params.multi_items()], parameters)
+
+
+def _check(names: Sequence[str], parameters: Mapping[str, bool]) -> None:
+    for name, count in Counter(names).items():
+        if name not in parameters:
             raise BadRequest(
-                f"unknown query parameter {name[:_MAX_NAME_LENGTH]!r}; {_known(takes_list)}"
+                f"unknown query parameter {name[:_MAX_NAME_LENGTH]!r}; {_known(parameters)}"
             )
-        if count > 1 and not takes_list[name]:
+        if count > 1 and not parameters[name]:
             raise BadRequest(f"query parameter {name} is given {count} times; give it once")
 
 
@@ -50,12 +58,8 @@ def _known(parameters: Mapping[str, bool]) -> str:
 
 def _parameters(route: APIRoute) -> Mapping[str, bool]:
     """Return the query parameters of a route; True for those that take several values."""
-    parameters = _by_route.get(route.unique_id)
-    if parameters is None:
-        fields = get_flat_dependant(route.dependant).query_params
-        parameters = {field.alias: _is_sequence(field.field_info.annotation) for field in fields}
-        _by_route[route.unique_id] = parameters
-    return parameters
+    fields = get_flat_dependant(route.dependant).query_params
+    return {field.alias: _is_sequence(field.field_info.annotation) for field in fields}
 
 
 def _is_sequence(annotation: Any) -> bool:

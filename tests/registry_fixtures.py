@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.jobs.registration import open_tracking, tags_of, write_model
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
@@ -37,7 +38,7 @@ def register_trained(
     fitted = kind.fit(ratings, params, FitContext(catalogue, seed=0, epochs=1))
     facts = DataFacts(
         name=movielens.name,
-        hash=movielens.hash,
+        hash=directory_hash(data),
         synthetic=movielens.synthetic,
         ratings=len(ratings),
         users=int(index.users.size),

@@ -18,7 +18,7 @@ from bentos import logs
 from bentos.app_state import AppState
 from bentos.middleware.route_name import RouteName
 from bentos.model_headers import model_headers, predict_headers
-from bentos.schemas.fields import MAX_ID
+from bentos.schemas.fields import MAX_ID, strip_h5
 from bentos.schemas.predict import MAX_USERS
 from bentos.schemas.recommend import RecommendRequest
 from moovier.errors import MoovierError
@@ -115,7 +115,7 @@ def _parse_query(text: bytes) -> tuple[int, str | None] | None:
         model_name = parameters.pop("model_name", None)
         if parameters or not (top_k.isascii() and top_k.isdecimal()):
             return None
-        return int(top_k), model_name
+        return int(top_k), strip_h5(model_name)
     except ValueError:
         return None
 

@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 
 from bentos.app_state import context_of
 from bentos.routes.responses import json_response
+from bentos.schemas.fields import strip_h5
 from bentos.schemas.ops import ModelShown
-from moovier.serving.model_resolution import strip_h5
 from moovier.serving.overview import describe_model
 
 router = APIRouter()

@@ -18,7 +18,6 @@ from bentos.schemas.predict import ModelName
 from bentos.schemas.train import NewRatings, Patience, ValidationSplit
 from moovier.data.ratings import check_parallel
 from moovier.registry.version import CHAMPION
-from moovier.serving.model_resolution import strip_h5
 
 logger = logging.getLogger(__name__)
 router = APIRouter(dependencies=[Depends(require_scope(TRAIN))])
@@ -52,7 +51,7 @@ async def train(
     check_parallel(batch.users, batch.movies, batch.ratings)
     result = await _fine_tune(
         state_of(request).trainer,
-        model_name=strip_h5(model_name) or CHAMPION,
+        model_name=model_name or CHAMPION,
         users=batch.users,
         movies=batch.movies,
         ratings=batch.ratings,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from moovier.serving.requests import RequestRating
+from moovier.timestamps import TIMESTAMP_END
 
 #: The largest id. It fits 64 bits, and JSON parsers that read numbers as doubles read it exactly.
 MAX_ID = 9_200_000_000_000_000_000
@@ -19,10 +20,17 @@ def whole_number(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def strip_h5(name: str | None) -> str | None:
+    """Return a model name without ``.h5``, the file ending of models that Keras 2 saved."""
+    return name.removesuffix(".h5") if name else None
+
+
+#: A model's name, alias or version number; None or an empty text mean the champion.
+Model = Annotated[Annotated[str, Field(max_length=200)] | None, AfterValidator(strip_h5)]
 #: A MovieLens id, which is positive.
 Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID), BeforeValidator(whole_number)]
 Stars = Annotated[float, Field(strict=True, ge=0.5, le=5, multiple_of=0.5, allow_inf_nan=False)]
-Timestamp = Annotated[StrictInt, Field(ge=0, lt=2**32), BeforeValidator(whole_number)]
+Timestamp = Annotated[StrictInt, Field(ge=0, lt=TIMESTAMP_END), BeforeValidator(whole_number)]
 
 
 class Rating(BaseModel):

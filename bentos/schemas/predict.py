@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Body, Query
 
-from bentos.schemas.fields import Id
+from bentos.schemas.fields import Id, Model
 from moovier.serving.recommender import MAX_TOP_K, MIN_TOP_K
 
 MAX_USERS = 1000
@@ -20,9 +20,8 @@ Users = Annotated[
     ),
 ]
 ModelName = Annotated[
-    str | None,
+    Model,
     Query(
-        max_length=200,
         description="A name from `/models`, an alias (`champion`, `challenger`, `previous`) or a "
         "version number. Left out: the champion.",
     ),

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from bentos.schemas.fields import Id, Rating, Stars, whole_number
+from bentos.schemas.fields import Id, Model, Rating, Stars, whole_number
 from bentos.schemas.movies import (
     CURSOR_SCHEMA,
     MAX_GENRES,
@@ -139,9 +139,7 @@ class RecommendRequest(BaseModel):
     cursor: (
         Annotated[str, Field(max_length=MAX_CURSOR_LENGTH, json_schema_extra=CURSOR_SCHEMA)] | None
     ) = Field(None, description="`next` of the previous page.")
-    model_name: str | None = Field(
-        None, max_length=200, description="As in `/predict`; left out: the champion."
-    )
+    model_name: Model = Field(None, description="As in `/predict`; left out: the champion.")
 
     def to_request(self) -> requests.RecommendRequest:
         """Return the request without HTTP's types."""

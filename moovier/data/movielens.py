@@ -34,15 +34,14 @@ class MovieLens:
     """A valid data set.
 
     ``ratings``: columns userId, movieId, rating, timestamp, in file order. ``movies``: columns
-    movieId, title, genres, year, imdbId, tmdbId, one row per movie. ``hash``: the DVC directory
-    hash of the folder. ``set_aside``: bad rows that were left out, each "file, row N: reason".
+    movieId, title, genres, year, imdbId, tmdbId, one row per movie. ``set_aside``: bad rows that
+    were left out, each "file, row N: reason".
     """
 
     name: str
     ratings: pd.DataFrame
     movies: pd.DataFrame
     synthetic: bool
-    hash: str
     set_aside: tuple[str, ...] = ()
 
 
@@ -85,7 +84,6 @@ def read_movielens(
         ratings=ratings,
         movies=_with_details(movies, links),
         synthetic=(folder / SYNTHETIC_MARK).exists() if synthetic is None else synthetic,
-        hash=directory_hash(folder),
         set_aside=tuple(tables.set_aside),
     )
 

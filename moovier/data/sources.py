@@ -8,8 +8,6 @@ are expected, and the sample would replace them unnoticed.
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from moovier.data.movielens import SYNTHETIC_MARK, own_folder_hash, read_moviele
 from moovier.data.summary import Summary
 from moovier.data.synthetic import write_sample
 from moovier.errors import DataError, DataUnavailable, UnknownData
+from moovier.json_files import read_json, write_json
 from moovier.settings import Settings
 
 REAL, SAMPLE, AUTO = "ml-latest-small", "sample", "auto"
@@ -259,11 +258,11 @@ def _record(settings: Settings) -> dict[str, object]:
     """
     file = _record_file(settings)
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+        record = read_json(file)
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read ({error}): delete it to start anew") from error
+    if record is None:
+        return {}
     if not isinstance(record, dict):
         raise DataError(f"{file} does not hold a JSON object: delete it to start anew")
     return record
@@ -273,8 +272,4 @@ def _write_record(settings: Settings, **changes: object) -> None:
     record = _record(settings)
     if record | changes == record:
         return
-    file = _record_file(settings)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    scratch = file.with_suffix(f".{os.getpid()}")
-    scratch.write_text(json.dumps(record | changes, indent=2) + "\n", encoding="utf-8")
-    scratch.replace(file)
+    write_json(_record_file(settings), record | changes)

@@ -16,7 +16,6 @@ from typing import Any
 
 from moovier.errors import RegistryError
 from moovier.jobs.dataset import has_snapshot
-from moovier.jobs.json_files import read_json, write_json
 from moovier.jobs.retrain_plan import (
     DECISION,
     DONE,
@@ -26,6 +25,7 @@ from moovier.jobs.retrain_plan import (
     folder_of,
     plan_file,
 )
+from moovier.json_files import read_json, write_json
 from moovier.registry.run_artifacts import RunArtifacts
 from moovier.settings import Settings
 

@@ -15,7 +15,6 @@ from moovier.data.ratings import Index
 from moovier.data.split import development_split, split_last_share
 from moovier.errors import InvalidData, RegistryError
 from moovier.jobs.dataset import Dataset, read_dataset
-from moovier.jobs.json_files import read_json, write_json
 from moovier.jobs.recipes import stored_recipe
 from moovier.jobs.registration import (
     EVALUATION,
@@ -27,6 +26,7 @@ from moovier.jobs.registration import (
     write_model,
 )
 from moovier.jobs.retrain_plan import Recipe, RetrainPlan
+from moovier.json_files import read_json, write_json
 from moovier.models.bundle import Bundle, Card, display_name
 from moovier.models.families import family
 from moovier.models.family import FitResult

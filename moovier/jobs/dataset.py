@@ -30,7 +30,7 @@ from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Index, Ratings
 from moovier.errors import BundleError
 from moovier.jobs.ingest import Pulled
-from moovier.jobs.json_files import write_json
+from moovier.json_files import write_json
 from moovier.models import bundle
 from moovier.models.bundle import DataFacts
 from moovier.registry.atomic_folder import replaced

@@ -13,7 +13,7 @@ from moovier.data.movielens import own_folder_hash, read_movielens
 from moovier.data.sources import AUTO, REAL, SAMPLE, chosen, fetch
 from moovier.errors import DataUnavailable, InvalidData, MoovierError
 from moovier.jobs.feedback_merge import SUFFIX, fetch_merged, merge_feedback
-from moovier.jobs.json_files import write_json
+from moovier.json_files import write_json
 from moovier.settings import Settings, load_settings
 
 

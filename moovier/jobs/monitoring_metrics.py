@@ -16,7 +16,7 @@ from moovier.data.ratings import Ratings
 from moovier.feedback.database import exists
 from moovier.feedback.served_lists import SHADOW_ARM
 from moovier.feedback.store import FeedbackStore
-from moovier.jobs.json_files import read_json
+from moovier.json_files import read_json
 from moovier.models.bundle import Bundle
 from moovier.monitoring.dataset_diff import Change
 from moovier.monitoring.distances import Values, kolmogorov_smirnov, psi, shares

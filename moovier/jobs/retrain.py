@@ -16,7 +16,6 @@ from moovier.jobs.candidates import Candidate
 from moovier.jobs.comparison import better_rating_model, compare_with_champion
 from moovier.jobs.dataset import keep_dataset
 from moovier.jobs.ingest import Pulled
-from moovier.jobs.json_files import read_json, write_json
 from moovier.jobs.registration import open_registry, open_tracking, tags_of
 from moovier.jobs.retrain_plan import (
     RetrainConfig,
@@ -28,6 +27,7 @@ from moovier.jobs.retrain_plan import (
     plan_file,
 )
 from moovier.jobs.retraining_report import log_report
+from moovier.json_files import read_json, write_json
 from moovier.registry.client import Registry
 from moovier.registry.gate import Decision
 from moovier.registry.tracking import Tracking

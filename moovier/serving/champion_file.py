@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import orjson
 
 from moovier.experiments.experiment import Experiment
+from moovier.json_files import as_bytes, write_json
 from moovier.serving.bundle_loader import LoadedModel, load
 from moovier.serving.experiment_routing import ActiveExperiment
 
@@ -72,19 +72,12 @@ def write(
     experiment: ActiveExperiment | None,
 ) -> None:
     """Write the file atomically, if its content changes."""
-    content = orjson.dumps(
-        {
-            **champion.to_json(),
-            "names": names,
-            "stars": None if stars is None else stars.to_json(),
-            "trial": None if experiment is None else experiment.to_json(),
-        }
-    )
+    content = {
+        **champion.to_json(),
+        "names": names,
+        "stars": None if stars is None else stars.to_json(),
+        "trial": None if experiment is None else experiment.to_json(),
+    }
     file = folder / _NAME
-    if file.exists() and file.read_bytes() == content:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    # Several workers may write the same content at the same time.
-    temporary = file.with_suffix(f".{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(file)
+    if not (file.exists() and file.read_bytes() == as_bytes(content)):
+        write_json(file, content)

@@ -35,7 +35,6 @@ async def assign_model(
         RegistryError: the model is not in memory and the registry cannot deliver it now.
         BundleError: the model's bundle cannot be used.
     """
-    name = strip_h5(name)
     assignment = model_store.assignment(name, users)
     if assignment is not None:
         return assignment
@@ -43,8 +42,3 @@ async def assign_model(
         return Assignment(await run_sync(model_store.get, name), OTHER_ARM, None)
     model = await run_sync(model_store.default)
     return model_store.assignment(None, users) or Assignment(model, OTHER_ARM, None)
-
-
-def strip_h5(name: str | None) -> str | None:
-    """Return a model name without ``.h5``, the file ending of models that Keras 2 saved."""
-    return name.removesuffix(".h5") if name else None

@@ -10,7 +10,6 @@ from cachetools import LRUCache
 from moovier.feedback.cache import FeedbackCache
 from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.experiment_routing import Assignment
-from moovier.serving.model_resolution import strip_h5
 from moovier.serving.model_store import ModelStore
 from moovier.serving.page_builder import ModelPage
 from moovier.serving.requests import RecommendRequest
@@ -34,8 +33,6 @@ class _Entry:
     page: ModelPage
     rating_model: LoadedModel | None
     request: RecommendRequest
-    model_name: str | None
-    users: tuple[int, ...]
     revision: tuple[int, int]
 
 
@@ -61,9 +58,7 @@ class PageCache:
         ``revision`` is that of the user's feedback before the page was computed.
         """
         if len(key) <= MAX_KEY_BYTES:
-            self._entries[key] = _Entry(
-                page, rating_model, request, strip_h5(request.model_name), request.users, revision
-            )
+            self._entries[key] = _Entry(page, rating_model, request, revision)
 
     def find(
         self, key: bytes, model_store: ModelStore, feedback: FeedbackCache
@@ -72,12 +67,13 @@ class PageCache:
         entry = self._entries.get(key)
         if entry is None:
             return None
-        assignment = model_store.assignment(entry.model_name, entry.users)
+        users = entry.request.users
+        assignment = model_store.assignment(entry.request.model_name, users)
         if (
             assignment is None
             or entry.page.model is not assignment.model
             or entry.rating_model is not model_store.stars
-            or (entry.users and entry.revision != feedback.revision(entry.users[0]))
+            or (users and entry.revision != feedback.revision(users[0]))
         ):
             del self._entries[key]
             return None

@@ -11,7 +11,7 @@ from moovier.serving import live_users
 from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.context import ServingContext
 from moovier.serving.experiment_routing import Assignment
-from moovier.serving.model_resolution import assign_model, strip_h5
+from moovier.serving.model_resolution import assign_model
 from moovier.serving.page_scheduler import run_in_batch_thread
 from moovier.serving.recommender import Answer
 from moovier.serving.rendering import render_answers
@@ -61,7 +61,7 @@ async def predict_from_cache(
         BadRequest: ``top_k`` is out of range.
     """
     started = time.perf_counter()
-    assignment = context.model_store.assignment(strip_h5(request.model_name), request.users)
+    assignment = context.model_store.assignment(request.model_name, request.users)
     feedback = context.feedback
     if assignment is None or any(feedback.for_user(user) is not None for user in request.users):
         return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.context import ServingContext
 from moovier.serving.experiment_routing import Assignment
-from moovier.serving.model_resolution import assign_model, strip_h5
+from moovier.serving.model_resolution import assign_model
 from moovier.serving.page_builder import ModelPage, build_page
 from moovier.serving.page_cache import MAX_KEY_BYTES
 from moovier.serving.rendering import render_page
@@ -72,7 +72,7 @@ async def recommend_fast(
     parsed = parse(key)
     if parsed is None:
         return None
-    found = context.model_store.assignment(strip_h5(parsed.model_name), parsed.users)
+    found = context.model_store.assignment(parsed.model_name, parsed.users)
     if found is None:
         return None
     page = await _build(context, found, parsed, key)

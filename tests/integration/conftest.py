@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from moovier.data.catalogue import Catalogue
+from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Index, Ratings
 from moovier.data.split import Development, development_split
@@ -33,7 +34,7 @@ def real(real_data: Path) -> RealData:
     index, ratings, catalogue = to_arrays(movielens)
     facts = DataFacts(
         name=movielens.name,
-        hash=movielens.hash,
+        hash=directory_hash(real_data),
         synthetic=movielens.synthetic,
         ratings=len(ratings),
         users=int(index.users.size),

@@ -17,6 +17,7 @@ expect.set_options(timeout=TIMEOUT_MS)
 #: JavaScript: whether more than ``count`` cards are rendered and no card is loading.
 _IS_RENDERED = """count => document.querySelectorAll('main .card[data-movie]').length > count
     && !document.querySelector('.card.skeleton, .movie-grid[aria-busy=true]')"""
+#: JavaScript: whether nothing is loading, and the list has more than ``count`` cards or its end.
 _HAS_MORE_OR_ENDS = """count =>
     !document.querySelector('.card.skeleton, .movie-grid[aria-busy=true]')
     && (document.querySelectorAll('main .card[data-movie]').length > count

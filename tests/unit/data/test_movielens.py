@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from moovier.data.csv_tables import SHOWN_PROBLEMS
+from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import SYNTHETIC_MARK, read_movielens, to_arrays
 from moovier.errors import InvalidData
 from tests.unit.data.conftest import MOVIES, RATINGS
@@ -236,7 +237,7 @@ def test_missing_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.real_data
 def test_ml_latest_small_is_valid(real_data: Path) -> None:
     data = read_movielens(real_data)
-    assert data.hash == "7a07225112ccf8cdc73da1f2d56610d0.dir"
+    assert directory_hash(real_data) == "7a07225112ccf8cdc73da1f2d56610d0.dir"
     assert (len(data.ratings), len(data.movies)) == (100_836, 9_742)
     index, ratings, _ = to_arrays(data)
     assert index.users.size == 610

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from moovier.errors import BadRequest
-from moovier.jobs.json_files import write_json
 from moovier.jobs.retrain_plan import DONE, RetrainConfig, RetrainPlan, key_of
+from moovier.json_files import write_json
 from moovier.models.bundle import DataFacts
 from moovier.models.families import RETIRED
 from moovier.settings import Settings

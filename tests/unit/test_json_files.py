@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from moovier.jobs.json_files import read_json, write_json
+from moovier.json_files import read_json, write_json
 
 
 def test_json_file_is_written_atomically(tmp_path: Path) -> None:

@@ -21,5 +21,10 @@ def write_json(file: Path, value: Any) -> None:
     """Write ``value`` as JSON, atomically; make the parent folders."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+    temporary.write_bytes(as_bytes(value))
     temporary.replace(file)
+
+
+def as_bytes(value: Any) -> bytes:
+    """Return the content of the file that :func:`write_json` writes."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2)
