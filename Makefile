@@ -1,5 +1,6 @@
-# Commands for people, hooks and CI. They need only Python 3.11 and make.
-PYTHON ?= python3.11
+# Commands for people, hooks and CI. They need only Python (3.11 to 3.13) and make.
+# The Python for a new .venv; unset: the newest supported one on the path.
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
@@ -105,12 +106,15 @@ $(PAGE): web/package-lock.json web/package.json web/.npmrc web/index.html web/op
 	@cd web && npm ci --loglevel error >/dev/null && npm run --silent build -- --logLevel warn >/dev/null
 	@touch $@
 
-# Runs only after a change of the lock file or of pyproject.toml.
+# Runs only after a change of the lock file or of pyproject.toml. An existing .venv keeps its Python.
 $(READY): requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or set its path: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11; set the path of one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "Installing into $(VENV) (takes minutes the first time: TensorFlow and Airflow are large)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if test -x $(BIN)/python; then \
+		sh deploy/find_python.sh $(BIN)/python >/dev/null || { \
+			echo "Delete $(VENV), then repeat: make $(MAKECMDGOALS)" >&2; exit 1; }; \
+	else \
+		python=$$(sh deploy/find_python.sh $(PYTHON)) && "$$python" -m venv $(VENV); \
+	fi
+	@echo "Installing into $(VENV) with $$($(BIN)/python --version) (takes minutes the first time: TensorFlow and Airflow are large)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@# uv is fast but ignores pip's configuration, so pip is the fallback.
 	@# With compiled bytecode TensorFlow, MLflow and Airflow first start three times as fast.

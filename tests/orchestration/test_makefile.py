@@ -6,11 +6,13 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+FIND_PYTHON = ROOT / "deploy" / "find_python.sh"
 
 
 def make(
@@ -40,21 +42,102 @@ def test_help_lists_every_command() -> None:
     assert {"up", "down", "reset", "test", "lint", "bench-train", "bench-serve"} <= targets
 
 
-def test_missing_python_is_a_clear_error(tmp_path: Path) -> None:
+def test_supported_python_versions_are_the_same_everywhere() -> None:
+    listed = re.search(r'^supported="(.*)"$', FIND_PYTHON.read_text(), re.MULTILINE)
+    assert listed is not None
+    versions = sorted(tuple(map(int, word.split("."))) for word in listed[1].split())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (oldest, *_, newest) = versions
+    required = f">=3.{oldest[1]},<3.{newest[1] + 1}"
+    assert project["project"]["requires-python"] == required
+    names = [f"Programming Language :: Python :: 3.{minor}" for _, minor in versions]
+    assert project["project"]["classifiers"] == names
+    # Code is checked against the oldest one.
+    assert project["tool"]["mypy"]["python_version"] == f"3.{oldest[1]}"
+    assert project["tool"]["ruff"]["target-version"] == f"py3{oldest[1]}"
+
+
+def fake_python(folder: Path, name: str, version: str, *, has_venv: bool = True) -> Path:
+    """Write a program that answers the probe of ``find_python.sh``."""
+    program = folder / name
+    lines = [f"echo {version}", *([] if has_venv else ["echo no-venv"])]
+    program.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    program.chmod(0o755)
+    return program
+
+
+def find_python(tools: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    for name in ("sh", "tr"):
+        if not (tools / name).exists():
+            (tools / name).symlink_to(str(shutil.which(name)))
+    return subprocess.run(
+        [str(tools / "sh"), str(FIND_PYTHON), *arguments],
+        env={"PATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_newest_supported_python_is_taken(tmp_path: Path) -> None:
+    for name, version in {
+        "python3.14": "3.14",
+        # A shim of a version that is not installed: it fails, or it answers with another version.
+        "python3.13": "3.10",
+        "python3.12": "3.12",
+        "python3.11": "3.11",
+        "python3": "3.14",
+    }.items():
+        fake_python(tmp_path, name, version)
+    done = find_python(tmp_path)
+    assert (done.stdout, done.stderr) == ("python3.12\n", "")
+
+
+def test_python_without_a_version_in_its_name_is_found(tmp_path: Path) -> None:
+    fake_python(tmp_path, "python3", "3.13")
+    assert find_python(tmp_path).stdout == "python3\n"
+
+
+def test_python_without_venv_is_passed_over_or_named(tmp_path: Path) -> None:
+    fake_python(tmp_path, "python3.13", "3.13", has_venv=False)
+    alone = find_python(tmp_path)
+    assert alone.returncode == 1
+    assert "python3.13 (Python 3.13) lacks the modules venv and ensurepip" in alone.stderr
+    assert "apt install python3-venv" in alone.stderr
+    fake_python(tmp_path, "python3.11", "3.11")
+    assert find_python(tmp_path).stdout == "python3.11\n"
+
+
+def test_no_supported_python_is_a_clear_error(tmp_path: Path) -> None:
+    fake_python(tmp_path, "python3", "3.9")
+    done = find_python(tmp_path)
+    assert done.returncode == 1
+    assert "no Python 3.11, 3.12 or 3.13 found on the path; install one" in done.stderr
+
+
+def test_named_python_is_the_only_candidate(tmp_path: Path) -> None:
+    fake_python(tmp_path, "python3.13", "3.13")
+    chosen = fake_python(tmp_path, "mine", "3.11")
+    assert find_python(tmp_path, str(chosen)).stdout == f"{chosen}\n"
+    done = find_python(tmp_path, str(fake_python(tmp_path, "new", "3.14")))
+    assert done.returncode == 1
+    assert "new is not Python 3.11, 3.12 or 3.13" in done.stderr
+
+
+def test_missing_python_stops_make_before_it_writes(tmp_path: Path) -> None:
     done = make("lint", f"VENV={tmp_path / 'venv'}", "PYTHON=python3.11-that-is-not-there")
     assert done.returncode != 0
-    assert "install Python 3.11" in done.stderr
-    assert "make PYTHON=/path/to/python3.11 lint" in done.stderr
+    assert "make PYTHON=/path/to/python3.13" in done.stderr
     assert not (tmp_path / "venv").exists()
 
 
-def test_wrong_python_version_is_a_clear_error(tmp_path: Path) -> None:
-    other = tmp_path / "python"
-    other.write_text("#!/bin/sh\nexit 1\n")  # the version check fails
-    other.chmod(0o755)
-    done = make("lint", f"VENV={tmp_path / 'venv'}", f"PYTHON={other}")
+def test_environment_of_an_unsupported_python_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    fake_python(tmp_path / "bin", "python", "3.10")
+    done = make("lint", f"VENV={tmp_path}")
     assert done.returncode != 0
-    assert "is not Python 3.11" in done.stderr
+    assert "is not Python 3.11, 3.12 or 3.13" in done.stderr
+    assert f"Delete {tmp_path}, then repeat: make lint" in done.stderr
 
 
 def test_down_without_an_environment_succeeds(tmp_path: Path) -> None:
