@@ -11,6 +11,15 @@ NO_GENRE = "(no genres listed)"
 #: Years from 1800 to 2199, which the filters of the HTTP API take.
 _YEAR = re.compile(r"\(((?:18|19|20|21)[0-9]{2})(?:[-–][0-9]{0,4})?\)$")
 
+#: Articles that MovieLens moves behind a title, in the languages of most of its movies.
+_ENGLISH = {"The", "A", "An"}
+_FRENCH = {"Le", "La", "Les", "L'", "Un", "Une"}
+_ITALIAN = {"Il", "Lo", "I", "Gli"}
+_SPANISH = {"El", "Los", "Las"}
+_GERMAN = {"Der", "Die", "Das"}
+_DUTCH_AND_NORDIC = {"De", "Het", "Den", "Det", "En"}
+_ARTICLES = _ENGLISH | _FRENCH | _ITALIAN | _SPANISH | _GERMAN | _DUTCH_AND_NORDIC
+
 
 @dataclass(frozen=True, slots=True)
 class Movie:
@@ -63,3 +72,16 @@ def split_title(title: str) -> tuple[str, int | None]:
     if match is None or not title[: match.start()].strip():
         return title, None
     return title[: match.start()].strip(), int(match.group(1))
+
+
+def natural_title(title: str) -> str:
+    """Convert MovieLens's ``"Matrix, The"`` to ``"The Matrix"``.
+
+    A second title in brackets stays as it is.
+    """
+    head, bracket, tail = title.partition(" (")
+    stem, comma, article = head.rpartition(", ")
+    if comma and article in _ARTICLES:
+        separator = "" if article.endswith("'") else " "
+        head = f"{article}{separator}{stem}"
+    return head + bracket + tail

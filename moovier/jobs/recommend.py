@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from moovier.data.catalogue import natural_title
 from moovier.feedback import database
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.ratings import UserFeedback
@@ -14,7 +15,7 @@ from moovier.feedback.store import FeedbackStore
 from moovier.registry.client import Registry
 from moovier.registry.version import CHAMPION
 from moovier.serving import live_users
-from moovier.serving.recommender import Recommender
+from moovier.serving.recommender import Recommendation, Recommender
 from moovier.settings import Settings, load_settings
 
 
@@ -58,11 +59,17 @@ def recommend(
             {
                 "user": answer.user_id,
                 "source": answer.source,
-                "items": [{**asdict(item.movie), "score": item.score} for item in answer.items],
+                "items": [_item(item) for item in answer.items],
             }
             for answer in live_users.recommend(Recommender(bundle), users, top_k, feedback.get)
         ],
     }
+
+
+def _item(item: Recommendation) -> dict[str, Any]:
+    """Return a movie of a list; its title is spelt as on the web page."""
+    title = natural_title(item.movie.title)
+    return {**asdict(item.movie), "title": title, "score": item.score}
 
 
 def _feedback_of(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from moovier.data.catalogue import Catalogue
+from moovier.data.catalogue import Catalogue, natural_title
 from moovier.data.ratings import Histories
 from moovier.models.family import Scorer
 from moovier.models.top_k import top_rows
@@ -68,9 +68,9 @@ def _example(
     best = top_rows(scores, RECOMMENDED_MOVIES)
     for movie, contributions in zip(best.tolist(), scorer.explain(history, best), strict=True):
         largest = int(contributions.argmax())
-        because = (
-            catalogue[int(history.movies[largest])].title if contributions[largest] > 0 else None
-        )
+        because = None
+        if contributions[largest] > 0:
+            because = natural_title(catalogue[int(history.movies[largest])].title)
         recommended.append(Reason(title=_title_and_year(catalogue, movie), because=because))
     newest_first = range(len(history) - 1, max(len(history) - 1 - RATED_MOVIES, -1), -1)
     rated = [
@@ -82,4 +82,5 @@ def _example(
 
 def _title_and_year(catalogue: Catalogue, row: int) -> str:
     movie = catalogue[row]
-    return movie.title if movie.year is None else f"{movie.title} ({movie.year})"
+    title = natural_title(movie.title)
+    return title if movie.year is None else f"{title} ({movie.year})"

@@ -12,10 +12,9 @@ from typing import Any
 
 import orjson
 
-from moovier.data.catalogue import Movie
+from moovier.data.catalogue import Movie, natural_title
 from moovier.serving.page_builder import ModelPage
 from moovier.serving.recommender import Answer, Recommender
-from moovier.tmdb.details import natural_title
 from moovier.tmdb.movie_details import Details
 
 #: Movies whose JSON as a reason is in memory, the most recently used ones.

@@ -18,9 +18,8 @@ from itertools import pairwise
 import numpy as np
 from rapidfuzz.distance import OSA
 
-from moovier.data.catalogue import Catalogue
+from moovier.data.catalogue import Catalogue, natural_title
 from moovier.data.ratings import Ints
-from moovier.tmdb.details import natural_title
 
 #: Words of a query that count; further words are ignored.
 _MAX_WORDS = 12

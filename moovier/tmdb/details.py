@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from moovier.data.catalogue import Movie
+from moovier.data.catalogue import Movie, natural_title
 
 #: MovieLens's genres with TMDB's id and name. The id is None where TMDB does not have the genre.
 GENRES: dict[str, tuple[int | None, str]] = {
@@ -81,29 +81,6 @@ def from_catalogue(movie: Movie) -> dict[str, Any]:
 def from_tmdb(answer: dict[str, Any]) -> dict[str, Any]:
     """Reduce TMDB's response to the fields of the object; a missing field is None."""
     return {field: answer.get(field) for field in FIELDS}
-
-
-def natural_title(title: str) -> str:
-    """Convert MovieLens's ``"Matrix, The"`` to ``"The Matrix"``.
-
-    A second title in brackets stays as it is.
-    """
-    head, bracket, tail = title.partition(" (")
-    stem, comma, article = head.rpartition(", ")
-    if comma and article in _ARTICLES:
-        separator = "" if article.endswith("'") else " "
-        head = f"{article}{separator}{stem}"
-    return head + bracket + tail
-
-
-#: Articles that MovieLens moves behind a title, in the languages of most of its movies.
-_ENGLISH = {"The", "A", "An"}
-_FRENCH = {"Le", "La", "Les", "L'", "Un", "Une"}
-_ITALIAN = {"Il", "Lo", "I", "Gli"}
-_SPANISH = {"El", "Los", "Las"}
-_GERMAN = {"Der", "Die", "Das"}
-_DUTCH_AND_NORDIC = {"De", "Het", "Den", "Det", "En"}
-_ARTICLES = _ENGLISH | _FRENCH | _ITALIAN | _SPANISH | _GERMAN | _DUTCH_AND_NORDIC
 
 
 def _genre(name: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ def test_narrow_terminal_shows_rank_and_year(
 ) -> None:
     title = "Harry Potter and the Sorcerer's Stone (a.k.a. The Philosopher's Stone)"
     long = {"id": 1, "title": title, "year": 2001, "genres": ["Adventure", "Children", "Fantasy"]}
-    items = [long, {"id": 2, "title": "Omen, The", "year": 1976, "genres": ["Horror"]}]
+    items = [long, {"id": 2, "title": "The Omen", "year": 1976, "genres": ["Horror"]}]
     result = {
         "model": "moovier_ease_3_trained_0",
         "version": 1,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from moovier.data.catalogue import Catalogue, Movie, split_title
+from moovier.data.catalogue import Catalogue, Movie, natural_title, split_title
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,26 @@ from moovier.data.catalogue import Catalogue, Movie, split_title
 )
 def test_year_is_split_from_the_title(title: str, expected: tuple[str, int | None]) -> None:
     assert split_title(title) == expected
+
+
+@pytest.mark.parametrize(
+    ("title", "natural"),
+    [
+        ("Matrix, The", "The Matrix"),
+        ("Beautiful Mind, A", "A Beautiful Mind"),
+        (
+            "City of Lost Children, The (Cité des enfants perdus, La)",
+            "The City of Lost Children (Cité des enfants perdus, La)",
+        ),
+        ("Avventura, L' (Adventure, The)", "L'Avventura (Adventure, The)"),
+        ("Good, the Bad and the Ugly, The", "The Good, the Bad and the Ugly"),
+        ("Me, Myself & Irene", "Me, Myself & Irene"),
+        ("10,000 BC", "10,000 BC"),
+        ("", ""),
+    ],
+)
+def test_article_is_moved_to_the_front(title: str, natural: str) -> None:
+    assert natural_title(title) == natural
 
 
 def test_catalogue_is_in_order_of_ids() -> None:

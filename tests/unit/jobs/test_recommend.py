@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import json
 import subprocess
@@ -9,14 +10,18 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
+from moovier.cli import app
+from moovier.data.catalogue import Catalogue
 from moovier.errors import BadRequest, UnknownModel
 from moovier.feedback.ratings import NewRating
 from moovier.feedback.store import FeedbackStore
 from moovier.jobs.recommend import recommend
 from moovier.jobs.registration import open_registry, open_tracking
 from moovier.settings import Settings
-from tests.fixtures import MOVIE_IDS, toy_model
+from tests.fixtures import MOVIE_IDS, toy_bundle, toy_model
+from tests.registry_fixtures import register
 from tests.servers import free_port
 
 NAME = "moovier_popular_1_trained_0"
@@ -80,6 +85,25 @@ def test_unavailable_database_gives_the_models_lists(
     output = capsys.readouterr()
     assert json.loads(output.out)["answers"] == json.loads(json.dumps(expected["answers"]))
     assert output.err.startswith("warning: ratings since the training are missing")
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv", None])
+def test_command_spells_titles_as_the_web_page(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str | None
+) -> None:
+    model = toy_bundle(NAME)
+    omen = dataclasses.replace(model.catalogue[4], title="Omen, The")
+    titled = dataclasses.replace(model, catalogue=Catalogue.of([*list(model.catalogue)[:4], omen]))
+    open_registry(settings).promote(register(settings, tmp_path, titled), "the only one")
+    command = importlib.import_module("moovier.cli.recommend")
+    monkeypatch.setattr(command, "load_settings", lambda: settings)
+    csv_file = tmp_path / "lists.csv"
+    options = {"--json": ["--json"], "--csv": ["--csv", str(csv_file)], None: []}[option]
+    result = CliRunner().invoke(app, ["recommend", "--user", "7", *options])
+    assert result.exit_code == 0, result.output
+    output = csv_file.read_text() if option == "--csv" else result.output
+    assert "The Omen" in output
+    assert "Omen, The" not in output
 
 
 def test_invalid_arguments_are_rejected(champion: Settings) -> None:

@@ -15,9 +15,8 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from moovier.data.catalogue import Catalogue, Movie, split_title
+from moovier.data.catalogue import Catalogue, Movie, natural_title, split_title
 from moovier.serving.title_search import TitleIndex
-from moovier.tmdb.details import natural_title
 
 #: Titles tried per rule, and the least share of all queries whose first movie is the right one.
 _PER_RULE, _LEAST_SHARE = 30, 0.95

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import pytest
-
 from moovier.data.catalogue import Movie
-from moovier.tmdb.details import FIELDS, from_catalogue, from_tmdb, natural_title
+from moovier.tmdb.details import FIELDS, from_catalogue, from_tmdb
 from tests.fakes.tmdb import BRAVEHEART
 
 
@@ -41,23 +39,3 @@ def test_missing_facts_are_none() -> None:
         {"id": None, "name": "Film-Noir"},
         {"id": None, "name": "Space Opera"},
     ]
-
-
-@pytest.mark.parametrize(
-    ("title", "natural"),
-    [
-        ("Matrix, The", "The Matrix"),
-        ("Beautiful Mind, A", "A Beautiful Mind"),
-        (
-            "City of Lost Children, The (Cité des enfants perdus, La)",
-            "The City of Lost Children (Cité des enfants perdus, La)",
-        ),
-        ("Avventura, L' (Adventure, The)", "L'Avventura (Adventure, The)"),
-        ("Good, the Bad and the Ugly, The", "The Good, the Bad and the Ugly"),
-        ("Me, Myself & Irene", "Me, Myself & Irene"),
-        ("10,000 BC", "10,000 BC"),
-        ("", ""),
-    ],
-)
-def test_article_is_moved_to_the_front(title: str, natural: str) -> None:
-    assert natural_title(title) == natural
