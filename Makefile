@@ -10,7 +10,7 @@ HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down reset test test-slow test-web lint format web openapi screenshots env faults
-.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-monitor bench-page
+.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-monitor bench-page
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench-quality: $(READY) ## Compare the models with other libraries (DATA=folder)
 
 bench-ablation: $(READY) ## Measure the effect of each part of `dae`
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.ablation $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+bench-variety: $(READY) ## Measure what diversity and novelty cost and change
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.variety $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 bench-monitor: $(READY) ## Count monitoring's alarms with and without planted drift
 	@$(BIN)/python -m benchmarks.monitor $(ARGS)

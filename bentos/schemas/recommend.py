@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    StrictFloat,
     StrictInt,
     Tag,
     WithJsonSchema,
@@ -29,11 +30,13 @@ from bentos.schemas.movies import (
 )
 from moovier.serving import requests
 from moovier.serving.filters import Filter
+from moovier.serving.variety import Variety
 
 MAX_RATINGS, MAX_EXCLUDED, MAX_CURSOR_LENGTH = 5_000, 10_000, 900_000
 _MOVIE_KEY = r"[1-9][0-9]{0,17}"
 # In a body, a string is not a number.
 _BodyYear = Annotated[StrictInt, Field(ge=MIN_YEAR, le=MAX_YEAR), BeforeValidator(whole_number)]
+_Weight = Annotated[StrictFloat, Field(ge=0, le=1)]
 _BodyPageSize = Annotated[StrictInt, Field(ge=1, le=MAX_PAGE_SIZE), BeforeValidator(whole_number)]
 
 
@@ -139,6 +142,21 @@ class RecommendRequest(BaseModel):
     cursor: (
         Annotated[str, Field(max_length=MAX_CURSOR_LENGTH, json_schema_extra=CURSOR_SCHEMA)] | None
     ) = Field(None, description="`next` of the previous page.")
+    diversity: _Weight = Field(
+        0,
+        description="0 to 1: how much each movie should differ from those before it in genre and "
+        "year. 0 ranks by the score alone.",
+    )
+    novelty: _Weight = Field(
+        0, description="0 to 1: how much less known movies are preferred. 0 ranks by the score."
+    )
+    max_per_series: (
+        Annotated[StrictInt, Field(ge=1, le=MAX_PAGE_SIZE), BeforeValidator(whole_number)] | None
+    ) = Field(
+        None,
+        description="Most movies of one series on a page. The titles tell which movies are of one "
+        "series.",
+    )
     model_name: Model = Field(None, description="As in `/predict`; left out: the champion.")
 
     def to_request(self) -> requests.RecommendRequest:
@@ -156,4 +174,5 @@ class RecommendRequest(BaseModel):
             exclude=tuple(self.exclude),
             cursor=self.cursor,
             model_name=self.model_name,
+            variety=Variety(self.diversity, self.novelty, self.max_per_series),
         )

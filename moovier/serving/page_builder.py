@@ -81,7 +81,12 @@ def score_page(
     exclude = np.concatenate([np.array(request.exclude, dtype=np.int64), shown])
     profile = resolve_user(user_recommender, request, feedback)
     page = user_recommender.page(
-        profile, request.filter, exclude=exclude, top_k=request.top_k, reasons=reasons
+        profile,
+        request.filter,
+        exclude=exclude,
+        top_k=request.top_k,
+        reasons=reasons,
+        variety=request.variety,
     )
     return profile, page
 

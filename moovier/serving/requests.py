@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from moovier.serving.filters import Filter
+from moovier.serving.variety import NO_VARIETY, Variety
 
 NO_FILTER = Filter()
 #: A rating that comes with a request: MovieLens movie id, stars from 0.5 to 5, and Unix seconds or
@@ -18,8 +19,8 @@ class RecommendRequest:
 
     ``user_id`` is a MovieLens user id, known or not. ``ratings`` count on top of the user's own,
     or describe a visitor. With neither, the page holds popular movies. ``exclude`` holds MovieLens
-    movie ids, ``cursor`` is ``next`` of the previous page, and ``model_name`` is None for the
-    champion.
+    movie ids, ``cursor`` is ``next`` of the previous page, ``model_name`` is None for the champion,
+    and ``variety`` re-ranks the page.
     """
 
     user_id: int | None = None
@@ -29,6 +30,7 @@ class RecommendRequest:
     exclude: tuple[int, ...] = ()
     cursor: str | None = None
     model_name: str | None = None
+    variety: Variety = NO_VARIETY
 
     @property
     def users(self) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ from moovier.models.top_k import top_rows
 from moovier.serving.filters import Filter, FilterIndex
 from moovier.serving.popularity import Popularity
 from moovier.serving.title_search import TitleIndex
+from moovier.serving.variety import NO_VARIETY, Variety, VarietyIndex
 
 #: Profiles whose scores are in memory, the most recently used ones: some 10 MB on
 #: ml-latest-small.
@@ -120,6 +121,11 @@ class UserRecommender:
         """Return the searchable titles of the catalogue."""
         return TitleIndex(self._bundle.catalogue, self.counts)
 
+    @cached_property
+    def variety_index(self) -> VarietyIndex:
+        """Return the features by which lists are re-ranked."""
+        return VarietyIndex(self._bundle.catalogue, self.counts)
+
     def mean_stars(self, row: int) -> float | None:
         """Return a movie's mean stars, rounded to 0.01; None if nobody rated it."""
         if not self.counts[row]:
@@ -177,8 +183,9 @@ class UserRecommender:
         exclude: Ints,
         top_k: int,
         reasons: bool = True,
+        variety: Variety = NO_VARIETY,
     ) -> Page:
-        """Return the best ``top_k`` movies that pass the filter.
+        """Return the best ``top_k`` movies that pass the filter, re-ranked by ``variety``.
 
         Rated movies and ``exclude`` (MovieLens ids) are left out. Without ``reasons``, the items
         name none.
@@ -188,8 +195,15 @@ class UserRecommender:
         """
         known = len(profile.history) > 0
         scores, rows, more = self._best(
-            self.scores(profile), profile.history.movies, movie_filter, exclude, top_k
+            self.scores(profile),
+            profile.history.movies,
+            movie_filter,
+            exclude,
+            variety.candidates(top_k),
         )
+        if not variety.is_off:
+            more = more or rows.size > top_k
+            rows = self.variety_index.rerank(scores, rows, variety, top_k)
         because: Sequence[tuple[Movie, ...]] = [()] * rows.size
         if known and reasons and rows.size:
             because = self._because(profile.history, rows)

@@ -321,3 +321,21 @@ def test_reasons_are_liked_movies(api: ApiClient) -> None:
         page = api.recommend(ratings={**disliked, **liked}, model_name=name)
         reasons = {reason.movie_id for item in page.items for reason in item.because}
         assert reasons <= set(IDS[4:8])
+
+
+def test_variety_reorders_the_page_and_pages_never_repeat(api: ApiClient) -> None:
+    plain = ids_of(api.recommend(user_id=1, top_k=5))
+    varied = api.recommend(user_id=1, top_k=5, diversity=0.8)
+    assert ids_of(varied) != plain
+    shown = set(ids_of(varied))
+    second = api.recommend(user_id=1, top_k=5, diversity=0.8, cursor=varied.next)
+    assert not shown & set(ids_of(second))
+    assert not set(ids_of(varied)) & api.rated[1]
+
+
+@pytest.mark.parametrize(
+    "body", [{"diversity": 1.5}, {"novelty": -0.1}, {"diversity": "0.5"}, {"max_per_series": 0}]
+)
+def test_variety_out_of_range_is_refused(api: ApiClient, body: dict[str, Any]) -> None:
+    response = api.client.post("/recommend", json={"user_id": 1, **body})
+    assert error_of(response, 422)
