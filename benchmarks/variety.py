@@ -60,7 +60,7 @@ def main() -> None:
     trained = fit.train(
         split,
         options.family,
-        kind.hyper_parameters(),
+        kind.hyper_parameters.model_validate({}),
         catalogue=catalogue,
         seed=0,
         threads=settings.threads,
@@ -113,9 +113,9 @@ def _measure(
 def _likes(histories: Histories) -> Any:
     """Return one row of unit length for each movie over the users who liked it, sparse."""
     liked = histories.stars >= visitor.RELEVANT_STARS
-    users = np.repeat(np.arange(len(histories)), histories.counts())[liked]
+    users = np.repeat(np.arange(histories.n_users), histories.counts())[liked]
     movies = histories.movies[liked]
-    shape = (histories.n_movies, len(histories))
+    shape = (histories.n_movies, histories.n_users)
     matrix = sparse.csr_matrix((np.ones(movies.size), (movies, users)), shape=shape)
     lengths = np.sqrt(np.asarray(matrix.sum(axis=1)).ravel())
     return sparse.diags(1.0 / np.maximum(lengths, 1.0)) @ matrix

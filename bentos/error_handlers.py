@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from bentos.error_response import error_response
-from bentos.schemas.recommend import RATINGS_FORMS
+from bentos.schemas.person_ratings import RATINGS_FORMS
 from moovier.errors import (
     BadRequest,
     BundleError,
@@ -106,6 +106,8 @@ def _describe(problem: Mapping[str, Any]) -> str:
         return f"the body is not JSON: {reason} at character {character}"
     place = [str(part) for part in problem["loc"]]
     # Pydantic inserts the name of the union's member, which is not part of the request.
-    if place[1:2] == ["ratings"] and place[2:3] and place[2] in RATINGS_FORMS:
-        del place[2]
+    if "ratings" in place:
+        form = place.index("ratings") + 1
+        if place[form : form + 1] and place[form] in RATINGS_FORMS:
+            del place[form]
     return f"{'.'.join(place)}: {problem['msg']}"

@@ -121,9 +121,10 @@ def _parse_query(text: bytes) -> tuple[int, str | None] | None:
 
 
 def _parse_body(body: bytes) -> requests.RecommendRequest | None:
-    """Return the request in a body of `/recommend`; None if it is invalid."""
+    """Return the request in a body of `/recommend`; None if it is invalid or about a group."""
     try:
-        return RecommendRequest.model_validate(orjson.loads(body)).to_request()
+        request = RecommendRequest.model_validate(orjson.loads(body))
+        return None if request.people is not None else request.to_request()
     except ValueError:
         return None
 

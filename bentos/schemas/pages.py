@@ -25,6 +25,11 @@ class Recommended(BaseModel):
     movie: dict[str, Any]
     score: float
     stars: float | None
+    stars_by_person: list[float | None] = Field(
+        [],
+        description="In a list for several people: the stars that each of them would give, in the "
+        "order of `people`; `stars` is their mean. Otherwise missing.",
+    )
     source: Literal["model", "similar", "popular"]
     because: list[Reason] = Field(
         description="Up to three movies that this user liked, the most important first. A "

@@ -8,7 +8,7 @@ from fastapi import Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from bentos.schemas.fields import MAX_ID, VISIBLE_ASCII, Id, Rating
-from bentos.schemas.recommend import MAX_RATINGS
+from bentos.schemas.person_ratings import MAX_RATINGS
 from moovier.feedback.ratings import LONGEST_REQUEST_ID
 
 UserQuery = Annotated[

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any
+from typing import Annotated, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     StrictFloat,
     StrictInt,
-    Tag,
-    WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from bentos.schemas.fields import Id, Model, Rating, Stars, whole_number
+from bentos.schemas.fields import Id, Model, whole_number
 from bentos.schemas.movies import (
     CURSOR_SCHEMA,
     MAX_GENRES,
@@ -28,79 +24,40 @@ from bentos.schemas.movies import (
     MIN_YEAR,
     Genre,
 )
+from bentos.schemas.person_ratings import PersonRatings, to_request_ratings
 from moovier.serving import requests
 from moovier.serving.filters import Filter
+from moovier.serving.group import MAX_PEOPLE, MIN_PEOPLE, GroupRequest, Strategy
 from moovier.serving.variety import Variety
 
-MAX_RATINGS, MAX_EXCLUDED, MAX_CURSOR_LENGTH = 5_000, 10_000, 900_000
-_MOVIE_KEY = r"[1-9][0-9]{0,17}"
+MAX_EXCLUDED, MAX_CURSOR_LENGTH = 10_000, 900_000
 # In a body, a string is not a number.
 _BodyYear = Annotated[StrictInt, Field(ge=MIN_YEAR, le=MAX_YEAR), BeforeValidator(whole_number)]
 _Weight = Annotated[StrictFloat, Field(ge=0, le=1)]
 _BodyPageSize = Annotated[StrictInt, Field(ge=1, le=MAX_PAGE_SIZE), BeforeValidator(whole_number)]
 
 
-def _check_movie_key(value: Any) -> Any:
-    # Each id has one spelling, so that no id can come twice.
-    if isinstance(value, str) and not re.fullmatch(_MOVIE_KEY, value, re.ASCII):
-        raise ValueError("a movie id is a positive whole number of at most 18 digits")
-    return value
+class Person(BaseModel):
+    """One person of a group: a user, a visitor with ratings, or both."""
 
+    model_config = ConfigDict(extra="forbid")
 
-def _check_unique_movies(ratings: list[Rating]) -> list[Rating]:
-    movie_ids: set[int] = set()
-    for rating in ratings:
-        if rating.movie_id in movie_ids:
+    user_id: Id | None = Field(None, description="MovieLens user id, known or not.")
+    ratings: PersonRatings | None = Field(None, description="As in `ratings` of the request.")
+
+    @model_validator(mode="after")
+    def _is_somebody(self) -> Self:
+        if self.user_id is None and not self.ratings:
             raise PydanticCustomError(
-                "movie_twice",
-                "movie {movie_id} is in the list more than once; give one rating for each movie",
-                {"movie_id": rating.movie_id},
+                "nobody", "a person needs a user_id, ratings, or both; this one has neither"
             )
-        movie_ids.add(rating.movie_id)
-    return ratings
+        return self
 
-
-def _form_of(ratings: Any) -> str | None:
-    """Return which of ``RATINGS_FORMS`` the ratings have; None for neither."""
-    if isinstance(ratings, dict):
-        return "object"
-    return "list" if isinstance(ratings, list) else None
-
-
-#: The forms of ratings in a request; pydantic inserts them into the place of an error.
-RATINGS_FORMS = ("object", "list")
-_StarsByMovie = Annotated[
-    dict[Annotated[int, BeforeValidator(_check_movie_key)], Stars],
-    Field(max_length=MAX_RATINGS),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "propertyNames": {"pattern": f"^{_MOVIE_KEY}$"},
-            "additionalProperties": {
-                "type": "number",
-                "minimum": 0.5,
-                "maximum": 5,
-                "multipleOf": 0.5,
-            },
-            "maxProperties": MAX_RATINGS,
-        }
-    ),
-]
-_Ratings = Annotated[
-    Annotated[_StarsByMovie, Tag("object")]
-    | Annotated[
-        Annotated[
-            list[Rating], Field(max_length=MAX_RATINGS), AfterValidator(_check_unique_movies)
-        ],
-        Tag("list"),
-    ],
-    Discriminator(
-        _form_of,
-        custom_error_type="ratings_form",
-        custom_error_message="give a list of objects with movie_id and stars, or an object of "
-        "movie id to stars",
-    ),
-]
+    def to_request(self) -> requests.RecommendRequest:
+        """Return the person without HTTP's types."""
+        return requests.RecommendRequest(
+            user_id=self.user_id, ratings=to_request_ratings(self.ratings)
+        )
 
 
 class RecommendRequest(BaseModel):
@@ -122,17 +79,31 @@ class RecommendRequest(BaseModel):
                     "top_k": 5,
                 },
                 {"user_id": 1, "top_k": 5, "year_from": 1990},
+                {"people": [{"user_id": 1}, {"ratings": {"1": 5, "260": 2}}], "top_k": 5},
             ]
         },
     )
 
     user_id: Id | None = Field(None, description="MovieLens user id, known or not.")
-    ratings: _Ratings | None = Field(
+    ratings: PersonRatings | None = Field(
         None,
         description="Ratings of this user or visitor: a list of `{movie_id, stars, timestamp?}`, "
         "or an object of movie id to stars. Their order does not matter. A rating without a "
         "timestamp counts as given at the present moment. With `user_id` they count on top of "
         "the user's known ratings; the newest rating of a movie counts.",
+    )
+    people: Annotated[list[Person], Field(min_length=MIN_PEOPLE, max_length=MAX_PEOPLE)] | None = (
+        Field(
+            None,
+            description="Several people who watch together, instead of `user_id` and `ratings`: "
+            "one list of movies that none of them has rated.",
+        )
+    )
+    strategy: Strategy = Field(
+        "fair",
+        description="How a list for `people` is made. `mean`: the highest mean first. "
+        "`least_misery`: the movie that the least satisfied person likes best. `fair`: a mix, in "
+        "which nobody falls behind along the list.",
     )
     top_k: _BodyPageSize = Field(10, description="Movies on a page.")
     genres: list[Genre] = Field([], max_length=MAX_GENRES, description="Any of them.")
@@ -161,18 +132,38 @@ class RecommendRequest(BaseModel):
 
     def to_request(self) -> requests.RecommendRequest:
         """Return the request without HTTP's types."""
-        ratings: list[requests.RequestRating] = []
-        if isinstance(self.ratings, dict):
-            ratings += [(movie_id, stars, None) for movie_id, stars in self.ratings.items()]
-        elif self.ratings:
-            ratings += [rating.to_request() for rating in self.ratings]
         return requests.RecommendRequest(
             user_id=self.user_id,
-            ratings=tuple(ratings),
+            ratings=to_request_ratings(self.ratings),
             top_k=self.top_k,
             filter=Filter(tuple(self.genres), self.year_from, self.year_to),
             exclude=tuple(self.exclude),
             cursor=self.cursor,
             model_name=self.model_name,
             variety=Variety(self.diversity, self.novelty, self.max_per_series),
+        )
+
+    @model_validator(mode="after")
+    def _is_one_person_or_a_group(self) -> Self:
+        alone = self.user_id is not None or self.ratings is not None
+        varied = self.diversity or self.novelty or self.max_per_series is not None
+        if self.people is not None and (alone or varied):
+            other = "user_id and ratings" if alone else "diversity, novelty and max_per_series"
+            raise PydanticCustomError(
+                "people_and_one", "people cannot be combined with {other}", {"other": other}
+            )
+        return self
+
+    def to_group_request(self) -> GroupRequest | None:
+        """Return the request of a group without HTTP's types; None for one person."""
+        if self.people is None:
+            return None
+        return GroupRequest(
+            people=tuple(person.to_request() for person in self.people),
+            strategy=self.strategy,
+            top_k=self.top_k,
+            filter=Filter(tuple(self.genres), self.year_from, self.year_to),
+            exclude=tuple(self.exclude),
+            cursor=self.cursor,
+            model_name=self.model_name,
         )

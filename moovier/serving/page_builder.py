@@ -26,13 +26,15 @@ class ModelPage:
     """A page and the model that made it.
 
     ``stars`` are the predicted stars of each item, None where no rating model knows the movie.
-    ``next`` is the cursor of the next page; None on the last.
+    ``next`` is the cursor of the next page; None on the last. ``stars_by_person`` are the stars of
+    each item and each person of a group; None for a list of one person.
     """
 
     model: LoadedModel
     page: Page
     stars: tuple[float | None, ...]
     next: str | None
+    stars_by_person: tuple[tuple[float | None, ...], ...] | None = None
 
     @property
     def is_personal(self) -> bool:
@@ -58,8 +60,8 @@ def build_page(
     if profile.row is None and is_known:
         events.fold_in(model.name)
     events.lists_answered(model.name, int(is_known), int(not is_known))
-    stars = _predict_stars(rating_model, model, profile, request, feedback, page)
-    return ModelPage(model, page, stars or (None,) * len(page.items), _next_cursor(page, shown))
+    stars = predict_stars(rating_model, model, profile, request, feedback, page)
+    return ModelPage(model, page, stars or (None,) * len(page.items), next_cursor(page, shown))
 
 
 def score_page(
@@ -117,7 +119,7 @@ def paginate(
     """
     shown = decode_cursor(cursor_text)
     page = make_page(shown)
-    return ModelPage(model, page, (None,) * len(page.items), _next_cursor(page, shown))
+    return ModelPage(model, page, (None,) * len(page.items), next_cursor(page, shown))
 
 
 def decode_cursor(text: str | None) -> Ints:
@@ -148,7 +150,7 @@ def _dated(ratings: Sequence[RequestRating], stored: Sequence[NewRating]) -> lis
     ]
 
 
-def _predict_stars(
+def predict_stars(
     rating_model: LoadedModel | None,
     model: LoadedModel,
     profile: UserProfile,
@@ -174,5 +176,6 @@ def _predict_stars(
     return tuple(star if row >= 0 else None for star, row in zip(stars, rows.tolist(), strict=True))
 
 
-def _next_cursor(page: Page, shown: Ints) -> str | None:
+def next_cursor(page: Page, shown: Ints) -> str | None:
+    """Return the cursor of the page after ``page``; None on the last."""
     return cursor.encode(np.concatenate([shown, page.ids])) if page.more else None

@@ -25,17 +25,21 @@ async def render_page(model_page: ModelPage, details: Details, request_id: str) 
     """Return a page as JSON: request_id, model, model_version, items, next and days."""
     page = model_page.page
     objects = await details.objects([item.movie for item in page.items])
+    groups = model_page.stars_by_person or ((),) * len(page.items)
     items = [
-        b'{"movie_id":%d,"movie":%b,"score":%b,"stars":%b,"source":"%b","because":[%b]}'
+        b'{"movie_id":%d,"movie":%b,"score":%b,"stars":%b,%b"source":"%b","because":[%b]}'
         % (
             item.movie.id,
             movie_object,
             orjson.dumps(item.score),
             orjson.dumps(stars),
+            b'"stars_by_person":%b,' % orjson.dumps(group) if group else b"",
             item.source.encode(),
             b",".join([_render_reason(movie) for movie in item.because]),
         )
-        for item, movie_object, stars in zip(page.items, objects, model_page.stars, strict=True)
+        for item, movie_object, stars, group in zip(
+            page.items, objects, model_page.stars, groups, strict=True
+        )
     ]
     return b'{"request_id":"%b","model":%b,"model_version":%d,"items":[%b],"next":%b,"days":%b}' % (
         request_id.encode(),

@@ -206,7 +206,7 @@ class UserRecommender:
             rows = self.variety_index.rerank(scores, rows, variety, top_k)
         because: Sequence[tuple[Movie, ...]] = [()] * rows.size
         if known and reasons and rows.size:
-            because = self._because(profile.history, rows)
+            because = self.reasons(profile.history, rows)
         page = self._page(rows, scores, more, "model" if known else "popular", because)
         return page if known else replace(page, days=self.popularity.default_days)
 
@@ -286,16 +286,16 @@ class UserRecommender:
         )
         scores[rated] = -np.inf
         if exclude.size:
-            scores[self._known_rows(exclude)] = -np.inf
+            scores[self.known_rows(exclude)] = -np.inf
         rows = top_rows(scores, top_k + 1)
         return scores, rows[:top_k], rows.size > top_k
 
-    def _known_rows(self, movie_ids: Ints) -> Ints:
+    def known_rows(self, movie_ids: Ints) -> Ints:
         """Return the rows of the movies that the model knows."""
         rows = (self._row_of.get(movie_id) for movie_id in movie_ids.tolist())
         return np.array([row for row in rows if row is not None], dtype=np.int64)
 
-    def _because(self, history: History, rows: Ints) -> list[tuple[Movie, ...]]:
+    def reasons(self, history: History, rows: Ints) -> list[tuple[Movie, ...]]:
         """Return for each row the liked movies that raise its score most, largest first."""
         catalogue = self._bundle.catalogue
         liked = np.flatnonzero(_likes(history.stars))
@@ -357,7 +357,7 @@ class UserRecommender:
         )
         if not len(known):
             return added
-        replaced = self._known_rows(np.array([*newest, *deleted], dtype=np.int64))
+        replaced = self.known_rows(np.array([*newest, *deleted], dtype=np.int64))
         rest = _take(known, ~np.isin(known.movies, replaced))
         merged = History(
             np.concatenate([rest.movies, added.movies]),

@@ -167,5 +167,5 @@ def _scaled(values: Floats) -> Floats:
     """Return values scaled to the range from 0 to 1; all 1 if they are equal."""
     low, high = float(values.min()), float(values.max())
     if high <= low:
-        return np.ones(values.size)
-    return np.asarray((values - low) / (high - low), dtype=np.float64)
+        return np.ones_like(values)
+    return np.asarray((values - low) / (high - low), dtype=np.float32)
