@@ -14,9 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
-from moovier.data.catalogue import NO_GENRE, Catalogue
+from moovier.data.catalogue import NO_GENRE, Catalogue, natural_title
 from moovier.data.ratings import Floats, Ints
-from moovier.tmdb.details import natural_title
 
 #: Candidates for a page: the best movies by score, and at least so many times the page's size.
 MIN_CANDIDATES, CANDIDATES_PER_PLACE = 100, 4
