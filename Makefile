@@ -6,11 +6,15 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 READY := $(VENV)/.ready
 PAGE := web/dist/.built
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
+# Name=arguments of `docker build`, with + for blanks.
+IMAGES := serving=--target+serving training=--target+training mlflow=--file+mlflow/Dockerfile
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down reset test test-slow test-web lint format web openapi screenshots env faults
 .PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-monitor bench-page
+.PHONY: dist
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,9 +99,24 @@ openapi: $(READY) ## Write web/openapi.json, the source of the page's client
 screenshots: $(READY) $(PAGE) ## Take the screenshots of the README
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.screenshots $(ARGS)
 
+# The source archive has the built page, so whoever unpacks it needs no npm. The wheel is built from
+# the archive, which proves that nothing is missing there.
+dist: $(READY) $(PAGE) ## Build wheel, source archive and, with Docker, images
+	@rm -rf dist && $(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
+	@cp requirements.lock dist/moovier-$(VERSION)-requirements.txt
+	@cd dist && rm -f .gitignore && sha256sum -- * > SHA256SUMS && cat SHA256SUMS
+	@if docker info >/dev/null 2>&1; then \
+		for image in $(IMAGES); do \
+			docker build $(DOCKER_BUILD_ARGS) --quiet --tag "moovier-$${image%%=*}:$(VERSION)" $$(echo "$${image#*=}" | tr '+' ' ') . >/dev/null \
+				&& echo "built the image moovier-$${image%%=*}:$(VERSION)" || exit 1; \
+		done; \
+	else echo "no Docker engine: the images are not built"; fi
+
 # The service runs without its page, so a failed build does not stop it.
 page:
-	@if ! command -v npm >/dev/null; then \
+	@if ! command -v npm >/dev/null && [ -f $(dir $(PAGE))index.html ]; then \
+		echo "npm not found: using the built web page in $(dir $(PAGE))"; \
+	elif ! command -v npm >/dev/null; then \
 		echo "npm not found: starting without the web page (install Node.js 20, then: make web)"; \
 	elif ! $(MAKE) --no-print-directory --silent web; then \
 		echo "the web page could not be built: starting without it (try again: make web)" >&2; \

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from moovier.errors import SettingsError
+from moovier.project_files import default_project
 from moovier.urls import database_url, server_url, study_storage
 
 PREFIX = "MOOVIER_"
@@ -57,12 +58,15 @@ class Settings(BaseSettings):
     )
 
     # Folders
-    project: Path = Field(
-        Path(), description="Folder of the checkout, with `.dvc`, `data/` and `dags/`."
-    )
     home: Path = Field(
         Path(".moovier"),
         description="Folder for all files that Moovier writes: databases, models, logs, caches.",
+    )
+    project: Path = Field(
+        default_factory=lambda fields: default_project(fields["home"]),
+        description="Folder of the checkout, with `.dvc`, `data/` and `dags/`. Unset: the current "
+        "folder; without a checkout, `project` in the folder `MOOVIER_HOME`, which the commands "
+        "of an installed wheel fill.",
     )
 
     # Data

@@ -35,6 +35,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: "es2022",
+    // The licences of the bundled packages ask for their text beside the code.
+    license: { fileName: "licences.md" },
   },
   server: {
     proxy: Object.fromEntries([...API, "/filters", "/readyz"].map((path) => [path, SERVICE])),

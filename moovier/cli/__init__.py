@@ -21,12 +21,21 @@ from moovier.cli.recommend import recommend
 from moovier.cli.train import train, tune
 from moovier.cli.up import down, serve, up
 from moovier.errors import MoovierError
+from moovier.project_files import write_project_files
+from moovier.settings import load_settings
 
-app = typer.Typer(
-    help="Movie recommendations that keep themselves up to date.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def prepare(context: typer.Context) -> None:
+    """Movie recommendations that keep themselves up to date."""
+    # Help must work with wrong settings and in a folder that cannot be written.
+    if context.invoked_subcommand != "down" and "--help" not in sys.argv:
+        settings = load_settings()
+        write_project_files(settings.project, settings.home)
+
+
 app.command()(recommend)
 app.command()(batch)
 app.command()(train)

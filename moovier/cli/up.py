@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from moovier.errors import StackError
-from moovier.settings import Settings, load_settings
+from moovier.settings import PREFIX, Settings, load_settings
 from moovier.stack.console import Report
 
 _WATCH_S = 2.0
@@ -76,6 +76,9 @@ def serve() -> None:
 
     settings = load_settings()
     command = service_command(settings)
+    # The service starts in the project's folder, where relative paths would name other folders.
+    os.environ[f"{PREFIX}HOME"] = str(settings.path())
+    os.environ[f"{PREFIX}PROJECT"] = str(settings.project.absolute())
     os.chdir(settings.project)
     os.execv(command[0], command)
 

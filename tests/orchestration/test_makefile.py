@@ -166,13 +166,19 @@ def test_page_build_without_npm_or_with_a_failing_one_does_not_stop_the_start(
         program = shutil.which(name)
         assert program is not None
         (tools / name).symlink_to(program)
-    without = make("page", path=tools)
+    page = f"PAGE={tmp_path / 'dist' / '.built'}"
+    without = make("page", page, path=tools)
     assert without.returncode == 0
     assert "npm not found: starting without the web page" in without.stdout
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "index.html").touch()
+    shipped = make("page", page, path=tools)
+    assert shipped.returncode == 0
+    assert f"npm not found: using the built web page in {tmp_path / 'dist'}" in shipped.stdout
     npm = tools / "npm"
     npm.write_text("#!/bin/sh\nexit 1\n")
     npm.chmod(0o755)
-    failing = make("page", f"PAGE={tmp_path / 'built'}", path=tools)
+    failing = make("page", page, path=tools)
     assert failing.returncode == 0
     assert "could not be built: starting without it" in failing.stderr
-    assert not (tmp_path / "built").exists()
+    assert not (tmp_path / "dist" / ".built").exists()
