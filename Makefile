@@ -4,6 +4,7 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+KUBERNETES_VALIDATE := 1.37.0
 READY := $(VENV)/.ready
 PAGE := web/dist/.built
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
@@ -14,7 +15,7 @@ HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 .DEFAULT_GOAL := help
 .PHONY: help up down reset test test-slow test-web lint format web openapi screenshots env faults
 .PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-monitor bench-page
-.PHONY: dist
+.PHONY: dist lint-kubernetes
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +51,12 @@ test-web: $(PAGE) ## Run the unit tests of the web page
 
 lint: $(READY) ## Check style, types and import directions
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
+
+# The package has the schemas of every version, 17,000 files: too many for everybody's .venv.
+lint-kubernetes: $(READY) ## Check the Kubernetes manifests against their schemas
+	@cd deploy/kubernetes && KUBERNETES=$$(ls *.yaml | grep -v -e kustomization -e airflow-values) \
+		&& { ../../$(BIN)/uv tool run --quiet kubernetes-validate==$(KUBERNETES_VALIDATE) --strict $$KUBERNETES; } >/dev/null \
+		&& echo "the manifests are valid"
 
 format: $(READY) ## Format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
