@@ -8,7 +8,16 @@ from fastapi.responses import Response
 from bentos import logs
 from bentos.app_state import context_of
 from bentos.routes.responses import NO_MOVIE, json_response, page_response
-from bentos.schemas.movies import Days, MovieId, MoviePage, MovieShown, Page, TitleQuery
+from bentos.schemas.movies import (
+    TREND_DAYS,
+    Days,
+    MovieId,
+    MoviePage,
+    MovieShown,
+    Page,
+    TitleQuery,
+    TrendDays,
+)
 from bentos.schemas.pages import Recommendations
 from moovier.serving import movies as serving
 
@@ -24,6 +33,17 @@ async def popular(request: Request, page: Page, days: Days = None) -> Response:
     """Answer `/popular`."""
     request_id = logs.request_id.get()
     return page_response(await serving.popular_movies(context_of(request), page, days, request_id))
+
+
+@router.get(
+    "/trending",
+    summary="Movies that get more ratings of late than their past lets expect",
+    response_model=Recommendations,
+)
+async def trending(request: Request, page: Page, days: TrendDays = TREND_DAYS) -> Response:
+    """Answer `/trending`."""
+    request_id = logs.request_id.get()
+    return page_response(await serving.trending_movies(context_of(request), page, days, request_id))
 
 
 @router.get("/movies", summary="Movies by words of their titles", response_model=MoviePage)

@@ -51,6 +51,13 @@ Days = Annotated[
     ),
 ]
 
+#: Default window of trending movies.
+TREND_DAYS = 30
+TrendDays = Annotated[
+    Annotated[int, Field(ge=MIN_DAYS, le=MAX_DAYS)],
+    Query(description="Compare so many days before the newest rating with the time before them."),
+]
+
 
 async def _page_query(
     genres: _Genres = (),

@@ -30,6 +30,8 @@ NAME = "popular"
 WINDOWS = (0, 365, 90, 30, 7)
 #: Array of any family's bundle: the window, in days, that was best on validation; 0 is all time.
 POPULAR_DAYS = "popular_days"
+#: Fewest recent ratings of a movie that rises.
+LEAST_RISING = 2
 _DAY_S = 86_400
 
 
@@ -117,3 +119,22 @@ def counts_within(rated: Ratings | Histories, days: int) -> NDArray[Any]:
     counts = np.bincount(rated.movies[recent], minlength=rated.n_movies)
     weighted: NDArray[Any] = counts + total / (total.max() + 1)
     return weighted
+
+
+def rising_within(rated: Ratings | Histories, days: int) -> Floats:
+    """Return how clearly each movie rises against its own past, (n_movies,); -inf if it does not.
+
+    ``(recent - expected) / sqrt(expected + 1)``: the distance in standard deviations of a Poisson
+    count. ``recent`` counts the ratings of a movie in the last ``days`` before the newest rating;
+    ``expected`` is its share of all earlier ratings times all recent ratings. Movies that do not
+    exceed the expectation, or have fewer than :data:`LEAST_RISING` recent ratings, do not rise.
+    """
+    rises = np.full(rated.n_movies, -np.inf, dtype=np.float32)
+    if not rated.movies.size:
+        return rises
+    is_new = is_recent(rated.timestamps, days)
+    recent = np.bincount(rated.movies[is_new], minlength=rated.n_movies)
+    earlier = np.bincount(rated.movies[~is_new], minlength=rated.n_movies)
+    expected = earlier / max(int(earlier.sum()), 1) * recent.sum()
+    score = (recent - expected) / np.sqrt(expected + 1.0)
+    return np.where((score > 0) & (recent >= LEAST_RISING), score, rises).astype(np.float32)

@@ -52,6 +52,28 @@ async def popular_movies(
     return await _render(context, page, request_id)
 
 
+async def trending_movies(
+    context: ServingContext, query: PageQuery, days: int, request_id: str
+) -> PageAnswer:
+    """Return a page of the movies that rise against their own past in the last ``days`` days.
+
+    Raises:
+        BadRequest: the filter or the cursor is invalid.
+        RegistryError: there is no model yet.
+    """
+    model = await resolve_model(context.model_store)
+    user_recommender = model.recommender.user_recommender
+    page = await context.page_scheduler.run(
+        paginate,
+        lambda shown: user_recommender.trending(
+            query.filter, exclude=shown, top_k=query.top_k, days=days
+        ),
+        model,
+        query.cursor,
+    )
+    return await _render(context, page, request_id)
+
+
 async def similar_movies(
     context: ServingContext, movie_id: int, query: PageQuery, request_id: str
 ) -> PageAnswer:

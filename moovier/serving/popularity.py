@@ -49,6 +49,7 @@ class Popularity:
         self.all_time: Floats = (self.counts / highest).astype(np.float32)
         self._lock = threading.Lock()
         self._windows: LRUCache[int, Floats] = LRUCache(CACHED_WINDOWS)
+        self._rising: LRUCache[int, Floats] = LRUCache(CACHED_WINDOWS)
 
     def scores(self, days: int | None) -> Floats:
         """Return the popularity of each movie, (n_movies,), 0 to 1; do not write to it.
@@ -65,6 +66,16 @@ class Popularity:
             scores = self._compute(days)
             with self._lock:
                 self._windows[days] = scores
+        return scores
+
+    def rising(self, days: int) -> Floats:
+        """Return how clearly each movie rises, (n_movies,); -inf if not; do not write to it."""
+        with self._lock:
+            scores = self._rising.get(days)
+        if scores is None:
+            scores = popular.rising_within(self._histories, days)
+            with self._lock:
+                self._rising[days] = scores
         return scores
 
     def default(self) -> Floats:

@@ -36,7 +36,6 @@ MAX_REASONS, MIN_WEIGHT_SHARE = 3, 0.25
 #: Fewest stars of a movie that a strict user liked: it must also be above the user's mean.
 LIKED_BY_STRICT_USERS = 3.0
 _EMPTY = History(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
-
 _NO_ROWS = np.zeros(0, np.int64)
 
 Source = Literal["model", "similar", "popular"]
@@ -222,11 +221,22 @@ class UserRecommender:
             BadRequest: the filter is invalid.
         """
         days = self.popularity.default_days if days is None else days
-        scores, rows, more = self._best(
-            self.popularity.scores(days), _NO_ROWS, movie_filter, exclude, top_k
-        )
-        page = self._page(rows, scores, more, "popular", [()] * rows.size)
-        return replace(page, days=days)
+        return self._counted(self.popularity.scores(days), movie_filter, exclude, top_k, days)
+
+    def trending(self, movie_filter: Filter, *, exclude: Ints, top_k: int, days: int) -> Page:
+        """Return the movies whose ratings of the last ``days`` days exceed their past most.
+
+        Raises:
+            BadRequest: the filter is invalid.
+        """
+        return self._counted(self.popularity.rising(days), movie_filter, exclude, top_k, days)
+
+    def _counted(
+        self, scores: Floats, movie_filter: Filter, exclude: Ints, top_k: int, days: int | None
+    ) -> Page:
+        """Return the page of a list that is the same for everybody."""
+        scores, rows, more = self._best(scores, _NO_ROWS, movie_filter, exclude, top_k)
+        return replace(self._page(rows, scores, more, "popular", [()] * rows.size), days=days)
 
     def similar(self, movie_row: int, movie_filter: Filter, *, exclude: Ints, top_k: int) -> Page:
         """Return the list of a visitor who gave this movie 5 stars and rated no other.
@@ -385,7 +395,6 @@ def _take(history: History, rows: np.ndarray) -> History:
 
 
 def _digest(history: History) -> bytes:
-    content = hashlib.blake2b(digest_size=16)
-    for values in (history.movies, history.stars, history.timestamps):
-        content.update(values.tobytes())
-    return content.digest()
+    columns = (history.movies, history.stars, history.timestamps)
+    content = b"".join(values.tobytes() for values in columns)
+    return hashlib.blake2b(content, digest_size=16).digest()

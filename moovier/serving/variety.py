@@ -33,7 +33,7 @@ class Variety:
     """How a list is re-ranked; the defaults leave it as it is.
 
     ``diversity``: weight of the dissimilarity to the movies before it, 0 to 1.
-    ``novelty``: weight of a movie's unpopularity in its relevance, 0 to 1.
+    ``novelty``: weight of a movie's unpopularity among the candidates in its relevance, 0 to 1.
     ``max_per_series``: most movies of one series on a page, at least 1; None for no limit.
     """
 
@@ -60,9 +60,8 @@ class VarietyIndex:
     def __init__(self, catalogue: Catalogue, counts: Ints) -> None:
         """Index the catalogue; ``counts`` are the ratings of each movie, (n_movies,)."""
         self._catalogue = catalogue
-        order = np.argsort(np.argsort(counts, kind="stable"), kind="stable")
-        #: Share of the movies with fewer ratings, (n_movies,), 0 to 1.
-        self.popularity: Floats = (order / max(counts.size - 1, 1)).astype(np.float32)
+        #: Logarithm of 1 plus the ratings of each movie, (n_movies,).
+        self.popularity: Floats = np.log1p(counts).astype(np.float32)
 
     @cached_property
     def _genres(self) -> Floats:
@@ -107,7 +106,7 @@ class VarietyIndex:
         if variety.is_off or not size:
             return rows[:size]
         relevance = (1.0 - variety.novelty) * _scaled(scores[rows])
-        relevance += variety.novelty * (1.0 - self.popularity[rows])
+        relevance += variety.novelty * (1.0 - _scaled(self.popularity[rows]))
         similarity = self.similarity(rows) if variety.diversity else None
         allowed = self._limiter(rows, variety.max_per_series)
         chosen: list[int] = []

@@ -63,3 +63,15 @@ def test_popular_movies_of_the_last_days_come_first(api: ApiClient) -> None:
 @pytest.mark.parametrize("days", ["0", "-1", "36501", "1.5", "", "week"])
 def test_window_out_of_range_gets_422(api: ApiClient, days: str) -> None:
     assert "days" in error_of(api.client.get(f"/popular?days={days}"), 422)
+
+
+def test_trending_movies_have_recent_ratings_and_a_window(api: ApiClient) -> None:
+    _, ratings, _ = to_arrays(read_movielens(api.settings.home.parent / "data"))
+    newest = int(ratings.timestamps.max())
+    page = parsed(api.client.get("/trending", params={"days": 2, "top_k": 50}), Recommendations)
+    assert page.days == 2
+    recent = set(ratings.movies[ratings.timestamps > newest - 2 * 86_400].tolist())
+    assert {IDS.index(movie) for movie in ids_of(page)} <= recent
+    scores = [item.score for item in page.items]
+    assert scores == sorted(scores, reverse=True)
+    assert parsed(api.client.get("/trending"), Recommendations).days == 30

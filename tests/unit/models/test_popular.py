@@ -13,7 +13,9 @@ from moovier.models.popular import (
     PopularParams,
     PopularScorer,
     counts_within,
+    rising_within,
 )
+from tests.contracts.toy import ratings_of
 
 DAY_S = 86_400
 
@@ -49,3 +51,20 @@ def test_a_bundle_of_an_earlier_version_has_counts_only() -> None:
 def test_the_search_space_has_every_window() -> None:
     for days in WINDOWS:
         assert PopularFamily().search_space(FixedTrial({"days": days})) == PopularParams(days=days)
+
+
+def test_movie_that_rises_against_its_past_comes_before_a_steady_favourite() -> None:
+    day, newest = 86_400, 2_000_000_000
+    # Movie 0: a favourite at its usual rate. Movie 1: hardly rated before. Movie 2: one recent
+    # rating. Movie 3: no recent rating.
+    ages = (
+        [(0, 100)] * 40 + [(0, 1)] * 4 + [(1, 100)] * 2 + [(1, 2)] * 4 + [(2, 0)] + [(3, 100)] * 9
+    )
+    rows = [(user, movie, 4.0, newest - age * day) for user, (movie, age) in enumerate(ages)]
+    scores = rising_within(ratings_of(rows, len(rows)), 7)
+    assert int(np.argmax(scores)) == 1
+    assert np.isneginf(scores[[0, 2, 3]]).all()
+
+
+def test_nothing_rises_without_ratings() -> None:
+    assert np.isneginf(rising_within(ratings().take(np.arange(0)), 7)).all()

@@ -53,7 +53,7 @@ def test_diversity_puts_other_genres_before_more_of_the_same() -> None:
 
 
 def test_novelty_prefers_movies_with_few_ratings() -> None:
-    rows = index().rerank(SCORES, by_score(SCORES), Variety(novelty=0.7), 2)
+    rows = index().rerank(SCORES, by_score(SCORES), Variety(novelty=0.3), 2)
     assert names(rows)[0] == "Alien: Resurrection"
     only = index().rerank(SCORES, by_score(SCORES), Variety(novelty=1.0), 7)
     assert COUNTS[only].tolist() == sorted(COUNTS.tolist())
