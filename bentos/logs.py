@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
+from pythonjsonlogger.orjson import OrjsonFormatter
 
 #: The id of the request that is being answered; empty between requests.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -17,27 +17,30 @@ _LOGGERS = ("moovier", "bentos")
 _access = logging.getLogger("bentos.access_log")
 
 
-class JsonLines(logging.Formatter):
+class JsonLines(OrjsonFormatter):
     """Formats a record as a JSON object.
 
     Its keys are ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, ``request_id`` within
     a request, ``error`` (the stack trace), and the record's ``extra={"fields": {...}}``.
     """
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return a record as one line of JSON."""
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
+    def __init__(self) -> None:
+        super().__init__(json_default=str)
+
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        """Fill ``log_data``, the JSON object of ``record``; see the base class."""
+        time = datetime.fromtimestamp(record.created, UTC)
+        log_data["time"] = time.isoformat(timespec="milliseconds")
+        log_data["level"] = record.levelname.lower()
+        log_data["logger"] = record.name
+        log_data["message"] = record.message
         if request_id.get():
-            line["request_id"] = request_id.get()
-        line |= getattr(record, "fields", {})
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+            log_data["request_id"] = request_id.get()
+        log_data |= getattr(record, "fields", {})
+        if "exc_info" in message_dict:
+            log_data["error"] = message_dict["exc_info"]
 
 
 def configure(*, every_request: bool) -> None:

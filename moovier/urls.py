@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-_POSTGRES = re.compile(r"(postgres|postgresql|postgres\+psycopg2)(?=://)")
+_POSTGRES = re.compile(r"(postgres|postgresql)(\+psycopg2?)?(?=://)")
+#: SQLAlchemy's name of psycopg 3.
+_DRIVER = "postgresql+psycopg"
 _EXAMPLES = "give sqlite:////folder/file.db or postgresql://user:password@host/database"
 #: Parts of Postgres's messages about a login that it refuses: no retry gets another answer.
 _REFUSALS = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf")
@@ -35,7 +37,8 @@ def database_url(url: str) -> str:
     """Return the URL of a SQLite file or of Postgres, in the spelling that SQLAlchemy takes.
 
     ``postgres://`` is how Heroku and others spell ``postgresql://``. The driver is named, because
-    SQLAlchemy's own choice differs between its versions.
+    SQLAlchemy's own choice differs between its versions; psycopg2 of older settings becomes
+    psycopg 3.
 
     Raises:
         ValueError: it is no such URL.
@@ -43,12 +46,12 @@ def database_url(url: str) -> str:
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
-    url = _POSTGRES.sub("postgresql+psycopg2", url, count=1)
+    url = _POSTGRES.sub(_DRIVER, url, count=1)
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise ValueError(f"is not a URL: {_EXAMPLES}") from None
-    if parsed.drivername == "postgresql+psycopg2":
+    if parsed.drivername == _DRIVER:
         return url
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
         raise ValueError(f"names {parsed.drivername}: {_EXAMPLES}")

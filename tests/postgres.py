@@ -7,7 +7,7 @@ import os
 import uuid
 from collections.abc import Iterator
 
-import psycopg2
+import psycopg
 import pytest
 
 SERVER = "postgresql://postgres@127.0.0.1:5432"
@@ -20,8 +20,8 @@ def own_database() -> Iterator[str]:
     Skips the test when no Postgres answers; in CI a missing Postgres is an error.
     """
     try:
-        server = psycopg2.connect(f"{SERVER}/postgres", connect_timeout=3)
-    except psycopg2.OperationalError as error:
+        server = psycopg.connect(f"{SERVER}/postgres", connect_timeout=3)
+    except psycopg.OperationalError as error:
         if "CI" in os.environ:
             raise
         pytest.skip(f"no Postgres at {SERVER}: {error}")

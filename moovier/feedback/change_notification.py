@@ -8,14 +8,16 @@ No request waits for either.
 from __future__ import annotations
 
 import logging
-import select
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moovier.errors import MoovierError
 from moovier.feedback.database import Database
 from moovier.feedback.write_counter import CHANNEL
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -80,18 +82,16 @@ class ChangeListener:
             self._reload()
             self._last_error = None
             while not self._stopping.is_set():
-                ready, _, _ = select.select([driver], [], [], POLL_S)
-                if ready:
-                    driver.poll()
-                    for user_id in self._take_user_ids(driver, database.write_counter.origin):
-                        self._reload_user(user_id)
+                for user_id in self._changed_users(driver, database.write_counter.origin):
+                    self._reload_user(user_id)
 
     @staticmethod
-    def _take_user_ids(driver: Any, own_origin: str) -> set[int]:
-        """Return the user ids of the waiting notifications, without this process's own."""
+    def _changed_users(driver: Connection[Any], own_origin: str) -> set[int]:
+        """Wait up to one poll; return the user ids of other processes' notifications."""
         user_ids = set()
-        while driver.notifies:
-            origin, _, user_id = driver.notifies.pop(0).payload.partition(" ")
+        # It stops after the first packet, which holds all that one transaction announced.
+        for notification in driver.notifies(timeout=POLL_S, stop_after=1):
+            origin, _, user_id = notification.payload.partition(" ")
             if origin != own_origin and user_id.isdecimal():
                 user_ids.add(int(user_id))
         return user_ids

@@ -288,6 +288,9 @@ def _postgres_engine(url: URL) -> Engine:
         "keepalives_idle": 3,
         "keepalives_interval": 2,
         "keepalives_count": 2,
+        # A pooler in front of Postgres may give each transaction another connection, which lacks
+        # the statements that psycopg prepared: https://www.psycopg.org/psycopg3/docs/advanced/prepare.html
+        "prepare_threshold": None,
     }
     return create_engine(
         url,

@@ -275,9 +275,9 @@ def test_serving_image_has_no_tensorflow_airflow_or_mlflow() -> None:
     )
     training = _installed_with(_extras("training"))
     assert {"keras", "apache-airflow", "mlflow", "dvc", "dvc-s3", "optuna"} <= training
-    assert {"psycopg2-binary", "celery", "redis", "apache-airflow-providers-fab"} <= training
+    assert {"psycopg", "celery", "redis", "apache-airflow-providers-fab"} <= training
     tracking = _installed_with({"tracking"})
-    assert {"mlflow", "flask-wtf", "boto3", "psycopg2-binary", "optuna-dashboard"} <= tracking
+    assert {"mlflow", "flask-wtf", "boto3", "psycopg", "optuna-dashboard"} <= tracking
     assert tracking.isdisjoint({"keras", "apache-airflow", "bentoml"})
 
 

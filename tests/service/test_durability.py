@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg2  # type: ignore[import-untyped]
+import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
@@ -287,7 +287,7 @@ async def _until(holds: Callable[[], bool]) -> None:
 
 def _terminate(url: str) -> None:
     """Cut every connection to the database."""
-    with contextlib.closing(psycopg2.connect(f"{SERVER}/postgres")) as server:
+    with contextlib.closing(psycopg.connect(f"{SERVER}/postgres")) as server:
         server.autocommit = True
         with server.cursor() as cursor:
             cursor.execute(
@@ -297,7 +297,7 @@ def _terminate(url: str) -> None:
 
 
 def _allow_connections(url: str, allow: bool) -> None:
-    with contextlib.closing(psycopg2.connect(f"{SERVER}/postgres")) as server:
+    with contextlib.closing(psycopg.connect(f"{SERVER}/postgres")) as server:
         server.autocommit = True
         with server.cursor() as cursor:
             name = url.rpartition("/")[2]

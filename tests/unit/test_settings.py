@@ -86,14 +86,16 @@ def test_largest_seed_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().seed == 2**32 - 1
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+@pytest.mark.parametrize(
+    "scheme", ["postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"]
+)
 def test_postgres_is_accepted_in_each_spelling(
     scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"{scheme}://user:p%40ss@host:5432/db?sslmode=require"
     monkeypatch.setenv("MOOVIER_DATABASE_URL", url)
     monkeypatch.setenv("MOOVIER_OPTUNA_STORAGE", url)
-    expected = "postgresql+psycopg2://user:p%40ss@host:5432/db?sslmode=require"
+    expected = "postgresql+psycopg://user:p%40ss@host:5432/db?sslmode=require"
     settings = load_settings()
     assert (settings.database, settings.optuna_storage) == (expected, expected)
 

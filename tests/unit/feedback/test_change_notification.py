@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import psycopg2  # type: ignore[import-untyped]
+import psycopg
 import pytest
 
 from moovier.feedback import change_notification
@@ -144,7 +144,7 @@ def test_missed_writes_are_read_after_reconnecting(
 
 def cut_connections(url: str) -> None:
     """Cut every connection to the database."""
-    with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+    with contextlib.closing(psycopg.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psycopg2
+import psycopg
 import pytest
 from filelock import FileLock
 
@@ -180,7 +180,7 @@ def test_sqlite_writer_waits_for_another_with_a_time_out(sqlite_url: str) -> Non
 def test_postgres_writer_waits_for_another_with_a_time_out(postgres_url: str) -> None:
     store = FeedbackStore.open(postgres_url)
     store.add(1, [NewRating(1, 1, 1)])
-    with contextlib.closing(psycopg2.connect(postgres_url)) as other, other.cursor() as cursor:
+    with contextlib.closing(psycopg.connect(postgres_url)) as other, other.cursor() as cursor:
         cursor.execute("SELECT * FROM feedback_ratings FOR UPDATE")
         start = time.monotonic()
         with pytest.raises(FeedbackUnavailable, match="timeout"):
@@ -195,7 +195,7 @@ def test_postgres_writer_waits_for_another_with_a_time_out(postgres_url: str) ->
 def test_lost_connections_are_replaced(postgres_url: str) -> None:
     store = FeedbackStore.open(postgres_url)
     store.add(1, [NewRating(1, 1, 1)])
-    with contextlib.closing(psycopg2.connect(postgres_url)) as other, other.cursor() as cursor:
+    with contextlib.closing(psycopg.connect(postgres_url)) as other, other.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"

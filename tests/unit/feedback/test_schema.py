@@ -17,7 +17,7 @@ def test_migrations_create_the_tables_of_the_schema(url: str) -> None:
     from alembic.migration import MigrationContext
 
     Database.open(url).close()
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection,

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import optuna
-import psycopg2
+import psycopg
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
@@ -149,7 +149,7 @@ def study_has(url: str, name: str, number: int) -> bool:
 
 def terminate(url: str) -> None:
     """Close all connections, as a restart of Postgres does."""
-    with contextlib.closing(psycopg2.connect(url)) as server, server.cursor() as cursor:
+    with contextlib.closing(psycopg.connect(url)) as server, server.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
