@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -103,16 +104,7 @@ class FeedbackStore:
         for rating in ratings:
             check_rating(rating)
         check_request_id(request_id)
-        rows = [
-            {
-                "user_id": user_id,
-                "movie_id": rating.movie_id,
-                "stars": float(rating.stars),
-                "timestamp": rating.timestamp,
-                "request_id": request_id,
-            }
-            for rating in _newest_per_movie(ratings)
-        ]
+        rows = _to_rows(user_id, ratings, request_id)
         if idempotency_key is None:
             with self._database.writing(user_id) as connection:
                 return _added(_upsert(connection, rows), ratings)
@@ -314,6 +306,22 @@ def _earlier_answer(
 
 def _added(stored: int, ratings: Sequence[NewRating]) -> Added:
     return Added(stored, len(ratings) - stored, replayed=False)
+
+
+def _to_rows(
+    user_id: int, ratings: Iterable[NewRating], request_id: str | None
+) -> list[dict[str, Any]]:
+    """Return the rows of the newest rating of each movie."""
+    return [
+        {
+            "user_id": user_id,
+            "movie_id": rating.movie_id,
+            "stars": float(rating.stars),
+            "timestamp": rating.timestamp,
+            "request_id": request_id,
+        }
+        for rating in _newest_per_movie(ratings)
+    ]
 
 
 def _to_ratings(
