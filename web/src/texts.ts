@@ -69,6 +69,9 @@ export const texts = {
       if (days === null) return "The most rated movies of all time.";
       return `The most rated movies of the last ${count(days, "day", "days")} in the data.`;
     },
+    trending: "Trending",
+    trendingLead: (days: number | null | undefined) =>
+      `Rated more often ${days ? `in the last ${count(days, "day", "days")} of the data` : "of late"} than before.`,
     forYou: "For you",
     forYouLead: "Best first, without movies that you have rated or hidden.",
     more: "Show more",
@@ -86,6 +89,13 @@ export const texts = {
   },
   filters: {
     label: "Filters",
+    order: "Order",
+    orders: {
+      default: "Best first",
+      trending: "Trending",
+      varied: "More variety",
+      lesserKnown: "Lesser known",
+    },
     genres: "Genres",
     years: "Years",
     from: "From",

@@ -1,7 +1,7 @@
 /** The filters for genres and years. The chosen ones are part of the URL. */
 import { useEffect, useState } from "preact/hooks";
 import { useFilterOptions } from "../lists/filterOptions";
-import { type Filters, NO_FILTERS, hasFilters, parseYear } from "../lists/filterQuery";
+import { type Filters, NO_FILTERS, type Order, hasFilters, parseYear } from "../lists/filterQuery";
 import { genreName, texts } from "../texts";
 
 interface Props {
@@ -31,6 +31,26 @@ export function GenreFilter({ filters, onChange }: Props) {
   );
 }
 
+/** A choice between the orders that the list can have. */
+export function OrderFilter({ filters, onChange, orders }: Props & { orders: readonly Order[] }) {
+  const chosen = orders.includes(filters.order) ? filters.order : "default";
+  return (
+    <div class="filter-order" role="group" aria-label={texts.filters.order}>
+      {orders.map((order) => (
+        <button
+          key={order}
+          type="button"
+          class="chip"
+          aria-pressed={order === chosen}
+          onClick={() => onChange({ ...filters, order })}
+        >
+          {texts.filters.orders[order]}
+        </button>
+      ))}
+    </div>
+  );
+}
+
 export function YearFilter({ filters, onChange }: Props) {
   const options = useFilterOptions();
   return (
@@ -40,7 +60,7 @@ export function YearFilter({ filters, onChange }: Props) {
         class="button button-quiet"
         aria-label={texts.filters.clear}
         disabled={!hasFilters(filters)}
-        onClick={() => onChange(NO_FILTERS)}
+        onClick={() => onChange({ ...NO_FILTERS, order: filters.order })}
       >
         {texts.filters.clearShort}
       </button>

@@ -4,11 +4,18 @@ import type { ListAnswer, RecommendRequest } from "../api/types";
 import { type RecommendedMovie, toRecommendedMovie } from "../movie";
 import { isPersonalised, visitor } from "../visitor/store";
 import { hiddenMovieIds, userIdOf } from "../visitor/visitor";
-import type { Filters } from "./filterQuery";
+import type { Filters, Order } from "./filterQuery";
 import type { Page } from "./paged";
 
 const PAGE_SIZE = 24;
 const SIMILAR_PAGE_SIZE = 12;
+/** The variety of each order; docs/decisions/variety.md has what the values cost. */
+const VARIETY: Record<Order, Partial<RecommendRequest>> = {
+  default: {},
+  trending: {},
+  varied: { diversity: 0.4, max_per_series: 1 },
+  lesserKnown: { novelty: 0.5 },
+};
 
 /** Fetch recommendations for the visitor; popular movies when they have rated nothing. */
 export function fetchDiscoverPage(
@@ -17,7 +24,10 @@ export function fetchDiscoverPage(
   signal: AbortSignal,
 ): Promise<Page<RecommendedMovie>> {
   const exclude = hiddenMovieIds(visitor.value);
-  // /popular can be cached, but cannot exclude movies.
+  // /trending and /popular can be cached, but cannot exclude movies.
+  if (!isPersonalised.value && filters.order === "trending") {
+    return fetchTrending(filters, cursor, signal);
+  }
   if (!isPersonalised.value && !exclude.length) return fetchPopular(filters, cursor, signal);
   return fetchRecommended(filters, exclude, cursor, signal);
 }
@@ -43,8 +53,18 @@ async function fetchRecommended(
     year_to: filters.yearTo,
     exclude,
     cursor,
+    ...(isPersonalised.value ? VARIETY[filters.order] : {}),
   };
   return toPage(await unwrap(client.POST("/recommend", { body, signal })));
+}
+
+async function fetchTrending(
+  filters: Filters,
+  cursor: string | null,
+  signal: AbortSignal,
+): Promise<Page<RecommendedMovie>> {
+  const query = { ...filterParameters(filters), top_k: PAGE_SIZE, ...(cursor ? { cursor } : {}) };
+  return toPage(await unwrap(client.GET("/trending", { params: { query }, signal })));
 }
 
 async function fetchPopular(

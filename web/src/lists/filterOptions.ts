@@ -5,7 +5,9 @@ import { client, unwrap } from "../api/client";
 import { texts } from "../texts";
 import type { Filters } from "./filterQuery";
 
-const options = signal<Filters>({
+type Options = Omit<Filters, "order">;
+
+const options = signal<Options>({
   genres: Object.keys(texts.genres),
   yearFrom: 1902,
   yearTo: 2018,
@@ -13,7 +15,7 @@ const options = signal<Filters>({
 let isRequested = false;
 
 /** Return the options, and request them when that has not been done yet. */
-export function useFilterOptions(): Filters {
+export function useFilterOptions(): Options {
   useEffect(() => {
     if (!isRequested) void request();
   }, []);

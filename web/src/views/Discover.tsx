@@ -1,7 +1,7 @@
 /** The first view: search, the rated movies, and the list of what to watch. */
 import { useLocation } from "preact-iso";
 import { useEffect, useRef } from "preact/hooks";
-import { GenreFilter, YearFilter } from "../components/Filters";
+import { GenreFilter, OrderFilter, YearFilter } from "../components/Filters";
 import { MovieGrid } from "../components/MovieGrid";
 import { RatedBar } from "../components/RatedBar";
 import { Search } from "../components/Search";
@@ -19,12 +19,14 @@ import { isPersonalised, tasteKey } from "../visitor/store";
 
 /** How far the list's top must be above the window for the visitor to be deep in it. */
 const DEEP_PX = 500;
+const PERSONAL_ORDERS = ["default", "varied", "lesserKnown"] as const;
+const COMMON_ORDERS = ["default", "trending"] as const;
 
 export function Discover() {
   const { query, route } = useLocation();
   const filters = parseFilters(query);
   const section = useRef<HTMLElement>(null);
-  const { genres, yearFrom, yearTo } = filters;
+  const { genres, yearFrom, yearTo, order } = filters;
   const isReversed = yearFrom !== null && yearTo !== null && yearFrom > yearTo;
   useView(texts.titles.discover);
   useEffect(() => {
@@ -33,9 +35,13 @@ export function Discover() {
     const isShown = list.items.peek() !== null;
     const isDeep = isShown && (section.current?.getBoundingClientRect().top ?? 0) < -DEEP_PX;
     updateList(filters, isDeep);
-  }, [tasteKey.value, genres.join(), yearFrom, yearTo]);
+  }, [tasteKey.value, genres.join(), yearFrom, yearTo, order]);
 
   const isForMe = isPersonalised.value;
+  const isTrending = !isForMe && order === "trending";
+  const commonHeading = isTrending ? texts.list.trending : texts.list.popular;
+  const heading = isForMe ? texts.list.forYou : commonHeading;
+  const commonLead = isTrending ? texts.list.trendingLead : texts.list.popularLead;
   const change = (to: Filters) => route(filtersToUrl(to), true);
   return (
     <>
@@ -47,18 +53,23 @@ export function Discover() {
       <RatedBar />
       <section class="discover" aria-labelledby="list-heading" ref={section}>
         <div class="section-head">
-          <h2 id="list-heading">{isForMe ? texts.list.forYou : texts.list.popular}</h2>
-          <p class="faint">{isForMe ? texts.list.forYouLead : texts.list.popularLead(list.days.value)}</p>
+          <h2 id="list-heading">{heading}</h2>
+          <p class="faint">{isForMe ? texts.list.forYouLead : commonLead(list.days.value)}</p>
           <YearFilter filters={filters} onChange={change} />
         </div>
+        <OrderFilter
+          filters={filters}
+          onChange={change}
+          orders={isForMe ? PERSONAL_ORDERS : COMMON_ORDERS}
+        />
         <GenreFilter filters={filters} onChange={change} />
         {isReversed && <p class="warning" role="alert">{texts.filters.reversedYears}</p>}
         <MovieGrid
           list={list}
-          label={isForMe ? texts.list.forYou : texts.list.popular}
+          label={heading}
           endless
           reasons={isForMe}
-          onClear={hasFilters(filters) ? () => change(NO_FILTERS) : undefined}
+          onClear={hasFilters(filters) ? () => change({ ...NO_FILTERS, order }) : undefined}
         />
       </section>
       {isOutdated.value && (

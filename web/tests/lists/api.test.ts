@@ -63,7 +63,7 @@ test("the first view shows popular movies to a visitor without ratings", async (
 });
 
 test("popular movies are filtered, and continue at a cursor", async () => {
-  const filters = { genres: ["War"], yearFrom: 1950, yearTo: 1999 };
+  const filters = { ...NO_FILTERS, genres: ["War"], yearFrom: 1950, yearTo: 1999 };
   await api.fetchDiscoverPage(filters, "c1", signal());
   expect(browser.service.requests[0]!.query).toEqual({
     top_k: "24",
@@ -72,6 +72,20 @@ test("popular movies are filtered, and continue at a cursor", async () => {
     year_to: "1999",
     cursor: "c1",
   });
+});
+
+test("trending movies come from their own route", async () => {
+  await api.fetchDiscoverPage({ ...NO_FILTERS, order: "trending" }, null, signal());
+  expect(browser.service.requests[0]).toMatchObject({ method: "GET", path: "/trending" });
+});
+
+test("the order of a personal list asks for variety", async () => {
+  await prepare(() => store.rate(movie(1), 4.5));
+  await api.fetchDiscoverPage({ ...NO_FILTERS, order: "varied" }, null, signal());
+  await api.fetchDiscoverPage({ ...NO_FILTERS, order: "trending" }, null, signal());
+  const [varied, other] = browser.service.requests.map(({ body }) => body);
+  expect(varied).toMatchObject({ diversity: 0.4, max_per_series: 1 });
+  expect(other).not.toHaveProperty("diversity");
 });
 
 test("a visitor with ratings gets recommendations for them", async () => {

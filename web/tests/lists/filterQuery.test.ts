@@ -16,14 +16,18 @@ describe("the URL", () => {
     [NO_FILTERS, "/"],
     [{ ...NO_FILTERS, genres: ["Sci-Fi", "War"] }, "/?genres=Sci-Fi%2CWar"],
     [{ ...NO_FILTERS, yearFrom: 1990 }, "/?from=1990"],
-    [{ genres: ["Drama"], yearFrom: 1990, yearTo: 1999 }, "/?genres=Drama&from=1990&to=1999"],
+    [
+      { ...NO_FILTERS, genres: ["Drama"], yearFrom: 1990, yearTo: 1999 },
+      "/?genres=Drama&from=1990&to=1999",
+    ],
+    [{ ...NO_FILTERS, order: "varied" as const }, "/?order=varied"],
   ])("keeps the filters %j", (filters, url) => {
     expect(filtersToUrl(filters)).toBe(url);
     expect(parseFilters(queryOf(url))).toEqual(filters);
   });
 
   test("with invalid values has no filters", () => {
-    expect(parseFilters({ genres: ",,", from: "199", to: "later" })).toEqual(NO_FILTERS);
+    expect(parseFilters({ genres: ",,", from: "199", to: "later", order: "best" })).toEqual(NO_FILTERS);
   });
 });
 
@@ -44,6 +48,7 @@ test.each([
 
 test("any filter counts", () => {
   expect(hasFilters(NO_FILTERS)).toBe(false);
+  expect(hasFilters({ ...NO_FILTERS, order: "trending" })).toBe(false);
   expect(hasFilters({ ...NO_FILTERS, genres: ["War"] })).toBe(true);
   expect(hasFilters({ ...NO_FILTERS, yearFrom: 1990 })).toBe(true);
   expect(hasFilters({ ...NO_FILTERS, yearTo: 1990 })).toBe(true);
