@@ -189,6 +189,31 @@ def fits_window(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
+def test_order_of_the_list_is_chosen_and_kept_in_the_address(
+    browser: Browser, service: Service
+) -> None:
+    with open_page(browser, service.address, PHONE) as page:
+        visitor = Visitor(page)
+        visitor.open_discover()
+        popular = visitor.listed_ids()
+        page.get_by_role("button", name="Trending").click()
+        expect(visitor.heading("Trending")).to_be_visible()
+        assert visitor.wait_for_other_list(popular)
+        assert parse_qs(urlsplit(page.url).query) == {"order": ["trending"]}
+
+        visitor.search(*TOY_STORY[:2])
+        visitor.rate_in_dialog(5)
+        expect(visitor.heading("For you")).to_be_visible()
+        visitor.wait_for_list()
+        best = visitor.listed_ids()
+        page.get_by_role("button", name="More variety").click()
+        varied = visitor.wait_for_other_list(best)
+        page.reload()
+        visitor.wait_for_list()
+        assert visitor.listed_ids()[:PAGE_SIZE] == varied[:PAGE_SIZE]
+        assert fits_window(page)
+
+
 def test_page_survives_a_service_restart_and_a_broken_tmdb(
     browser: Browser, trained: Settings
 ) -> None:
