@@ -14,7 +14,7 @@ const VARIETY: Record<Order, Partial<RecommendRequest>> = {
   default: {},
   trending: {},
   varied: { diversity: 0.4, max_per_series: 1 },
-  lesserKnown: { novelty: 0.5 },
+  lesserKnown: { novelty: 0.3 },
 };
 
 /** Fetch recommendations for the visitor; popular movies when they have rated nothing. */
