@@ -14,7 +14,7 @@ HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down reset test test-slow test-web lint format web openapi screenshots env faults
-.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-monitor bench-page
+.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-monitor bench-page bench-scale
 .PHONY: dist lint-kubernetes
 
 help: ## List the commands
@@ -94,6 +94,9 @@ bench-variety: $(READY) ## Measure what diversity and novelty cost and change
 
 bench-monitor: $(READY) ## Count monitoring's alarms with and without planted drift
 	@$(BIN)/python -m benchmarks.monitor $(ARGS)
+
+bench-scale: $(READY) ## Measure ingest and retraining at 0.1M to 25M ratings (ARGS=--airflow)
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.scale $(ARGS)
 
 bench-page: $(READY) $(PAGE) ## Measure the web page in a browser
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.page $(ARGS)
