@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from moovier.errors import BadRequest
 
+#: Whole numbers: rows, counts, Unix seconds. Columns of many ratings may have 32 bits.
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
@@ -120,19 +121,38 @@ class Ratings:
 
     def isin(self, others: Ratings) -> NDArray[np.bool_]:
         """Return a mask of the ratings whose user and movie also occur in ``others``, (n,)."""
-        pairs = self.users * self.n_movies + self.movies
-        return np.isin(pairs, others.users * others.n_movies + others.movies)
+        return np.isin(self.pairs, others.pairs)
+
+    @property
+    def pairs(self) -> Ints:
+        """A number for each rating's user and movie, (n,) in 64 bits."""
+        return self.users.astype(np.int64) * self.n_movies + self.movies
+
+    @cached_property
+    def order(self) -> Ints | None:
+        """The rows by user, oldest first, ties in row order, (n,); None if they have this order.
+
+        Rows that were read from a snapshot have it, and so has each part of them.
+        """
+        steps = np.diff(self.users)
+        if not ((steps > 0) | ((steps == 0) & (np.diff(self.timestamps) >= 0))).all():
+            return np.lexsort((np.arange(len(self)), self.timestamps, self.users))
+        return None
+
+    @cached_property
+    def counts(self) -> Ints:
+        """The number of ratings of each user, (n_users,)."""
+        return np.bincount(self.users, minlength=self.n_users).astype(np.int64)
 
     @cached_property
     def histories(self) -> Histories:
         """The same ratings grouped by user, oldest first; ties in row order."""
-        order = np.lexsort((np.arange(len(self)), self.timestamps, self.users))
-        counts = np.bincount(self.users, minlength=self.n_users)
+        rows = slice(None) if self.order is None else self.order
         return Histories(
-            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            movies=self.movies[order].astype(np.int32),
-            stars=self.stars[order].astype(np.float32),
-            timestamps=self.timestamps[order].astype(np.int64),
+            offsets=np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64),
+            movies=self.movies[rows].astype(np.int32, copy=False),
+            stars=self.stars[rows].astype(np.float32, copy=False),
+            timestamps=self.timestamps[rows],
             n_movies=self.n_movies,
         )
 
@@ -162,10 +182,11 @@ class Histories:
 
     def ratings(self) -> Ratings:
         """Convert back to parallel arrays, by user, oldest first."""
-        users = np.repeat(np.arange(self.n_users), self.counts())
+        kind = np.int32 if self.n_users < 2**31 else np.int64
+        users = np.repeat(np.arange(self.n_users, dtype=kind), self.counts())
         return Ratings(
             users,
-            self.movies.astype(np.int64),
+            self.movies,
             self.stars,
             self.timestamps,
             self.n_users,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+from numpy.typing import NDArray
 from pandera.errors import SchemaErrors
 
 from moovier.data.catalogue import NO_GENRE
@@ -71,6 +72,8 @@ def older_ratings(ratings: pd.DataFrame) -> dict[int, int]:
     second the last one in the file.
     """
     pairs = ["userId", "movieId"]
+    if not _has_repeated_pairs(*(ratings[column].to_numpy() for column in pairs)):
+        return {}
     repeated = np.flatnonzero(ratings.duplicated(pairs, keep=False).to_numpy())
     users, movies, times = (
         ratings[column].to_numpy()[repeated] for column in (*pairs, "timestamp")
@@ -83,6 +86,16 @@ def older_ratings(ratings: pd.DataFrame) -> dict[int, int]:
     kept = repeated[is_last][np.cumsum(is_last) - is_last]
     older = zip(repeated[~is_last].tolist(), kept[~is_last].tolist(), strict=True)
     return dict(sorted(older))
+
+
+def _has_repeated_pairs(users: NDArray[np.int64], movies: NDArray[np.int64]) -> bool:
+    """Return whether a user may rate a movie twice; sorting is faster than hashing."""
+    width = int(movies.max(initial=0)) + 1
+    if int(users.max(initial=0)) >= np.iinfo(np.int64).max // width:
+        return True
+    keys = users * width + movies
+    keys.sort()
+    return bool((keys[1:] == keys[:-1]).any())
 
 
 def movies_schema() -> pa.DataFrameSchema:

@@ -225,7 +225,7 @@ def _merge(parent: Bundle, batch: Ratings) -> Ratings:
 
 def _last_of_pairs(ratings: Ratings) -> Ints:
     """Return the row of each (user, movie) pair's last rating, in row order."""
-    pairs = ratings.users * ratings.n_movies + ratings.movies
+    pairs = ratings.pairs
     _, first_from_end = np.unique(pairs[::-1], return_index=True)
     return np.sort(len(ratings) - 1 - first_from_end)
 

@@ -96,7 +96,7 @@ def _isin(ratings: Ratings, others: Ratings) -> Bools:
     """Return which of ``ratings`` are in ``others`` with equal stars."""
 
     def key(ratings: Ratings) -> NDArray[np.int64]:
-        pairs = ratings.users * ratings.n_movies + ratings.movies
+        pairs = ratings.pairs
         return pairs * 16 + np.rint(ratings.stars * 2).astype(np.int64)
 
     unchanged: Bools = np.isin(key(ratings), key(others))

@@ -253,7 +253,7 @@ def _rerated(
     """
     earlier = change.reference
     again = np.flatnonzero(selected & ratings.isin(earlier))
-    pairs = earlier.users * earlier.n_movies + earlier.movies
+    pairs = earlier.pairs
     order = np.argsort(pairs, kind="stable")
     wanted = ratings.users[again] * ratings.n_movies + ratings.movies[again]
     before = earlier.stars[order[np.searchsorted(pairs, wanted, sorter=order)]]

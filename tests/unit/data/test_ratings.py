@@ -101,3 +101,20 @@ def test_sequences_of_different_lengths_are_refused() -> None:
     check_parallel([1, 2], [3, 4], [5.0, 1.0])
     with pytest.raises(BadRequest, match="same length, not 2, 1 and 2"):
         check_parallel([1, 2], [3], [5.0, 1.0])
+
+
+def test_sorted_ratings_are_grouped_without_a_copy() -> None:
+    users, movies = np.array([1, 0, 1]), np.array([2, 3, 0])
+    stars = np.array([1.0, 2.0, 3.0], dtype=np.float32)
+    grouped = Ratings(users, movies, stars, np.array([9, 8, 7]), 2, 4).histories
+    assert grouped.movies.tolist() == [3, 0, 2]
+    again = grouped.ratings()
+    assert again.order is None
+    assert np.shares_memory(again.histories.movies, grouped.movies)
+    assert again.users.dtype == np.int32
+
+
+def test_pairs_of_users_and_movies_exceed_32_bits() -> None:
+    row = np.array([2_000_000], dtype=np.int32)
+    ratings = Ratings(row, row, np.ones(1, dtype=np.float32), row, 2_000_001, 2_000_001)
+    assert ratings.pairs.tolist() == [2_000_000 * 2_000_001 + 2_000_000]

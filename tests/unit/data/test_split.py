@@ -259,3 +259,19 @@ def test_ml_latest_small_has_the_published_next_visits(real_data: Path) -> None:
     _, ratings, _ = to_arrays(read_movielens(real_data))
     _, after = split_last_visit(ratings)
     assert (np.unique(after.users).size, len(after)) == (235, 5142)
+
+
+def test_large_data_hold_out_a_sample_that_stays_the_same_without_some_users() -> None:
+    users = np.repeat(np.arange(60), 13)
+    timestamps = np.tile(np.r_[np.arange(12), 12 + 2 * PAUSE_S], 60)
+    movies = np.tile(np.arange(13), 60)
+    stars = np.full(users.size, 4.0, dtype=np.float32)
+    ratings = Ratings(users, movies, stars, timestamps, 60, 13)
+    _, after = split_last_visit(ratings, most=10)
+    assert np.unique(after.users).size == 10
+    some = ratings.take(ratings.users % 3 > 0)
+    _, of_some = split_last_visit(some, most=10)
+    expected = np.intersect1d(after.users, some.users)
+    assert set(expected) <= set(of_some.users)
+    _, held_out = hold_out_users(ratings, seed=0, most=5)
+    assert np.unique(held_out.users).size == 5
