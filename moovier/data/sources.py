@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from moovier.data import dvc_remote, grouplens
+from moovier.data import columns, dvc_remote, grouplens
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.dvc_remote import Pointer
 from moovier.data.foreign_files import describe_file
@@ -130,9 +130,17 @@ def use(settings: Settings, choice: str) -> str:
         InvalidData: the folder is invalid.
     """
     if choice not in (REAL, SAMPLE, AUTO):
-        choice = str(_existing(Path(choice)))
-        data = read_movielens(Path(choice), bad_rows_share=settings.bad_rows_share)
-        if not data.synthetic:
+        reference = _directory(Path(choice))
+        choice = str(reference.folder)
+        # The ingest that follows finds the columns and parses nothing.
+        columns.parsed(
+            reference.folder,
+            reference.hash,
+            settings,
+            name=reference.name,
+            synthetic=reference.synthetic,
+        )
+        if not reference.synthetic:
             _write_record(settings, had_real=True)
     _write_record(settings, data=choice)
     return choice

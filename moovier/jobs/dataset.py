@@ -2,31 +2,22 @@
 
 A snapshot is a folder::
 
-    snapshot.json    the data set's facts and the SHA-256 of the other files
-    ratings.npz      index (users, movies) and all ratings by user, oldest first
-    catalogue.json   one [id, title, year, genres, imdb_id, tmdb_id] per movie
+    snapshot.json    the data set's facts
+    ...              the files of :mod:`moovier.data.columns`
 
-Later stages read the snapshot, because the CSV files may have changed since.
+Later stages map the snapshot into memory, because the CSV files may have changed since.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import orjson
 from pydantic import ValidationError
 
-from moovier.data.array_files import (
-    pack_catalogue,
-    pack_ratings,
-    unpack_catalogue,
-    unpack_ratings,
-)
+from moovier.data import columns
 from moovier.data.catalogue import Catalogue
-from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Index, Ratings
 from moovier.errors import BundleError
 from moovier.jobs.ingest import Pulled
@@ -36,9 +27,8 @@ from moovier.models.bundle import DataFacts
 from moovier.registry.atomic_folder import replaced
 from moovier.settings import Settings
 
-FORMAT = 1
+FORMAT = 2
 SNAPSHOT = "snapshot.json"
-_RATINGS, _CATALOGUE = "ratings.npz", "catalogue.json"
 
 
 @dataclass(frozen=True)
@@ -52,27 +42,34 @@ class Dataset:
 
 
 def parse_dataset(pulled: Pulled, settings: Settings) -> Dataset:
-    """Parse and validate a pulled data set; the ratings stay in file order.
+    """Return a pulled data set; its CSV files are parsed once in this home.
+
+    The ratings are by user, oldest first, and mapped into memory.
 
     Raises:
         InvalidData: the data set must not be used.
     """
-    movielens = read_movielens(
+    return _parse(pulled, settings)[0]
+
+
+def _parse(pulled: Pulled, settings: Settings) -> tuple[Dataset, Path]:
+    """Return a pulled data set and the folder of its columns."""
+    data, folder = columns.parsed(
         Path(pulled["folder"]),
-        bad_rows_share=settings.bad_rows_share,
+        pulled["hash"],
+        settings,
         name=pulled["name"],
         synthetic=pulled["synthetic"],
     )
-    index, ratings, catalogue = to_arrays(movielens)
     facts = DataFacts(
         name=pulled["name"],
         hash=pulled["hash"],
         synthetic=pulled["synthetic"],
-        ratings=len(ratings),
-        users=int(np.unique(ratings.users).size),
-        movies=len(catalogue),
+        ratings=int(data.histories.movies.size),
+        users=int(data.index.users.size),
+        movies=len(data.catalogue),
     )
-    return Dataset(index, ratings, catalogue, facts)
+    return Dataset(data.index, data.histories.ratings(), data.catalogue, facts), folder
 
 
 def keep_dataset(folder: Path, settings: Settings, pulled: Pulled) -> Dataset:
@@ -85,11 +82,11 @@ def keep_dataset(folder: Path, settings: Settings, pulled: Pulled) -> Dataset:
         return read_dataset(folder)
     except BundleError:
         pass
-    dataset = parse_dataset(pulled, settings)
-    # The order of the snapshot, so that every stage trains on the same rows.
-    dataset = replace(dataset, ratings=dataset.ratings.histories.ratings())
+    dataset, parsed = _parse(pulled, settings)
     with replaced(folder) as temporary:
-        _write_snapshot(temporary, dataset)
+        columns.link(parsed, temporary)
+        head = {"format": FORMAT, "data": dataset.facts.model_dump(mode="json")}
+        write_json(temporary / SNAPSHOT, head)
     return dataset
 
 
@@ -112,29 +109,8 @@ def read_dataset(folder: Path) -> Dataset:
         head = orjson.loads((folder / SNAPSHOT).read_bytes())
         if head["format"] != FORMAT:
             raise BundleError(f"snapshot format {head['format']}; this version reads {FORMAT}")
-        contents = {name: (folder / name).read_bytes() for name in (_RATINGS, _CATALOGUE)}
-        for name, content in contents.items():
-            if hashlib.sha256(content).hexdigest() != head["sha256"][name]:
-                raise BundleError(f"{name} was altered: its SHA-256 is not the one in {SNAPSHOT}")
-        index, histories = unpack_ratings(contents[_RATINGS])
-        catalogue = unpack_catalogue(contents[_CATALOGUE])
         facts = DataFacts.model_validate(head["data"])
     except (OSError, KeyError, TypeError, ValueError, ValidationError) as error:
         raise BundleError(f"no usable data snapshot in {folder.name}: {error}") from error
-    return Dataset(index, histories.ratings(), catalogue, facts)
-
-
-def _write_snapshot(folder: Path, dataset: Dataset) -> None:
-    contents = {
-        _RATINGS: pack_ratings(dataset.index, dataset.ratings.histories),
-        _CATALOGUE: pack_catalogue(dataset.catalogue),
-    }
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    head = {
-        "format": FORMAT,
-        "data": dataset.facts.model_dump(mode="json"),
-        "sha256": hashes,
-    }
-    write_json(folder / SNAPSHOT, head)
+    data = columns.read(folder)
+    return Dataset(data.index, data.histories.ratings(), data.catalogue, facts)

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from moovier.data import sources
+from moovier.data import columns, sources
 from moovier.data.dvc_hash import directory_hash
-from moovier.data.movielens import own_folder_hash, read_movielens
+from moovier.data.movielens import own_folder_hash
 from moovier.data.sources import AUTO, REAL, SAMPLE, chosen, fetch
 from moovier.errors import DataUnavailable, InvalidData, MoovierError
 from moovier.jobs.feedback_merge import SUFFIX, fetch_merged, merge_feedback
@@ -128,9 +128,10 @@ def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:
         report=str(file),
     )
     try:
-        movielens = read_movielens(
+        data, _ = columns.parsed(
             folder,
-            bad_rows_share=settings.bad_rows_share,
+            pulled["hash"],
+            settings,
             name=pulled["name"],
             synthetic=pulled["synthetic"],
         )
@@ -138,10 +139,10 @@ def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:
         report["problems"] = list(error.problems)
         write_json(file, report)
         raise
-    report["ratings"] = len(movielens.ratings)
-    report["users"] = int(movielens.ratings["userId"].nunique())
-    report["movies"] = len(movielens.movies)
-    report["set_aside"] = list(movielens.set_aside)
+    report["ratings"] = int(data.histories.movies.size)
+    report["users"] = int(data.index.users.size)
+    report["movies"] = len(data.catalogue)
+    report["set_aside"] = list(data.set_aside)
     write_json(file, report)
     return report
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from moovier.data import columns
 from moovier.data.ratings import Ratings
 from moovier.errors import BundleError
-from moovier.jobs import dataset, ingest
+from moovier.jobs import ingest
 from moovier.jobs.dataset import Dataset, has_snapshot, keep_dataset, parse_dataset, read_dataset
 from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card
@@ -47,26 +48,28 @@ def test_snapshot_is_read_unchanged_and_parsed_once(
     assert not has_snapshot(folder)
     kept = keep_dataset(folder, settings, pulled)
     assert has_snapshot(folder)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "catalogue.json",
-        "ratings.npz",
+    assert {path.name for path in folder.iterdir()} == {
+        *columns.files(),
+        "columns.json",
         "snapshot.json",
-    ]
+    }
     parsed = parse_dataset(pulled, settings)
     assert (kept.facts, rows(kept.ratings)) == (parsed.facts, rows(parsed.ratings))
     assert (kept.facts.ratings, kept.facts.users, kept.facts.movies) == (600, 60, 40)
-    monkeypatch.setattr(dataset, "parse_dataset", None)
+    monkeypatch.setattr(columns, "parsed", None)
     assert_equal(read_dataset(folder), kept)
     assert_equal(keep_dataset(folder, settings, pulled), kept)
 
 
-@pytest.mark.parametrize("name", ["ratings.npz", "catalogue.json", "snapshot.json"])
+@pytest.mark.parametrize("name", ["rated.npy", "catalogue.json", "snapshot.json"])
 def test_altered_snapshot_is_rejected_and_written_again(
     settings: Settings, pulled: ingest.Pulled, tmp_path: Path, name: str
 ) -> None:
     folder = tmp_path / "snapshot"
     kept = keep_dataset(folder, settings, pulled)
     content = (folder / name).read_bytes()
+    # A new file: the columns of the home are linked.
+    (folder / name).unlink()
     (folder / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(BundleError):
         read_dataset(folder)
