@@ -15,8 +15,10 @@ import time
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from moovier.data import dvc_remote
+from moovier.data.csv_blocks import Block, blocks
 from moovier.data.csv_values import decimal_number, split_line, whole_number
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import FILES_READ, MOVIES, RATINGS, read_movie_ids
@@ -143,32 +145,47 @@ def _header(path: Path) -> list[str]:
 def _write_ratings(source: Path, target: Path, feedback: Feedback, bad_rows_share: float) -> Merge:
     """Write ``ratings.csv`` without removed rows, then the feedback."""
     changes = _Changes.of(feedback, read_movie_ids(source, bad_rows_share))
-    # Bytes that are not UTF-8 stay as they are, so that validation can refuse them.
-    file_options = {"encoding": "utf-8", "errors": "surrogateescape", "newline": "\n"}
-    with (
-        (source / RATINGS).open(**file_options) as old_file,  # type: ignore[call-overload]
-        (target / RATINGS).open("w", **file_options) as new_file,  # type: ignore[call-overload]
-    ):
-        header = old_file.readline()
-        new_file.write(header)
-        line_end = "\r\n" if header.endswith("\r\n") else "\n"
-        layout = _Layout.of(split_line(header))
-        for row, line in enumerate(old_file, 2):
-            try:
-                rating = layout.rating(line, changes.users)
-            except ValueError as error:
-                # Validation sets the row aside by the same rules, where that is allowed.
-                if bad_rows_share == 0:
-                    problem = f"{RATINGS}, row {row}: {error}"
-                    raise InvalidData(
-                        f"the feedback cannot be merged into an invalid row: {problem}", [problem]
-                    ) from error
-                rating = None
-            if rating is None or changes.keep(rating):
-                new_file.write(line)
+    with (source / RATINGS).open("rb") as old_file, (target / RATINGS).open("wb") as new_file:
+        first = old_file.readline()
+        new_file.write(first)
+        header = split_line(_text(first))
+        layout = _Layout.of(header)
+        names = [name.removeprefix("\ufeff") for name in header]
+        for block in blocks(old_file, names, "userId", changes.users):
+            _write_block(block, new_file, layout, changes, bad_rows_share)
+        line_end = "\r\n" if first.endswith(b"\r\n") else "\n"
         for added in changes.appended():
-            new_file.write(layout.line(added) + line_end)
+            new_file.write((layout.line(added) + line_end).encode())
     return changes.summary()
+
+
+def _write_block(
+    block: Block, new_file: BinaryIO, layout: _Layout, changes: _Changes, bad_rows_share: float
+) -> None:
+    """Write the lines of a block that stay; only the chosen lines may change."""
+    written = 0
+    for position in block.chosen.tolist():
+        start, end = block.line(position)
+        line = _text(block.content[start:end])
+        try:
+            rating = layout.rating(line, changes.users)
+        except ValueError as error:
+            # Validation sets the row aside by the same rules, where that is allowed.
+            if bad_rows_share == 0:
+                problem = f"{RATINGS}, row {block.first_row + position}: {error}"
+                raise InvalidData(
+                    f"the feedback cannot be merged into an invalid row: {problem}", [problem]
+                ) from error
+            rating = None
+        if rating is not None and not changes.keep(rating):
+            new_file.write(block.content[written:start])
+            written = end
+    new_file.write(block.content[written:])
+
+
+def _text(line: bytes) -> str:
+    """Return a line as text; bytes that are not UTF-8 stay, so that validation can refuse them."""
+    return line.decode("utf-8", "surrogateescape")
 
 
 @dataclass
