@@ -120,6 +120,11 @@ class Settings(BaseSettings):
         description="Threads of one training; unset: one per core, which `moovier up` divides "
         "among parallel tasks.",
     )
+    train_memory_gb: Annotated[float, Field(gt=0, le=1e6)] = Field(
+        8.0,
+        description="Memory that the tasks of a retraining may use together, in GB; with large "
+        "data a retraining thins or leaves out models to stay within it, and reports so.",
+    )
     seed: Seed = Field(0, description="Seed of splits and trainings, 0 to 4294967295.")
 
     # Serving

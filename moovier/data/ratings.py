@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sized
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,11 +183,13 @@ class Histories:
 
     def ratings(self) -> Ratings:
         """Convert back to parallel arrays, by user, oldest first."""
-        kind = np.int32 if self.n_users < 2**31 else np.int64
-        users = np.repeat(np.arange(self.n_users, dtype=kind), self.counts())
+        kind: Any = np.int32 if self.n_users < 2**31 else np.int64
+        # Any: the columns may have 32 bits.
+        users: Any = np.repeat(np.arange(self.n_users, dtype=kind), self.counts())
+        movies: Any = self.movies
         return Ratings(
             users,
-            self.movies,
+            movies,
             self.stars,
             self.timestamps,
             self.n_users,

@@ -10,7 +10,7 @@ Every split conserves rows: each rating lands in exactly one part, over the same
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,31 @@ class Development:
     validation visitors, who have no rating in ``train``. ``next_visit``: the last visit of users
     in ``train``, as far as it has :data:`LEAST_BEFORE` ratings before it. ``stars_train`` and
     ``stars_validation``: the same for rating models, random rows outside the test of the stars.
+    They are drawn from ``whole``, all ratings, when they are needed, because they are copies.
     """
 
     train: Ratings
     visitors: Ratings
     next_visit: Ratings
-    stars_train: Ratings
-    stars_validation: Ratings
+    whole: Ratings
+    seed: int
+    drawn: list[tuple[Ratings, Ratings]] = field(default_factory=list, repr=False)
+
+    @property
+    def stars_train(self) -> Ratings:
+        """What rating models are fitted on."""
+        return self._stars()[0]
+
+    @property
+    def stars_validation(self) -> Ratings:
+        """The validation rows of rating models."""
+        return self._stars()[1]
+
+    def _stars(self) -> tuple[Ratings, Ratings]:
+        if not self.drawn:
+            rows, _ = random_split(self.whole, self.seed)
+            self.drawn.append(random_split(rows, self.seed + 1))
+        return self.drawn[0]
 
 
 def development_split(ratings: Ratings, seed: int = SPLIT_SEED) -> Development:
@@ -57,8 +75,7 @@ def development_split(ratings: Ratings, seed: int = SPLIT_SEED) -> Development:
     few = MOST_VALIDATION_USERS
     others, visitors = hold_out_users_if_possible(before, seed + 1, most=few)
     train, next_visit = split_last_visit(others, most=few, seed=seed + 1)
-    rows, _ = random_split(ratings, seed)
-    return Development(train, visitors, next_visit, *random_split(rows, seed + 1))
+    return Development(train, visitors, next_visit, ratings, seed)
 
 
 def split_last_visit(
@@ -112,11 +129,16 @@ def random_split(ratings: Ratings, seed: int, share: float = 0.1) -> tuple[Ratin
     """Draw rows for the rating protocol: ``(train, test)``.
 
     The test part is the first ``int(share * n)`` rows of
-    ``numpy.random.default_rng(seed).permutation(n)``.
+    ``numpy.random.default_rng(seed).permutation(n)``. Of more than :data:`MOST_TEST_USERS` users
+    with a rating, only a sample drawn by ``seed`` has rows in it.
     """
     order = np.random.default_rng(seed).permutation(len(ratings))
     n_test = int(share * len(ratings))
     test = _mask(order[:n_test], len(ratings))
+    with_ratings = np.flatnonzero(ratings.counts)
+    beyond = _beyond(with_ratings, MOST_TEST_USERS, ratings.n_users, seed)
+    if beyond.size:
+        test &= ~_mask(beyond, ratings.n_users)[ratings.users]
     return ratings.take(~test), ratings.take(test)
 
 

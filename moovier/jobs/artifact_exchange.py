@@ -20,6 +20,7 @@ from moovier.jobs.retrain_plan import (
     DECISION,
     DONE,
     PREPARED,
+    STATISTICS,
     RetrainPlan,
     data_folder,
     folder_of,
@@ -85,8 +86,12 @@ class ArtifactExchange:
         self._artifacts.publish("done", self.folder / DONE)
 
     def delete_large_files(self) -> None:
-        """Delete the data and the candidates, which the registry has."""
-        for folder in (self.folder / "candidates", data_folder(self.folder)):
+        """Delete the data, the shared sums, and the candidates, which the registry has."""
+        for folder in (
+            self.folder / "candidates",
+            self.folder / STATISTICS,
+            data_folder(self.folder),
+        ):
             shutil.rmtree(folder, ignore_errors=True)
         # The deletion permission is optional; the file has one or two megabytes.
         with contextlib.suppress(RegistryError):
@@ -113,5 +118,9 @@ def _delete_finished_elsewhere(settings: Settings, current: Path) -> None:
             continue
         with contextlib.suppress(RegistryError):
             if finished(settings, plan["run_id"]):
-                for large_folder in (folder / "candidates", folder / PREPARED):
+                for large_folder in (
+                    folder / "candidates",
+                    folder / STATISTICS,
+                    folder / PREPARED,
+                ):
                     shutil.rmtree(large_folder, ignore_errors=True)

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from moovier.data.ratings import Index
-from moovier.data.split import development_split, split_last_share
+from moovier.data.split import development_split
 from moovier.errors import InvalidData, RegistryError
 from moovier.jobs.dataset import Dataset, read_dataset
 from moovier.jobs.recipes import stored_recipe
@@ -26,6 +26,7 @@ from moovier.jobs.registration import (
     write_model,
 )
 from moovier.jobs.retrain_plan import Recipe, RetrainPlan
+from moovier.jobs.shared_statistics import statistics_of
 from moovier.json_files import read_json, write_json
 from moovier.models.bundle import Bundle, Card, display_name
 from moovier.models.families import family
@@ -46,6 +47,8 @@ from moovier.training.protocols import Evaluation
 
 OnProgress = Callable[[str], None]
 _MODEL = "model"
+#: Ratings of a user of whom one can be held out.
+LEAST_RATINGS = 5
 #: File beside the bundle with a :class:`Candidate`.
 _FACTS = "candidate.json"
 #: The files that later stages need of a candidate; some kilobytes.
@@ -158,6 +161,7 @@ def _train(
         epochs=trained.fitted.epochs,
         seed=plan.seed,
         threads=settings.threads,
+        statistics=statistics_of(plan, data, settings.threads),
     )
     card = Card(
         name=name,
@@ -257,8 +261,7 @@ def evaluate_popularity(plan: RetrainPlan, data: Dataset, tracking: Tracking) ->
     Raises:
         InvalidData: no user has enough ratings to hold some out.
     """
-    _, test = split_last_share(data.ratings)
-    if not len(test):
+    if data.ratings.counts.max(initial=0) < LEAST_RATINGS:
         raise InvalidData(
             f"{data.facts.name}: no user has five ratings, so none can be held out; add ratings"
         )
@@ -337,6 +340,7 @@ def _fit(
 ) -> tuple[Trained, Evaluation]:
     """Fit the recipe on the development split and evaluate it once on the hold-out."""
     params = family(recipe.family).hyper_parameters.model_validate(recipe.params)
+    statistics = statistics_of(plan, data, settings.threads)
     trained = fit.train(
         development_split(data.ratings),
         recipe.family,
@@ -344,11 +348,13 @@ def _fit(
         catalogue=data.catalogue,
         seed=plan.seed,
         threads=settings.threads,
+        statistics=statistics,
     )
     evaluation = protocols.evaluate(
         trained,
         data.ratings,
         catalogue=data.catalogue,
+        statistics=statistics,
         on_progress=lambda part: on_progress(f"evaluating {recipe.id}: {part}"),
     )
     return trained, evaluation

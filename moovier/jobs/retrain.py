@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from moovier.errors import RegistryError
-from moovier.jobs import candidates, ingest, recipes, tuning
+from moovier.jobs import candidates, ingest, recipes, shared_statistics, tuning
 from moovier.jobs.artifact_exchange import ArtifactExchange, finished
 from moovier.jobs.candidates import Candidate
 from moovier.jobs.comparison import better_rating_model, compare_with_champion
@@ -126,6 +126,7 @@ def _open_plan(
     )
     tracking.log_data(run_id, data.facts)
     popular_days = int(candidates.report_of_popularity(plan).params.get("days", 0))
+    shared_statistics.prepare(plan, data)
     tuning.create_studies(plan, settings, popular_days=popular_days)
     write_json(plan_file(folder), plan.to_json())
     return plan
@@ -143,7 +144,7 @@ def tune(
     plan = RetrainPlan.from_json(plan_json, settings)
     exchange = ArtifactExchange.of(plan, settings)
     if exchange.done() is not None:
-        return {"family": family, "trials": plan.trials, "best": None}
+        return {"family": family, "trials": plan.trials_of(family), "best": None}
     _fetch_prepared(exchange)
     return tuning.run_worker(plan, family, worker, settings)
 

@@ -8,6 +8,8 @@
             data/               snapshot of the ratings and the catalogue (moovier.jobs.dataset)
             popularity.npz      the popularity baseline's result on the hold-out
             popularity.json     the same result for the report
+            covered.npy         of large data: movies that item-item weights cover
+        statistics/             of large data: sums that trainings share, for this machine
         studies/                Optuna's journals, unless the settings name another storage
         candidates/<id>/        one trained candidate, complete or missing
         decision.json           the gate's decision
@@ -34,6 +36,8 @@ from moovier.models.bundle import DataFacts
 from moovier.models.families import FAMILIES, RETIRED
 from moovier.models.popular import NAME as POPULAR
 from moovier.settings import EmbeddingSize, Seed, Settings, Trials, Workers
+from moovier.training import budget, protocols
+from moovier.training.budget import Size
 
 #: Version of the hold-out protocols (docs/metrics.md). Increase the number when the split changes.
 PROTOCOLS = "visitor-next-visit-1"
@@ -41,6 +45,8 @@ PROTOCOLS = "visitor-next-visit-1"
 LEAST_TRIALS_PER_WORKER = 2
 #: Names in a retraining's folder: output of `prepare`, the gate's decision, the final result.
 PREPARED, DECISION, DONE = "prepared", "decision.json", "done.json"
+#: Folder of sums that trainings share, which each machine computes for itself.
+STATISTICS = "statistics"
 
 
 class RetrainConfig(BaseModel):
@@ -147,6 +153,14 @@ class RetrainPlan(BaseModel):
     embedding_sizes: tuple[PositiveInt, ...]
     seed: NonNegativeInt
     work: tuple[TuningTask, ...]
+    budgets: dict[str, PositiveInt] = Field({}, description="Trials by family, unless `trials`.")
+    covered: PositiveInt | None = Field(
+        None, description="Most movies of item-item weights; None: no sums are shared."
+    )
+    grids: dict[str, dict[str, tuple[Any, ...]]] = Field(
+        {}, description="By family, values to which the search of a parameter is limited."
+    )
+    notes: tuple[str, ...] = Field((), description="What was left out or thinned, and why.")
 
     @classmethod
     def of(
@@ -164,10 +178,22 @@ class RetrainPlan(BaseModel):
 
         ``first``: whether no champion exists yet. ``recipe``: the champion's, see ``champion``.
         """
-        families = config.trained_families()
         trials = config.trials or (settings.first_run_trials if first else settings.trials)
-        most_workers = max(trials // LEAST_TRIALS_PER_WORKER, 1)
-        workers = config.workers or min(settings.tuning_workers, most_workers)
+        found = budget.plan(
+            config.trained_families(),
+            Size(data.ratings, data.users, data.movies),
+            trials=trials,
+            embedding_sizes=config.embedding_sizes,
+            memory=settings.train_memory_gb,
+            fixed_trials=config.trials is not None,
+        )
+        if not found.families:
+            raise BadRequest("no family can be trained: " + "; ".join(found.notes))
+
+        def workers(family: str) -> int:
+            most = max(found.trials[family] // LEAST_TRIALS_PER_WORKER, 1)
+            return config.workers or min(settings.tuning_workers, most)
+
         return cls(
             key=folder.name,
             folder=folder,
@@ -176,14 +202,21 @@ class RetrainPlan(BaseModel):
             hold_out=hold_out(data),
             champion=recipe,
             trials=trials,
-            families=families,
-            embedding_sizes=config.embedding_sizes,
+            families=found.families,
+            embedding_sizes=found.embedding_sizes,
             seed=settings.seed if config.seed is None else config.seed,
             work=tuple(
                 TuningTask(family=family, worker=worker)
-                for family in families
-                for worker in range(workers)
+                for family in found.families
+                for worker in range(workers(family))
             ),
+            budgets=dict(found.trials),
+            covered=found.covered,
+            grids={
+                family: {name: tuple(values) for name, values in grid.items()}
+                for family, grid in found.grids.items()
+            },
+            notes=found.notes,
         )
 
     @classmethod
@@ -194,6 +227,20 @@ class RetrainPlan(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values, without paths of this machine."""
         return self.model_dump(mode="json")
+
+    def trials_of(self, family: str) -> int:
+        """Return the number of trials of a family."""
+        return self.budgets.get(family, self.trials)
+
+    @property
+    def covered_file(self) -> Path:
+        """File of the movies that item-item weights cover, of large data."""
+        return self.folder / PREPARED / "covered.npy"
+
+    @property
+    def statistics_folder(self) -> Path:
+        """Folder of the sums that the trainings of large data share on this machine."""
+        return self.folder / STATISTICS
 
     @property
     def data_folder(self) -> Path:
@@ -227,7 +274,8 @@ def hold_out(data: DataFacts) -> str:
     A version that was evaluated under older protocols has another identity, so its recipe is
     trained again for a comparison.
     """
-    return f"{data.hash}/{PROTOCOLS}"
+    sampled = "-sampled" if data.ratings > protocols.LARGE else ""
+    return f"{data.hash}/{PROTOCOLS}{sampled}"
 
 
 def folder_of(settings: Settings, key: str) -> Path:

@@ -47,6 +47,7 @@ def log_report(
             chosen=decision["name"],
             kind=decision["kind"],
             reasons=decision["reasons"],
+            notes=plan.notes,
             promoted=decision["promote"],
             stars_reason=decision["stars_reason"],
             plots=plots.of_models(models),

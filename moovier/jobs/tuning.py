@@ -9,6 +9,7 @@ from moovier.data.split import development_split
 from moovier.jobs.dataset import read_dataset
 from moovier.jobs.registration import open_tracking
 from moovier.jobs.retrain_plan import RetrainPlan
+from moovier.jobs.shared_statistics import statistics_of
 from moovier.registry.tracking import Tracking
 from moovier.settings import Settings
 from moovier.tuning import study as studies
@@ -33,10 +34,12 @@ def run_worker(plan: RetrainPlan, family: str, worker: int, settings: Settings) 
         family,
         catalogue=data.catalogue,
         worker=worker,
-        trials=plan.trials,
+        trials=plan.trials_of(family),
         seed=plan.seed,
         threads=settings.threads,
         on_trial=lambda report: _log(plan, family, report, tracking),
+        statistics=statistics_of(plan, data, settings.threads),
+        grids=plan.grids.get(family, {}),
     )
     best = studies.best(study, family)
     return {

@@ -34,6 +34,11 @@ from moovier.models.variational_scoring import Predictor
 NAME = "taste"
 #: Most sweeps of a fine-tuning, which starts from the parent's solution.
 FINE_TUNING_SWEEPS = 5
+#: Ratings beyond which the movies are learnt from a sample of the users: a sweep takes time and
+#: memory by the rating, and a few hundred ratings of each movie say as much.
+MOST_RATINGS = 400_000
+#: Newest ratings from which a user's taste is solved beside such a sample.
+NEWEST_RATINGS = 100
 
 
 class TasteParams(HyperParameters):
@@ -194,7 +199,8 @@ class _Monitor:
             self.curves["val_loss"] = []
         self.best = 1
         self.best_arrays: dict[str, Any] = {}
-        self._parts = {"loss": train, "val_loss": validation}
+        step = -(-len(train) // MOST_RATINGS) or 1
+        self._parts = {"loss": train.take(np.arange(0, len(train), step)), "val_loss": validation}
         self._on_epoch = on_epoch
         self._patience = patience
 
@@ -229,7 +235,11 @@ def _solve(
     monitor: _Monitor | None,
     start: Arrays | None = None,
 ) -> dict[str, Any]:
-    """Return the arrays of :class:`TasteScorer`."""
+    """Return the arrays of :class:`TasteScorer`.
+
+    With more than :data:`MOST_RATINGS` ratings the movies are learnt from a sample of the users.
+    The tastes of all users are then solved from their newest ratings.
+    """
     settings = variational_mf.Settings(
         **{**params.model_dump(), "sweeps": sweeps, "seed": seed},
     )
@@ -238,17 +248,65 @@ def _solve(
         [tuple(name for name in movie.genres if name != NO_GENRE) for movie in catalogue],
         train.histories.movie_counts(),
     )
+    if len(train) <= MOST_RATINGS:
+        return _fit(train, train.users, train.n_users, features, settings, monitor, start)
+    sample = sampled_users(train, seed)
+    rows = np.full(train.n_users, -1, dtype=np.int64)
+    rows[sample] = np.arange(sample.size)
+    part = train.take(rows[train.users] >= 0)
+    if start is not None:
+        start = {**start, "steady": np.empty(0)}
+    arrays = _fit(part, rows[part.users], sample.size, features, settings, None, start)
+    newest = _newest(train)
+    tastes, steady = variational_mf.solve_tastes(
+        newest.users,
+        newest.movies,
+        newest.stars.astype(np.float64),
+        train.n_users,
+        features,
+        settings,
+        arrays,
+    )
+    arrays |= {"taste": tastes, "steady": steady}
+    if monitor is not None:
+        monitor(sweeps, arrays)
+    return arrays
+
+
+def _fit(
+    train: Ratings,
+    users: Ints,
+    n_users: int,
+    features: variational_mf.Floats,
+    settings: variational_mf.Settings,
+    monitor: _Monitor | None,
+    start: Arrays | None,
+) -> dict[str, Any]:
     return variational_mf.fit(
-        train.users,
+        users,
         train.movies,
         train.stars.astype(np.float64),
-        train.n_users,
+        n_users,
         train.n_movies,
         features,
         settings,
         on_sweep=monitor,
         start=start,
     )
+
+
+def sampled_users(train: Ratings, seed: int) -> Ints:
+    """Return the users, drawn by ``seed``, whose ratings are about :data:`MOST_RATINGS`."""
+    order = np.random.default_rng(seed).permutation(train.n_users)
+    n_users = int(np.searchsorted(np.cumsum(train.counts[order]), MOST_RATINGS)) + 1
+    return np.sort(order[:n_users])
+
+
+def _newest(train: Ratings) -> Ratings:
+    """Return the :data:`NEWEST_RATINGS` newest ratings of each user, by user."""
+    grouped = train.histories.ratings()
+    ends = np.repeat(train.histories.offsets[1:], train.counts)
+    return grouped.take(ends - np.arange(len(grouped)) <= NEWEST_RATINGS)
 
 
 def _keras_model(arrays: Arrays) -> Any:

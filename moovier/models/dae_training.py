@@ -16,6 +16,7 @@ from moovier.models.dae_examples import LIKED, Batch, Examples
 from moovier.models.dae_network import Constants, arrays_of, build, stored_arrays
 from moovier.models.dae_scoring import LOG_COUNT_UNIT, NEUTRAL, STAR_UNIT, DaeParams, DaeScorer
 from moovier.models.family import FineTuneRequest, FitContext, FitResult, OnEpoch, as_float32
+from moovier.models.item_statistics import ItemStatistics
 
 #: Epochs without improvement after which a training ends.
 PATIENCE = 4
@@ -30,12 +31,12 @@ def fit(train: Ratings, params: DaeParams, context: FitContext) -> FitResult:
     training_loop.set_seed(context.seed)
     histories = train.histories
     counts = histories.movie_counts()
-    covered = ease.frequent_movies(counts, params.least)
+    covered = ease.covered_movies(counts, params.least, context.statistics)
     genres = content_features.genres(context.catalogue, 1.0).rows()[covered]
     constants = Constants(
         covered=covered,
         counts=counts,
-        neighbours=_neighbours(histories, covered, params),
+        neighbours=_neighbours(histories, covered, params, context.statistics),
         genres=genres,
         mean_genres=as_float32(counts[covered] @ genres / max(int(counts[covered].sum()), 1)),
         trend=_trend(histories, params)[covered],
@@ -122,12 +123,15 @@ def _trend(histories: Histories, params: DaeParams) -> Floats:
     return as_float32(params.popular_weight * np.log((recent_likes + 1.0) / (expected + 1.0)))
 
 
-def _neighbours(histories: Histories, covered: Ints, params: DaeParams) -> Floats:
+def _neighbours(
+    histories: Histories, covered: Ints, params: DaeParams, statistics: ItemStatistics | None
+) -> Floats:
     """Return EASE's weights, rounded as in the bundle, (n_covered, n_covered)."""
     ease_params = ease.EaseParams(
         size=params.least, lambda_=params.lambda_, star_power=params.star_power
     )
-    return as_float32(ease.solve(histories, covered, ease_params).astype(np.float16))
+    weights = ease.solve(histories, covered, ease_params, statistics)
+    return as_float32(weights.astype(np.float16, copy=False))
 
 
 def _train(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
-from moovier.models import rating_weights
+from moovier.models import item_statistics, rating_weights
 from moovier.models.family import (
     Arrays,
     FineTuneRequest,
@@ -30,6 +30,7 @@ from moovier.models.family import (
     Trial,
     as_float32,
 )
+from moovier.models.item_statistics import ItemStatistics, Weighting
 
 NAME = "ease"
 #: Most movies that B covers: it has as many columns and rows, in memory and in the file.
@@ -137,7 +138,7 @@ class EaseFamily:
 
     def fit(self, train: Ratings, params: HyperParameters, context: FitContext) -> FitResult:
         """Solve for B: one epoch."""
-        arrays = build_arrays(train, cast(EaseParams, params))
+        arrays = build_arrays(train, cast(EaseParams, params), context.statistics)
         metrics: dict[str, float] = {}
         if context.validation_ndcg is not None and context.epochs is None:
             metrics["val_ndcg_at_10"] = context.validation_ndcg(self.scorer(arrays))
@@ -161,36 +162,38 @@ class EaseFamily:
         return EaseScorer(arrays)
 
 
-def build_arrays(train: Ratings, params: EaseParams) -> dict[str, Any]:
-    """Return the arrays of :class:`EaseScorer`."""
+def build_arrays(
+    train: Ratings, params: EaseParams, statistics: ItemStatistics | None = None
+) -> dict[str, Any]:
+    """Return the arrays of :class:`EaseScorer`; ``statistics``: see :class:`FitContext`."""
     histories = train.histories
     counts = histories.movie_counts()
-    covered = frequent_movies(counts, params.size)
+    covered = covered_movies(counts, params.size, statistics)
     return {
-        "weights": solve(histories, covered, params).astype(np.float16),
+        "weights": solve(histories, covered, params, statistics).astype(np.float16, copy=False),
         "covered": covered,
         "counts": counts,
         "asking": np.array([params.asking_star_power, params.asking_half_life]),
     }
 
 
-def solve(histories: Histories, covered: Ints, params: EaseParams) -> NDArray[np.float64]:
+def solve(
+    histories: Histories,
+    covered: Ints,
+    params: EaseParams,
+    statistics: ItemStatistics | None = None,
+) -> NDArray[Any]:
     """Return B over the movies ``covered``, (n_covered, n_covered)."""
-    import scipy.sparse
-
-    position = np.full(histories.n_movies, -1, dtype=np.int64)
-    position[covered] = np.arange(covered.size)
-    weights = rating_weights.all_weights(
-        histories, star_power=params.star_power, half_life=params.half_life
-    )
-    users = np.repeat(np.arange(histories.n_users), histories.counts())
-    columns = position[histories.movies]
-    inside = columns >= 0
-    matrix = scipy.sparse.csr_matrix(
-        (weights[inside].astype(np.float64), (users[inside], columns[inside])),
-        shape=(histories.n_users, covered.size),
-    )
+    weighting = Weighting(params.star_power, params.half_life)
+    if statistics is not None:
+        return statistics.weights(histories, lambda_=params.lambda_, weighting=weighting)
+    matrix = item_statistics.weighted_matrix(histories, covered, weighting)
     return _solve_matrix(matrix, params.lambda_)
+
+
+def covered_movies(counts: Ints, least: int, statistics: ItemStatistics | None) -> Ints:
+    """Return the rows of the movies that B covers, ascending: the shared ones, if any."""
+    return frequent_movies(counts, least) if statistics is None else statistics.covered
 
 
 def _solve_matrix(matrix: Any, lambda_: float) -> NDArray[np.float64]:
@@ -205,25 +208,25 @@ def _solve_matrix(matrix: Any, lambda_: float) -> NDArray[np.float64]:
         np.negative(inverse, out=inverse)
         inverse[np.diag_indices(n_covered)] += 1.0
     else:
-        gram = (matrix.T @ matrix).toarray()
-        gram[np.diag_indices(n_covered)] += lambda_
-        inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False)
+        return item_statistics.solve_gram((matrix.T @ matrix).toarray(), lambda_)
     inverse /= -np.diag(inverse).copy()
     np.fill_diagonal(inverse, 0.0)
     return np.asarray(inverse)
 
 
-def frequent_movies(counts: Ints, least: int) -> Ints:
+def frequent_movies(counts: Ints, least: int, most: int | None = None) -> Ints:
     """Return the rows of the movies with ``least`` ratings or more, ascending.
 
-    If no movie has as many, all rated movies. At most the :data:`MOST_MOVIES` most rated ones.
+    If no movie has as many, all rated movies. At most the ``most`` most rated ones,
+    by default :data:`MOST_MOVIES`.
     """
+    most = most or MOST_MOVIES
     rows = np.flatnonzero(counts >= least)
     if rows.size == 0:
         rows = np.flatnonzero(counts)
-    if rows.size > MOST_MOVIES:
+    if rows.size > most:
         order = np.lexsort((rows, -counts[rows]))
-        rows = np.sort(rows[order[:MOST_MOVIES]])
+        rows = np.sort(rows[order[:most]])
     return rows
 
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from moovier.data.catalogue import Catalogue
 from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
+from moovier.models.item_statistics import ItemStatistics
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -67,7 +68,8 @@ class FitContext:
     ``catalogue``: its row i describes movie i. ``seed``: decides every random choice.
     ``validation``: ratings for early stopping. ``validation_ndcg``: the validation of a ranking
     family. ``epochs``: train for exactly this many epochs and do not stop early. ``on_epoch``:
-    called after each epoch.
+    called after each epoch. ``statistics``: sums that the trainings of a retraining share; families
+    without item-item weights ignore them.
     """
 
     catalogue: Catalogue
@@ -76,6 +78,7 @@ class FitContext:
     validation_ndcg: ValidationNdcg | None = None
     epochs: int | None = None
     on_epoch: OnEpoch | None = None
+    statistics: ItemStatistics | None = None
 
 
 @dataclass(frozen=True)

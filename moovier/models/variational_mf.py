@@ -37,6 +37,8 @@ NAMES = (
 )
 #: Ratings that are summed in one step, which bounds the memory of a sweep.
 _CHUNK = 4096
+#: Users whose tastes are solved in one step outside of a fit.
+_USERS = 2000
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,38 @@ def fit(
         if on_sweep is not None:
             on_sweep(sweep + 1, ascent.arrays())
     return ascent.arrays()
+
+
+def solve_tastes(
+    users: Ints,
+    movies: Ints,
+    stars: Floats,
+    n_users: int,
+    features: Floats,
+    settings: Settings,
+    start: Mapping[str, NDArray[Any]],
+) -> tuple[Floats, Floats]:
+    """Return ``(U, D)`` tastes and ``(U,)`` precisions of users whom a fit did not know.
+
+    ``users``: ``(N,)``, ascending. ``start``: the arrays of :func:`fit`, whose movies stay as they
+    are. Like a fold-in, it solves for tastes and precisions in turn, twice.
+    """
+    ends = np.searchsorted(users, np.arange(n_users + 1))
+    known = {**start, "steady": np.empty(0)}
+    tastes: Any = np.empty((n_users, start["z"].shape[1]), dtype=np.float32)
+    steady: Any = np.empty(n_users, dtype=np.float32)
+    for first in range(0, n_users, _USERS):
+        last = min(first + _USERS, n_users)
+        rows = slice(ends[first], ends[last])
+        chunk = users[rows] - first
+        data = _Data.sort(chunk, movies[rows], stars[rows], last - first, features)
+        ascent = _Ascent(data, settings, len(features))
+        ascent.resume(known)
+        statistics, errors = ascent.solve_users()
+        ascent.steady = statistics.precisions(errors, ascent.noise, settings.prior_ratings)
+        ascent.solve_users()
+        tastes[first:last], steady[first:last] = ascent.taste, ascent.steady
+    return tastes, steady
 
 
 class _Ascent:

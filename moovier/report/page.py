@@ -30,12 +30,13 @@ def write(
     stars_reason: str,
     plots: Mapping[str, bytes],
     tuning: Mapping[str, Sequence[bytes]],
+    notes: Sequence[str] = (),
 ) -> Path:
     """Write ``report.html`` and its plots into ``folder``; return the page's path.
 
     ``models``: best first, popularity and champion included. ``chosen`` and ``kind``: name and kind
     of the challenger; two models of a family may share a name. ``plots``: PNG files by name.
-    ``tuning``: the plots of each family's study.
+    ``tuning``: the plots of each family's study. ``notes``: what was left out or thinned.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, plot in plots.items():
@@ -57,6 +58,7 @@ def write(
             chosen=chosen,
             challenger=challenger,
             reasons=reasons,
+            notes=notes,
             promoted=promoted,
             stars_reason=stars_reason,
             plots=plots,

@@ -15,6 +15,7 @@ from moovier.data.ratings import Ratings
 from moovier.data.split import Development
 from moovier.models.families import family
 from moovier.models.family import FitContext, FitResult, HyperParameters, OnEpoch, Scorer
+from moovier.models.item_statistics import ItemStatistics
 from moovier.models.popular import NAME as POPULAR
 from moovier.models.popular import WINDOWS
 from moovier.training.validation import geometric_mean, ranking_parts, rating_parts
@@ -56,12 +57,14 @@ def train(
     seed: int,
     threads: int,
     on_epoch: OnEpoch | None = None,
+    statistics: ItemStatistics | None = None,
 ) -> Trained:
     """Fit on the training part of ``split`` and keep the epoch with the best validation.
 
     The validation of ranking families is :attr:`Trained.validation_ndcg`; without validation
     users, it uses the last share by time of the training part. Rating families use random rows
-    for both parts. ``on_epoch`` may raise to end the training.
+    for both parts. ``on_epoch`` may raise to end the training. ``statistics``: sums that trainings
+    share.
     """
     kind = family(family_name)
     parts = rating_parts(split) if kind.objective == "rating" else ranking_parts(split)
@@ -77,6 +80,7 @@ def train(
         validation=parts.validation,
         validation_ndcg=validation_ndcg,
         on_epoch=on_epoch,
+        statistics=statistics,
     )
     limit_threads(threads)
     started = time.perf_counter()
@@ -121,10 +125,13 @@ def refit(
     seed: int,
     threads: int,
     on_epoch: OnEpoch | None = None,
+    statistics: ItemStatistics | None = None,
 ) -> FitResult:
     """Fit on all of ``ratings`` for ``epochs`` epochs (at least one), without early stopping."""
     limit_threads(threads)
-    context = FitContext(catalogue, seed, epochs=max(epochs, 1), on_epoch=on_epoch)
+    context = FitContext(
+        catalogue, seed, epochs=max(epochs, 1), on_epoch=on_epoch, statistics=statistics
+    )
     return family(family_name).fit(ratings, params, context)
 
 

@@ -29,11 +29,14 @@ from moovier.evaluation.rating_metrics import StarsResult
 from moovier.evaluation.visitor import VisitorResult
 from moovier.models.families import family
 from moovier.models.family import FineTuneRequest, Scorer
+from moovier.models.item_statistics import ItemStatistics
 from moovier.training.fit import Trained, refit
 from moovier.training.validation import newest
 
 OnProgress = Callable[[str], None]
 
+#: Ratings beyond which a recipe is fitted once for its test, and draws of its visitors there.
+LARGE, LARGE_DRAWS = 400_000, 1
 #: Validation split and patience of the measured fine-tuning: the defaults of ``/train``.
 FINE_TUNING_SPLIT, FINE_TUNING_PATIENCE = 0.2, 10
 
@@ -102,6 +105,7 @@ def evaluate(
     seed: int = SPLIT_SEED,
     reported: bool = True,
     on_progress: OnProgress | None = None,
+    statistics: ItemStatistics | None = None,
 ) -> Evaluation:
     """Evaluate the recipe of ``trained`` under each protocol.
 
@@ -109,19 +113,30 @@ def evaluate(
     Ranking families have every result but ``stars``; rating families have ``stars`` and ``gap``.
     ``reported``: include the results that decide nothing (order audit, global time, gap, and the
     split by time unless too few users take part in the deciding protocols). ``on_progress``:
-    called with the name of each part when it starts.
+    called with the name of each part when it starts. ``statistics``: sums that trainings share.
+
+    Beyond :data:`LARGE` ratings the deciding protocols share one fit, without the held-out users
+    and without the next visits of the others, and nothing else is reported.
     """
     report_progress = on_progress or _ignore
-    recipe = _Recipe(trained, catalogue, seed)
+    recipe = _Recipe(trained, catalogue, seed, statistics)
+    is_large = len(ratings) > LARGE
+    reported = reported and not is_large
     if family(trained.family).objective == "rating":
         return _evaluate_stars(recipe, ratings, report_progress, reported=reported)
-    report_progress("visitor")
-    visitor_result, audit = _evaluate_visitors(recipe, ratings, audit=reported)
-    report_progress("next visit")
-    scorer, before, after = recipe.next_visit(ratings)
-    next_result = (
-        next_visit.evaluate(scorer, before.histories, after) if scorer is not None else None
-    )
+    scorer: Scorer | None = None
+    audit: OrderAudit | None = None
+    if is_large:
+        report_progress("visitor and next visit")
+        visitor_result, next_result = _evaluate_together(recipe, ratings)
+    else:
+        report_progress("visitor")
+        visitor_result, audit = _evaluate_visitors(recipe, ratings, audit=reported)
+        report_progress("next visit")
+        scorer, before, after = recipe.next_visit(ratings)
+        next_result = (
+            next_visit.evaluate(scorer, before.histories, after) if scorer is not None else None
+        )
     few = next_result is None or next_result.users.size < visitor.LEAST_PEOPLE
     by_time = global_time = gap = None
     if reported or few:
@@ -134,6 +149,22 @@ def evaluate(
             report_progress("fine-tuning")
             gap = _ranking_gap(recipe, ratings, after, next_result)
     return Evaluation(visitor_result, next_result, audit, by_time, global_time, None, gap)
+
+
+def _evaluate_together(
+    recipe: _Recipe, ratings: Ratings
+) -> tuple[VisitorResult | None, RankingResult | None]:
+    """Evaluate visitors and next visits of a large data set by one fit."""
+    kept, held_out = hold_out_users_if_possible(ratings, recipe.seed)
+    before, after = split_last_visit(kept)
+    visitors = visitor.draw_visitors(
+        held_out, moment=newest(ratings), seed=recipe.seed, draws=LARGE_DRAWS
+    )
+    scorer, known = recipe.fitted_on(before), before.histories
+    return (
+        visitor.evaluate(scorer, visitors, known.movie_counts()),
+        next_visit.evaluate(scorer, known, after),
+    )
 
 
 def _evaluate_stars(
@@ -159,6 +190,7 @@ class _Recipe:
     trained: Trained
     catalogue: Catalogue
     seed: int
+    statistics: ItemStatistics | None = None
 
     def fitted_on(self, ratings: Ratings) -> Scorer:
         """Return a scorer that is fitted on ``ratings`` for as many epochs as the training."""
@@ -171,6 +203,7 @@ class _Recipe:
             epochs=trained.fitted.epochs,
             seed=trained.seed,
             threads=trained.threads,
+            statistics=self.statistics,
         )
         return family(trained.family).scorer(fitted.arrays)
 

@@ -14,6 +14,8 @@ from moovier.models.family import Scorer
 
 #: Draws per validation visitor: fewer than in the test, because each epoch ranks them.
 DRAWS = 2
+#: Visitors who are so many that one draw of each is enough.
+MANY_VISITORS = 400
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,12 @@ def ranking_parts(split: Development) -> Parts:
     If no user qualifies for either, the training part is split by time.
     """
     known, counts = split.train.histories, split.train.histories.movie_counts()
-    visitors = visitor.draw_visitors(split.visitors, moment=newest(split.train), draws=DRAWS)
+    n_visitors = np.count_nonzero(split.visitors.counts)
+    visitors = visitor.draw_visitors(
+        split.visitors,
+        moment=newest(split.train),
+        draws=1 if n_visitors >= MANY_VISITORS else DRAWS,
+    )
     if not visitors.users.size and not len(split.next_visit):
         earlier, later = split_last_share(split.train)
         return _parts(earlier, later)

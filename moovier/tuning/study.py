@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import optuna
@@ -27,8 +28,10 @@ from moovier.data.catalogue import Catalogue
 from moovier.data.split import Development
 from moovier.models.families import family
 from moovier.models.family import HyperParameters, OnEpoch
+from moovier.models.item_statistics import ItemStatistics
 from moovier.training.fit import Trained, train
 from moovier.tuning import storage as study_storage
+from moovier.tuning.grids import DefaultTrial, Grids, OnGrids
 from moovier.tuning.storage import (
     OUTAGE_ERRORS,
     StudyError,
@@ -126,11 +129,14 @@ def run_worker(
     seed: int,
     threads: int,
     on_trial: OnTrial | None = None,
+    statistics: ItemStatistics | None = None,
+    grids: Grids = MappingProxyType({}),
 ) -> None:
     """Run trials until the study has ``trials``, over all workers and sessions.
 
     ``worker``: this worker's number, from 0; two running workers may not share a number. Every
     trial trains with the same ``seed``, so that trials differ by their parameters only.
+    ``statistics``: sums that trials share. ``grids``: the only values of some parameters.
 
     During an outage of the database the worker waits; at worst the running trial runs again. A
     worker without a trial stays until the workers of the last trials are known to be alive: if one
@@ -141,7 +147,7 @@ def run_worker(
     """
     outage_since: float | None = None
     idle_since: float | None = None
-    training = _Training(split, family_name, catalogue, seed, threads)
+    training = _Training(split, family_name, catalogue, seed, threads, statistics, grids)
     starting = True
     while True:
         try:
@@ -198,7 +204,7 @@ def enqueue_defaults(study: Study, family_name: str, *, popular_days: int = 0) -
 def default_values(family_name: str) -> dict[str, Any] | None:
     """Return the family's defaults as a trial's values; None if the space does not hold them."""
     kind = family(family_name)
-    trial = _DefaultTrial(_defaults(kind.hyper_parameters))
+    trial = DefaultTrial(_defaults(kind.hyper_parameters))
     try:
         kind.search_space(trial)
     except LookupError:
@@ -209,39 +215,6 @@ def default_values(family_name: str) -> dict[str, Any] | None:
 def _defaults(space: type[HyperParameters]) -> dict[str, Any]:
     fields = space.model_fields.items()
     return {name: field.default for name, field in fields if not field.is_required()}
-
-
-class _DefaultTrial:
-    """A trial that suggests default values and records them in ``suggested``.
-
-    A parameter without a default in the search space raises LookupError.
-    """
-
-    def __init__(self, defaults: Mapping[str, Any]) -> None:
-        self._defaults = defaults
-        self.suggested: dict[str, Any] = {}
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        return float(self._suggest(name, low <= self._defaults[name] <= high))
-
-    def suggest_int(
-        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
-    ) -> int:
-        value = self._defaults[name]
-        return int(self._suggest(name, low <= value <= high and (value - low) % step == 0))
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        return self._suggest(name, self._defaults[name] in choices)
-
-    def _suggest(self, name: str, inside: bool) -> Any:
-        if not inside:
-            raise LookupError(
-                f"the default of {name}, {self._defaults[name]!r}, is outside the search space"
-            )
-        self.suggested[name] = self._defaults[name]
-        return self._defaults[name]
 
 
 def best(study: Study, family_name: str) -> HyperParameters | None:
@@ -318,6 +291,8 @@ class _Training:
     catalogue: Catalogue
     seed: int
     threads: int
+    statistics: ItemStatistics | None
+    grids: Grids
 
     def run(self, params: HyperParameters, on_epoch: OnEpoch) -> Trained:
         return train(
@@ -328,6 +303,7 @@ class _Training:
             seed=self.seed,
             threads=self.threads,
             on_epoch=on_epoch,
+            statistics=self.statistics,
         )
 
 
@@ -354,7 +330,7 @@ def _run_trial(study: Study, trial: optuna.Trial, training: _Training) -> TrialR
     value, state = None, TrialState.COMPLETE
     try:
         with heartbeat(study, trial):
-            params = kind.search_space(trial)
+            params = kind.search_space(OnGrids(trial, training.grids))
             trained = training.run(params, on_epoch)
         value = (
             trained.validation_ndcg

@@ -40,7 +40,9 @@ def test_tastes_can_be_learnt(folder: Path) -> None:
     ndcg = {}
     for name in ("popular", "ease"):
         kind = family(name)
-        fitted = kind.fit(kept, kind.hyper_parameters(), FitContext(catalogue, 0, epochs=1))
+        fitted = kind.fit(
+            kept, kind.hyper_parameters.model_validate({}), FitContext(catalogue, 0, epochs=1)
+        )
         counts = kept.histories.movie_counts()
         result = visitor.evaluate(kind.scorer(fitted.arrays), visitors, counts)
         assert result is not None

@@ -47,7 +47,7 @@ def test_columns_hold_the_ratings_of_the_files(folder: Path, settings: Settings)
 def test_use_ingest_and_retraining_parse_the_files_once(
     folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = []
+    calls: list[tuple[object, ...]] = []
 
     def counted(*args: object, **options: object) -> movielens.MovieLens:
         calls.append(args)

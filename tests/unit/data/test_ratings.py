@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -115,6 +117,6 @@ def test_sorted_ratings_are_grouped_without_a_copy() -> None:
 
 
 def test_pairs_of_users_and_movies_exceed_32_bits() -> None:
-    row = np.array([2_000_000], dtype=np.int32)
+    row: Any = np.array([2_000_000], dtype=np.int32)
     ratings = Ratings(row, row, np.ones(1, dtype=np.float32), row, 2_000_001, 2_000_001)
     assert ratings.pairs.tolist() == [2_000_000 * 2_000_001 + 2_000_000]

@@ -7,6 +7,7 @@ import pytest
 
 from moovier.data.ratings import Ratings
 from moovier.data.split import random_split
+from moovier.models import bayesian_mf
 from moovier.models.bayesian_mf import FINE_TUNING_SWEEPS, TasteFamily, TasteParams, TasteScorer
 from moovier.models.family import FineTuneRequest, FitContext, FitResult
 from tests.contracts import toy
@@ -74,3 +75,19 @@ def test_arrays_of_different_sizes_are_an_error() -> None:
     arrays = dict(fine_tune(0.0, patience=1)[0].arrays)
     with pytest.raises(ValueError, match="z has 17 rows, cov has 16"):
         TasteScorer(arrays | {"cov": arrays["cov"][:-1]})
+
+
+def test_many_ratings_are_learnt_from_a_sample_of_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    ratings = toy.ratings()
+    context = FitContext(toy.catalogue(), seed=0, epochs=6)
+    whole = TasteFamily().fit(ratings, PARAMS, context)
+    monkeypatch.setattr(bayesian_mf, "MOST_RATINGS", len(ratings) * 2 // 3)
+    n_sampled = bayesian_mf.sampled_users(ratings, seed=0).size
+    assert 0 < n_sampled < ratings.n_users
+    sampled = TasteFamily().fit(ratings, PARAMS, context)
+    for name, array in whole.arrays.items():
+        assert sampled.arrays[name].shape == array.shape, name
+    outside = np.setdiff1d(np.arange(ratings.n_users), bayesian_mf.sampled_users(ratings, seed=0))
+    unknown = ratings.take(np.isin(ratings.users, outside))
+    constant = float(np.abs(unknown.stars - unknown.stars.mean()).mean())
+    assert mae(sampled, unknown) < 0.85 * constant

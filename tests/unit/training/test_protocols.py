@@ -14,6 +14,7 @@ from moovier.data.split import (
     split_last_share,
     split_last_visit,
 )
+from moovier.evaluation import visitor
 from moovier.training import protocols
 from tests.unit.training.spy import CATALOGUE, N_MOVIES, N_USERS, SpyFamily, pairs, trained_on
 
@@ -122,3 +123,22 @@ def test_concat_keeps_the_rows_and_the_index(ratings: Ratings) -> None:
     assert (both.n_users, both.n_movies) == (N_USERS, N_MOVIES)
     assert both.stars[-1] == second.stars[-1]
     assert both.timestamps[0] == first.timestamps[0]
+
+
+def test_large_data_are_fitted_once_for_both_tests(
+    spy: SpyFamily, ratings: Ratings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocols, "LARGE", 100)
+    monkeypatch.setattr(visitor, "LEAST_PEOPLE", 5)
+    trained = trained_on(development_split(ratings))
+    spy.fits.clear()
+    evaluation = protocols.evaluate(trained, ratings, catalogue=CATALOGUE)
+    ((train, _),) = spy.fits
+    kept, held_out = hold_out_users(ratings, 0)
+    before, after = split_last_visit(kept)
+    assert pairs(train) == pairs(before)
+    assert evaluation.visitor is not None
+    assert set(evaluation.visitor.users) <= set(held_out.users)
+    assert evaluation.next_visit is not None
+    assert set(evaluation.next_visit.users) == set(after.users)
+    assert (evaluation.order_audit, evaluation.by_time, evaluation.gap) == (None, None, None)

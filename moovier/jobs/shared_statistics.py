@@ -1,0 +1,47 @@
+"""The sums that the trainings of one retraining of large data share."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from moovier.data.split import development_split
+from moovier.jobs.dataset import Dataset
+from moovier.jobs.retrain_plan import RetrainPlan
+from moovier.models import ease
+from moovier.models.dae_scoring import DaeParams
+from moovier.models.item_statistics import ItemStatistics, Weighting
+from moovier.training.fit import limit_threads
+
+#: Families that use item-item weights.
+_USERS = ("dae", "ease")
+
+
+def prepare(plan: RetrainPlan, data: Dataset) -> None:
+    """Choose the covered movies, and sum and solve what every trial needs, on all cores.
+
+    Does nothing for small data. The covered movies are the most rated ones of the training part, so
+    that the choice sees no test.
+    """
+    if plan.covered is None or not set(_USERS) & set(plan.families):
+        return
+    train = development_split(data.ratings).train.histories
+    defaults = DaeParams()
+    covered = ease.frequent_movies(train.movie_counts(), defaults.least, plan.covered)
+    plan.covered_file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(plan.covered_file, covered, allow_pickle=False)
+    # Nothing else runs before the trials.
+    threads = os.cpu_count() or 1
+    limit_threads(threads)
+    statistics = ItemStatistics(plan.statistics_folder, data.ratings.histories, covered, threads)
+    weighting = Weighting(defaults.star_power, ease.LONGEST_HALF_LIFE)
+    statistics.weights(train, lambda_=defaults.lambda_, weighting=weighting)
+
+
+def statistics_of(plan: RetrainPlan, data: Dataset, threads: int) -> ItemStatistics | None:
+    """Return the shared sums; None for small data."""
+    if not plan.covered_file.exists():
+        return None
+    covered = np.load(plan.covered_file, allow_pickle=False)
+    return ItemStatistics(plan.statistics_folder, data.ratings.histories, covered, threads)
