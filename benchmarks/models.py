@@ -8,7 +8,7 @@ from typing import Any
 
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens, to_arrays
-from moovier.jobs.registration import open_tracking, tags_of, write_model
+from moovier.jobs.registration import open_tracking, record_of, write_model
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
 from moovier.models.families import family
 from moovier.models.family import FitContext
@@ -52,5 +52,5 @@ def register(settings: Settings, folder: Path, data: Path, name: str, size: int)
     tracking = open_tracking(settings)
     run_id = tracking.start(bundle.card.name, retraining=key, part="train")
     files = write_model(folder / key, bundle, keras_model)
-    tags = tags_of(bundle.card, {})
-    return tracking.register(files, bundle.card.name, run_id=run_id, key=key, tags=tags)
+    record = record_of(bundle.card)
+    return tracking.register(files, bundle.card.name, run_id=run_id, key=key, record=record)

@@ -8,7 +8,7 @@ from typing import Any
 
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens, to_arrays
-from moovier.jobs.registration import open_tracking, tags_of, write_model
+from moovier.jobs.registration import open_tracking, record_of, write_model
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
 from moovier.models.families import family
 from moovier.models.family import FitContext
@@ -23,7 +23,7 @@ def register(settings: Settings, folder: Path, model: Bundle, keras_model: Any =
     run_id = tracking.start(name, retraining=key, part="train")
     model_folder = write_model(folder / key, model, keras_model)
     return tracking.register(
-        model_folder, name, run_id=run_id, key=key, tags=tags_of(model.card, {})
+        model_folder, name, run_id=run_id, key=key, record=record_of(model.card)
     )
 
 

@@ -68,7 +68,7 @@ def _facts(version: Version) -> dict[str, object]:
         "data": {key: version.tags.get(f"data_{key}") for key in ("name", "hash")},
         "synthetic": version.tags.get("synthetic") == "true",
         "gate": version.tags.get("gate"),
-        "gate_reasons": version.tags.get("gate_reasons"),
+        "gate_reasons": version.gate_reasons,
         "created_at": version.created_at.isoformat(),
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from moovier.data.ratings import Index
 from moovier.data.split import development_split
@@ -22,6 +22,7 @@ from moovier.jobs.registration import (
     open_registry,
     open_tracking,
     read_evaluation,
+    record_of,
     write_evaluation,
     write_model,
 )
@@ -36,6 +37,7 @@ from moovier.models.popular import POPULAR_DAYS
 from moovier.registry.atomic_folder import replaced
 from moovier.registry.client import BUNDLE, Registry
 from moovier.registry.gate import HoldOutResult
+from moovier.registry.model_record import ModelRecord
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import Version
 from moovier.report.examples import examples
@@ -70,6 +72,7 @@ class Candidate(BaseModel):
     run_id: str
     validation_ndcg: float
     validation_mae: float | None
+    fit_s: float | None = Field(None, description="Seconds of the fit on the development part.")
 
     @property
     def ranks(self) -> bool:
@@ -131,8 +134,28 @@ def train_candidate(
         _train(plan, recipe, folder, settings, tracking, on_progress)
     candidate = Candidate.model_validate(read_json(folder / _MODEL / _FACTS))
     if uploaded is None:
-        tracking.upload(folder / _MODEL, candidate.card.name, run_id=candidate.run_id, key=key)
+        tracking.upload(
+            folder / _MODEL,
+            candidate.card.name,
+            run_id=candidate.run_id,
+            key=key,
+            record=record_of_candidate(plan, candidate),
+            data=plan.data,
+        )
     return candidate
+
+
+def record_of_candidate(plan: RetrainPlan, candidate: Candidate) -> ModelRecord:
+    """Return what MLflow's logged model holds about a candidate."""
+    metrics = {"validation_ndcg_at_10": candidate.validation_ndcg}
+    if candidate.fit_s is not None:
+        metrics["fit_s"] = candidate.fit_s
+    return record_of(
+        candidate.card,
+        {"retraining": plan.key, "candidate": candidate.recipe.id, "hold_out": plan.hold_out},
+        recipe=candidate.recipe.kind,
+        metrics=metrics,
+    )
 
 
 def _train(
@@ -177,6 +200,7 @@ def _train(
         run_id=run_id,
         validation_ndcg=trained.validation_ndcg,
         validation_mae=trained.validation_mae,
+        fit_s=trained.fit_s,
     )
     report = _report(recipe, trained, evaluation, refitted, data, plan.seed, name)
     # Log before storing: a stored candidate is not trained again.

@@ -126,10 +126,12 @@ def evaluate(
 def _recipes_of(version: Version) -> list[_Recipe]:
     """Return the recipe of a registered model, and the popularity baseline."""
     message = f"{version.name} (version {version.number}) can no longer be trained"
+    if not version.params:
+        raise RegistryError(f"{message}: MLflow has no hyper-parameters of it")
     try:
         space = family(version.family).hyper_parameters
-        params = space.model_validate_json(version.tags["params"]).model_dump(mode="json")
-    except (BadRequest, KeyError) as error:
+        params = space.model_validate(version.params).model_dump(mode="json")
+    except BadRequest as error:
         raise RegistryError(f"{message}: {error}") from error
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())

@@ -16,7 +16,7 @@ from cachetools import LRUCache
 
 from moovier.data.ratings import Index, Ints, Ratings, check_parallel
 from moovier.errors import BadRequest, BundleError
-from moovier.jobs.registration import open_registry, open_tracking, tags_of, write_model
+from moovier.jobs.registration import open_registry, open_tracking, record_of, write_model
 from moovier.models.bundle import Bundle, Card, display_name
 from moovier.models.families import family
 from moovier.models.family import FineTuneRequest, FitResult
@@ -273,7 +273,8 @@ def _register(
             card.name,
             run_id=run_id,
             key=key,
-            tags=tags_of(card, {"parent_version": str(parent.number)}),
+            record=record_of(card, {"parent_version": str(parent.number)}),
+            data=card.data,
         )
     tracking.finish(run_id)
     return version.number

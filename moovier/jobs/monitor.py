@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 from moovier.jobs import ingest, monitoring_metrics
 from moovier.jobs.config import parse_config
 from moovier.jobs.dataset import parse_dataset
-from moovier.jobs.registration import open_registry
+from moovier.jobs.registration import open_registry, run_url
 from moovier.jobs.run_key import run_key
 from moovier.models.bundle import Bundle, DataFacts
 from moovier.monitoring import alarm_policy, drift
@@ -234,6 +234,21 @@ def _measure_quality(
         check.change, check.added_drift, live, has_previous=check.previous_model is not None
     )
     return metrics, reasons, [*notes, *service_notes]
+
+
+def describe_check(check: Mapping[str, Any], *, settings: Settings | None = None) -> str:
+    """Return the result of :func:`run_check` as Markdown, for logs and notes."""
+    settings = settings or load_settings()
+    reasons = "; ".join(check["reasons"])
+    figures = "\n".join(f"- {name} {value:.4g}" for name, value in sorted(check["figures"].items()))
+    return "\n\n".join(
+        [
+            f"Alarm: {reasons}" if check["alarm"] else "No alarm",
+            f"Retraining: {'yes' if check['trigger'] else 'no'}, {check['why']}",
+            figures,
+            f"MLflow: {run_url(settings, check['run_id'])}",
+        ]
+    )
 
 
 def record_trigger(check: Mapping[str, Any], *, settings: Settings | None = None) -> None:

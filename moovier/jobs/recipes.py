@@ -62,10 +62,12 @@ def champion_recipe(champion: Version, hold_out: str) -> Recipe | None:
 
 def stored_recipe(champion: Version) -> Recipe | None:
     """Return the champion's recipe, or None if it can no longer be trained."""
+    if not champion.params:
+        return None
     try:
         space = family(champion.family).hyper_parameters
-        params = space.model_validate_json(champion.tags["params"]).model_dump(mode="json")
-    except (BadRequest, KeyError, ValidationError):
+        params = space.model_validate(champion.params).model_dump(mode="json")
+    except (BadRequest, ValidationError):
         # An earlier version had other families or other hyper-parameters.
         return None
     return Recipe(

@@ -1,22 +1,23 @@
-"""Write a trained model's folder and tags for its registration as a version."""
+"""Write a trained model's folder and record for its registration as a version."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from moovier.models import bundle
 from moovier.models.bundle import Bundle, Card
-from moovier.registry.client import BUNDLE, Registry
+from moovier.registry.client import Registry
 from moovier.registry.gate import HoldOutResult
-from moovier.registry.keras_export import save_keras
+from moovier.registry.mlflow_export import save_model
+from moovier.registry.model_record import FAMILY, RECIPE, ModelRecord
 from moovier.registry.tracking import Tracking
 from moovier.settings import Settings
 
+#: What MLflow runs to load a version as a function.
+_CODE = Path(__file__).with_name("pyfunc_model.py")
 #: File beside the bundle: each hold-out user's result, for paired comparisons.
 EVALUATION = "evaluation.npz"
 #: File beside the bundle: the model's part of the retraining's report.
@@ -47,32 +48,47 @@ def open_tracking(settings: Settings) -> Tracking:
     return Tracking(open_registry(settings), settings.mlflow_tracking_uri, settings.experiment)
 
 
+def run_url(settings: Settings, run_id: str) -> str:
+    """Return the address of a run's page in MLflow."""
+    mlflow = settings.mlflow_public_url or settings.mlflow_tracking_uri
+    return f"{mlflow.rstrip('/')}/#/runs/{run_id}"
+
+
 def write_model(folder: Path, model: Bundle, keras_model: Any) -> Path:
-    """Write a version's Keras model and bundle into ``folder``; return it."""
-    if keras_model is not None:
-        save_keras(keras_model, folder)
-    bundle.save(model, folder / BUNDLE)
-    return folder
+    """Write a version's MLflow model with its bundle into ``folder``; return it."""
+    return save_model(folder, model, keras_model, _CODE)
 
 
-def tags_of(card: Card, extra: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags of every version, and ``extra``."""
-    tags = {
+def record_of(
+    card: Card,
+    tags: Mapping[str, str] | None = None,
+    *,
+    recipe: str | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> ModelRecord:
+    """Return what MLflow's logged model holds about the model of ``card``.
+
+    ``tags`` and ``metrics`` are added to those of the card. ``recipe``: kind of the recipe.
+    """
+    own_tags = {
         "family": card.family,
         "size": str(card.params["size"]),
         "trained": str(card.trained),
-        "params": json.dumps(card.params, sort_keys=True),
-        "metrics": json.dumps(card.metrics, sort_keys=True),
         "data_name": card.data.name,
         "data_hash": card.data.hash,
         "synthetic": str(card.data.synthetic).lower(),
-        **extra,
+        **(tags or {}),
     }
+    params: dict[str, Any] = {FAMILY: card.family}
     if card.parent is not None:
-        tags["parent"] = card.parent
-    if "ndcg_at_10" in card.metrics:
-        tags["ndcg_at_10"] = f"{card.metrics['ndcg_at_10']:.6f}"
-    return tags
+        own_tags["parent"] = card.parent
+    if recipe is not None:
+        own_tags[RECIPE] = params[RECIPE] = recipe
+    return ModelRecord(
+        params={**params, **card.params},
+        metrics={**card.metrics, **(metrics or {})},
+        tags=own_tags,
+    )
 
 
 def write_evaluation(file: Path, result: HoldOutResult) -> Path:

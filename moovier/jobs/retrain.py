@@ -16,7 +16,7 @@ from moovier.jobs.candidates import Candidate
 from moovier.jobs.comparison import better_rating_model, compare_with_champion
 from moovier.jobs.dataset import keep_dataset
 from moovier.jobs.ingest import Pulled
-from moovier.jobs.registration import open_registry, open_tracking, tags_of
+from moovier.jobs.registration import open_registry, open_tracking
 from moovier.jobs.retrain_plan import (
     RetrainConfig,
     RetrainPlan,
@@ -26,9 +26,9 @@ from moovier.jobs.retrain_plan import (
     key_of,
     plan_file,
 )
+from moovier.jobs.retraining_outcome import apply_decision, log_outcome, run_name
 from moovier.jobs.retraining_report import log_report
 from moovier.json_files import read_json, write_json
-from moovier.registry.client import Registry
 from moovier.registry.gate import Decision
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import CHAMPION, STARS, Version
@@ -44,13 +44,15 @@ def prepare(
     *,
     key: str | None = None,
     only_new_data: bool = False,
+    cause: str = "by hand",
     settings: Settings | None = None,
 ) -> dict[str, Any] | None:
     """Fetch and validate the data, open the parent run, and return the plan as JSON.
 
-    ``key`` names the retraining: a call with the same key continues it. With ``only_new_data`` the
-    result is None if the champion was trained on the same data, unless the configuration has
-    ``force``.
+    ``key`` identifies the retraining: a call with the same key continues it. With ``only_new_data``
+    the result is None if the champion was trained on the same data, unless the configuration has
+    ``force``. ``cause``: what started it, in the name of the run; the configuration's reason goes
+    before.
 
     Raises:
         BadRequest: the configuration is invalid.
@@ -87,7 +89,8 @@ def prepare(
         if (result := exchange.done()) is not None:
             return dict(result["plan"])
         exchange.fetch_prepared()
-    plan = _open_plan(config, pulled, folder, champion, tracking, settings)
+    name = run_name(config, cause)
+    plan = _open_plan(config, pulled, folder, champion, tracking, settings, name)
     ArtifactExchange.of(plan, settings).publish_prepared()
     return plan.to_json()
 
@@ -99,12 +102,16 @@ def _open_plan(
     champion: Version | None,
     tracking: Tracking,
     settings: Settings,
+    name: str,
 ) -> RetrainPlan:
-    """Return the plan in ``folder``, or write a new one; its parent run is running."""
+    """Return the plan in ``folder``, or write a new one; its parent run is running.
+
+    ``name``: that of the parent run, if it is created.
+    """
     stored_plan = read_json(plan_file(folder))
     # Invalid data must be found before a run is opened.
     data = None if stored_plan else keep_dataset(data_folder(folder), settings, pulled)
-    run_id = tracking.start(f"retraining {folder.name}", retraining=folder.name, part=_PARENT)
+    run_id = tracking.start(name, retraining=folder.name, part=_PARENT)
     if data is None:
         return RetrainPlan.from_json({**stored_plan, "run_id": run_id}, settings)
     plan = RetrainPlan.of(
@@ -203,15 +210,8 @@ def register(
             candidate.card.name,
             run_id=candidate.run_id,
             key=candidates.key_of(plan, candidate.recipe),
-            tags=tags_of(
-                candidate.card,
-                {
-                    "retraining": plan.key,
-                    "candidate": candidate.recipe.id,
-                    "recipe": candidate.recipe.kind,
-                    "hold_out": plan.hold_out,
-                },
-            ),
+            record=candidates.record_of_candidate(plan, candidate),
+            data=plan.data,
         )
         numbers.append(version.number)
     return numbers
@@ -295,9 +295,11 @@ def promote(
     versions = [registry.resolve(str(number)) for number in decision["versions"]]
     candidates.fetch_summaries(plan, versions, registry)
     for version in versions:
-        _apply_decision(decision, version, registry)
+        apply_decision(decision, version, registry)
     champion = registry.alias(CHAMPION)
     decision = {**decision, "champion": None if champion is None else champion.name}
+    (best,) = [version for version in versions if version.number == decision["version"]]
+    log_outcome(plan, decision, best, settings)
     rival = decision["compared_with"]
     log_report(plan, decision, None if rival is None else registry.resolve(str(rival)), settings)
     trained = [
@@ -307,28 +309,6 @@ def promote(
     exchange.finish({"decision": decision, "candidates": trained, "plan": plan.to_json()})
     exchange.delete_large_files()
     return decision
-
-
-def _apply_decision(decision: Mapping[str, Any], version: Version, registry: Registry) -> None:
-    """Promote or tag one version of the retraining."""
-    reasons = "\n".join(decision["reasons"])
-    if version.number == decision["stars"]:
-        registry.set_rating_model(version)
-        registry.set_tag(version, "gate", "stars")
-        registry.set_tag(version, "gate_reasons", decision["stars_reason"])
-        registry.describe(version, decision["stars_reason"])
-    elif version.number != decision["version"]:
-        registry.set_tag(version, "gate", "kept")
-        registry.set_tag(
-            version, "gate_reasons", f"kept: {decision['name']} was the best of its retraining"
-        )
-    elif decision["promote"]:
-        registry.promote(version, reasons, gate="promoted")
-        registry.describe(version, reasons)
-    else:
-        registry.set_tag(version, "gate", "kept")
-        registry.set_tag(version, "gate_reasons", reasons)
-        registry.describe(version, reasons)
 
 
 def retrain_all(

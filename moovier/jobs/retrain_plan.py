@@ -83,6 +83,11 @@ class RetrainConfig(BaseModel):
         max_length=4000,
         description="Why the retraining was started; a tag of the MLflow run.",
     )
+    approval: bool | None = Field(
+        None,
+        description="Whether a person must approve a promotion in Airflow; None: "
+        "`promotion_approval`. Other doors than Airflow ignore it.",
+    )
 
     @classmethod
     def of(cls, config: RetrainConfig | Mapping[str, Any]) -> RetrainConfig:
@@ -310,7 +315,7 @@ def key_of(
     """
     if key:
         return run_key(key)
-    options = config.model_dump(mode="json", exclude={"reason"})
+    options = config.model_dump(mode="json", exclude={"reason", "approval"})
     content = orjson.dumps([data_hash, options], option=orjson.OPT_SORT_KEYS)
     stem = hashlib.sha256(content).hexdigest()[:12]
     number = 1

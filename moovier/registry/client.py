@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 from filelock import FileLock
@@ -18,21 +20,26 @@ from moovier.experiments.experiment import TAG as EXPERIMENT
 from moovier.models import bundle
 from moovier.models.bundle import Bundle
 from moovier.registry.atomic_folder import replaced
+from moovier.registry.model_record import ModelRecords
 from moovier.registry.rest_client import NotFound, Rest
 from moovier.registry.version import (
     ALIASES,
     CHALLENGER,
     CHAMPION,
+    EARLIER,
+    GATE,
+    OLD_REASONS,
     PREVIOUS,
     REPLACES,
     STARS,
     Version,
+    described_by,
 )
 
 BUNDLE = "bundle"
 KERAS_MODEL = "data/model.keras"
 _PAGE = 1000
-_LONGEST_TAG = 5000
+_LONGEST_TAG = _LONGEST_DESCRIPTION = 5000
 _ROLLBACK, _ROLLING_BACK = "rollback", "rolling back"
 #: Form of a display name. Other texts are never sent to MLflow.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")
@@ -50,6 +57,7 @@ class Registry:
     ) -> None:
         self.model_name = model_name
         self._rest = Rest(tracking_uri, timeout_s)
+        self._records = ModelRecords(self._rest)
 
     @property
     def address(self) -> str:
@@ -161,17 +169,17 @@ class Registry:
     def promote(self, version: Version, reason: str, *, gate: str = "manual") -> Version:
         """Make ``version`` the champion, and the old champion ``previous``.
 
-        ``gate`` and ``reason`` become tags. A call that was killed at any point can be repeated:
-        the old champion's number is stored on the new one first, the alias ``champion`` moves in
-        one step, and for a version that already is champion only the tags are completed.
+        ``gate`` becomes a tag, ``reason`` the description. A call that was killed at any point can
+        be repeated: the old champion's number is stored on the new one first, the alias
+        ``champion`` moves in one step, and for a version that already is champion only the tags
+        and the description are completed.
         """
         old = self._aliases().get(CHAMPION)
         if old is not None and old != version.number:
             self.set_tag(version, REPLACES, str(old))
             self._set_alias(PREVIOUS, old)
         self._set_alias(CHAMPION, version.number)
-        self.set_tag(version, "gate_reasons", reason)
-        self.set_tag(version, "gate", gate)
+        self.record_decision(version, gate, reason)
         if self._aliases().get(CHALLENGER) == version.number:
             self._delete_alias(CHALLENGER)
         # A champion takes part in no experiment, not even after it was replaced.
@@ -202,7 +210,7 @@ class Registry:
         champion = self.alias(CHAMPION)
         if champion is None:
             raise RegistryError("there is no champion to roll back from")
-        if champion.tags.get("gate") == _ROLLING_BACK:
+        if champion.tags.get(GATE) == _ROLLING_BACK:
             # A rollback was killed after the alias had moved: finish it instead of reverting it.
             return self.promote(champion, reason, gate=_ROLLBACK)
         target = self.alias(PREVIOUS)
@@ -215,9 +223,8 @@ class Registry:
                 f"{champion.name} (version {champion.number}) is the first champion: there is "
                 "nothing to roll back to"
             )
-        self.set_tag(target, "gate", _ROLLING_BACK)
-        self.set_tag(champion, "gate_reasons", f"rolled back: {reason}")
-        self.set_tag(champion, "gate", "rolled back")
+        self.set_tag(target, GATE, _ROLLING_BACK)
+        self.record_decision(champion, "rolled back", f"rolled back: {reason}")
         return self.promote(target, reason, gate=_ROLLBACK)
 
     def set_tag(self, version: Version, key: str, value: str) -> None:
@@ -267,8 +274,21 @@ class Registry:
             {"name": self.model_name, "key": key, "value": value},
         )
 
-    def describe(self, version: Version, text: str) -> None:
-        """Set the version's description in MLflow."""
+    def record_decision(self, version: Version, gate: str, reasons: str) -> None:
+        """Set the tag ``gate``, and put the reasons in front of the version's description.
+
+        ``reasons``: Markdown. The same decision is recorded once.
+        """
+        current = self._version(version.number) or version
+        earlier = current.description.strip()
+        if earlier.split(f"\n{EARLIER}\n")[0].strip() != reasons.strip():
+            text = f"{reasons.strip()}\n\n{EARLIER}\n\n{earlier}" if earlier else reasons.strip()
+            self._describe(version, text[:_LONGEST_DESCRIPTION])
+        if OLD_REASONS in current.tags:
+            self.delete_tag(version, OLD_REASONS)
+        self.set_tag(version, GATE, gate)
+
+    def _describe(self, version: Version, text: str) -> None:
         self._rest.send(
             "PATCH",
             "/model-versions/update",
@@ -289,20 +309,16 @@ class Registry:
         try:
             answer = self._rest.get(
                 "/model-versions/get", name=self.model_name, version=str(number)
-            )["model_version"]
-            version = Version.of(answer, tuple(sorted(answer.get("aliases", []))))
+            )
         except NotFound:
             return None
-        except (KeyError, TypeError, ValueError) as error:
-            raise RegistryError(f"MLflow's answer has an unknown form: {error!r}") from error
+        (version,) = self._parse([answer.get("model_version", {})])
         return version if version.complete else None
 
     def _search(self, filter_text: str) -> list[Version]:
         """Return the complete versions that match an MLflow filter, newest first."""
-        aliases: dict[int, list[str]] = {}
-        for alias, number in self._aliases().items():
-            aliases.setdefault(number, []).append(alias)
-        versions: list[Version] = []
+        aliases = self._aliases()
+        entries: list[dict[str, Any]] = []
         page_token = ""
         while True:
             answer = self._rest.get(
@@ -311,17 +327,36 @@ class Registry:
                 max_results=_PAGE,
                 page_token=page_token,
             )
-            try:
-                for entry in answer.get("model_versions", []):
-                    own_aliases = tuple(sorted(aliases.get(int(entry["version"]), [])))
-                    versions.append(Version.of(entry, own_aliases))
-            except (KeyError, TypeError, ValueError) as error:
-                raise RegistryError(f"MLflow's answer has an unknown form: {error!r}") from error
+            entries += answer.get("model_versions", [])
             page_token = answer.get("next_page_token", "")
             if not page_token:
                 break
+        versions = self._parse(entries, aliases)
         versions.sort(key=lambda version: version.number, reverse=True)
         return [version for version in versions if version.complete]
+
+    def _parse(
+        self, entries: Sequence[dict[str, Any]], aliases: Mapping[str, int] | None = None
+    ) -> list[Version]:
+        """Return the versions of API objects, described by their logged models.
+
+        ``aliases``: of the registered model; None if the objects have their own.
+        """
+        model_ids = [described_by(entry) for entry in entries]
+        records = self._records.of([model_id for model_id in model_ids if model_id is not None])
+        try:
+            return [
+                Version.of(
+                    entry,
+                    tuple(sorted(entry.get("aliases", [])))
+                    if aliases is None
+                    else tuple(sorted(a for a, n in aliases.items() if n == int(entry["version"]))),
+                    records.get(model_id or ""),
+                )
+                for entry, model_id in zip(entries, model_ids, strict=True)
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise RegistryError(f"MLflow's answer has an unknown form: {error!r}") from error
 
     def _artifact_uri(self, version: Version) -> str:
         answer = self._rest.get(

@@ -11,7 +11,8 @@ import numpy as np
 def preload() -> None:
     """Import the libraries that :func:`save_keras` needs, which takes seconds."""
     import keras  # noqa: F401
-    import mlflow.keras  # noqa: F401
+    import mlflow.keras
+    import mlflow.pyfunc  # noqa: F401
 
 
 def save_keras(model: Any, folder: Path) -> Path:

@@ -20,7 +20,9 @@ from moovier.errors import RegistryError, RegistryUnavailable
 from moovier.models.bundle import DataFacts
 from moovier.registry.client import Registry
 from moovier.registry.curve_plots import learning_curves
+from moovier.registry.model_record import FAMILY, ModelRecord
 from moovier.registry.rest_client import NotFound, Rest
+from moovier.registry.run_source import source_tags
 from moovier.registry.version import COMPLETE, Version
 
 if TYPE_CHECKING:
@@ -29,10 +31,17 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 PARENT = "mlflow.parentRunId"
+#: Tag of an experiment that tells MLflow's page what to show: without it, the page of an experiment
+#: opens as one of generative AI.
+KIND, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
+#: Tag of a run with the description that its page shows, in Markdown.
+NOTE = "mlflow.note.content"
 RETRAINING = "retraining"
 PART = "part"
 #: Metrics per request, MLflow's limit.
 _BATCH = 1000
+#: Tags of a model's record that its version gets, too. The registry's page shows all of them.
+_VERSION_TAGS = (FAMILY, "data_hash")
 #: Seconds for which a method retries while MLflow is unavailable.
 PATIENCE_S = 240.0
 _ANSWER_S = 30.0
@@ -85,7 +94,7 @@ class Tracking:
                 with _mapped_errors():
                     self._client.update_run(run_id, status="RUNNING")
                 return run_id
-            run_tags = {RETRAINING: retraining, PART: part, **(tags or {})}
+            run_tags = {**source_tags(), RETRAINING: retraining, PART: part, **(tags or {})}
             if parent is not None:
                 run_tags[PARENT] = parent
             body = {
@@ -186,21 +195,32 @@ class Tracking:
             self._client.set_terminated(run_id, status)
 
     def register(
-        self, folder: Path, name: str, *, run_id: str, key: str, tags: Mapping[str, str]
+        self,
+        folder: Path,
+        name: str,
+        *,
+        run_id: str,
+        key: str,
+        record: ModelRecord | None = None,
+        data: DataFacts | None = None,
     ) -> Version:
         """Register the model in ``folder`` as a version with display name ``name``.
+
+        ``record`` and ``data`` as in :meth:`upload`.
 
         ``key`` identifies the registration: a second call with the same key returns the existing
         version, and a model that was uploaded under it is not uploaded again; ``folder`` may then
         be missing. The version is created last, together with its tags, so a visible version is
         complete.
         """
+        record_tags = {} if record is None else record.tags
+        version_tags = {tag: record_tags[tag] for tag in _VERSION_TAGS if tag in record_tags}
 
         def find_or_create() -> Version:
             versions = self.registry.find(key=key)
             if versions:
                 return versions[0]
-            model_id = self.upload(folder, name, run_id=run_id, key=key)
+            model_id = self.upload(folder, name, run_id=run_id, key=key, record=record, data=data)
             with _mapped_errors():
                 self._ensure_registered_model()
             body = {
@@ -208,37 +228,79 @@ class Tracking:
                 "source": f"models:/{model_id}",
                 "run_id": run_id,
                 "model_id": model_id,
-                "tags": _pairs({**tags, "name": name, "key": key, COMPLETE: "true"}),
+                "tags": _pairs({**version_tags, "name": name, "key": key, COMPLETE: "true"}),
             }
             entry = self._rest.send("POST", "/model-versions/create", body)["model_version"]
             return self.registry.resolve(str(entry["version"]))
 
         return _retry(find_or_create)
 
-    def upload(self, folder: Path, name: str, *, run_id: str, key: str) -> str:
+    def upload(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        run_id: str,
+        key: str,
+        record: ModelRecord | None = None,
+        data: DataFacts | None = None,
+    ) -> str:
         """Upload the model in ``folder`` without registering it; return its id.
 
-        A second call with the same ``key`` returns the same id. Partial uploads of killed
-        processes are deleted.
+        ``record``: what MLflow's Models page compares. ``data``: what it was trained on; its
+        metrics are linked to it. A second call with the same ``key`` returns the same id. Partial
+        uploads of killed processes are deleted.
 
         Raises:
             RegistryError: the model is neither in MLflow nor in ``folder``.
         """
+        from mlflow.entities import LoggedModelOutput
+
         model_id = self.uploaded(key)
         if model_id is None and not folder.is_dir():
             raise RegistryError(f"{name} is neither on this machine nor in MLflow; train it again")
+        record = record or ModelRecord()
         with _mapped_errors():
             if model_id is None:
                 model = self._client.create_logged_model(
-                    self._experiment_id, name=name, source_run_id=run_id, tags={"key": key}
+                    self._experiment_id,
+                    name=name,
+                    source_run_id=run_id,
+                    tags={**record.tags, "key": key},
+                    params=record.param_texts(),
+                    model_type=str(record.params.get(FAMILY, "")) or None,
                 )
-                self._client.log_model_artifacts(model.model_id, str(folder))
-                self._client.finalize_logged_model(model.model_id, "READY")
                 model_id = str(model.model_id)
+                self._client.log_model_artifacts(model_id, str(folder))
+                self._log_model_metrics(run_id, model_id, record, data)
+                self._client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+                self._client.finalize_logged_model(model_id, "READY")
             for model in self._models(key):
                 if not _is_ready(model):
                     self._client.delete_logged_model(model.model_id)
         return model_id
+
+    def _log_model_metrics(
+        self, run_id: str, model_id: str, record: ModelRecord, data: DataFacts | None
+    ) -> None:
+        """Log the record's metrics for the model and its run."""
+        from mlflow.entities import Metric
+
+        now_ms = int(time.time() * 1000)
+        metrics = [
+            Metric(
+                key,
+                value,
+                now_ms,
+                0,
+                model_id=model_id,
+                dataset_name=None if data is None else data.name,
+                dataset_digest=None if data is None else data.hash,
+            )
+            for key, value in record.finite_metrics().items()
+        ]
+        if metrics:
+            self._client.log_batch(run_id, metrics=metrics)
 
     def uploaded(self, key: str) -> str | None:
         """Return the id of the model that was uploaded completely under ``key``, or None."""
@@ -266,10 +328,12 @@ class Tracking:
                         f"the MLflow experiment {name!r} was deleted: restore it, or set "
                         "MOOVIER_EXPERIMENT to another name"
                     )
+                if KIND not in experiment.tags:
+                    self._client.set_experiment_tag(experiment.experiment_id, KIND, MODEL_TRAINING)
                 return str(experiment.experiment_id)
             # Another process may create it between the two calls.
             with contextlib.suppress(MlflowException):
-                return str(self._client.create_experiment(name))
+                return str(self._client.create_experiment(name, tags={KIND: MODEL_TRAINING}))
         raise RegistryError(f"MLflow would not create the experiment {name!r}")
 
     def _ensure_registered_model(self) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from moovier.registry.model_record import ModelRecord
+
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
@@ -19,6 +21,16 @@ ALIASES = (CHAMPION, CHALLENGER, PREVIOUS, STARS)
 COMPLETE = "complete"
 #: Tag with the number of the champion before this one, the target of a rollback.
 REPLACES = "replaces"
+#: Tag with the outcome of the promotion gate: ``promoted``, ``kept``, ``stars``, ``manual``,
+#: ``rollback`` and others.
+GATE = "gate"
+#: Scheme of a version's source.
+_MODEL_URI = "models:/"
+#: Line of a description before the reasons of earlier decisions.
+EARLIER = "---"
+#: Tags of versions that an earlier Moovier registered: today the description has the reasons, and
+#: the logged model has the hyper-parameters and the metrics.
+OLD_REASONS, OLD_PARAMS, OLD_METRICS = "gate_reasons", "params", "metrics"
 
 #: Tags of the registered model, as JSON: the last monitoring result, and the last retraining that
 #: monitoring triggered.
@@ -29,9 +41,11 @@ MONITORING, MONITORING_TRIGGER = "monitoring", "monitoring_trigger"
 class Version:
     """A version of the registered model.
 
-    ``name``: display name, e.g. ``moovier_emb_25_trained_0``. ``metrics``: on the hold-out, with
-    the keys of ``RankingResult.metrics()``. ``parent``: display name of the model that it was
-    fine-tuned from. ``status``: in MLflow, ``READY`` for a usable version.
+    ``name``: display name, e.g. ``moovier_emb_25_trained_0``. ``tags``: those of the version and
+    of its logged model. ``params``: hyper-parameters. ``metrics``: on the hold-out, with the keys
+    of ``Evaluation.metrics()``. ``parent``: display name of the model that it was fine-tuned from.
+    ``status``: in MLflow, ``READY`` for a usable version. ``description``: Markdown, with the
+    reasons of the last decision first.
     """
 
     number: int
@@ -44,6 +58,8 @@ class Version:
     parent: str | None
     metrics: Mapping[str, float] = field(repr=False)
     status: str
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    description: str = field(default="", repr=False)
 
     @property
     def complete(self) -> bool:
@@ -56,14 +72,32 @@ class Version:
         number = self.tags.get(REPLACES, "")
         return int(number) if number.isdecimal() else None
 
+    @property
+    def gate_reasons(self) -> str | None:
+        """The reasons of the last decision about the version, one per line, or None."""
+        if self.tags.get(OLD_REASONS):
+            return self.tags[OLD_REASONS]
+        if GATE not in self.tags:
+            return None
+        text = self.description.split(f"\n{EARLIER}\n")[0].strip()
+        return "\n".join(line.removeprefix("- ") for line in text.splitlines() if line) or None
+
     @classmethod
-    def of(cls, answer: Mapping[str, Any], aliases: tuple[str, ...]) -> Version:
-        """Parse a ``model_version`` object of the API.
+    def of(
+        cls,
+        answer: Mapping[str, Any],
+        aliases: tuple[str, ...],
+        record: ModelRecord | None = None,
+    ) -> Version:
+        """Parse a ``model_version`` object of the API; ``record`` is that of its logged model.
 
         Raises:
             KeyError, TypeError, ValueError: the object has another form.
         """
-        tags = {tag["key"]: tag.get("value", "") for tag in answer.get("tags", [])}
+        record = record or ModelRecord()
+        own_tags = {tag["key"]: tag.get("value", "") for tag in answer.get("tags", [])}
+        tags = {**record.tags, **own_tags}
+        metrics = _json(tags.get(OLD_METRICS)) or record.metrics
         return cls(
             number=int(answer["version"]),
             name=tags.get("name", ""),
@@ -73,9 +107,23 @@ class Version:
             tags=tags,
             created_at=datetime.fromtimestamp(answer["creation_timestamp"] / 1000, UTC),
             parent=tags.get("parent") or None,
-            metrics={key: float(value) for key, value in _json(tags.get("metrics")).items()},
+            params=_json(tags.get(OLD_PARAMS)) or record.hyper_parameters,
+            metrics={key: float(value) for key, value in metrics.items()},
             status=answer.get("status", ""),
+            description=answer.get("description", ""),
         )
+
+
+def described_by(answer: Mapping[str, Any]) -> str | None:
+    """Return the id of the logged model that describes a ``model_version`` object, or None.
+
+    None for versions of an earlier Moovier, which have all in their tags.
+    """
+    source = str(answer.get("source", ""))
+    keys = {tag.get("key") for tag in answer.get("tags", [])}
+    if OLD_METRICS in keys or not source.startswith(_MODEL_URI):
+        return None
+    return source.removeprefix(_MODEL_URI)
 
 
 def _json(text: str | None) -> dict[str, Any]:

@@ -238,7 +238,7 @@ def _facts(
         data_hash=tags.get("data_hash"),
         synthetic=tags["synthetic"] == "true" if "synthetic" in tags else None,
         gate=tags.get("gate"),
-        gate_reasons=tags.get("gate_reasons"),
+        gate_reasons=version.gate_reasons,
         comparable=champion is not None and _comparable(version, champion),
         loaded=model_store.loaded(str(version.number)) is not None,
         run_url=_run_url(mlflow, version.run_id) if version.run_id else None,

@@ -37,8 +37,8 @@ def show(running: RunningStack, console: Console) -> None:
     if champion is None:
         console.print(
             Panel(
-                "No model was good enough to become champion; the tag gate_reasons of each version "
-                "in MLflow says why. Until a model is promoted, the service recommends popular "
+                "No model was good enough to become champion; the description of each version in "
+                "MLflow says why. Until a model is promoted, the service recommends popular "
                 "movies to everybody.",
                 border_style="yellow",
             )

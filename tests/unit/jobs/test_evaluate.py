@@ -8,7 +8,7 @@ import pytest
 
 from moovier.errors import BadRequest, DataUnavailable, InvalidData, MoovierError, RegistryError
 from moovier.jobs.evaluate import EvaluationReport, evaluate
-from moovier.jobs.registration import open_registry, open_tracking, tags_of
+from moovier.jobs.registration import open_registry, open_tracking, record_of
 from moovier.settings import Settings
 from tests.fixtures import toy_bundle, toy_model, toy_movielens
 from tests.servers import free_port
@@ -43,7 +43,7 @@ def register(settings: Settings, tmp_path: Path, family: str, params: Mapping[st
     run_id = tracking.start(NAME, retraining="k", part="fit")
     folder = toy_model(tmp_path / "model", NAME)
     card = toy_bundle(NAME).card.model_copy(update={"family": family, "params": params})
-    version = tracking.register(folder, NAME, run_id=run_id, key="k", tags=tags_of(card, {}))
+    version = tracking.register(folder, NAME, run_id=run_id, key="k", record=record_of(card))
     open_registry(settings).promote(version, "the only one")
 
 

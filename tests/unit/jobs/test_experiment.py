@@ -155,7 +155,7 @@ def test_better_challenger_is_promoted(
     champion = registry.resolve("champion")
     assert champion.number == 2
     assert champion.tags["gate"] == "experiment"
-    assert "the challenger is better" in champion.tags["gate_reasons"]
+    assert "the challenger is better" in str(champion.gate_reasons)
     assert TAG not in champion.tags
     assert registry.alias("challenger") is None
     assert experiment.decide(settings=settings, now=end_s)["decision"] == "none"

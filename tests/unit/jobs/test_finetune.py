@@ -163,7 +163,7 @@ def test_popularity_model_cannot_be_fine_tuned(settings: Settings, tmp_path: Pat
     run_id = tracking.start("p", retraining="p", part="p")
     name = "moovier_popular_1_trained_0"
     folder = toy_model(tmp_path / "popular", name)
-    tracking.register(folder, name, run_id=run_id, key="p", tags={})
+    tracking.register(folder, name, run_id=run_id, key="p")
     with pytest.raises(BadRequest, match="cannot be fine-tuned"):
         fine_tune(settings, name, **GOOD)
 

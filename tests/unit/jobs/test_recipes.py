@@ -38,7 +38,7 @@ def params(family_name: str, **changed: Any) -> dict[str, Any]:
 
 
 def champion(hold_out: str | None = None) -> Version:
-    tags = {"params": '{"size": 7}'} | ({} if hold_out is None else {"hold_out": hold_out})
+    tags = {} if hold_out is None else {"hold_out": hold_out}
     return Version(
         number=3,
         name=f"moovier_{RANKING}_7_trained_0",
@@ -50,6 +50,7 @@ def champion(hold_out: str | None = None) -> Version:
         parent=None,
         metrics={},
         status="READY",
+        params={"size": 7},
     )
 
 
@@ -92,17 +93,10 @@ def test_champion_with_a_result_on_this_hold_out_needs_no_recipe() -> None:
 
 
 @pytest.mark.parametrize(
-    ("family_name", "params_tag"),
-    [
-        ("gone", '{"size": 7}'),
-        (RANKING, '{"unheard_of": 1}'),
-        (RANKING, "{}"),
-        (RANKING, "no JSON"),
-    ],
+    ("family_name", "stored"), [("gone", {"size": 7}), (RANKING, {"unheard_of": 1}), (RANKING, {})]
 )
 def test_champion_that_can_no_longer_be_trained_has_no_recipe(
-    family_name: str, params_tag: str
+    family_name: str, stored: dict[str, Any]
 ) -> None:
-    version = dataclasses.replace(champion(), family=family_name, tags={"params": params_tag})
-    recipe = champion_recipe(version, plan().hold_out)
-    assert (recipe is None) == (params_tag != "{}")
+    version = dataclasses.replace(champion(), family=family_name, params=stored)
+    assert champion_recipe(version, plan().hold_out) is None

@@ -32,9 +32,7 @@ def champion(settings: Settings, tmp_path: Path) -> Settings:
     """Return settings whose registry has one champion, by popularity."""
     tracking = open_tracking(settings)
     run_id = tracking.start(NAME, retraining="k", part="fit")
-    version = tracking.register(
-        toy_model(tmp_path / "model"), NAME, run_id=run_id, key="k", tags={}
-    )
+    version = tracking.register(toy_model(tmp_path / "model"), NAME, run_id=run_id, key="k")
     open_registry(settings).promote(version, "the only one")
     return settings
 

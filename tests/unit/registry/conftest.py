@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from moovier.registry.client import Registry
+from moovier.registry.model_record import ModelRecord
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import Version
 from tests.fixtures import toy_model
@@ -34,6 +35,8 @@ def publish(tracking: Tracking, tmp_path: Path) -> Publish:
         key = uuid.uuid4().hex
         run_id = tracking.start(name, retraining=key, part="train")
         folder = toy_model(tmp_path / key, name)
-        return tracking.register(folder, name, run_id=run_id, key=key, tags=tags)
+        return tracking.register(
+            folder, name, run_id=run_id, key=key, record=ModelRecord(tags=tags)
+        )
 
     return publish

@@ -187,7 +187,7 @@ def test_promotion_keeps_the_previous_champion(registry: Registry, publish: Publ
     registry.set_challenger(second)
     promoted = registry.promote(second, "better by far", gate="promoted")
     assert promoted.aliases == ("champion",)
-    assert (promoted.tags["gate"], promoted.tags["gate_reasons"]) == ("promoted", "better by far")
+    assert (promoted.tags["gate"], promoted.gate_reasons) == ("promoted", "better by far")
     assert registry.resolve("previous").number == first.number
     assert registry.alias("challenger") is None
 
@@ -253,7 +253,7 @@ def test_killed_promotion_is_finished_by_a_second_call(
         assert registry.resolve("champion").name in (B, C)
     registry.promote(third, "better")
     assert registry.resolve("champion").name == C
-    assert registry.resolve("champion").tags["gate_reasons"] == "better"
+    assert registry.resolve("champion").gate_reasons == "better"
     assert registry.resolve("previous").name == B
     assert registry.alias("challenger") is None
     assert registry.rollback("back").name == B

@@ -15,6 +15,7 @@ import pytest
 from moovier.errors import RegistryUnavailable
 from moovier.models.bundle import DataFacts
 from moovier.registry.client import Registry
+from moovier.registry.model_record import ModelRecord
 from moovier.registry.tracking import Tracking
 from tests.fixtures import toy_bundle, toy_model
 from tests.servers import Server, free_port
@@ -94,13 +95,21 @@ def test_registering_twice_returns_the_same_version(
 ) -> None:
     run_id = tracking.start("fit", retraining="k", part="fit")
     folder = toy_model(tmp_path / "model")
-    tags = {"family": "popular", "metrics": '{"ndcg_at_10": 0.087}'}
-    first = tracking.register(folder, NAME, run_id=run_id, key="k:popular", tags=tags)
-    again = tracking.register(folder, NAME, run_id=run_id, key="k:popular", tags=tags)
-    other = tracking.register(folder, NAME, run_id=run_id, key="k2:popular", tags=tags)
+    record = ModelRecord(
+        params={"family": "popular", "days": 365, "kind": "ewma"},
+        metrics={"ndcg_at_10": 0.087, "rmse": float("nan")},
+        tags={"family": "popular", "data_hash": "a.dir", "hold_out": "a.dir/2"},
+    )
+    first = tracking.register(folder, NAME, run_id=run_id, key="k:popular", record=record)
+    again = tracking.register(folder, NAME, run_id=run_id, key="k:popular", record=record)
+    other = tracking.register(folder, NAME, run_id=run_id, key="k2:popular", record=record)
     assert (first.number, again.number, other.number) == (1, 1, 2)
     assert (first.name, first.family, first.run_id) == (NAME, "popular", run_id)
     assert first.metrics == {"ndcg_at_10": 0.087}
+    assert first.params == {"days": 365, "kind": "ewma"}
+    assert first.tags["hold_out"] == "a.dir/2"
+    assert [version.number for version in registry.find(data_hash="a.dir")] == [2, 1]
+    assert [version.metrics for version in registry.versions()] == [first.metrics] * 2
 
 
 _REGISTER = """
@@ -126,7 +135,7 @@ _REGISTER = """
     setattr(MlflowClient, step, dying) if hasattr(MlflowClient, step) else None
     Rest.send = sending
     run = tracking.start("fit", retraining="k", part="fit")
-    tracking.register(Path(folder), "{name}", run_id=run, key="k:x", tags={{}})
+    tracking.register(Path(folder), "{name}", run_id=run, key="k:x")
 """
 
 
@@ -146,9 +155,58 @@ def test_killed_registration_is_invisible_and_can_be_repeated(
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
     assert registry.names() == []
     run_id = tracking.start("fit", retraining="k", part="fit")
-    version = tracking.register(folder, NAME, run_id=run_id, key="k:x", tags={})
+    version = tracking.register(folder, NAME, run_id=run_id, key="k:x")
     assert registry.names() == [NAME]
     assert registry.load_bundle(version, tmp_path / "bundle").card.name == NAME
+
+
+def test_experiment_opens_as_model_training(mlflow: Server, registry: Registry) -> None:
+    def kind(name: str) -> object:
+        answer = httpx.get(
+            f"{mlflow.address}/api/2.0/mlflow/experiments/get-by-name",
+            params={"experiment_name": name},
+        ).json()
+        return pairs(answer["experiment"]["tags"])["mlflow.experimentKind"]
+
+    own, earlier = f"own-{uuid.uuid4().hex}", f"earlier-{uuid.uuid4().hex}"
+    httpx.post(f"{mlflow.address}/api/2.0/mlflow/experiments/create", json={"name": earlier})
+    for name in (own, earlier):
+        Tracking(registry, mlflow.address, name)
+        assert kind(name) == "custom_model_development"
+
+
+def test_models_can_be_compared_by_their_metrics(
+    mlflow: Server, registry: Registry, tracking: Tracking, tmp_path: Path
+) -> None:
+    data = toy_bundle().card.data
+    for key, value in {"a": 0.3, "b": 0.5, "c": 0.4}.items():
+        run_id = tracking.start(key, retraining="k", part=key)
+        record = ModelRecord(params={"family": "dae"}, metrics={"visitor_ndcg_at_10": value})
+        folder = toy_model(tmp_path / key)
+        tracking.register(folder, key, run_id=run_id, key=key, record=record, data=data)
+    experiment = run_of(mlflow, run_id)["info"]["experiment_id"]
+    answer = httpx.post(
+        f"{mlflow.address}/api/2.0/mlflow/logged-models/search",
+        json={
+            "experiment_ids": [experiment],
+            "order_by": [{"field_name": "metrics.visitor_ndcg_at_10", "ascending": False}],
+        },
+    ).json()
+    assert [model["info"]["name"] for model in answer["models"]] == ["b", "c", "a"]
+    (metric,) = answer["models"][0]["data"]["metrics"]
+    assert (metric["dataset_name"], metric["dataset_digest"]) == (data.name, data.hash)
+    version = registry.versions()[0]
+    own_tags = httpx.get(
+        f"{mlflow.address}/api/2.0/mlflow/model-versions/get",
+        params={"name": registry.model_name, "version": version.number},
+    ).json()["model_version"]["tags"]
+    assert len(own_tags) <= 5
+
+
+def test_run_names_its_source(mlflow: Server, tracking: Tracking) -> None:
+    tags = pairs(run_of(mlflow, tracking.start("fit", retraining="k", part="f"))["data"]["tags"])
+    assert tags["mlflow.source.type"] == "LOCAL"
+    assert tags["mlflow.source.name"]
 
 
 def test_missing_server_is_reported_at_once() -> None:

@@ -63,7 +63,7 @@ def test_champion_of_an_unknown_family_is_rejected(
     key = uuid.uuid4().hex
     run_id = tracking.start(NEW, retraining=key, part="train")
     folder = toy_model(tmp_path / "ghost", NEW, family="ghost")
-    registry.promote(tracking.register(folder, NEW, run_id=run_id, key=key, tags={}), "bad")
+    registry.promote(tracking.register(folder, NEW, run_id=run_id, key=key), "bad")
     model_store.refresh()
     assert model_store.default().name == OLD
     # The version is broken, not the registry.

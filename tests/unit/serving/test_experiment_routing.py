@@ -150,7 +150,7 @@ def test_broken_challenger_is_rejected_and_downloaded_once(
     registry.promote(publish(ONE), "first")
     run_id = tracking.start(TWO, retraining="ghost", part="train")
     folder = toy_model(tmp_path / "ghost", TWO, family="ghost")
-    ghost = tracking.register(folder, TWO, run_id=run_id, key="ghost", tags={})
+    ghost = tracking.register(folder, TWO, run_id=run_id, key="ghost")
     registry.set_challenger(ghost)
     begin(registry, model_store, ghost)
     assert model_store.experiment is None
