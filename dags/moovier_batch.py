@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
+from moovier_assets import CHAMPION, LISTS
 from moovier_tasks import DEFAULTS, failing_fast, result_of, results_of
 
 PARAMS = {
@@ -48,10 +49,10 @@ PARAMS = {
     training: `<model>-v<version>/part-*.parquet` with the columns `user_id`, `rank`, `movie_id`,
     `score` and `model_version`.
 
-    `prepare` resolves the version, `share_out` numbers the shards, each mapped task `write` writes
-    one shard's file to a staging folder, and `finish` publishes all files at once, with
-    `_manifest.json` and, last, `_SUCCESS`. Readers see the complete set or none. Each task can be
-    run again at any time.
+    `prepare` resolves the version, `plan_shards` numbers the shards, each mapped task `write`
+    writes one shard's file to a staging folder, and `publish` publishes all files at once, with
+    `_manifest.json` and, last, `_SUCCESS`, and emits the asset `moovier_lists`. Readers see the
+    complete set or none. Each task can be run again at any time.
     """,
 )
 def moovier_batch() -> None:
@@ -60,6 +61,7 @@ def moovier_batch() -> None:
     @task(
         doc_md="Resolves the model's version; returns what the shards share.",
         multiple_outputs=False,
+        inlets=[CHAMPION],
     )
     def prepare() -> dict[str, Any]:
         from moovier.jobs import batch
@@ -70,7 +72,7 @@ def moovier_batch() -> None:
 
     # A task of its own, since a mapped task cannot say that `prepare` has no result.
     @task(doc_md="Returns the numbers of the shards.")
-    def share_out(plan: dict[str, Any]) -> list[int]:
+    def plan_shards(plan: dict[str, Any]) -> list[int]:
         return list(range(result_of("prepare", plan)["shards"]))
 
     @task(map_index_template="shard {{ shard }}", doc_md="Writes the lists of one shard's users.")
@@ -80,17 +82,26 @@ def moovier_batch() -> None:
         with failing_fast():
             return batch.write(result_of("prepare", plan), shard)
 
-    @task(doc_md="Checks that every part is complete and publishes them; returns the manifest.")
-    def finish(plan: dict[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
+    @task(
+        outlets=[LISTS],
+        doc_md="Checks that every part is complete and publishes them; returns the manifest.",
+    )
+    def publish(
+        plan: dict[str, Any], parts: list[dict[str, Any]], *, outlet_events: Any = None
+    ) -> dict[str, Any]:
         from moovier.jobs import batch
 
         plan = result_of("prepare", plan)
         written = results_of("write", parts, plan["shards"])
         with failing_fast():
-            return batch.finish(plan, written)
+            manifest = batch.finish(plan, written)
+        outlet_events[LISTS].extra = {
+            key: value for key, value in manifest.items() if not isinstance(value, list | dict)
+        }
+        return manifest
 
     plan = prepare()
-    finish(plan, write.partial(plan=plan).expand(shard=share_out(plan)))
+    publish(plan, write.partial(plan=plan).expand(shard=plan_shards(plan)))
 
 
 moovier_batch()

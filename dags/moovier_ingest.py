@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, dag, task
+from airflow.sdk import dag, task
+from moovier_assets import RATINGS
 from moovier_tasks import DEFAULTS, failing_fast, result_of
 
 if TYPE_CHECKING:
     from moovier.jobs.ingest import Pulled
 
-RATINGS = Asset("moovier_ratings")
 FACTS = ("name", "hash", "synthetic", "ratings", "users", "movies", "report")
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Param, dag, get_current_context, task
-from moovier_tasks import DEFAULTS, failing_fast, result_of
+from moovier_assets import CHAMPION, MONITORING, RATINGS
+from moovier_notify import notify, set_run_note
+from moovier_tasks import DEFAULTS, failing_fast, log_lines, result_of
 
 
 def _limit(title: str, description: str, setting: str, **bounds: float) -> Param:
@@ -90,65 +92,80 @@ PARAMS = {
     doc_md="""
     ### Does the champion still fit?
 
-    `look` compares the current data, with the users' feedback, with the champion's training data:
+    `check` compares the current data, with the users' feedback, with the champion's training data:
     ratings, users, movies and genres. It compares the champion's lists with those of the previous
     champion, and measures the feedback on recommended movies and several ages. Metrics and plots go
     to MLflow's experiment `<experiment>-monitoring`, a summary to the registered model's tag
     `monitoring`, from which the service exports it to Prometheus.
 
-    Above a limit, `retrain` starts `moovier_retrain` with the reason, once for the same data, and
-    not again for the same alarm of the same champion (docs/monitoring.md).
+    Above a limit, `trigger_retraining` starts `moovier_retrain` with the reason, once for the same
+    data, and not again for the same alarm of the same champion (docs/monitoring.md).
     """,
 )
 def moovier_monitor() -> None:
     """Define the tasks of a monitoring check."""
 
-    @task(doc_md="Measures the metrics and decides whether to trigger a retraining.")
-    def look() -> dict[str, Any]:
+    @task(
+        inlets=[RATINGS, CHAMPION],
+        outlets=[MONITORING],
+        doc_md="Measures the metrics and decides whether to trigger a retraining.",
+    )
+    def check(*, outlet_events: Any = None) -> dict[str, Any]:
         from airflow.sdk.exceptions import AirflowSkipException
 
         from moovier.jobs import monitor
 
         context = get_current_context()
         with failing_fast():
-            check = monitor.run_check(dict(context["params"]), key=context["run_id"])
-        if check is None:
+            result = monitor.run_check(dict(context["params"]), key=context["run_id"])
+        if result is None:
             raise AirflowSkipException("there is no champion yet")
-        return check
+        with failing_fast():
+            text = monitor.describe_check(result)
+        log_lines(text)
+        set_run_note(context, text)
+        outlet_events[MONITORING].extra = {
+            key: result[key] for key in ("alarm", "reasons", "figures", "data", "champion")
+        } | {"mlflow_run": result["run_id"]}
+        if result["alarm"]:
+            notify("Moovier: monitoring raised an alarm", text)
+        return result
 
     @task.short_circuit(doc_md="Continues only if a retraining should start.")
-    def asked(trigger: bool | None) -> bool:
-        return result_of("look", trigger)
+    def should_retrain(trigger: bool | None) -> bool:
+        return result_of("check", trigger)
 
-    # `none_failed`: `retrain` is skipped if its run exists, after an earlier failure of this task.
+    # `none_failed`: `trigger_retraining` is skipped if its run exists, after an earlier failure of
+    # this task.
     @task(
         trigger_rule="none_failed",
         doc_md="Records the alarm, so that it does not trigger another retraining.",
     )
-    def remember(check: dict[str, Any] | None) -> None:
+    def record_alarm(result: dict[str, Any] | None) -> None:
         from airflow.sdk.exceptions import AirflowSkipException
 
         from moovier.jobs import monitor
 
-        if check is None:
-            # `look` was skipped, but the trigger rule runs this task anyway.
+        if result is None:
+            # `check` was skipped, but the trigger rule runs this task anyway.
             raise AirflowSkipException("there is no champion yet")
         with failing_fast():
-            monitor.record_trigger(check)
+            monitor.record_trigger(result)
 
-    check = look()
+    result = check()
     retrain = TriggerDagRunOperator(
-        task_id="retrain",
+        task_id="trigger_retraining",
         trigger_dag_id="moovier_retrain",
         # One run per data set: Airflow rejects a second run with the same id.
-        trigger_run_id=check["trigger_key"],
-        conf=check["retraining"],
+        trigger_run_id=result["trigger_key"],
+        conf=result["retraining"],
+        note="{{ ti.xcom_pull(task_ids='check')['retraining']['reason'] }}",
         skip_when_already_exists=True,
         # A retraining rejects unknown fields of `conf`.
         openlineage_inject_parent_info=False,
         doc_md="Starts a retraining with the reason, and does not wait for its end.",
     )
-    asked(check["trigger"]) >> retrain >> remember(check)
+    should_retrain(result["trigger"]) >> retrain >> record_alarm(result)
 
 
 moovier_monitor()

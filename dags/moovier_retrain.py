@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import (
-    Asset,
     AssetOrTimeSchedule,
     CronTriggerTimetable,
     Param,
@@ -13,9 +13,19 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
-from moovier_tasks import DEFAULTS, failing_fast, result_of, results_of
+from moovier_assets import CHAMPION, RATINGS
+from moovier_notify import notify, notify_failure, set_run_note
+from moovier_tasks import DEFAULTS, failing_fast, log_lines, result_of, results_of
 
-RATINGS = Asset("moovier_ratings")
+#: Options of the approval.
+APPROVE, REJECT = "Approve", "Reject"
+#: What started a run, by Airflow's type of the run.
+CAUSES = {
+    "scheduled": "weekly",
+    "asset_triggered": "new ratings",
+    "manual": "by hand",
+    "backfill": "backfill",
+}
 
 PARAMS = {
     "data": Param(
@@ -75,6 +85,13 @@ PARAMS = {
         description="Why this retraining is started; a tag of its run in MLflow. "
         "`moovier_monitor` writes its alarm here.",
     ),
+    "approval": Param(
+        None,
+        type=["null", "boolean"],
+        title="Approval",
+        description="Whether a person must approve a promotion, which needs Airflow's triggerer; "
+        "empty: the setting `MOOVIER_PROMOTION_APPROVAL`.",
+    ),
 }
 
 
@@ -84,6 +101,7 @@ def prepare() -> list[str]:
     from airflow.sdk.exceptions import AirflowSkipException
 
     from moovier.jobs import retrain
+    from moovier.jobs.retraining_outcome import describe_plan
 
     context = get_current_context()
     with failing_fast():
@@ -91,16 +109,18 @@ def prepare() -> list[str]:
             dict(context["params"]),
             key=context["run_id"],
             only_new_data=bool(context["triggering_asset_events"]),
+            cause=CAUSES.get(str(context["dag_run"].run_type), "by hand"),
         )
     if plan is None:
         raise AirflowSkipException("the champion was trained on the same data")
+    log_lines(describe_plan(plan))
     # Airflow can map tasks over a return value only; the other tasks need the plan.
     context["ti"].xcom_push("plan", plan)
     return list(plan["families"])
 
 
 @task(doc_md="Returns one entry per worker of each family's study.")
-def share_out(families: list[str]) -> list[dict[str, Any]]:
+def plan_tuning(families: list[str]) -> list[dict[str, Any]]:
     """Return the tuning tasks of the plan."""
     result_of("prepare", families)
     # As an argument, a plan that is missing would fail before this task can say so.
@@ -117,7 +137,9 @@ def tune(plan: dict[str, Any], work: dict[str, Any]) -> dict[str, Any]:
     from moovier.jobs import retrain
 
     with failing_fast():
-        return retrain.tune(result_of("prepare", plan), **result_of("share_out", work))
+        result = retrain.tune(result_of("prepare", plan), **result_of("plan_tuning", work))
+    log_lines(f"{result['family']}: {result['trials']} trials finished, best {result['best']}")
+    return result
 
 
 @task(
@@ -127,9 +149,12 @@ def tune(plan: dict[str, Any], work: dict[str, Any]) -> dict[str, Any]:
 def train(plan: dict[str, Any], family: str) -> list[dict[str, Any]]:
     """Train the candidates of one family."""
     from moovier.jobs import retrain
+    from moovier.jobs.retraining_outcome import describe_candidates
 
     with failing_fast():
-        return retrain.train(result_of("prepare", plan), family)
+        candidates = retrain.train(result_of("prepare", plan), family)
+    log_lines(describe_candidates(candidates))
+    return candidates
 
 
 @task(doc_md="Registers each candidate as a version of the registered model.")
@@ -149,16 +174,62 @@ def gate(plan: dict[str, Any], versions: list[int]) -> dict[str, Any]:
     from moovier.jobs import retrain
 
     with failing_fast():
-        return retrain.gate(result_of("prepare", plan), result_of("register", versions))
+        decision = retrain.gate(result_of("prepare", plan), result_of("register", versions))
+    log_lines("\n".join(decision["reasons"]))
+    return decision
 
 
-@task(doc_md="Moves the alias `champion` if the gate decided so, and tags the reasons.")
+@task.short_circuit(
+    ignore_downstream_trigger_rules=False,
+    doc_md="Continues with `approve` only if a person must approve this promotion.",
+)
+def needs_approval(decision: dict[str, Any]) -> bool:
+    """Return whether the gate wants a promotion that a person must approve."""
+    from moovier.settings import load_settings
+
+    chosen = get_current_context()["params"]["approval"]
+    asks = load_settings().promotion_approval if chosen is None else bool(chosen)
+    return asks and bool(result_of("gate", decision)["promote"])
+
+
+# `none_failed`: `approve` is skipped if nobody has to approve.
+@task(
+    trigger_rule="none_failed",
+    doc_md="Moves the alias `champion` if the gate decided so, and writes the reasons.",
+)
 def promote(plan: dict[str, Any], decision: dict[str, Any]) -> dict[str, Any]:
-    """Carry out the gate's decision."""
+    """Carry out the gate's decision, unless a person rejected it."""
     from moovier.jobs import retrain
+    from moovier.jobs.retraining_outcome import note, rejected, run_page
 
+    plan, decision = result_of("prepare", plan), result_of("gate", decision)
+    context = get_current_context()
+    answer = context["ti"].xcom_pull(task_ids="approve") or {}
     with failing_fast():
-        return retrain.promote(result_of("prepare", plan), result_of("gate", decision))
+        if REJECT in answer.get("chosen_options", []):
+            decision = rejected(decision, answer.get("responded_by_user"))
+        decision = retrain.promote(plan, decision)
+        text = note(decision, run_page(plan))
+    log_lines(text)
+    set_run_note(context, text)
+    if decision["promote"]:
+        notify(f"Moovier: {decision['name']} is the new champion", text)
+    return decision
+
+
+@task(outlets=[CHAMPION], doc_md="Emits the asset `moovier_champion` if the champion changed.")
+def emit_champion(
+    plan: dict[str, Any], decision: dict[str, Any], *, outlet_events: Any = None
+) -> None:
+    """Tell other DAGs about a new champion."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from moovier.jobs.retraining_outcome import champion_facts
+
+    if not result_of("promote", decision)["promote"]:
+        raise AirflowSkipException("the champion did not change")
+    with failing_fast():
+        outlet_events[CHAMPION].extra = champion_facts(result_of("prepare", plan), decision)
 
 
 @dag(
@@ -169,7 +240,7 @@ def promote(plan: dict[str, Any], decision: dict[str, Any]) -> dict[str, Any]:
     max_active_runs=1,
     tags=["moovier"],
     params=PARAMS,
-    default_args=DEFAULTS,
+    default_args={**DEFAULTS, "on_failure_callback": notify_failure},
     doc_md="""
     ### From ratings to a champion
 
@@ -179,8 +250,10 @@ def promote(plan: dict[str, Any], decision: dict[str, Any]) -> dict[str, Any]:
     `prepare` validates the data, `tune` searches hyper-parameters (each mapped task is one worker
     of a shared Optuna study), `train` trains the candidates, `register` registers them as versions,
     `gate` compares the best one with the champion and with popularity on visitors and next visits,
-    and `promote` moves the alias `champion` if it won. The service follows the alias. Every run,
-    trial and metric is in MLflow.
+    and `promote` moves the alias `champion` if it won, after an approval by a person if the form or
+    the setting `MOOVIER_PROMOTION_APPROVAL` asks for one. `emit_champion` emits the asset
+    `moovier_champion`. The run's note has the decision and its reasons. The service follows the
+    alias. Every run, trial and metric is in MLflow.
 
     Each task can be run again at any time and reuses what is finished.
     """,
@@ -189,10 +262,20 @@ def moovier_retrain() -> None:
     """Define the order of the tasks of a retraining."""
     families = prepare()
     plan = families["plan"]
-    tuned = tune.partial(plan=plan).expand(work=share_out(families))
+    tuned = tune.partial(plan=plan).expand(work=plan_tuning(families))
     candidates = train.partial(plan=plan).expand(family=families)
     tuned >> candidates
-    promote(plan, gate(plan, register(plan, candidates)))
+    decision = gate(plan, register(plan, candidates))
+    approve = HITLOperator(
+        task_id="approve",
+        subject="Promote {{ ti.xcom_pull(task_ids='gate')['name'] }}?",
+        body="{{ ti.xcom_pull(task_ids='gate')['reasons'] | join('\\n\\n') }}",
+        options=[APPROVE, REJECT],
+        doc_md="Waits for a person under Required Actions; rejecting keeps the champion.",
+    )
+    promoted = promote(plan, decision)
+    needs_approval(decision) >> approve >> promoted
+    emit_champion(plan, promoted)
 
 
 moovier_retrain()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 #: A pool with as many slots as LocalExecutor has workers, so that no queued task lacks a worker.
 POOL = "moovier"
@@ -41,6 +43,12 @@ def failing_fast() -> Iterator[None]:
         # Invalid data have one problem per row.
         reasons = [str(error), *getattr(error, "problems", ())]
         raise AirflowFailException("\n".join(reasons)) from error
+
+
+def log_lines(text: str) -> None:
+    """Write a text to the task's log, one record per line."""
+    for line in text.splitlines():
+        _log.info(line)
 
 
 def result_of(task_id: str, result: _T | None) -> _T:

@@ -125,6 +125,16 @@ class Settings(BaseSettings):
         description="Memory that the tasks of a retraining may use together, in GB; with large "
         "data a retraining thins or leaves out models to stay within it, and reports so.",
     )
+    promotion_approval: bool = Field(
+        False,
+        description="Whether a person must approve each promotion in Airflow, under Required "
+        "Actions. `moovier up` then also starts Airflow's triggerer.",
+    )
+    notify_connection: str | None = Field(
+        None,
+        description="Id of an Airflow connection, type `smtp` or `http` (a webhook), that tells "
+        "people of a failed retraining, an alarm and a promotion; unset: nobody is told.",
+    )
     seed: Seed = Field(0, description="Seed of splits and trainings, 0 to 4294967295.")
 
     # Serving

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
 from moovier.errors import StackError
 
 _TIMEOUT_S = 30.0
+#: Characters; Airflow refuses a longer note.
+_LONGEST_NOTE = 1000
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,12 @@ class AirflowApi:
         """Start a run of ``dag`` with its default parameters."""
         body: dict[str, Any] = {"logical_date": None, "conf": {}, "note": note}
         return _run(self._request("POST", f"/api/v2/dags/{dag}/dagRuns", json=body))
+
+    def set_note(self, dag: str, run_id: str, note: str) -> None:
+        """Set the note of a run, in Markdown; at most 1,000 characters are stored."""
+        # Ids of scheduled runs hold a time zone's plus sign.
+        path = f"/api/v2/dags/{quote(dag, safe='')}/dagRuns/{quote(run_id, safe='')}"
+        self._request("PATCH", path, json={"note": note[:_LONGEST_NOTE]})
 
     def latest_run(self, dag: str) -> Run | None:
         """Return the latest run of ``dag``; None without any run."""

@@ -156,6 +156,10 @@ def _airflow(settings: Settings, keys: Secrets) -> dict[str, str]:
     }
     return {
         "AIRFLOW_HOME": str(home),
+        # With it, tasks write the notes of their runs (dags/moovier_notify.py).
+        "AIRFLOW_CONN_MOOVIER_AIRFLOW": url.replace(
+            "://", f"://{AIRFLOW_USER}:{keys.airflow_password}@"
+        ),
         **{f"AIRFLOW__{name}": str(value) for name, value in options.items()},
     }
 

@@ -36,6 +36,7 @@ from moovier.stack.services import (
     MLFLOW,
     SCHEDULER,
     SERVICE,
+    TRIGGERER,
     airflow_url,
     console_script,
     managed_processes,
@@ -154,13 +155,19 @@ def _migrate_airflow(settings: Settings, keys: Secrets, report: Report) -> None:
     stamp.write_text(installed)
 
 
+def _airflow_processes(settings: Settings) -> list[str]:
+    """Return the names of Airflow's processes, in the order of their starts."""
+    names = {process.name for process in managed_processes(settings)}
+    return [name for name in (API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER) if name in names]
+
+
 def _bring_up(
     settings: Settings, supervisor: Supervisor, keys: Secrets, report: Report
 ) -> RunningStack:
     check = _Check(supervisor)
     # The migration uses one core, and MLflow starts on another meanwhile.
     _migrate_airflow(settings, keys, report)
-    for name in (API_SERVER, SCHEDULER, DAG_PROCESSOR):
+    for name in _airflow_processes(settings):
         supervisor.start_process(name)
     with (
         AirflowApi(airflow_url(settings), AIRFLOW_USER, keys.airflow_password) as airflow,

@@ -22,7 +22,7 @@ from tests.orchestration.run_dags import MARK
 DAGS = Path(__file__).parents[2] / "dags"
 CASES: list[dict[str, Any]] = [
     {"dag": "moovier_ingest", "conf": {}, "marked": "pull"},
-    {"dag": "moovier_monitor", "conf": {}, "marked": "look"},
+    {"dag": "moovier_monitor", "conf": {}, "marked": "check"},
     {"dag": "moovier_batch", "conf": {}, "marked": "prepare"},
     {"dag": "moovier_retrain", "conf": {}, "marked": "prepare"},
     {"dag": "moovier_retrain", "conf": {"data": "ml-latest-smal"}, "marked": None},
@@ -74,11 +74,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, str],
     ("case", "failed", "message"),
     [
         (0, "validate", "the task `pull` has no result"),
-        (1, "asked", "the task `look` has no result"),
-        (2, "share_out", "the task `prepare` has no result"),
-        (3, "share_out", "the task `prepare` has no result"),
+        (1, "should_retrain", "the task `check` has no result"),
+        (2, "plan_shards", "the task `prepare` has no result"),
+        (3, "plan_tuning", "the task `prepare` has no result"),
         (4, "prepare", "no data set 'ml-latest-smal'"),
-        (5, "look", "no data set 'ml-latest-smal'"),
+        (5, "check", "no data set 'ml-latest-smal'"),
         (6, "prepare", "unknown family lightgcn"),
         (7, "validate", "row 602"),
     ],
@@ -98,7 +98,7 @@ PLAN = {"families": ["emb", "ease"], "work": []}
 #: Task, arguments, and the task whose result is missing.
 INCOMPLETE: tuple[tuple[str, list[Any], str], ...] = (
     ("tune", [None, {"family": "emb", "worker": 0}], "prepare"),
-    ("tune", [PLAN, None], "share_out"),
+    ("tune", [PLAN, None], "plan_tuning"),
     ("train", [None, "emb"], "prepare"),
     ("register", [PLAN, None], "train"),
     ("register", [PLAN, [[], None]], "train"),

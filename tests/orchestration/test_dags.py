@@ -73,21 +73,38 @@ def test_ingest_emits_the_asset_that_retrain_waits_for(parsed: dict[str, Any]) -
     assert retrain["asset"] == "moovier_ratings"
 
 
+def test_each_dag_emits_its_asset(parsed: dict[str, Any]) -> None:
+    outlets = {
+        f"{dag_id}.{name}": task["outlets"]
+        for dag_id, dag in parsed["dags"].items()
+        for name, task in dag["tasks"].items()
+        if task["outlets"]
+    }
+    assert outlets == {
+        "moovier_ingest.validate": ["moovier_ratings"],
+        "moovier_retrain.emit_champion": ["moovier_champion"],
+        "moovier_batch.publish": ["moovier_lists"],
+        "moovier_monitor.check": ["moovier_monitoring_report"],
+    }
+
+
 def test_retraining_tasks_run_in_order(parsed: dict[str, Any]) -> None:
     tasks = parsed["dags"]["moovier_retrain"]["tasks"]
-    order = ["prepare", "share_out", "tune", "train", "register", "gate", "promote"]
-    assert set(tasks) == set(order)
+    order = ["prepare", "plan_tuning", "tune", "train", "register", "gate", "promote"]
+    assert set(tasks) == {*order, "needs_approval", "approve", "emit_champion"}
     for before, after in itertools.pairwise(order):
+        assert after in tasks[before]["downstream"], f"{after} does not wait for {before}"
+    for before, after in itertools.pairwise(("gate", "needs_approval", "approve", "promote")):
         assert after in tasks[before]["downstream"], f"{after} does not wait for {before}"
     assert [name for name in order if tasks[name]["mapped"]] == ["tune", "train"]
 
 
 def test_lists_are_published_after_every_shard_is_written(parsed: dict[str, Any]) -> None:
     dag = parsed["dags"]["moovier_batch"]
-    assert set(dag["tasks"]) == {"prepare", "share_out", "write", "finish"}
-    assert dag["tasks"]["prepare"]["downstream"] == ["finish", "share_out", "write"]
-    assert dag["tasks"]["share_out"]["downstream"] == ["write"]
-    assert dag["tasks"]["write"]["downstream"] == ["finish"]
+    assert set(dag["tasks"]) == {"prepare", "plan_shards", "write", "publish"}
+    assert dag["tasks"]["prepare"]["downstream"] == ["plan_shards", "publish", "write"]
+    assert dag["tasks"]["plan_shards"]["downstream"] == ["write"]
+    assert dag["tasks"]["write"]["downstream"] == ["publish"]
     assert [name for name, task in dag["tasks"].items() if task["mapped"]] == ["write"]
     assert dag["schedule"] == "NullTimetable"
 
@@ -131,11 +148,11 @@ def test_retries_outlast_an_outage_of_five_minutes(parsed: dict[str, Any]) -> No
 def test_monitoring_starts_one_retraining_for_the_same_data(parsed: dict[str, Any]) -> None:
     dag = parsed["dags"]["moovier_monitor"]
     tasks = dag["tasks"]
-    order = ["look", "asked", "retrain", "remember"]
+    order = ["check", "should_retrain", "trigger_retraining", "record_alarm"]
     assert set(tasks) == set(order)
     for before, after in itertools.pairwise(order):
         assert after in tasks[before]["downstream"], f"{after} does not wait for {before}"
-    triggered = tasks["retrain"]["starts"]
+    triggered = tasks["trigger_retraining"]["starts"]
     assert triggered["dag"] == "moovier_retrain"
     # The run id contains the data, and Airflow refuses a second run with the same id.
     assert triggered["again"] == "skips"
@@ -165,6 +182,7 @@ def test_every_task_has_retries_a_pool_and_a_description(parsed: dict[str, Any])
         ("seed", [0, 2**32 - 1, None], [-1, 2**32, "x"]),
         ("workers", [1, None], [0, 1000]),
         ("reason", ["monitoring: ratings", None], [3, "x" * 5000]),
+        ("approval", [True, False, None], [2, "maybe"]),
     ],
 )
 def test_retraining_form_rejects_invalid_values(
