@@ -82,6 +82,34 @@ PARAMS = {
 }
 
 
+@task(
+    inlets=[RATINGS, CHAMPION],
+    outlets=[MONITORING],
+    doc_md="Measures the metrics and decides whether to trigger a retraining.",
+)
+def check(*, outlet_events: Any = None) -> dict[str, Any]:
+    """Measure the drift, report it and return the result."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from moovier.jobs import monitor
+
+    context = get_current_context()
+    with failing_fast():
+        result = monitor.run_check(dict(context["params"]), key=context["run_id"])
+    if result is None:
+        raise AirflowSkipException("there is no champion yet")
+    with failing_fast():
+        text = monitor.describe_check(result)
+    log_lines(text)
+    set_run_note(context, text)
+    outlet_events[MONITORING].extra = {
+        key: result[key] for key in ("alarm", "reasons", "figures", "data", "champion")
+    } | {"mlflow_run": result["run_id"]}
+    if result["alarm"]:
+        notify("Moovier: monitoring raised an alarm", text)
+    return result
+
+
 @dag(
     schedule="@daily",
     catchup=False,
@@ -104,32 +132,6 @@ PARAMS = {
 )
 def moovier_monitor() -> None:
     """Define the tasks of a monitoring check."""
-
-    @task(
-        inlets=[RATINGS, CHAMPION],
-        outlets=[MONITORING],
-        doc_md="Measures the metrics and decides whether to trigger a retraining.",
-    )
-    def check(*, outlet_events: Any = None) -> dict[str, Any]:
-        from airflow.sdk.exceptions import AirflowSkipException
-
-        from moovier.jobs import monitor
-
-        context = get_current_context()
-        with failing_fast():
-            result = monitor.run_check(dict(context["params"]), key=context["run_id"])
-        if result is None:
-            raise AirflowSkipException("there is no champion yet")
-        with failing_fast():
-            text = monitor.describe_check(result)
-        log_lines(text)
-        set_run_note(context, text)
-        outlet_events[MONITORING].extra = {
-            key: result[key] for key in ("alarm", "reasons", "figures", "data", "champion")
-        } | {"mlflow_run": result["run_id"]}
-        if result["alarm"]:
-            notify("Moovier: monitoring raised an alarm", text)
-        return result
 
     @task.short_circuit(doc_md="Continues only if a retraining should start.")
     def should_retrain(trigger: bool | None) -> bool:

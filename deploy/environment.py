@@ -12,7 +12,7 @@ import re
 import secrets
 from pathlib import Path
 
-OPTIONAL = {"TMDB_API_KEY"}
+OPTIONAL = {"TMDB_API_KEY", "MOOVIER_NOTIFY_CONNECTION"}
 _LINE = re.compile(r"^([A-Z0-9_]+)=(.*)$", re.MULTILINE)
 
 

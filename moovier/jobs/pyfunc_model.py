@@ -32,7 +32,7 @@ DEFAULT_TOP_K = 10
 _NO_MOVIES = np.zeros(0, dtype=np.int64)
 
 
-class RecommenderModel(PythonModel):
+class RecommenderModel(PythonModel):  # type: ignore[misc]  # MLflow has no types
     """Recommend movies to users by id, or to anybody by their ratings."""
 
     def load_context(self, context: Any) -> None:
@@ -82,10 +82,15 @@ class RecommenderModel(PythonModel):
         newest = int(self.recommender.bundle.histories.timestamps.max(initial=0))
         rated = []
         for rating in ratings:
-            stars = float(rating["stars"])
+            try:
+                movie_id, stars = int(rating["movie_id"]), float(rating["stars"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise BadRequest(
+                    f"the rating {rating!r} must be an object with the numbers movie_id and stars"
+                ) from error
             if not 0.5 <= stars <= 5:
                 raise BadRequest(f"stars must be from 0.5 to 5, not {stars}")
-            rated.append(NewRating(int(rating["movie_id"]), stars, newest))
+            rated.append(NewRating(movie_id, stars, newest))
         page = recommender.page(
             recommender.anonymous(rated), Filter(), exclude=_NO_MOVIES, top_k=top_k, reasons=False
         )

@@ -23,12 +23,17 @@ _PREDICT = """
 
     model = mlflow.pyfunc.load_model(sys.argv[1])
     users = model.predict(pandas.DataFrame({"user_id": [7, 999]}), params={"top_k": 2})
-    rated = [[{"movie_id": 1, "stars": 5.0}], []]
+    rated = [[{"movie_id": 1, "stars": 5}], []]
     ratings = model.predict(pandas.DataFrame({"ratings": rated}))
     try:
         model.predict(pandas.DataFrame({"person": [1]}))
     except Exception as error:
-        refused = str(error)
+        refused = [str(error)]
+    for rating in ({"movie_id": 1}, {"movie_id": 1, "stars": 9}):
+        try:
+            model.predict(pandas.DataFrame({"ratings": [[rating]]}))
+        except Exception as error:
+            refused.append(str(error))
     import moovier
 
     print(json.dumps({
@@ -80,7 +85,12 @@ def test_function_recommends_to_anybody_by_ratings(answers: dict[str, Any]) -> N
 
 
 def test_function_names_the_columns_that_it_takes(answers: dict[str, Any]) -> None:
-    assert "'user_id' or 'ratings'" in answers["refused"]
+    assert "'user_id' or 'ratings'" in answers["refused"][0]
+
+
+def test_function_says_what_is_wrong_with_a_rating(answers: dict[str, Any]) -> None:
+    assert "{'movie_id': 1} must be an object" in answers["refused"][1]
+    assert "from 0.5 to 5, not 9.0" in answers["refused"][2]
 
 
 def test_function_brings_its_code_and_an_example(saved: Path, answers: dict[str, Any]) -> None:
