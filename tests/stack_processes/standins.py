@@ -38,10 +38,10 @@ def command(paths: ContainerPaths, environment: Mapping[str, str]) -> list[str]:
         case "postgres":
             return _postgres(paths)
         case "s3":
-            key, secret = _s3_keys(paths)
+            keys = f"{environment['AWS_ACCESS_KEY_ID']},{environment['AWS_SECRET_ACCESS_KEY']}"
             return [
                 *("rclone", "serve", "s3", "--addr", f"{paths.address}:8333"),
-                *("--auth-key", f"{key},{secret}", "--config", "/dev/null"),
+                *("--auth-key", keys, "--config", "/dev/null"),
                 str(paths.path("/data")),
             ]
     program, *arguments = paths.service.command
@@ -54,11 +54,10 @@ def healthcheck(paths: ContainerPaths, environment: Mapping[str, str]) -> list[s
     rclone has no health page, so the check of the S3 store lists the buckets.
     """
     if paths.service.name == "s3":
-        key, secret = _s3_keys(paths)
+        # The keys come from the service's environment.
         script = (
             "import boto3; boto3.client('s3', region_name='us-east-1', "
-            f"endpoint_url='http://{paths.address}:8333', aws_access_key_id='{key}', "
-            f"aws_secret_access_key='{secret}').list_buckets()"
+            f"endpoint_url='http://{paths.address}:8333').list_buckets()"
         )
         return [sys.executable, "-c", script]
     assert paths.service.healthcheck is not None
@@ -89,15 +88,6 @@ def _log_port(paths: ContainerPaths) -> int:
     if not file.exists():
         file.write_text(str(free_port()))
     return int(file.read_text())
-
-
-def _s3_keys(paths: ContainerPaths) -> tuple[str, str]:
-    """Return the access key and the secret key of the store's own configuration."""
-    import json
-
-    config = json.loads(paths.path("/etc/seaweedfs/s3.json").read_text())
-    keys = config["identities"][0]["credentials"][0]
-    return keys["accessKey"], keys["secretKey"]
 
 
 def _postgres_folder() -> Path | None:
