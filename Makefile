@@ -13,12 +13,12 @@ IMAGES := serving=--target+serving training=--target+training mlflow=--file+mlfl
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test test-slow test-web lint format web openapi screenshots env faults
+.PHONY: help up down reset test test-slow test-containers test-web lint format web openapi screenshots env faults
 .PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-monitor bench-page bench-scale
 .PHONY: dist lint-kubernetes
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(READY) page ## Start MLflow, Airflow and the service; train a first model
 	@$(BIN)/moovier up $(ARGS)
@@ -45,6 +45,9 @@ endif
 
 test-slow: $(READY) ## Repeat some tests at full size, which the normal run samples
 	@$(BIN)/pytest -m scale $(ARGS)
+
+test-containers: $(READY) ## Run the stores in containers (on Debian 12, root needs no Docker)
+	@PATH="$(abspath $(BIN)):$$PATH" tests/containers/engine.sh run pytest -x -v -m containers tests/containers $(ARGS)
 
 test-web: $(PAGE) ## Run the unit tests of the web page
 	@cd web && npm --silent test

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.servers import free_port
@@ -32,17 +32,29 @@ def has_engine() -> bool:
 
 
 class DockerStack:
-    """A compose project with its own name, ports and volumes; see :func:`docker_stack`."""
+    """A compose project with its own name, ports and volumes; see :func:`docker_stack`.
 
-    def __init__(self, variables: Mapping[str, str], scale: Mapping[str, int], env: Path) -> None:
+    ``overrides``: compose files that change docker-compose.yaml.
+    """
+
+    def __init__(
+        self,
+        variables: Mapping[str, str],
+        scale: Mapping[str, int],
+        env: Path,
+        overrides: Sequence[Path] = (),
+    ) -> None:
         ports = {name: str(free_port()) for name in variables if name.endswith("_PORT")}
         self.variables = {**variables, **ports}
         self._scale = scale
         env.write_text("".join(f"{name}={value}\n" for name, value in self.variables.items()))
-        self._base = (
-            *("docker", "compose", "--project-name", f"moovier-test-{secrets.token_hex(4)}"),
-            *("--file", str(ROOT / "docker-compose.yaml"), "--env-file", str(env)),
-        )
+        self.project = f"moovier-test-{secrets.token_hex(4)}"
+        self._base = [
+            *("docker", "compose", "--project-name", self.project, "--env-file", str(env)),
+            *("--project-directory", str(ROOT)),
+        ]
+        for file in (ROOT / "docker-compose.yaml", *overrides):
+            self._base += ["--file", str(file)]
 
     def url(self, service: str, port: int) -> str:
         return f"http://{self._compose('port', service, str(port)).strip()}"
@@ -51,9 +63,17 @@ class DockerStack:
         """Build the images, start all services but ``without``, and wait until all are healthy."""
         names = self._compose("config", "--services").split()
         scale = [word for name, n in self._scale.items() for word in ("--scale", f"{name}={n}")]
-        self._compose("build", timeout_s=3600.0)
+        self.build()
         chosen = [name for name in names if name not in without]
         self._compose("up", "--detach", "--no-build", *scale, *chosen, timeout_s=1800.0)
+        self.await_all_healthy(timeout_s=timeout_s)
+
+    def build(self) -> None:
+        """Build the images that the compose file builds."""
+        self._compose("build", timeout_s=3600.0)
+
+    def await_all_healthy(self, *, timeout_s: float) -> None:
+        """Wait until the health check of every container succeeds."""
         deadline = time.monotonic() + timeout_s
         while bad := {n: s for n, s in self.health().items() if s not in ("healthy", "done")}:
             if time.monotonic() > deadline:
@@ -109,7 +129,15 @@ class DockerStack:
         self._compose("down", "--volumes", "--remove-orphans", "--timeout", "10", timeout_s=300.0)
 
     def _container(self, service: str, number: str) -> str | None:
-        return self._compose("ps", "--all", "--quiet", "--index", number, service).strip() or None
+        labels = {"project": self.project, "service": service, "container-number": number}
+        filters = [f"--filter=label=com.docker.compose.{name}={labels[name]}" for name in labels]
+        listed = subprocess.run(
+            ["docker", "ps", "--all", "--quiet", *filters],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return listed.stdout.strip() or None
 
     def _compose(self, *command: str, timeout_s: float = 120.0) -> str:
         done = subprocess.run(
