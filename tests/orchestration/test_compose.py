@@ -281,15 +281,16 @@ def test_every_command_exists_in_its_image(compose: dict[str, Any]) -> None:
 
 def test_serving_image_has_no_tensorflow_airflow_or_mlflow() -> None:
     serving = _installed_with(_extras("serving"))
-    assert "bentoml" in serving
+    assert {"bentoml", "psycopg-binary"} <= serving
+    assert "psycopg2-binary" not in serving
     assert serving.isdisjoint(
         {"tensorflow", "tensorflow-cpu", "keras", "apache-airflow", "mlflow", "pandas"}
     )
     training = _installed_with(_extras("training"))
     assert {"keras", "apache-airflow", "mlflow", "dvc", "dvc-s3", "optuna"} <= training
-    assert {"psycopg", "celery", "redis", "apache-airflow-providers-fab"} <= training
+    assert {"psycopg-binary", "celery", "redis", "apache-airflow-providers-fab"} <= training
     tracking = _installed_with({"tracking"})
-    assert {"mlflow", "flask-wtf", "boto3", "psycopg", "optuna-dashboard"} <= tracking
+    assert {"mlflow", "flask-wtf", "boto3", "psycopg-binary", "optuna-dashboard"} <= tracking
     assert tracking.isdisjoint({"keras", "apache-airflow", "bentoml"})
 
 
