@@ -13,7 +13,7 @@ IMAGES := serving=--target+serving training=--target+training mlflow=--file+mlfl
 HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test test-slow test-containers test-web lint format web openapi screenshots env faults
+.PHONY: help up down reset test test-slow test-stack test-containers test-web lint format web openapi screenshots env faults
 .PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-monitor bench-page bench-scale
 .PHONY: dist lint-kubernetes
 
@@ -48,6 +48,9 @@ test-slow: $(READY) ## Repeat some tests at full size, which the normal run samp
 
 test-containers: $(READY) ## Run the stores in containers (on Debian 12, root needs no Docker)
 	@PATH="$(abspath $(BIN)):$$PATH" tests/containers/engine.sh run pytest -x -v -m containers tests/containers $(ARGS)
+
+test-stack: $(READY) ## Run long tests that kill processes and cut connections
+	@$(BIN)/pytest -m stack $(ARGS)
 
 test-web: $(PAGE) ## Run the unit tests of the web page
 	@cd web && npm --silent test

@@ -94,6 +94,9 @@ def interrupted(
         )
 
 
+# Tuning that loses its connections: tests/unit/tuning/test_workers.py. Lost answers of MLflow:
+# tests/unit/registry/test_tracking.py.
+@pytest.mark.stack
 def test_retraining_with_outages_finishes_without_duplicates(
     interrupted: InterruptedRetraining,
 ) -> None:

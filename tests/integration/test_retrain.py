@@ -175,6 +175,8 @@ def test_train_registers_all_models_and_a_champion(workspace: Workspace) -> None
     assert len(rows) == 1 + 2 * 3
 
 
+# Killed stages that other processes finish: test_hand_over.py.
+@pytest.mark.stack
 def test_killed_training_is_finished_by_running_it_again(workspace: Workspace) -> None:
     home = workspace.settings.home
     registry = open_registry(workspace.settings)

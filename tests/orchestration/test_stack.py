@@ -182,6 +182,9 @@ def test_ctrl_c_during_the_start_ends_all_processes(stack: Settings) -> None:
     assert stack_processes(stack.path()) == []
 
 
+# The supervisor's own session and a second `up`: tests/unit/stack/test_supervisor.py and
+# test_next_start_does_not_retrain.
+@pytest.mark.stack
 def test_killed_start_is_resumed(stack: Settings) -> None:
     with terminal([MOOVIER, "up"], environment(stack)) as up:
         up.wait_for("supervisor started", 60)
@@ -197,6 +200,9 @@ def test_killed_start_is_resumed(stack: Settings) -> None:
     assert stack_processes(stack.path()) == []
 
 
+# The DAG with an invalid row: test_dag_failures.py. A failed task and the end of its log:
+# tests/unit/stack/test_pipeline.py.
+@pytest.mark.stack
 def test_invalid_data_ends_the_start_with_file_row_and_reason(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()

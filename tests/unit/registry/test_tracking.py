@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from moovier.errors import RegistryUnavailable
 from moovier.models.bundle import DataFacts
 from moovier.registry.client import Registry
 from moovier.registry.model_record import ModelRecord
+from moovier.registry.rest_client import Rest
 from moovier.registry.tracking import Tracking
 from tests.fixtures import toy_bundle, toy_model
 from tests.servers import Server, free_port
@@ -110,6 +112,33 @@ def test_registering_twice_returns_the_same_version(
     assert first.tags["hold_out"] == "a.dir/2"
     assert [version.number for version in registry.find(data_hash="a.dir")] == [2, 1]
     assert [version.metrics for version in registry.versions()] == [first.metrics] * 2
+
+
+@pytest.mark.parametrize("path", ["/runs/create", "/model-versions/create"])
+def test_lost_answer_creates_no_duplicate(
+    path: str,
+    registry: Registry,
+    tracking: Tracking,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send = Rest.send
+    lost: list[Any] = []
+
+    def lose_first_answer(self: Rest, method: str, called: str, body: Mapping[str, Any]) -> Any:
+        answer = send(self, method, called, body)
+        if called == path and not lost:
+            lost.append(answer)
+            raise RegistryUnavailable("the connection was lost")
+        return answer
+
+    monkeypatch.setattr(Rest, "send", lose_first_answer)
+    run_id = tracking.start("fit", retraining="k", part="fit")
+    folder = toy_model(tmp_path / "model")
+    version = tracking.register(folder, NAME, run_id=run_id, key="k:x", record=ModelRecord())
+    assert len(lost) == 1
+    assert [each.number for each in registry.versions()] == [version.number] == [1]
+    assert tracking.find(retraining="k", part="fit") == version.run_id == run_id
 
 
 _REGISTER = """
