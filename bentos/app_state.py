@@ -17,8 +17,8 @@ from moovier.serving.context import ServingContext
 class AppState:
     """The parts of a running application.
 
-    ``context`` and ``authenticator`` are None before the start and ``trainer``, BentoML's client of
-    the fine-tuning process, is set by the service.
+    ``context`` and ``authenticator`` are None before the start. ``trainer`` is BentoML's client of
+    the fine-tuning process; :mod:`bentos.service` sets it.
     """
 
     context: ServingContext | None = None

@@ -1,6 +1,6 @@
 """The BentoML service: the FastAPI application, and the trainer beside it.
 
-bentoml serve bentos.service:Moovier
+Start it with ``bentoml serve bentos.service:Moovier``, or with `moovier serve`.
 """
 
 from __future__ import annotations

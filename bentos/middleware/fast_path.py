@@ -2,7 +2,7 @@
 
 It answers from memory, or with a page that takes a millisecond to compute. Every other request,
 also an invalid one, goes on to the routes, which give the same answers and say what is wrong.
-docs/decisions/fast-lane.md has the measurements.
+docs/decisions/fast-path.md has the measurements.
 """
 
 from __future__ import annotations
