@@ -35,7 +35,7 @@ reset: down ## Stop the stack and delete its files (FORCE=1: don't ask)
 		rm -rf -- "$(HOME_FOLDER)" && echo "deleted $(HOME_FOLDER)"; \
 	else echo "nothing to delete"; fi
 
-# One worker runs the tests with whole stacks, the other one the rest (tests/conftest.py).
+# One worker starts with whole stacks, the other one with the real data (tests/conftest.py).
 test: $(READY) ## Run the tests (ARGS="tests/unit -k data" selects some)
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)

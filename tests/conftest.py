@@ -22,11 +22,11 @@ hypothesis_settings.register_profile("shared machine", deadline=None)
 hypothesis_settings.load_profile("shared machine")
 
 #: Folders whose tests run one after the other in one process: whole stacks would slow each other
-#: down, and the tests of the page and of the API share trained models. Every other file is a group
-#: of its own.
+#: down, and the tests of the real data, of the page and of the API share trained models. Every
+#: other file is a group of its own.
 _GROUPS = {
-    "tests/integration": "stacks",
     "tests/orchestration": "stacks",
+    "tests/integration": "real data",
     "tests/page": "page",
     "tests/service/api": "api",
 }
@@ -50,9 +50,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolde
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the whole stacks first, since they take longest; everything else runs beside them."""
+    """Put the largest groups first, the whole stacks at the head: small ones fill the end."""
     tests = Path(__file__).parent
-    order = ("integration", "orchestration", "page", "service")
+    order = ("orchestration", "integration", "page", "service")
 
     def position(item: pytest.Item) -> int:
         folder = item.path.relative_to(tests).parts[0]
