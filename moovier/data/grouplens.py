@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-import httpx
+import requests
 
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.dvc_remote import Pointer
@@ -55,22 +55,22 @@ def download(
 
 
 def _save(address: str, file: Path, timeout_s: float, progress: Progress | None) -> None:
-    timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S))
+    timeout = (min(timeout_s, CONNECT_TIMEOUT_S), timeout_s)
     try:
         with (
-            httpx.stream("GET", address, timeout=timeout, follow_redirects=True) as response,
+            requests.get(address, timeout=timeout, stream=True) as response,
             file.open("wb") as out,
         ):
             response.raise_for_status()
             length = response.headers.get("content-length")
             total = int(length) if length else None
-            for block in response.iter_bytes(1 << 16):
+            for block in response.iter_content(1 << 16):
                 out.write(block)
                 if progress is not None:
                     progress(out.tell(), total)
-    except httpx.HTTPStatusError as error:
+    except requests.HTTPError as error:
         raise DataUnavailable(f"{address} answered {error.response.status_code}") from error
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except (requests.RequestException, OSError) as error:
         reason = str(error) or type(error).__name__
         raise DataUnavailable(f"{address} cannot be downloaded: {reason}") from error
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
 import numpy as np
+import requests
 
 from moovier.data.ratings import Ratings
 from moovier.feedback.database import exists
@@ -202,11 +202,12 @@ def service_metrics(settings: Settings) -> tuple[Metrics, list[str]]:
     if settings.service_url is None:
         return {}, ["fallback share: not measured, MOOVIER_SERVICE_URL is not set"]
     try:
-        answer = httpx.get(
+        answer = requests.get(
             f"{settings.service_url.rstrip('/')}/metrics", timeout=_SERVICE_TIMEOUT_S
-        ).raise_for_status()
+        )
+        answer.raise_for_status()
         return parse_fallback(answer.text), []
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+    except (requests.RequestException, ValueError) as error:
         return {}, [f"fallback share: the service does not answer ({type(error).__name__})"]
 
 

@@ -1,4 +1,4 @@
-"""A client of MLflow's REST API over httpx, with time-outs and mapped errors.
+"""A client of MLflow's REST API over requests, with time-outs and mapped errors.
 
 https://mlflow.org/docs/latest/api_reference/rest-api.html
 """
@@ -10,9 +10,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-import httpx
+import requests
 
 from moovier.errors import RegistryError, RegistryUnavailable
 
@@ -40,14 +40,13 @@ class Rest:
         """
         url = _address(tracking_uri)
         #: Without user and password, for messages.
-        self.address = str(url.copy_with(userinfo=b"")).rstrip("/")
-        self._http = httpx.Client(
-            base_url=url,
-            auth=_login(url),
-            timeout=httpx.Timeout(timeout_s),
-            # Do not send requests to this machine through a proxy of the environment.
-            trust_env=url.host not in _LOOPBACK,
-        )
+        host = url.netloc.rpartition("@")[2]
+        self.address = f"{url.scheme}://{host}{url.path.rstrip('/')}"
+        self._timeout_s = timeout_s
+        self._http = requests.Session()
+        self._http.auth = _login(url)
+        # Do not send requests to this machine through a proxy of the environment.
+        self._http.trust_env = url.hostname not in _LOOPBACK
 
     def close(self) -> None:
         """Close the connections."""
@@ -79,14 +78,13 @@ class Rest:
         """
         path = self._artifact_path(artifact_uri, file)
         try:
-            with self._http.stream("GET", path) as answer:
-                if answer.is_error:
-                    answer.read()
+            with self._request("GET", path, stream=True) as answer:
+                if not answer.ok:
                     self._raise_for(answer)
                 with to.open("wb") as target:
-                    for chunk in answer.iter_bytes(_CHUNK):
+                    for chunk in answer.iter_content(_CHUNK):
                         target.write(chunk)
-        except httpx.HTTPError as error:
+        except requests.RequestException as error:
             raise self._unavailable(error) from error
         return to
 
@@ -99,10 +97,10 @@ class Rest:
         path = self._artifact_path(artifact_uri, file)
         try:
             with source.open("rb") as content:
-                answer = self._http.put(path, content=content)
-        except httpx.HTTPError as error:
+                answer = self._request("PUT", path, data=content)
+        except requests.RequestException as error:
             raise self._unavailable(error) from error
-        if answer.is_error:
+        if not answer.ok:
             self._raise_for(answer)
 
     def delete(self, artifact_uri: str, file: str) -> None:
@@ -115,23 +113,23 @@ class Rest:
             self._call("DELETE", self._artifact_path(artifact_uri, file))
 
     def _artifact_path(self, artifact_uri: str, file: str) -> str:
-        url = httpx.URL(artifact_uri)
+        url = urlsplit(artifact_uri)
         if url.scheme != PROXIED:
             raise RegistryError(
                 f"the artefacts are at {url.scheme}://…, which only the MLflow server can read; "
                 "run `mlflow server` with --serve-artifacts and --artifacts-destination"
             )
-        parts = (*PurePosixPath(url.path.lstrip("/")).parts, *PurePosixPath(file).parts)
+        parts = (*PurePosixPath(unquote(url.path).lstrip("/")).parts, *PurePosixPath(file).parts)
         if ".." in parts:
             raise RegistryError(f"artefact path {file!r} leaves its folder")
         return f"{ARTIFACTS}/{'/'.join(quote(part, safe='') for part in parts)}"
 
     def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         try:
-            answer = self._http.request(method, path, **arguments)
-        except httpx.HTTPError as error:
+            answer = self._request(method, path, **arguments)
+        except requests.RequestException as error:
             raise self._unavailable(error) from error
-        if answer.is_error:
+        if not answer.ok:
             self._raise_for(answer)
         try:
             value = answer.json()
@@ -141,7 +139,17 @@ class Rest:
             raise self._foreign()
         return value
 
-    def _raise_for(self, answer: httpx.Response) -> None:
+    def _request(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        # MLflow's API does not redirect; a login page that a proxy redirects to is not MLflow.
+        return self._http.request(
+            method,
+            self.address + path,
+            timeout=self._timeout_s,
+            allow_redirects=False,
+            **arguments,
+        )
+
+    def _raise_for(self, answer: requests.Response) -> None:
         try:
             body = answer.json()
             code, message = body["error_code"], body["message"]
@@ -160,7 +168,7 @@ class Rest:
         error.is_transient = answer.status_code in (429, 500)
         raise error
 
-    def _unavailable(self, error: httpx.HTTPError) -> RegistryUnavailable:
+    def _unavailable(self, error: requests.RequestException) -> RegistryUnavailable:
         return RegistryUnavailable(
             f"MLflow at {self.address} does not answer ({type(error).__name__}); start it with "
             "`moovier up`, or set MLFLOW_TRACKING_URI to where it runs"
@@ -172,15 +180,15 @@ class Rest:
         )
 
 
-def _login(url: httpx.URL) -> tuple[str, str] | None:
+def _login(url: SplitResult) -> tuple[str, str] | None:
     """Return user and password from the address or the environment, or None."""
-    if url.userinfo:
-        return url.username, url.password
+    if url.username:
+        return unquote(url.username), unquote(url.password or "")
     username, password = os.environ.get(USERNAME), os.environ.get(PASSWORD)
     return (username, password) if username and password else None
 
 
-def _address(tracking_uri: str) -> httpx.URL:
+def _address(tracking_uri: str) -> SplitResult:
     """Parse a tracking URI.
 
     Raises:
@@ -188,9 +196,10 @@ def _address(tracking_uri: str) -> httpx.URL:
     """
     message = "MLFLOW_TRACKING_URI must be a server's address, such as http://127.0.0.1:5000"
     try:
-        url = httpx.URL(tracking_uri)
-    except httpx.InvalidURL as error:
+        url = urlsplit(tracking_uri)
+        _ = url.port  # raises for a port that is not a number
+    except ValueError as error:
         raise RegistryError(f"{message}: {error}") from error
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not url.hostname:
         raise RegistryError(f"{message}, not {url.scheme or tracking_uri!r}")
     return url

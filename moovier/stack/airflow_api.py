@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-import httpx
+import requests
 
 from moovier.errors import StackError
 
@@ -68,8 +68,10 @@ class AirflowApi:
     def __init__(self, url: str, user: str, password: str) -> None:
         """Make the client; it logs in at the first request that needs a login."""
         self._login = {"username": user, "password": password}
+        self._url = url.rstrip("/")
+        self._http = requests.Session()
         # Ignore HTTP proxies of the environment: they cannot reach this machine's ports.
-        self._http = httpx.Client(base_url=url, timeout=_TIMEOUT_S, trust_env=False)
+        self._http.trust_env = False
 
     def __enter__(self) -> Self:
         return self
@@ -88,10 +90,10 @@ class AirflowApi:
         Needs no login. Returns ``["api-server"]`` if Airflow does not answer.
         """
         try:
-            response = self._http.get("/api/v2/monitor/health")
+            response = self._send("GET", "/api/v2/monitor/health")
             response.raise_for_status()
             health = response.json()
-        except (httpx.HTTPError, ValueError):
+        except (requests.RequestException, ValueError):
             return ["api-server"]
         components = ("metadatabase", "scheduler", "dag_processor")
         return [name for name in components if health.get(name, {}).get("status") != "healthy"]
@@ -162,28 +164,34 @@ class AirflowApi:
     ) -> Any:
         """Return the response's JSON; with ``missing``, None for a 404."""
         try:
-            response = self._http.request(method, path, json=json, params=params)
+            response = self._send(method, path, json=json, params=params)
             if response.status_code == 401:
                 self._log_in()
-                response = self._http.request(method, path, json=json, params=params)
+                response = self._send(method, path, json=json, params=params)
             if missing and response.status_code == 404:
                 return None
             response.raise_for_status()
             return response.json()
-        except httpx.HTTPStatusError as error:
+        except requests.HTTPError as error:
             text = error.response.text[:300]
             raise StackError(
                 f"Airflow refused {method} {path}: {error.response.status_code} {text}; see the "
                 "log of airflow-api-server"
             ) from error
-        except (httpx.HTTPError, ValueError) as error:
+        except (requests.RequestException, ValueError) as error:
             raise StackError(
                 f"Airflow does not answer {method} {path}: {error}; see the log of "
                 "airflow-api-server"
             ) from error
 
+    def _send(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        # Airflow's API does not redirect; a redirect would be another server.
+        return self._http.request(
+            method, self._url + path, timeout=_TIMEOUT_S, allow_redirects=False, **arguments
+        )
+
     def _log_in(self) -> None:
-        response = self._http.post("/auth/token", json=self._login)
+        response = self._send("POST", "/auth/token", json=self._login)
         response.raise_for_status()
         self._http.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
 

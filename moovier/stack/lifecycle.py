@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import httpx
+import requests
 
 from moovier.errors import RegistryError, StackError
 from moovier.registry.client import Registry
@@ -50,6 +50,7 @@ _HEALTHY_TIMEOUT_S = 240.0
 #: The processes stop one after the other, each within its own ``stop_wait_s``.
 _STOP_TIMEOUT_S = 75.0
 _POLL_S = 0.5
+_ANSWER_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,9 @@ def _bring_up(
         supervisor.start_process(name)
     with (
         AirflowApi(airflow_url(settings), AIRFLOW_USER, keys.airflow_password) as airflow,
-        httpx.Client(timeout=5.0, trust_env=False) as http,
+        requests.Session() as http,
     ):
+        http.trust_env = False  # an HTTP proxy cannot reach this machine's ports
         mlflow = mlflow_url(settings) + "/health"
         _await("MLflow", lambda: _answers(http, mlflow), check, MLFLOW, report)
         champion = _champion(settings)
@@ -225,10 +227,10 @@ def _await(
             time.sleep(_POLL_S)
 
 
-def _answers(http: httpx.Client, url: str) -> bool:
+def _answers(http: requests.Session, url: str) -> bool:
     try:
-        return http.get(url).is_success
-    except httpx.HTTPError:
+        return http.get(url, timeout=_ANSWER_TIMEOUT_S).ok
+    except requests.RequestException:
         return False
 
 
