@@ -16,6 +16,7 @@ HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 .PHONY: help up down reset test test-slow test-stack test-containers test-web lint format web openapi screenshots env faults
 .PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-monitor bench-page bench-scale
 .PHONY: dist lint-kubernetes
+.PHONY: test-tools bento
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +52,9 @@ test-containers: $(READY) ## Run the stores in containers (on Debian 12, root ne
 
 test-stack: $(READY) ## Run long tests that kill processes and cut connections
 	@$(BIN)/pytest -m stack $(ARGS)
+
+test-tools: $(READY) ## Test the commands of BentoML and DVC (needs a package registry)
+	@$(BIN)/pytest -m tools $(ARGS)
 
 test-web: $(PAGE) ## Run the unit tests of the web page
 	@cd web && npm --silent test
@@ -111,6 +115,9 @@ web: $(PAGE) ## Build the web page (needs Node.js 20 with npm)
 
 openapi: $(READY) ## Write web/openapi.json, the source of the page's client
 	@$(BIN)/python -m bentos.export_openapi > web/.openapi.json && mv web/.openapi.json web/openapi.json
+
+bento: $(READY) page ## Build a Bento of the service with the champion
+	@$(BIN)/python -m bentos.pack_champion && PATH="$(abspath $(BIN)):$$PATH" $(BIN)/bentoml build
 
 screenshots: $(READY) $(PAGE) ## Take the screenshots of the README
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.screenshots $(ARGS)

@@ -10,7 +10,17 @@ from bentos.error_response import Problem
 from bentos.lifespan import lifespan
 from bentos.middleware.body_size import BodySize
 from bentos.query_parameters import QueryCheck
-from bentos.routes import models, movies, ops, predict, ratings, recommend, train, web_page
+from bentos.routes import (
+    bento_client,
+    models,
+    movies,
+    ops,
+    predict,
+    ratings,
+    recommend,
+    train,
+    web_page,
+)
 from moovier import __version__
 
 
@@ -43,7 +53,8 @@ def create_app() -> FastAPI:
     app.state.running = AppState()
     app.add_middleware(BodySize)
     error_handlers.install(app)
-    for room in (ops, models, predict, train, recommend, movies, ratings, web_page):
-        app.include_router(room.router)
+    subjects = (ops, models, predict, train, recommend, movies, ratings, bento_client, web_page)
+    for subject in subjects:
+        app.include_router(subject.router)
     app.router.routes.append(error_handlers.NotFoundRoute())
     return app

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import bentoml
 from threadpoolctl import threadpool_limits
 
-from bentos import logs, tracing
+from bentos import bento, logs, tracing
 from bentos.lazy_app import LazyApp
 from bentos.middleware.time_out import replace_bentoml_time_out
 from bentos.process_control import exit_with_parent
@@ -20,6 +21,7 @@ from bentos.trainer import TIMEOUT_S, Trainer
 from moovier.settings import load_settings
 
 replace_bentoml_time_out()
+bento.keep_home_outside_bento(os.environ, Path.cwd())
 #: With a collector every request is traced, so that none takes the fast path.
 TRACED = tracing.is_enabled(os.environ)
 app = LazyApp(traced=TRACED)
@@ -52,9 +54,11 @@ class Moovier:
         # from memory do not wait for them.
         sys.setswitchinterval(0.0005)
         exit_with_parent()
+        bento.restore_packed(service.bento, load_settings())
         app.running.trainer = self.trainer
         logs.configure(every_request=load_settings().access_log)
 
 
 service: Any = Moovier  # the decorator makes a service of the class
 service.add_asgi_middleware(app.front)
+service.models.extend(bento.models_to_pack())

@@ -7,7 +7,7 @@
 5. ``rate_limit``: a token bucket for each client.
 6. ``concurrency_limit``: bounds the requests in flight, and counts them.
 7. ``fast_path``: answers cached and quick requests, only without a collector.
-8. ``probes``: sends ``/livez`` and ``/readyz`` past BentoML's own routes.
+8. ``probes``: sends ``/livez``, ``/readyz`` and the schemas past BentoML's own routes.
 9. BentoML's routes, then the application's: ``body_size``, then :mod:`bentos.routes`.
 
 API keys are checked by the routes that need one (:mod:`bentos.auth`), since most need none.

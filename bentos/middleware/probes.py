@@ -1,14 +1,17 @@
-"""Sends health probes to the application instead of BentoML's own routes."""
+"""Sends probes and schemas to the application instead of BentoML's own routes."""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-PATHS = ("/livez", "/readyz")
+PATHS = ("/livez", "/readyz", "/schema.json", "/docs.json")
 
 
 class Probes:
-    """Lets ``api`` answer ``PATHS``; BentoML's routes of the same paths only return a status."""
+    """Lets ``api`` answer ``PATHS``.
+
+    BentoML's probes only return a status, and its schemas leave this application's routes out.
+    """
 
     def __init__(self, app: ASGIApp, api: ASGIApp) -> None:
         self.app = app

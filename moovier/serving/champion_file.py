@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,17 @@ def read(folder: Path) -> SavedModels:
         ValueError: the file is not JSON.
     """
     return SavedModels(folder, orjson.loads((folder / _NAME).read_bytes()))
+
+
+def copy_first(source: Path, folder: Path) -> None:
+    """Copy the file and the bundles of ``source`` to ``folder``, unless it has served a model."""
+    if (folder / _NAME).exists():
+        return
+    bundles = [path for path in source.iterdir() if path.is_dir()]
+    for bundle in bundles:
+        shutil.copytree(bundle, folder / bundle.name, dirs_exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / _NAME, orjson.loads((source / _NAME).read_bytes()))
 
 
 def write(

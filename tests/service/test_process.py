@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import bentoml
 import httpx
 import psutil
 import pytest
@@ -388,3 +389,14 @@ def wait_until(holds: Any, patience_s: float = 60.0) -> bool:
             return True
         time.sleep(0.2)
     return False
+
+
+def test_bentoml_client_predicts_and_trains(running: Running, client: httpx.Client) -> None:
+    with bentoml.SyncHTTPClient(running.service.address, timeout=240) as methods:
+        lists = methods.predict(users=[389, 456], model_name=EMB, top_k=3)
+        assert lists == client.post(f"/predict?model_name={EMB}&top_k=3", json=[389, 456]).json()
+        name = methods.train(**EXAMPLE, model_name=EMB, validation_split=0.2, patience=1)
+        assert name in client.get("/models").json()
+        with pytest.raises(bentoml.exceptions.BentoMLException, match="no_such_model"):
+            methods.predict(users=[1], model_name="no_such_model")
+    assert client.get("/docs.json").json() == client.get("/openapi.json").json()
