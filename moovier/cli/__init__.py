@@ -18,6 +18,7 @@ from moovier.cli.keys import keys_app
 from moovier.cli.models import promote, rollback, show
 from moovier.cli.monitor import monitor
 from moovier.cli.recommend import recommend
+from moovier.cli.stage import stage_app
 from moovier.cli.train import train, tune
 from moovier.cli.up import down, serve, up
 from moovier.errors import MoovierError
@@ -51,6 +52,7 @@ app.command()(down)
 app.add_typer(data_app, name="data")
 app.add_typer(keys_app, name="keys")
 app.add_typer(experiment_app, name="experiment")
+app.add_typer(stage_app, name="stage")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`moovier data pull | status | validate | use DIR`: the data set of ratings."""
+"""`moovier data pull | status | validate | use DIR | pointer MODEL`: the data set of ratings."""
 
 from __future__ import annotations
 
@@ -97,6 +97,16 @@ def use(
             f"warning: MOOVIER_DATA={settings.data} is set and overrides this choice; unset it",
             style="yellow",
         )
+
+
+@data_app.command()
+def pointer(
+    model: Annotated[str, typer.Argument(help="Name, alias or version number of a model.")],
+) -> None:
+    """Write a DVC pointer to the data that a model was trained on; `dvc pull` fetches it."""
+    from moovier.jobs.data_version import write_pointer
+
+    typer.echo(write_pointer(model, load_settings()))
 
 
 def _show_ref(console: Console, ref: DataRef, choice: str | None = None) -> None:

@@ -47,7 +47,7 @@ def train(
     """
     from moovier.jobs.retrain import retrain_all
 
-    _quiet_tensorflow()
+    quiet_tensorflow()
     console = plain_console()
     decision = retrain_all(
         _config(data, trials, family, embedding_size, seed), console.print, settings=load_settings()
@@ -70,13 +70,13 @@ def tune(
     """
     from moovier.jobs.retrain import tune_all
 
-    _quiet_tensorflow()
+    quiet_tensorflow()
     tune_all(
         _config(data, trials, family, None, seed), plain_console().print, settings=load_settings()
     )
 
 
-def _quiet_tensorflow() -> None:
+def quiet_tensorflow() -> None:
     """Hide TensorFlow's messages about the processor; it reads this setting at its import."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -63,6 +63,13 @@ def read_pointer(project: Path, name: str) -> Pointer:
     return Pointer(name, folder, hash_, size)
 
 
+def write_pointer(project: Path, name: str, hash_: str) -> Path:
+    """Write the pointer ``data/<name>.dvc`` to the data set ``hash_``, and return its path."""
+    path = project.absolute() / "data" / f"{name}.dvc"
+    path.write_text(f'outs:\n- md5: {hash_}\n  hash: md5\n  path: "{name}"\n', encoding="utf-8")
+    return path
+
+
 def pull(pointer: Pointer, settings: Settings) -> None:
     """Fill the pointer's folder from DVC's cache or remote.
 
