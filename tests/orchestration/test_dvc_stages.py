@@ -95,8 +95,8 @@ def test_metrics_and_plots_are_shown(checkout: Checkout) -> None:
     assert models["ease-tuned"]["visitor_ndcg_at_10"] > models["popularity"]["visitor_ndcg_at_10"]
     page = checkout.dvc("plots", "show", "--out", "plots-page").strip()
     content = Path(page.removeprefix("file://")).read_text()
-    for plot in ("trials.csv", "models.csv", "visitor.csv"):
-        assert plot in content
+    for plot in ("trials_csv", "models_csv", "visitor_csv"):
+        assert f"pipeline_{plot}" in content
     shutil.rmtree(checkout.folder / "plots-page")
 
 
