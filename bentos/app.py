@@ -16,6 +16,7 @@ from bentos.routes import (
     movies,
     ops,
     predict,
+    rating_import,
     ratings,
     recommend,
     train,
@@ -53,7 +54,19 @@ def create_app() -> FastAPI:
     app.state.running = AppState()
     app.add_middleware(BodySize)
     error_handlers.install(app)
-    subjects = (ops, models, predict, train, recommend, movies, ratings, bento_client, web_page)
+    # `/movies/match` comes before `/movies/{movie_id}`.
+    subjects = (
+        ops,
+        models,
+        predict,
+        train,
+        recommend,
+        rating_import,
+        movies,
+        ratings,
+        bento_client,
+        web_page,
+    )
     for subject in subjects:
         app.include_router(subject.router)
     app.router.routes.append(error_handlers.NotFoundRoute())

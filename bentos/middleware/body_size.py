@@ -9,10 +9,13 @@ from bentos.error_response import error_response
 
 #: Largest body in bytes: some 20,000 ratings.
 MAX_BODY_BYTES = 1 << 20
+#: Largest body of the routes that take a file: an export of Letterboxd with all reviews.
+MAX_FILE_BYTES = 16 << 20
+FILE_PATHS = frozenset(("/movies/match", "/ratings/import"))
 
 
 class BodySize:
-    """Answers 413 to a body of more than ``MAX_BODY_BYTES``, whatever its header says."""
+    """Answers 413 to a body that is too large, whatever its header says."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -22,9 +25,10 @@ class BodySize:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        limit = MAX_FILE_BYTES if scope["path"] in FILE_PATHS else MAX_BODY_BYTES
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-            await _too_large()(scope, receive, send)
+        if not length.isdigit() or int(length) > limit:
+            await _too_large(limit)(scope, receive, send)
             return
         body, more = b"", True
         while more:
@@ -33,8 +37,8 @@ class BodySize:
                 return
             body += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(body) > MAX_BODY_BYTES:
-                await _too_large()(scope, receive, send)
+            if len(body) > limit:
+                await _too_large(limit)(scope, receive, send)
                 return
         is_first = True
 
@@ -48,5 +52,5 @@ class BodySize:
         await self.app(scope, replay, send)
 
 
-def _too_large() -> JSONResponse:
-    return error_response(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send less at once")
+def _too_large(limit: int) -> JSONResponse:
+    return error_response(413, f"the body is larger than {limit} bytes; send less at once")

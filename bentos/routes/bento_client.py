@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
 
 from bentos.auth import TRAIN
 from bentos.routes import predict, train
@@ -18,7 +19,7 @@ from bentos.schemas.bento_client import PredictArguments, TrainArguments
 
 router = APIRouter(include_in_schema=False)
 _PREDICT, _TRAIN = "/bentoml/predict", "/bentoml/train"
-_ARGUMENTS = {
+_ARGUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "predict": (_PREDICT, PredictArguments),
     "train": (_TRAIN, TrainArguments),
 }

@@ -144,8 +144,8 @@ def promote(settings: Settings) -> dict[str, Any]:
 def _metrics(report: ModelReport) -> dict[str, float]:
     """Return the model's metrics that were evaluated, by name."""
     values = {
-        "visitor_ndcg_at_10": report.visitor and report.visitor.ndcg.mean,
-        "next_visit_ndcg_at_10": report.next_visit and report.next_visit.ndcg.mean,
+        "visitor_ndcg_at_10": None if report.visitor is None else report.visitor.ndcg.mean,
+        "next_visit_ndcg_at_10": None if report.next_visit is None else report.next_visit.ndcg.mean,
         "rmse": report.stars.get("rmse"),
         "mae": report.stars.get("mae"),
     }

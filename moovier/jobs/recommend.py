@@ -13,7 +13,7 @@ from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.ratings import UserFeedback
 from moovier.feedback.store import FeedbackStore
 from moovier.registry.client import Registry
-from moovier.registry.version import CHAMPION
+from moovier.registry.version import CHAMPION, Version
 from moovier.serving import live_users
 from moovier.serving.recommender import Recommendation, Recommender
 from moovier.settings import Settings, load_settings
@@ -44,16 +44,12 @@ def recommend(
         BundleError: the bundle is incomplete or altered.
     """
     settings = settings or load_settings()
-    registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
-    version = registry.resolve(model or CHAMPION)
-    # The run id distinguishes versions of two registries that have the same number.
-    folder = settings.path("bundles", f"{version.number}-{version.run_id}")
-    bundle = registry.load_bundle(version, folder)
+    version, recommender = load_recommender(model, settings)
     feedback, error = _feedback_of(users, settings)
     return {
         "model": version.name,
         "version": version.number,
-        "synthetic": bundle.card.data.synthetic,
+        "synthetic": recommender.bundle.card.data.synthetic,
         "feedback": error,
         "answers": [
             {
@@ -61,7 +57,7 @@ def recommend(
                 "source": answer.source,
                 "items": [_item(item) for item in answer.items],
             }
-            for answer in live_users.recommend(Recommender(bundle), users, top_k, feedback.get)
+            for answer in live_users.recommend(recommender, users, top_k, feedback.get)
         ],
     }
 
@@ -70,6 +66,22 @@ def _item(item: Recommendation) -> dict[str, Any]:
     """Return a movie of a list; its title is spelt as on the web page."""
     title = natural_title(item.movie.title)
     return {**asdict(item.movie), "title": title, "score": item.score}
+
+
+def load_recommender(model: str | None, settings: Settings) -> tuple[Version, Recommender]:
+    """Return a version and its recommender, from the bundle on this machine or in the registry.
+
+    ``model``: name, alias or version number; None means the champion.
+
+    Raises:
+        UnknownModel, RegistryUnavailable, RegistryError: see :class:`Registry`.
+        BundleError: the bundle is incomplete or altered.
+    """
+    registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
+    version = registry.resolve(model or CHAMPION)
+    # The run id distinguishes versions of two registries that have the same number.
+    folder = settings.path("bundles", f"{version.number}-{version.run_id}")
+    return version, Recommender(registry.load_bundle(version, folder))
 
 
 def _feedback_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from moovier.models.bundle import Bundle
 from moovier.models.families import family
 from moovier.models.top_k import top_rows
 from moovier.serving.popularity import popular_days
+from moovier.serving.title_matching import TitleMatcher
 from moovier.serving.user_recommender import UserRecommender
 
 #: Bounds of ``top_k``.
@@ -78,6 +80,11 @@ class Recommender:
     def name(self) -> str:
         """Return the model's display name."""
         return self.bundle.card.name
+
+    @cached_property
+    def title_matcher(self) -> TitleMatcher:
+        """Return the catalogue by ids, titles and years, for files of other services."""
+        return TitleMatcher(self.bundle.catalogue, self.user_recommender.counts)
 
     def self_test(self) -> None:
         """Score the first user.

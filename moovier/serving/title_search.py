@@ -66,7 +66,7 @@ class TitleIndex:
         words: list[tuple[str, int]] = []
         titles: list[tuple[str, int]] = []
         for row, movie in enumerate(catalogue):
-            for title in _variants(movie.title):
+            for title in title_variants(movie.title):
                 tokens = _tokens(title)
                 titles += [(text, row) for text in _whole(tokens)]
                 words += [(word, row) for word in _index_words(tokens)]
@@ -165,7 +165,7 @@ class _SortedTexts:
 
     def _similar_texts(self, text: str) -> Iterable[int]:
         """Yield the places of the texts that differ from this one by few typing errors."""
-        errors = _allowed_errors(text)
+        errors = allowed_errors(text)
         if not errors:
             return
         longest = len(self._first_of_length) - 2
@@ -200,14 +200,24 @@ def _letter_bits(text: str) -> int:
     return bits
 
 
-def _allowed_errors(text: str) -> int:
+def allowed_errors(text: str) -> int:
     """Return how many typing errors a text may have: none in short ones and in numbers."""
     if text.isdigit():
         return 0
     return next((errors for letters, errors in _ALLOWED_ERRORS if len(text) >= letters), 0)
 
 
-def _variants(title: str) -> set[str]:
+def title_words(title: str) -> list[str]:
+    """Return the words of a title in the common form, without a leading article."""
+    return _numbered(_split(_without_article(_tokens(title))))
+
+
+def whole_titles(title: str) -> list[str]:
+    """Return the common forms of a whole title, without spaces."""
+    return _whole(_tokens(title))
+
+
+def title_variants(title: str) -> set[str]:
     """Return a title as people write it, and its other titles, which MovieLens has in brackets.
 
     MovieLens writes "Matrix, The" and "Seven (a.k.a. Se7en)".

@@ -19,6 +19,7 @@ export type RecommendRequest = Body<paths["/recommend"]["post"]>;
 export type ListAnswer = Answer<paths["/recommend"]["post"]>;
 export type ListItem = ListAnswer["items"][number];
 export type MovieAnswer = Answer<paths["/movies/{movie_id}"]["get"]>;
+export type MatchedFile = Answer<paths["/movies/match"]["post"]>;
 export type Overview = Answer<paths["/overview"]["get"]>;
 export type Model = Overview["models"][number];
 export type Comparison = NonNullable<Overview["comparison"]>;

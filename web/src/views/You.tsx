@@ -1,5 +1,6 @@
 /** The visitor's ratings and hidden movies, with the means to export and delete them. */
 import { HiddenMovies } from "../components/HiddenMovies";
+import { ImportRatings } from "../components/ImportRatings";
 import { Poster } from "../components/Poster";
 import { SignIn } from "../components/SignIn";
 import { Stars } from "../components/Stars";
@@ -49,6 +50,7 @@ export function You() {
           </ul>
         </section>
         <div class="you-side">
+          <ImportRatings />
           <YourData />
           <SignIn />
           <HiddenMovies heading={texts.you.seen} movies={seen} />

@@ -24,16 +24,19 @@ interface Unrate {
 type Write = Rate | Unrate;
 
 const KEY = "moovier.outbox";
-/** The oldest writes beyond this number are dropped. */
-const MAX_WRITES = 1_000;
+/** The oldest writes beyond this number are dropped. An imported file has thousands of ratings. */
+const MAX_WRITES = 10_000;
+/** Ratings in one request. */
+const MAX_BATCH = 500;
 let writes: Write[] = readWrites();
 let isRefused = false;
 let sending: Promise<void> | null = null;
 
-/** Queue a write in place of an earlier one of the same movie, and try to send it. */
-export function enqueue(write: Write): Promise<void> {
+/** Queue writes in place of earlier ones of the same movies, and try to send them. */
+export function enqueue(...added: Write[]): Promise<void> {
   if (isRefused) return Promise.resolve();
-  writes = [...writes.filter((other) => !isSameTarget(other, write)), write].slice(-MAX_WRITES);
+  const targets = new Set(added.map(targetOf));
+  writes = [...writes.filter((other) => !targets.has(targetOf(other))), ...added].slice(-MAX_WRITES);
   persist();
   return flush();
 }
@@ -59,10 +62,13 @@ export async function deleteRatings(ratings: Omit<Unrate, "do">[]): Promise<bool
 }
 
 async function sendAll(): Promise<void> {
+  let maxBatch = MAX_BATCH;
   while (writes.length && !isRefused) {
     const [write] = writes as [Write];
+    const ratings = write.do === "rate" ? ratingsLike(write).slice(0, maxBatch) : [];
+    const batch: Write[] = write.do === "rate" ? ratings : [write];
     try {
-      await (write.do === "rate" ? postRating(write) : deleteRating(write));
+      await (write.do === "rate" ? postRatings(ratings) : deleteRating(write));
     } catch (error) {
       if (isAbort(error)) return;
       const { status } = toApiError(error);
@@ -70,15 +76,29 @@ async function sendAll(): Promise<void> {
       // Other client errors are final (a movie that the catalogue lacks): drop the write, or it
       // would block the queue.
       else if (status < 400 || status >= 500 || status === 429) return;
+      else if (batch.length > 1) {
+        // One of them is wrong: send them one by one.
+        maxBatch = 1;
+        continue;
+      }
     }
-    writes = isRefused ? [] : writes.filter((other) => other !== write);
+    writes = isRefused ? [] : writes.filter((other) => !batch.includes(other));
     persist();
   }
 }
 
-async function postRating({ user, movie, stars, at, requestId }: Rate): Promise<void> {
-  const rating = { movie_id: movie, stars, timestamp: at };
-  const body = { user_id: user, ratings: [rating], request_id: requestId };
+/** Return the ratings at the head of the queue that one request can carry. */
+function ratingsLike({ user, requestId }: Rate): Rate[] {
+  const isLike = (write: Write): write is Rate =>
+    write.do === "rate" && write.user === user && write.requestId === requestId;
+  const end = writes.findIndex((write) => !isLike(write));
+  return (end < 0 ? writes : writes.slice(0, end)) as Rate[];
+}
+
+async function postRatings(batch: Rate[]): Promise<void> {
+  const [{ user, requestId }] = batch as [Rate];
+  const ratings = batch.map(({ movie, stars, at }) => ({ movie_id: movie, stars, timestamp: at }));
+  const body = { user_id: user, ratings, request_id: requestId };
   await unwrap(client.POST("/ratings", { body }));
 }
 
@@ -87,8 +107,7 @@ async function deleteRating({ user, movie }: Unrate): Promise<void> {
   await unwrap(client.DELETE("/ratings", { params: { query } }));
 }
 
-const isSameTarget = (write: Write, other: Write): boolean =>
-  write.user === other.user && write.movie === other.movie;
+const targetOf = ({ user, movie }: Write): string => `${user}/${movie}`;
 
 const persist = (): boolean => writeItem(KEY, writes.length ? JSON.stringify(writes) : null);
 

@@ -5,6 +5,8 @@ import * as outbox from "./outbox";
 import { readItem, writeItem } from "./storage";
 import {
   type HiddenList,
+  type MovieSummary,
+  type Rating,
   type Visitor,
   hiddenMovieIds,
   newVisitor,
@@ -61,6 +63,27 @@ export function rate(movie: Movie, stars: number, requestId: string | null = nul
   visitor.value = withRating(visitor.value, movie, stars, at);
   const user = userIdOf(visitor.value);
   void outbox.enqueue({ do: "rate", user, movie: movie.id, stars, at, requestId });
+}
+
+/** Take over ratings and seen movies of another service, given at the times `at` (Unix seconds). */
+export function takeOver(ratings: Omit<Rating, "user">[], seen: MovieSummary[]): void {
+  const rated = new Set(ratings.map(({ movie }) => movie.id));
+  const oldestFirst = [...ratings].sort((one, other) => one.at - other.at);
+  let next = visitor.value;
+  for (const { movie, stars, at } of oldestFirst) next = withRating(next, movie, stars, at);
+  for (const movie of seen) if (!rated.has(movie.id)) next = withMovieHidden(next, movie, "seen");
+  for (const id of rated) removing.delete(id);
+  visitor.value = next;
+  const user = userIdOf(next);
+  const writes = oldestFirst.map(({ movie, stars, at }) => ({
+    do: "rate" as const,
+    user,
+    movie: movie.id,
+    stars,
+    at,
+    requestId: null,
+  }));
+  if (writes.length) void outbox.enqueue(...writes);
 }
 
 /** Remove a rating here after the service, if it can be reached, has deleted it. */

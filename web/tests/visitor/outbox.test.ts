@@ -11,6 +11,8 @@ let browser: FakeBrowser;
 let outbox: Outbox;
 
 const load = async (): Promise<Outbox> => import("../../src/visitor/outbox");
+const sentIds = ({ body }: { body: unknown }): number[] =>
+  ((body as { ratings?: { movie_id: number }[] }).ratings ?? []).map(({ movie_id }) => movie_id);
 const queued = (): unknown[] => JSON.parse(browser.storage.items.get(KEY) ?? "[]") as unknown[];
 
 beforeEach(async () => {
@@ -46,8 +48,7 @@ describe("a rating", () => {
     browser = newBrowser();
     for (const [key, value] of storage.items) browser.storage.items.set(key, value);
     await (await load()).flush();
-    const sent = browser.service.requests.map(({ body }) => body as { ratings: { movie_id: number }[] });
-    expect(sent.map(({ ratings }) => ratings[0]!.movie_id)).toEqual([1, 2]);
+    expect(browser.service.requests.map(sentIds)).toEqual([[1, 2]]);
     expect(queued()).toEqual([]);
   });
 
@@ -82,28 +83,39 @@ describe("a rating", () => {
     expect(queued()).toEqual([rate(1)]);
   });
 
-  test.each([404, 409, 422])("is dropped after a final failure, and the next is sent: %i", async (status) => {
+  test.each([404, 409, 422])("is dropped after a final failure, and the others are sent: %i", async (status) => {
     browser.service.stop();
-    await outbox.enqueue(rate(1));
-    await outbox.enqueue(rate(2));
+    await outbox.enqueue(rate(1), rate(2), rate(3));
     browser.service.requests.length = 0;
-    browser.service.answer = () =>
-      browser.service.requests.length === 1 ? json({ detail: "no" }, status) : json({});
+    browser.service.answer = (request) =>
+      sentIds(request).includes(2) ? json({ detail: "no" }, status) : json({});
     await outbox.flush();
-    expect(browser.service.requests).toHaveLength(2);
+    expect(browser.service.requests.map(sentIds)).toEqual([[1, 2, 3], [1], [2], [3]]);
     expect(queued()).toEqual([]);
   });
 
-  test("beyond 1,000 drops the oldest", async () => {
+  test("of another list or user is sent in a request of its own, and 500 at most in one", async () => {
+    browser.service.stop();
+    const many = Array.from({ length: 501 }, (_, index) => rate(index + 10));
+    await outbox.enqueue(rate(1), { ...rate(2), requestId: "list-1" }, { ...rate(3), user: 11 }, ...many);
+    browser.service.requests.length = 0;
+    browser.service.answer = () => json({});
+    await outbox.flush();
+    const sent = browser.service.requests.map(sentIds);
+    expect(sent.slice(0, 3)).toEqual([[1], [2], [3]]);
+    expect(sent.slice(3).map(({ length }) => length)).toEqual([500, 1]);
+  });
+
+  test("beyond 10,000 drops the oldest", async () => {
     browser = newBrowser();
-    const stored = Array.from({ length: 1_000 }, (_, index) => rate(index + 1));
+    const stored = Array.from({ length: 10_000 }, (_, index) => rate(index + 1));
     browser.storage.items.set(KEY, JSON.stringify(stored));
     browser.service.stop();
     outbox = await load();
-    await outbox.enqueue(rate(1_001));
-    expect(queued()).toHaveLength(1_000);
+    await outbox.enqueue(rate(10_001));
+    expect(queued()).toHaveLength(10_000);
     expect(queued()[0]).toEqual(rate(2));
-    expect(queued().at(-1)).toEqual(rate(1_001));
+    expect(queued().at(-1)).toEqual(rate(10_001));
   });
 });
 

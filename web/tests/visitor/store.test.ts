@@ -224,3 +224,20 @@ describe("forgetting", () => {
     ]);
   });
 });
+
+test("ratings of another service are stored in the order of their times and sent at once", async () => {
+  store.rate(movie(1), 1);
+  await settle();
+  store.takeOver(
+    [
+      { movie: movie(2), stars: 4, at: 20 },
+      { movie: movie(3), stars: 5, at: 10 },
+    ],
+    [movie(4), movie(2)],
+  );
+  await settle();
+  expect(ratedIds()).toEqual([1, 3, 2]);
+  expect(store.visitor.value.seen.map(({ id }) => id)).toEqual([4]);
+  const sent = browser.service.requests.at(-1)!.body as { ratings: { movie_id: number }[] };
+  expect(sent.ratings.map(({ movie_id }) => movie_id)).toEqual([3, 2]);
+});
