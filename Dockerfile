@@ -25,11 +25,21 @@ RUN npm ci
 COPY --chown=node web ./
 RUN npm run build
 
+FROM base AS compiled
+# Without a compiler, the scorers use NumPy, which takes longer.
+RUN (apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev) \
+    || echo "no C compiler: the image computes with NumPy"
+COPY moovier moovier
+COPY bentos bentos
+RUN uv pip install --no-deps --target /compiled . && mkdir /kernels \
+    && find /compiled -name '_kernels*.so' -exec cp {} /kernels \;
+
 FROM base AS serving
 # The dependencies first: they change less often than the code.
 RUN uv pip install --constraint requirements.lock --requirements pyproject.toml --extra serve
 COPY moovier moovier
 COPY bentos bentos
+COPY --from=compiled /kernels/ moovier/models/
 RUN uv pip install --no-deps .
 COPY --from=page /web/dist web/dist
 USER moovier
@@ -45,6 +55,7 @@ COPY dags dags
 COPY data data
 COPY .dvc .dvc
 COPY .dvcignore ./
+COPY --from=compiled /kernels/ moovier/models/
 RUN uv pip install --no-deps . && chown -R moovier data .dvc
 USER moovier
 ENV MOOVIER_HOME=/var/lib/moovier MOOVIER_PROJECT=/opt/moovier AIRFLOW_HOME=/var/lib/moovier/airflow

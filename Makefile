@@ -151,8 +151,8 @@ $(PAGE): web/package-lock.json web/package.json web/.npmrc web/index.html web/op
 	@cd web && npm ci --loglevel error >/dev/null && npm run --silent build -- --logLevel warn >/dev/null
 	@touch $@
 
-# Runs only after a change of the lock file or of pyproject.toml. An existing .venv keeps its Python.
-$(READY): requirements.lock pyproject.toml
+# Runs only after a change of the lock file, pyproject.toml or the compiled module. An existing .venv keeps its Python.
+$(READY): requirements.lock pyproject.toml moovier/models/_kernels.c
 	@if test -x $(BIN)/python; then \
 		sh deploy/find_python.sh $(BIN)/python >/dev/null || { \
 			echo "Delete $(VENV), then repeat: make $(MAKECMDGOALS)" >&2; exit 1; }; \

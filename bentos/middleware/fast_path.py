@@ -19,6 +19,7 @@ from bentos.app_state import AppState
 from bentos.middleware.route_name import RouteName
 from bentos.model_headers import model_headers, predict_headers
 from bentos.schemas.fields import MAX_ID, strip_h5
+from bentos.schemas.plain_recommend import parse_plain
 from bentos.schemas.predict import MAX_USERS
 from bentos.schemas.recommend import RecommendRequest
 from moovier.errors import MoovierError
@@ -123,7 +124,11 @@ def _parse_query(text: bytes) -> tuple[int, str | None] | None:
 def _parse_body(body: bytes) -> requests.RecommendRequest | None:
     """Return the request in a body of `/recommend`; None if it is invalid or about a group."""
     try:
-        request = RecommendRequest.model_validate(orjson.loads(body))
+        content = orjson.loads(body)
+        plain = parse_plain(content)
+        if plain is not None:
+            return plain
+        request = RecommendRequest.model_validate(content)
         return None if request.people is not None else request.to_request()
     except ValueError:
         return None

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from moovier.data.ratings import Floats, Histories, History, Ints
+from moovier.models import kernels
 from moovier.models.family import Arrays, HyperParameters, as_float32
+from moovier.models.kernels import Kernels
 from moovier.models.recency import Recency
 
 #: Stars that the autoencoder takes as neutral, and the unit of the distance to them.
@@ -67,7 +69,7 @@ class DaeParams(HyperParameters):
 
 
 class DaeScorer:
-    """Scores by NumPy, equal to the Keras model.
+    """Scores equal to those of the Keras model, by compiled functions or by NumPy.
 
     ``encode_rated``, ``encode_stars``: (n_covered, size) halves of the encoder's kernel.
     ``encode_bias``: (size,). ``decode``: (size + 1, n_covered), the last row for the logarithm of
@@ -78,12 +80,24 @@ class DaeScorer:
     the neighbours, affinity, aversion, and the parameters of :class:`Recency`.
     """
 
-    def __init__(self, arrays: Arrays) -> None:
+    def __init__(
+        self, arrays: Arrays, compiled: Kernels | Literal["built"] | None = "built"
+    ) -> None:
+        """Prepare the arrays; ``compiled`` None means NumPy.
+
+        Raises:
+            ValueError: the arrays disagree on the number of covered movies.
+        """
+        self._kernels = kernels.load() if compiled == "built" else compiled
         encode_rated, encode_stars = arrays["encode_rated"], arrays["encode_stars"]
         self._encode_bias = as_float32(arrays["encode_bias"])
         decode, decode_bias = arrays["decode"], arrays["decode_bias"]
-        # Half precision halves the file, but computing in it is slow.
-        self._neighbours = as_float32(arrays["neighbours"])
+        # Half precision halves the file and what a visitor reads; NumPy is slow in it.
+        self._neighbours: Any = (
+            as_float32(arrays["neighbours"])
+            if self._kernels is None
+            else np.ascontiguousarray(arrays["neighbours"], dtype=np.float16)
+        )
         self._genres = as_float32(arrays["genres"])
         self._covered: Ints = arrays["covered"]
         counts = as_float32(arrays["counts"])
@@ -107,6 +121,15 @@ class DaeScorer:
         # Stacked, so that a visitor costs one gather of rows and one product instead of several.
         self._encode = as_float32(np.concatenate([encode_rated, encode_stars], axis=1))
         self._head = as_float32(np.concatenate([decode, self._genres.T, decode_bias[None]]))
+        #: Row of each movie instead of a column, because reasons need few movies.
+        self._head_rows = np.ascontiguousarray(self._head.T)
+        neutral = (NEUTRAL, STAR_UNIT, GENRE_NEUTRAL, GENRE_UNIT, LIKES_GENRE)
+        self._constants = np.array([*serving[:5], *neutral, CALM, LOG_COUNT_UNIT])
+        self._model_arrays = (
+            *(self._encode, self._encode_bias, self._neighbours, self._genres),
+            *(self._mean_genres, self._constants),
+        )
+        self._last_inputs: tuple[History, tuple[Ints, Floats, Floats, Ints]] | None = None
         self.n_movies = int(counts.size)
         self._position = np.full(self.n_movies, -1, dtype=np.int64)
         self._position[self._covered] = np.arange(n)
@@ -124,6 +147,20 @@ class DaeScorer:
         places, weights, stars = self._inputs(history)
         if not places.size:
             return as_float32(self._popularity)
+        if self._kernels is not None:
+            scores = np.empty(self.n_movies, dtype=np.float32)
+            ratings = (places, weights, stars)
+            rest = (self._head, self._popularity, self._covered, scores)
+            self._kernels.dae_scores(*self._model_arrays, *ratings, *rest)
+            return scores
+        logits = self._logits(places, weights, stars)
+        # Movies that are not covered rank behind the others, by popularity.
+        scores = self._popularity + (float(logits.min()) - 2.0)
+        scores[self._covered] = logits
+        return as_float32(scores)
+
+    def _logits(self, places: Ints, weights: Floats, stars: Floats) -> Floats:
+        """Return the scores of the covered movies, (n_covered,)."""
         genres = self._genres[places]
         likes = self._likes(weights, stars)
         features = self._features(
@@ -135,10 +172,7 @@ class DaeScorer:
         )
         logits = features[0] @ self._head
         logits += self._neighbour_weights(weights, stars) @ self._neighbours[places]
-        # Movies that are not covered rank behind the others, by popularity.
-        scores = self._popularity + (float(logits.min()) - 2.0)
-        scores[self._covered] = logits
-        return as_float32(scores)
+        return as_float32(logits)
 
     def explain(self, history: History, movies: Ints) -> Floats:
         """Return how much each score falls without each rating, (len(movies), len(history)).
@@ -151,10 +185,25 @@ class DaeScorer:
         places, weights, stars, columns = self._ordered_inputs(history)
         if not reached.any() or not places.size:
             return parts
-        targets = targets[reached]
-        scores = self._scores_without(places, weights, stars, targets)
-        parts[np.ix_(reached, columns)] = (scores[0] - scores[1:]).T
+        differences = self._differences(places, weights, stars, targets[reached])
+        if differences.shape == parts.shape:
+            # Every rating and movie is covered.
+            parts[:, columns] = differences
+        else:
+            parts[np.ix_(reached, columns)] = differences
         return parts
+
+    def _differences(self, places: Ints, weights: Floats, stars: Floats, targets: Ints) -> Floats:
+        """Return how much each score falls without each rating, (len(targets), k)."""
+        if self._kernels is not None:
+            differences = np.empty((targets.size, places.size), dtype=np.float32)
+            ratings = (places, weights, stars)
+            self._kernels.dae_differences(
+                *self._model_arrays, *ratings, self._head_rows, targets, differences
+            )
+            return differences
+        scores = self._scores_without(places, weights, stars, targets)
+        return as_float32((scores[0] - scores[1:]).T)
 
     def _scores_without(
         self, places: Ints, weights: Floats, stars: Floats, targets: Ints
@@ -180,7 +229,7 @@ class DaeScorer:
         shares = each * self._neighbours[np.ix_(places, targets)]
         scale = self._weight * np.maximum(counts, 1.0) ** self._power
         return as_float32(
-            features @ self._head[:, targets] + scale[:, None] * _leave_one_out(shares)
+            features @ self._head_rows[targets].T + scale[:, None] * _leave_one_out(shares)
         )
 
     def _inputs(self, history: History) -> tuple[Ints, Floats, Floats]:
@@ -192,8 +241,16 @@ class DaeScorer:
         """Return :meth:`_inputs` and the position of each in the history.
 
         Sums run in the order of places, so that the order of the history does not change a byte
-        of the scores.
+        of the scores. The last result stays in memory, because reasons follow the scores.
         """
+        last = self._last_inputs
+        if last is not None and last[0] is history:
+            return last[1]
+        inputs = self._compute_inputs(history)
+        self._last_inputs = history, inputs
+        return inputs
+
+    def _compute_inputs(self, history: History) -> tuple[Ints, Floats, Floats, Ints]:
         places = self._position[history.movies]
         order = np.argsort(places, kind="stable")
         order = order[places[order] >= 0]

@@ -6,11 +6,14 @@ NumPy alone. :mod:`moovier.models.variational_mf` explains the formulas and the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from moovier.models import kernels
+from moovier.models.family import as_float32
+from moovier.models.kernels import Kernels
 from moovier.models.variational_mf import HIGHEST, LOWEST, Floats, Ints, unpack
 
 
@@ -28,14 +31,25 @@ class _Rated(NamedTuple):
 class Predictor:
     """A predictor of stars of the users of a fit, and of visitors."""
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self._z, self._cov, self._taste = arrays["z"], arrays["cov"], arrays["taste"]
+    def __init__(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        compiled: Kernels | Literal["built"] | None = "built",
+    ) -> None:
+        """Prepare the arrays; ``compiled`` None means NumPy."""
+        self._kernels = kernels.load() if compiled == "built" else compiled
+        # A movie's values lie side by side, whatever the order in the file.
+        self._z, self._cov = (as_float32(arrays[name]) for name in ("z", "cov"))
+        self._taste = arrays["taste"]
         # Inverted once, because every fold-in needs it.
-        self._prior = np.linalg.inv(arrays["spread"].astype(float))
+        self._prior = np.ascontiguousarray(np.linalg.inv(arrays["spread"].astype(float)))
         self._mu, self._noise = float(arrays["mu"]), float(arrays["noise"])
         self._prior_ratings, self._passes = float(arrays["prior_ratings"]), int(arrays["passes"])
         self._n_x = self._z.shape[1] - len(arrays["beta"])
         self._level = self._z[:, -self._n_x].copy()  # m_i
+        self._scalars = np.array(
+            [self._mu, self._noise, self._prior_ratings, self._passes, self._n_x], dtype=float
+        )
         # Position of each entry of the square (X, X) in the packed triangle.
         self._packed = unpack(np.arange(self._cov.shape[1], dtype=float)).astype(np.int64)
 
@@ -102,7 +116,15 @@ class Predictor:
 
         For the movie rows ``targets``, by default for all: ``(M,)``.
         """
-        return self._stars(self._taste_of(movies, stars), targets)
+        if self._kernels is None:
+            return self._stars(self._taste_of(movies, stars), targets)
+        rows = np.arange(len(self._z))[targets] if isinstance(targets, slice) else targets
+        predicted = np.empty(rows.size, dtype=np.float32)
+        ratings = (movies, np.asarray(stars, dtype=np.float32))
+        self._kernels.taste_stars(
+            *(self._z, self._cov, self._prior), *ratings, self._scalars, rows, predicted
+        )
+        return predicted.clip(LOWEST, HIGHEST)
 
     def explain(self, movies: Ints, stars: NDArray[Any], targets: Ints) -> Floats:
         """Return the contribution of each rating to ``z . w_u``, ``(len(targets), n)``."""

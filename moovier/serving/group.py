@@ -36,11 +36,11 @@ from moovier.serving.page_builder import (
     predict_stars,
     resolve_user,
 )
+from moovier.serving.reasons import MAX_REASONS
 from moovier.serving.recommend import PageAnswer
 from moovier.serving.rendering import render_page
 from moovier.serving.requests import NO_FILTER, RecommendRequest
 from moovier.serving.user_recommender import (
-    MAX_REASONS,
     Item,
     Page,
     UserProfile,

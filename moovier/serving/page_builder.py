@@ -80,7 +80,9 @@ def score_page(
         BadRequest: the filter is invalid.
     """
     user_recommender = model.recommender.user_recommender
-    exclude = np.concatenate([np.array(request.exclude, dtype=np.int64), shown])
+    exclude = shown
+    if request.exclude:
+        exclude = np.concatenate([np.array(request.exclude, dtype=np.int64), shown])
     profile = resolve_user(user_recommender, request, feedback)
     page = user_recommender.page(
         profile,
@@ -100,6 +102,9 @@ def resolve_user(
 
     It holds what the model knows of the user, the feedback since then, and the request's ratings.
     """
+    if request.user_id is None and all(given[2] is None for given in request.ratings):
+        pairs = [(movie_id, stars) for movie_id, stars, _ in request.ratings]
+        return user_recommender.visitor(pairs, _present_day(time.time()))
     user_feedback = None if request.user_id is None else feedback.for_user(request.user_id)
     ratings: list[NewRating] = []
     if request.ratings:
@@ -131,6 +136,11 @@ def decode_cursor(text: str | None) -> Ints:
     return _NO_MOVIES if text is None else cursor.decode(text)
 
 
+def _present_day(now: float) -> int:
+    """Return the start of the day of ``now``, in Unix seconds."""
+    return int(now) // _DAY_S * _DAY_S
+
+
 def _dated(ratings: Sequence[RequestRating], stored: Sequence[NewRating]) -> list[NewRating]:
     """Return the request's ratings; those without a timestamp get the present day's.
 
@@ -139,8 +149,9 @@ def _dated(ratings: Sequence[RequestRating], stored: Sequence[NewRating]) -> lis
     the newest.
     """
     now = time.time()
-    present = int(now) // _DAY_S * _DAY_S
-    present = max(present, *(rating.timestamp for rating in stored), 0)
+    present = _present_day(now)
+    if stored:
+        present = max(present, *[rating.timestamp for rating in stored])
     for _, _, timestamp in ratings:
         if timestamp is not None and present < timestamp <= now:
             present = timestamp
@@ -170,10 +181,14 @@ def predict_stars(
         profile = resolve_user(user_recommender, request, feedback)
         if not len(profile.history):
             return None
-    rows = rating_model.recommender.bundle.index.movie_rows(page.ids)
-    scores = user_recommender.scores_of(profile, rows)
-    stars = np.clip(scores.astype(np.float64), 0.5, 5.0).round(2).tolist()
-    return tuple(star if row >= 0 else None for star, row in zip(stars, rows.tolist(), strict=True))
+    rows = user_recommender.rows_of(page.ids)
+    scores = user_recommender.scores_of(profile, np.maximum(rows, 0)).tolist()
+    return tuple(
+        [
+            round(min(max(score, 0.5), 5.0), 2) if row >= 0 else None
+            for score, row in zip(scores, rows.tolist(), strict=True)
+        ]
+    )
 
 
 def next_cursor(page: Page, shown: Ints) -> str | None:

@@ -31,11 +31,11 @@ class _MovingAverage:
         self.seconds = 0.0
 
     def measure(self, work: Callable[..., T], *arguments: object) -> T:
-        started = time.perf_counter()
+        started = time.thread_time()
         try:
             return work(*arguments)
         finally:
-            elapsed = time.perf_counter() - started
+            elapsed = time.thread_time() - started
             self.seconds += _NEWEST_WEIGHT * (elapsed - self.seconds)
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
 from moovier.data.catalogue import Movie, natural_title
 from moovier.serving.page_builder import ModelPage
 from moovier.serving.recommender import Answer, Recommender
+from moovier.serving.user_recommender import Source
 from moovier.tmdb.movie_details import Details
 
 #: Movies whose JSON as a reason is in memory, the most recently used ones.
 _CACHED_REASONS = 20_000
+_SOURCES = {source: source.encode() for source in get_args(Source)}
 
 
 async def render_page(model_page: ModelPage, details: Details, request_id: str) -> bytes:
@@ -26,19 +28,24 @@ async def render_page(model_page: ModelPage, details: Details, request_id: str) 
     page = model_page.page
     objects = await details.objects([item.movie for item in page.items])
     groups = model_page.stars_by_person or ((),) * len(page.items)
+    # One call for all numbers of a kind.
+    scores = _split(orjson.dumps([item.score for item in page.items]))
+    stars = _split(orjson.dumps(model_page.stars))
     items = [
         b'{"movie_id":%d,"movie":%b,"score":%b,"stars":%b,%b"source":"%b","because":[%b]}'
         % (
-            item.movie.id,
-            movie_object,
-            orjson.dumps(item.score),
-            orjson.dumps(stars),
+            *(item.movie.id, movie_object, score, predicted),
             b'"stars_by_person":%b,' % orjson.dumps(group) if group else b"",
-            item.source.encode(),
+            _SOURCES[item.source],
             b",".join([_render_reason(movie) for movie in item.because]),
         )
-        for item, movie_object, stars, group in zip(
-            page.items, objects, model_page.stars, groups, strict=True
+        for item, movie_object, score, predicted, group in zip(
+            page.items,
+            objects,
+            scores,
+            stars,
+            groups,
+            strict=False,  # no items: one empty number
         )
     ]
     return b'{"request_id":"%b","model":%b,"model_version":%d,"items":[%b],"next":%b,"days":%b}' % (
@@ -83,6 +90,11 @@ async def movie_payloads(
         }
         for row, movie, movie_object in zip(rows, movies, objects, strict=True)
     ]
+
+
+def _split(numbers: bytes) -> list[bytes]:
+    """Return the numbers of a JSON array as they are written."""
+    return numbers[1:-1].split(b",")
 
 
 @lru_cache(maxsize=_CACHED_REASONS)

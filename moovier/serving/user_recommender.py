@@ -18,23 +18,20 @@ import numpy as np
 from cachetools import LRUCache
 
 from moovier.data.catalogue import Movie
-from moovier.data.ratings import LIKED_STARS, Floats, History, Ints
+from moovier.data.ratings import Floats, History, Ints
 from moovier.feedback.ratings import NewRating
 from moovier.models.bundle import Bundle
 from moovier.models.family import Scorer
 from moovier.models.top_k import top_rows
 from moovier.serving.filters import Filter, FilterIndex
 from moovier.serving.popularity import Popularity
+from moovier.serving.reasons import strongest_reasons
 from moovier.serving.title_search import TitleIndex
 from moovier.serving.variety import NO_VARIETY, Variety, VarietyIndex
 
 #: Profiles whose scores are in memory, the most recently used ones: some 10 MB on
 #: ml-latest-small.
 CACHED_PROFILES = 256
-#: Most reasons for a movie, and the smallest weight of a reason as a share of the largest weight.
-MAX_REASONS, MIN_WEIGHT_SHARE = 3, 0.25
-#: Fewest stars of a movie that a strict user liked: it must also be above the user's mean.
-LIKED_BY_STRICT_USERS = 3.0
 _EMPTY = History(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
 _NO_ROWS = np.zeros(0, np.int64)
 
@@ -150,6 +147,18 @@ class UserRecommender:
         two with the same timestamp, the later one in ``ratings``.
         """
         history = self._history(_EMPTY, ratings, ())
+        return UserProfile(history, None, _digest(history))
+
+    def visitor(self, ratings: Iterable[tuple[int, float]], timestamp: int) -> UserProfile:
+        """Return :meth:`anonymous` of movie ids and stars that all have one timestamp."""
+        row_of = self._row_of
+        stars_of = {row_of[movie]: stars for movie, stars in ratings if movie in row_of}
+        rows = sorted(stars_of)
+        history = History(
+            np.array(rows, dtype=np.int64),
+            np.array([stars_of[row] for row in rows], dtype=np.float32),
+            np.full(len(rows), timestamp, dtype=np.int64),
+        )
         return UserProfile(history, None, _digest(history))
 
     def user(
@@ -300,6 +309,11 @@ class UserRecommender:
         rows = top_rows(scores, top_k + 1)
         return scores, rows[:top_k], rows.size > top_k
 
+    def rows_of(self, movie_ids: Ints) -> Ints:
+        """Return the rows of a few movies, (n,); -1 for an unknown movie."""
+        row_of = self._row_of
+        return np.array([row_of.get(movie, -1) for movie in movie_ids.tolist()], dtype=np.int64)
+
     def known_rows(self, movie_ids: Ints) -> Ints:
         """Return the rows of the movies that the model knows."""
         rows = (self._row_of.get(movie_id) for movie_id in movie_ids.tolist())
@@ -307,25 +321,11 @@ class UserRecommender:
 
     def reasons(self, history: History, rows: Ints) -> list[tuple[Movie, ...]]:
         """Return for each row the liked movies that raise its score most, largest first."""
-        catalogue = self._bundle.catalogue
-        liked = np.flatnonzero(_likes(history.stars))
-        if not liked.size:
-            return [()] * rows.size
-        parts = self._scorer.explain(history, rows)[:, liked]
-        order = np.argsort(-parts, axis=1, kind="stable")[:, :MAX_REASONS]
-        weights = np.take_along_axis(parts, order, axis=1)
-        movies = history.movies[liked][order].tolist()
-        reasons = []
-        for row_movies, row_weights in zip(movies, weights.tolist(), strict=True):
-            least = max(MIN_WEIGHT_SHARE * row_weights[0], 1e-9)
-            reasons.append(
-                tuple(
-                    catalogue[movie]
-                    for movie, weight in zip(row_movies, row_weights, strict=True)
-                    if weight >= least
-                )
-            )
-        return reasons
+        catalogue = self._bundle.catalogue.movies
+        places = strongest_reasons(self._scorer, history, rows)
+        return [
+            tuple([catalogue[movie] for movie in history.movies[row].tolist()]) for row in places
+        ]
 
     def _page(
         self,
@@ -335,14 +335,14 @@ class UserRecommender:
         source: Source,
         because: Sequence[tuple[Movie, ...]],
     ) -> Page:
-        catalogue = self._bundle.catalogue
-        items = tuple(
+        catalogue = self._bundle.catalogue.movies
+        items = [
             Item(catalogue[row], score, source, reasons)
             for row, score, reasons in zip(
                 rows.tolist(), scores[rows].tolist(), because, strict=True
             )
-        )
-        return Page(items, more, self._bundle.index.movies[rows])
+        ]
+        return Page(tuple(items), more, self._bundle.index.movies[rows])
 
     def _history(
         self, known: History, ratings: Iterable[NewRating], deleted: Collection[int]
@@ -379,15 +379,6 @@ class UserRecommender:
 
 def _timestamp(rating: NewRating) -> int:
     return rating.timestamp
-
-
-def _likes(stars: Floats) -> np.ndarray:
-    """Return which ratings say that the movie was liked, (k,).
-
-    They have many stars, or more than the mean of a strict user.
-    """
-    above = (stars >= LIKED_BY_STRICT_USERS) & (stars > stars.mean())
-    return np.asarray((stars >= LIKED_STARS) | above)
 
 
 def _take(history: History, rows: np.ndarray) -> History:
