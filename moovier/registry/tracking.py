@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 PARENT = "mlflow.parentRunId"
-#: Tag of an experiment that tells MLflow's page what to show: without it, the page of an experiment
-#: opens as one of generative AI.
+#: Tag of an experiment with its kind, which MLflow's list of experiments shows. The switch at the
+#: top of the page decides what is opened (MLflow 3.17).
 KIND, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
 #: Tag of a run with the description that its page shows, in Markdown.
 NOTE = "mlflow.note.content"
