@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
 import requests
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from moovier.errors import StackError
 
 _TIMEOUT_S = 30.0
 #: Characters; Airflow refuses a longer note.
 _LONGEST_NOTE = 1000
+#: Tries of a request that only reads. While a training uses all cores, an answer may take longer.
+_TRIES = 4
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,16 @@ class AirflowApi:
     the request.
     """
 
-    def __init__(self, url: str, user: str, password: str) -> None:
+    def __init__(
+        self, url: str, user: str, password: str, *, timeout_s: float = _TIMEOUT_S
+    ) -> None:
         """Make the client; it logs in at the first request that needs a login."""
         self._login = {"username": user, "password": password}
         self._url = url.rstrip("/")
         self._http = requests.Session()
         # Ignore HTTP proxies of the environment: they cannot reach this machine's ports.
         self._http.trust_env = False
+        self._timeout_s = timeout_s
 
     def __enter__(self) -> Self:
         return self
@@ -163,11 +170,18 @@ class AirflowApi:
         missing: bool = False,
     ) -> Any:
         """Return the response's JSON; with ``missing``, None for a 404."""
+        # Airflow may have done what a request asked that was not answered in time.
+        tries = _TRIES if method == "GET" else 1
+        send = Retrying(
+            retry=retry_if_exception_type(requests.Timeout),
+            stop=stop_after_attempt(tries),
+            reraise=True,
+        ).wraps(partial(self._send, method, path, json=json, params=params))
         try:
-            response = self._send(method, path, json=json, params=params)
+            response = send()
             if response.status_code == 401:
                 self._log_in()
-                response = self._send(method, path, json=json, params=params)
+                response = send()
             if missing and response.status_code == 404:
                 return None
             response.raise_for_status()
@@ -187,7 +201,7 @@ class AirflowApi:
     def _send(self, method: str, path: str, **arguments: Any) -> requests.Response:
         # Airflow's API does not redirect; a redirect would be another server.
         return self._http.request(
-            method, self._url + path, timeout=_TIMEOUT_S, allow_redirects=False, **arguments
+            method, self._url + path, timeout=self._timeout_s, allow_redirects=False, **arguments
         )
 
     def _log_in(self) -> None:
