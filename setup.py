@@ -23,6 +23,7 @@ PROJECT_FILES = (
     "data/.gitignore",
     "dvc.yaml",
     "params.yaml",
+    "pipeline/.gitignore",
     "web/dist/**/*",
 )
 

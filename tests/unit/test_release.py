@@ -118,6 +118,9 @@ def test_wheel_has_what_the_packages_and_the_stack_need(installed: Path) -> None
         ".dvc/config",
         ".dvc/.gitignore",
         ".dvcignore",
+        "dvc.yaml",
+        "params.yaml",
+        "pipeline/.gitignore",
     }
     assert packages <= files
     assert {f"moovier/project/{name}" for name in shipped} <= files
