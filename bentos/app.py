@@ -9,6 +9,7 @@ from bentos.app_state import AppState
 from bentos.error_response import Problem
 from bentos.lifespan import lifespan
 from bentos.middleware.body_size import BodySize
+from bentos.middleware.decompression import Decompression
 from bentos.query_parameters import QueryCheck
 from bentos.routes import (
     bento_client,
@@ -46,12 +47,15 @@ def create_app() -> FastAPI:
             },
             404: {"model": Problem, "description": "No such model"},
             413: {"model": Problem, "description": "The body is too large"},
+            415: {"model": Problem, "description": "The body's Content-Encoding is not gzip"},
             422: {"model": Problem, "description": "The request is invalid"},
             429: {"model": Problem, "description": "Too many requests; see Retry-After"},
             503: {"model": Problem, "description": "Not now; see the header Retry-After"},
         },
     )
     app.state.running = AppState()
+    # The last one added gets a request first: it reads the whole body, for the other.
+    app.add_middleware(Decompression)
     app.add_middleware(BodySize)
     error_handlers.install(app)
     # `/movies/match` comes before `/movies/{movie_id}`.

@@ -140,6 +140,11 @@ class Settings(BaseSettings):
     # Serving
     host: str = Field("127.0.0.1", description="Address that the service listens on.")
     port: Port = Field(8000, description="Port of the HTTP API.")
+    keep_alive_s: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        75,
+        description="Seconds for which the service keeps an idle connection open; more than the "
+        "proxy in front of it does, or the proxy sends requests on closed connections.",
+    )
     airflow_port: Port = Field(8080, description="Port of Airflow in `moovier up`.")
     registry_poll_s: Seconds = Field(
         5.0, description="Seconds between two polls of the registry for a new champion."

@@ -25,10 +25,10 @@ class BodySize:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = MAX_FILE_BYTES if scope["path"] in FILE_PATHS else MAX_BODY_BYTES
+        limit = limit_of(scope)
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > limit:
-            await _too_large(limit)(scope, receive, send)
+            await too_large(limit)(scope, receive, send)
             return
         body, more = b"", True
         while more:
@@ -38,7 +38,7 @@ class BodySize:
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > limit:
-                await _too_large(limit)(scope, receive, send)
+                await too_large(limit)(scope, receive, send)
                 return
         is_first = True
 
@@ -52,5 +52,11 @@ class BodySize:
         await self.app(scope, replay, send)
 
 
-def _too_large(limit: int) -> JSONResponse:
+def limit_of(scope: Scope) -> int:
+    """Return the size in bytes of the largest body that a path takes."""
+    return MAX_FILE_BYTES if scope["path"] in FILE_PATHS else MAX_BODY_BYTES
+
+
+def too_large(limit: int) -> JSONResponse:
+    """Return the answer to a body of more than ``limit`` bytes."""
     return error_response(413, f"the body is larger than {limit} bytes; send less at once")

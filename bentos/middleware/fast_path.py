@@ -55,7 +55,7 @@ class FastPath:
         message = await receive()
         answer = None
         is_complete = message["type"] == "http.request" and not message.get("more_body", False)
-        if is_complete and _is_json(scope):
+        if is_complete and _is_plain_json(scope):
             try:
                 answer = await handler(context, scope["query_string"], message.get("body", b""))
             except MoovierError:
@@ -134,9 +134,14 @@ def _parse_body(body: bytes) -> requests.RecommendRequest | None:
         return None
 
 
-def _is_json(scope: Scope) -> bool:
-    """Return whether the one content type is JSON, which the routes require as well."""
-    types = [value for name, value in scope["headers"] if name == b"content-type"]
+def _is_plain_json(scope: Scope) -> bool:
+    """Return whether the one content type is JSON, as the routes require, and not compressed."""
+    types = []
+    for name, value in scope["headers"]:
+        if name == b"content-encoding":
+            return False
+        if name == b"content-type":
+            types.append(value)
     return len(types) == 1 and types[0].split(b";")[0].strip().lower() == b"application/json"
 
 

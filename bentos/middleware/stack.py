@@ -5,13 +5,16 @@ from __future__ import annotations
 from starlette.types import ASGIApp
 
 from bentos.app_state import AppState
+from bentos.middleware.compression import Compression
 from bentos.middleware.concurrency_limit import MAX_IN_FLIGHT, ConcurrencyLimit
 from bentos.middleware.fast_path import FastPath
+from bentos.middleware.head import Head
 from bentos.middleware.metrics import RequestMetrics
 from bentos.middleware.probes import Probes
 from bentos.middleware.rate_limit import RateLimit
 from bentos.middleware.request_id import RequestId
 from bentos.middleware.span import Span
+from bentos.middleware.trailing_slash import TrailingSlash
 
 
 def front(
@@ -29,9 +32,10 @@ def front(
     app = Probes(app, api)
     if not traced:
         app = FastPath(app, state)
+    app = Head(Compression(app))
     app = ConcurrencyLimit(app, max_in_flight=max_in_flight)
     app = RateLimit(app, state.rate_limit)
     app = RequestMetrics(app)
     if traced:
         app = Span(app)
-    return RequestId(app)
+    return RequestId(TrailingSlash(app))

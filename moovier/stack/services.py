@@ -70,6 +70,8 @@ def service_command(settings: Settings) -> tuple[str, ...]:
         settings.host,
         "--port",
         str(settings.port),
+        "--timeout-keep-alive",
+        str(settings.keep_alive_s),
     )
 
 
