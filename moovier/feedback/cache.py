@@ -45,6 +45,8 @@ class FeedbackCache:
         self._users: dict[int, UserFeedback] = {}
         self._revisions: dict[int, int] = {}
         self._epoch = 0
+        #: What is wrong with rows of the database that are left out, at the last full read.
+        self.unreadable: tuple[str, ...] = ()
         #: The error of the last use of the database; None after a success.
         self.trouble: str | None = "the feedback database was not read yet"
 
@@ -76,12 +78,19 @@ class FeedbackCache:
             store = self._open_store()
             with self._lock:
                 before = dict(self._revisions)
-            users = store.everything().by_user()
+            feedback = store.everything()
+            users = feedback.by_user()
         except MoovierError as error:
             if self.trouble != str(error):
                 logger.warning("feedback: %s", error)
             self.trouble = str(error)
             return
+        unreadable = (*feedback.unreadable, *feedback.unreadable_deletions)
+        if unreadable and unreadable != self.unreadable:
+            logger.warning(
+                "%d rows of feedback cannot be read, such as: %s", len(unreadable), unreadable[0]
+            )
+        self.unreadable = unreadable
         with self._lock:
             # A write during the read may be missing from it: the cached value is newer.
             for user, revision in self._revisions.items():

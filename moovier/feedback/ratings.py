@@ -62,12 +62,15 @@ class Feedback:
 
     ``ratings``: by user, then oldest first. ``deleted``: (user id, movie id) to the moment of the
     deletion. ``deleted_users``: user id to the moment. A deletion applies to ratings of the data
-    set up to its moment; all of ``ratings`` count.
+    set up to its moment; all of ``ratings`` count. ``unreadable``: what is wrong with rows of
+    ratings that are left out, one line each; ``unreadable_deletions``: the same for deletions.
     """
 
     ratings: tuple[StoredRating, ...] = ()
     deleted: Mapping[tuple[int, int], int] = field(default_factory=dict)
     deleted_users: Mapping[int, int] = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
+    unreadable_deletions: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.ratings or self.deleted or self.deleted_users)
@@ -102,6 +105,11 @@ def is_id(value: int) -> bool:
     return 0 < value <= _LARGEST_ID
 
 
+def is_stars(value: float) -> bool:
+    """Return whether ``value`` is 0.5 to 5 in steps of 0.5."""
+    return 0.5 <= value <= 5 and float(value * 2).is_integer()
+
+
 def check_ids(user_id: int, *movie_ids: int) -> None:
     """Refuse ids out of range.
 
@@ -121,7 +129,7 @@ def check_rating(rating: NewRating) -> None:
     """
     if not is_id(rating.movie_id):
         raise BadRequest(f"movie id {rating.movie_id} is not a positive 64-bit number")
-    if not (0.5 <= rating.stars <= 5 and float(rating.stars * 2).is_integer()):
+    if not is_stars(rating.stars):
         raise BadRequest(f"stars must be 0.5 to 5 in steps of 0.5, not {rating.stars}")
     if problem := timestamp_problem(rating.timestamp):
         raise BadRequest(f"timestamp {rating.timestamp} {problem}")

@@ -93,11 +93,17 @@ def read(
             version=row.version,
             user_id=row.user_id,
             source=row.source,
-            movie_ids=tuple(map(int, row.movie_ids.split())),
+            movie_ids=_movie_ids(row.movie_ids),
             experiment=row.experiment,
         )
         for row in rows
     ]
+
+
+def _movie_ids(text: object) -> tuple[int, ...]:
+    """Return the ids in a text, without those that somebody damaged."""
+    words = text.split() if isinstance(text, str) else []
+    return tuple(int(word) for word in words if word.isascii() and word.isdecimal())
 
 
 def forget_user(connection: Connection, user_id: int) -> None:

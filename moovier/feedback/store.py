@@ -24,7 +24,6 @@ from moovier.feedback.errors import FeedbackUnavailable, IdempotencyConflict
 from moovier.feedback.ratings import (
     Feedback,
     NewRating,
-    StoredRating,
     UserFeedback,
     check_ids,
     check_rating,
@@ -33,6 +32,7 @@ from moovier.feedback.ratings import (
     user_feedback,
 )
 from moovier.feedback.served_lists import ServedList
+from moovier.feedback.stored_rows import to_deleted_users, to_deletions, to_ratings
 
 #: The shortest time that an idempotency key is remembered.
 KEY_LIFETIME_S = 48 * 3600
@@ -141,11 +141,12 @@ class FeedbackStore:
         ratings, deleted, users = schema.ratings, schema.deleted_ratings, schema.deleted_users
         with self._database.reading() as connection:
             stored = connection.execute(select(ratings).where(ratings.c.user_id == user_id))
-            return user_feedback(
-                _to_ratings(stored),
-                connection.scalars(select(deleted.c.movie_id).where(deleted.c.user_id == user_id)),
-                connection.scalar(select(users.c.deleted_at).where(users.c.user_id == user_id)),
-            )
+            good, _ = to_ratings(stored)
+            rows = connection.execute(select(deleted).where(deleted.c.user_id == user_id))
+            deletions, _ = to_deletions(rows)
+            rows = connection.execute(select(users).where(users.c.user_id == user_id))
+            moments, _ = to_deleted_users(rows)
+        return user_feedback(good, (movie for _, movie in deletions), moments.get(user_id))
 
     def delete(self, user_id: int, movie_id: int | None = None) -> int:
         """Delete a user's rating of one movie, or all ratings, and return how many were stored.
@@ -179,15 +180,22 @@ class FeedbackStore:
             return connection.execute(statement).rowcount
 
     def everything(self) -> Feedback:
-        """Return all ratings and tombstones as they are at one moment."""
+        """Return all ratings and tombstones as they are at one moment.
+
+        Rows that cannot be read are named and left out.
+        """
         with self._database.reading(timeout_s=READ_ALL_TIMEOUT_S) as connection:
-            ratings = _to_ratings(connection.execute(select(schema.ratings)))
-            deleted = connection.execute(select(schema.deleted_ratings)).all()
-            users = connection.execute(select(schema.deleted_users)).all()
+            ratings, unreadable = to_ratings(connection.execute(select(schema.ratings)))
+            rows = connection.execute(select(schema.deleted_ratings))
+            deleted, problems = to_deletions(rows)
+            rows = connection.execute(select(schema.deleted_users))
+            users, more_problems = to_deleted_users(rows)
         return Feedback(
             ratings=ratings,
-            deleted={(user, movie): moment for user, movie, moment in deleted},
-            deleted_users=dict(users),
+            deleted=deleted,
+            deleted_users=users,
+            unreadable=tuple(unreadable),
+            unreadable_deletions=(*problems, *more_problems),
         )
 
     def record(self, served: Sequence[ServedList]) -> int:
@@ -322,14 +330,6 @@ def _to_rows(
         }
         for rating in _newest_per_movie(ratings)
     ]
-
-
-def _to_ratings(
-    rows: Iterable[tuple[int, int, float, int, str | None]],
-) -> tuple[StoredRating, ...]:
-    """Convert rows to ratings in an order that does not depend on the database."""
-    ratings = (StoredRating(*row) for row in rows)
-    return tuple(sorted(ratings, key=lambda r: (r.user_id, r.timestamp, r.movie_id)))
 
 
 def _to_bytes(ratings: Iterable[NewRating], request_id: str | None) -> bytes:

@@ -44,7 +44,7 @@ class Merge:
     ``added``: the files have no rating of this user and movie. ``replaced``: the files have an
     older rating. ``deleted``: deleted from the files. ``unknown``: left out, because movies.csv
     does not have the movie. ``outdated``: left out, because the files have a newer rating or the
-    same one.
+    same one. ``unreadable``: left out, because the row in the database cannot be read.
     """
 
     added: int = 0
@@ -52,6 +52,7 @@ class Merge:
     deleted: int = 0
     unknown: int = 0
     outdated: int = 0
+    unreadable: int = 0
 
     @property
     def changes(self) -> bool:
@@ -65,6 +66,8 @@ class Merge:
             text += f", {self.unknown:,} left out (their movies are not in {MOVIES})"
         if self.outdated:
             text += f", {self.outdated:,} left out (the files have the same or newer ratings)"
+        if self.unreadable:
+            text += f", {self.unreadable:,} left out (their rows in the database cannot be read)"
         return text
 
 
@@ -76,13 +79,15 @@ def merge_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | N
 
     Raises:
         FeedbackUnavailable: the database does not answer.
-        InvalidData: a row cannot be read and bad rows are not allowed, since a deletion or a
-            newer rating may belong to it; or too many rows of movies.csv are bad.
+        InvalidData: a deletion in the database cannot be read; a row of the files cannot be read
+            and bad rows are not allowed, since a deletion or a newer rating may belong to it; or
+            too many rows of movies.csv are bad.
     """
     if not exists(settings.database):
         return ref, None
     with contextlib.closing(FeedbackStore.open(settings.database)) as store:
         feedback = store.everything()
+    _check_deletions(feedback)
     if not feedback or not _can_be_merged(ref.folder):
         return ref, None
     merged_folder = settings.path("data", "merged")
@@ -116,6 +121,21 @@ def fetch_merged(hash_: str, settings: Settings) -> Path:
     os.utime(folder)
     _prune(merged_folder, folder)
     return folder
+
+
+def _check_deletions(feedback: Feedback) -> None:
+    """Stop rather than train on ratings that somebody deleted.
+
+    Raises:
+        InvalidData: a deletion in the database cannot be read.
+    """
+    problems = feedback.unreadable_deletions
+    if problems:
+        raise InvalidData(
+            f"{len(problems)} deletions in the feedback database cannot be read, such as "
+            f"{problems[0]}; correct or delete the row",
+            problems,
+        )
 
 
 def _can_be_merged(folder: Path) -> bool:
@@ -247,6 +267,7 @@ class _Changes:
             deleted=self.deleted,
             unknown=len(self.feedback.ratings) - len(self.new),
             outdated=len(self.outdated),
+            unreadable=len(self.feedback.unreadable),
         )
 
 

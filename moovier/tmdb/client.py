@@ -78,7 +78,9 @@ class TmdbClient:
     async def details(self, ids: Iterable[int]) -> dict[int, bytes]:
         """Return the JSON details by id, without those that do not arrive within the budget."""
         unique_ids = set(ids)
-        texts = self._cache.get(unique_ids)
+        # Somebody may have edited the file: one bad row must not break a whole answer.
+        cached = self._cache.get(unique_ids)
+        texts = {id_: text for id_, text in cached.items() if _is_details(text, id_)}
         missing = unique_ids - texts.keys()
         if missing and self.breaker.allow():
             fetched = await self._fetch_all(missing)
@@ -166,6 +168,16 @@ class TmdbClient:
         if response.status_code != httpx.codes.OK:
             raise TmdbError(f"TMDB answered {response.status_code}; check TMDB_API_KEY")
         return _to_details(response.content, id_)
+
+
+def _is_details(text: Any, id_: int) -> bool:
+    """Return whether a text of the cache is the details of the movie, or empty."""
+    if not isinstance(text, str):
+        return False
+    try:
+        return not text or orjson.loads(text).get("id") == id_
+    except (ValueError, AttributeError):
+        return False
 
 
 def _to_details(content: bytes, id_: int) -> str:

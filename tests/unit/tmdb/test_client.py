@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -62,6 +64,19 @@ def test_details_are_cached_over_a_restart(tmdb: FakeTmdb, tmp_path: Path) -> No
     # A movie that TMDB does not have is cached too.
     assert run(fetch(197, 5), tmdb, tmp_path) == first
     assert sorted(tmdb.requested) == [5, 197]
+
+
+@pytest.mark.parametrize("text", [None, b"\xff", 7, "{", "[]", '{"id": 5}', '{"title": 1'])
+def test_bad_row_of_the_cache_is_fetched_again(
+    tmdb: FakeTmdb, tmp_path: Path, text: object
+) -> None:
+    run(fetch(197, 278), tmdb, tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "tmdb.sqlite")) as cache, cache:
+        cache.execute("UPDATE details SET text = ? WHERE id = 197", (text,))
+    tmdb.requested.clear()
+    for _ in range(2):
+        assert run(fetch(197, 278), tmdb, tmp_path) == {197: BRAVEHEART, 278: details(278)}
+    assert tmdb.requested == [197]
 
 
 def test_expired_details_are_fetched_again(tmdb: FakeTmdb, tmp_path: Path) -> None:
