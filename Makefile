@@ -17,6 +17,7 @@ HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 .PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-monitor bench-page bench-scale
 .PHONY: dist lint-kubernetes
 .PHONY: test-tools bento
+.PHONY: test-quick test-fresh
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +44,16 @@ ifdef ARGS
 else
 	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations=20
 endif
+
+# The rooms whose tests start no server.
+QUICK := $(addprefix tests/unit/,cli data evaluation experiments models serving stack test_docs_links.py test_settings.py)
+
+test-quick: $(READY) ## Run the tests that need no servers
+	@$(BIN)/pytest -n 2 --dist loadscope -q $(QUICK) $(ARGS)
+
+# As root: it installs a bare system beside this one and enters it.
+test-fresh: ## Try `make up` on a bare Debian (SUITE=bookworm, NODE=node)
+	@tests/fresh_machine.sh $(or $(SUITE),trixie) $(NODE)
 
 test-slow: $(READY) ## Repeat some tests at full size, which the normal run samples
 	@$(BIN)/pytest -m scale $(ARGS)

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Try the README's commands on a bare Debian: `make up`, a recommendation, `make down` and the quick
+# tests, as an ordinary user, without any service and without what this machine has installed.
+#
+#   tests/fresh_machine.sh bookworm|trixie [node]
+#
+# Needs root, debootstrap and a network. The roots are kept in FRESH_FOLDER (/var/tmp/moovier-fresh)
+# and copied for each run. The machine's network is shared, so the ports must be free.
+set -euo pipefail
+
+suite=${1:?usage: fresh_machine.sh bookworm|trixie [node]}
+node=${2:-}
+folder=${FRESH_FOLDER:-/var/tmp/moovier-fresh}
+mirror=${FRESH_MIRROR:-http://deb.debian.org/debian}
+port=${FRESH_PORT:-18800}
+checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+packages=python3,python3-venv,make
+[[ -z $node ]] || packages+=,nodejs,npm
+base=$folder/$suite${node:+-$node}
+root=$folder/run-$suite${node:+-$node}
+
+[[ $(id -u) == 0 ]] || { echo "$0 needs root, to make and enter the bare system" >&2; exit 2; }
+command -v debootstrap >/dev/null || { echo "debootstrap not found: apt install debootstrap" >&2; exit 2; }
+
+if [[ ! -e $base/.complete ]]; then
+    echo "== $suite: installing a bare system with ${packages//,/, }"
+    rm -rf --one-file-system "$base"
+    mkdir -p "$folder"
+    debootstrap --variant=minbase --include="$packages" "$suite" "$base" "$mirror" >"$base.log" 2>&1 \
+        || { tail -5 "$base.log" >&2; exit 1; }
+    touch "$base/.complete"
+fi
+
+echo "== $suite: copying the system and the checkout"
+rm -rf --one-file-system "$root"
+cp -a "$base" "$root"
+chroot "$root" useradd --create-home visitor
+mkdir "$root/home/visitor/moovier"
+# What a clone has: no environment, no built page, no data.
+git -C "$checkout" ls-files -z --cached --others --exclude-standard \
+    | (cd "$checkout" && tar --create --null --ignore-failed-read --files-from=-) \
+    | tar --extract --directory "$root/home/visitor/moovier"
+chown -R 1000:1000 "$root/home/visitor"
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+cp /etc/hosts "$root/etc/hosts"
+
+# The visitor's environment. A company's certificates are those of this machine.
+variables=(HOME=/home/visitor USER=visitor LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin
+    MOOVIER_DATA=sample MOOVIER_PORT="$port" MOOVIER_MLFLOW_PORT="$((port + 1))"
+    MOOVIER_AIRFLOW_PORT="$((port + 2))")
+if [[ -n ${SSL_CERT_FILE:-} ]]; then
+    cp --dereference "$SSL_CERT_FILE" "$root/etc/company.pem"
+    for name in SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS; do
+        variables+=("$name=/etc/company.pem")
+    done
+fi
+for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy PIP_INDEX_URL UV_DEFAULT_INDEX; do
+    [[ -z ${!name:-} ]] || variables+=("$name=${!name}")
+done
+
+cat >"$root/home/visitor/try.sh" <<'TRY'
+set -eu
+cd ~/moovier
+step() { printf '== %s (%s s)\n' "$1" "$SECONDS"; }
+step "$(python3 --version), $(node --version 2>/dev/null || echo no Node.js)"
+make up
+step "up"
+.venv/bin/python - <<'PYTHON'
+import json, os, urllib.request
+url = f"http://127.0.0.1:{os.environ['MOOVIER_PORT']}"
+with urllib.request.urlopen(f"{url}/readyz") as answer:
+    print("readyz", json.load(answer))
+request = urllib.request.Request(
+    f"{url}/predict?top_k=3", b"[1]", {"Content-Type": "application/json"}
+)
+with urllib.request.urlopen(request) as answer:
+    movies = json.load(answer)["1"]
+print("predict", [movie["title"] for movie in movies])
+assert len(movies) == 3, movies
+with urllib.request.urlopen(url) as answer:
+    page = answer.read().decode()
+print("page", "not built" if "has not been built" in page else "built")
+PYTHON
+step "answered"
+make down
+step "down"
+make test-quick
+step "tested"
+TRY
+
+echo "== $suite: running as an ordinary user"
+# Processes that a failure leaves behind end with their PID namespace.
+unshare --mount --pid --fork --kill-child bash -euc '
+    mount --make-rprivate /
+    mount -t proc proc "$0/proc"
+    mount --rbind /dev "$0/dev"
+    mount -t tmpfs -o mode=1777 tmpfs "$0/dev/shm"
+    mount -t sysfs -o ro sysfs "$0/sys"
+    root=$0
+    exec chroot --userspec=1000:1000 "$root" /usr/bin/env -i "$@" bash /home/visitor/try.sh
+' "$root" "${variables[@]}"
+rm -rf --one-file-system "$root"
+echo "== $suite${node:+ with Node.js}: all commands work"
