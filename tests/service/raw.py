@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-#: Seconds within which a whole answer must arrive.
-ANSWER_S = 20.0
+#: Seconds within which a whole answer must arrive; a busy machine needs many for 40,000 movies.
+ANSWER_S = 120.0
 
 
 @dataclass(frozen=True)
