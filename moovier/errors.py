@@ -11,6 +11,7 @@
     ├── RegistryError            the model registry refused a request or answered unexpectedly
     │   ├── RegistryUnavailable  MLflow does not answer
     │   └── UnknownModel         no model has this name, alias or version
+    │       └── UnusableModel    the version cannot be used, as when it was registered by hand
     ├── FeedbackUnavailable      the database of feedback and keys is down (moovier/feedback)
     ├── IdempotencyConflict      an idempotency key came with other content (moovier/feedback)
     ├── TmdbError                TMDB returned no details (never reaches a client of the API)
@@ -95,6 +96,16 @@ class UnknownModel(RegistryError):
         super().__init__(f"unknown model {name!r}; {models}")
         self.name = name
         self.known = tuple(known)
+
+
+class UnusableModel(UnknownModel):
+    """The version that a name, alias or number means has no model that could be loaded."""
+
+    def __init__(self, name: str, reason: str, known: Sequence[str] = ()) -> None:
+        """Make the error for ``name``, with the ``known`` names in its message."""
+        super().__init__(name, known)
+        models = f"registered models: {', '.join(known)}" if known else "no other is registered"
+        self.args = (f"model {name!r} cannot be used: {reason}; {models}",)
 
 
 class TmdbError(MoovierError):

@@ -6,12 +6,15 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.jobs.registration import open_tracking, record_of, write_model
 from moovier.models.bundle import Bundle, Card, DataFacts, display_name
 from moovier.models.families import family
 from moovier.models.family import FitContext
+from moovier.registry.client import Registry
 from moovier.registry.version import Version
 from moovier.settings import Settings
 
@@ -52,3 +55,19 @@ def register_trained(
     )
     model = Bundle(card, index, ratings.histories, catalogue, fitted.arrays)
     return register(settings, folder, model, fitted.keras_model)
+
+
+def register_by_hand(registry: Registry) -> int:
+    """Register a version as MLflow's page does, without a bundle and tags; return its number."""
+    api = f"{registry.address}/api/2.0/mlflow"
+    httpx.post(f"{api}/registered-models/create", json={"name": registry.model_name})
+    body = {"name": registry.model_name, "source": "s3://bucket/model"}
+    answer = httpx.post(f"{api}/model-versions/create", json=body).raise_for_status()
+    return int(answer.json()["model_version"]["version"])
+
+
+def set_alias_by_hand(registry: Registry, alias: str, number: int) -> None:
+    """Set an alias as MLflow's page does."""
+    body = {"name": registry.model_name, "alias": alias, "version": str(number)}
+    url = f"{registry.address}/api/2.0/mlflow/registered-models/alias"
+    httpx.post(url, json=body).raise_for_status()

@@ -24,6 +24,9 @@ class ModelShown(BaseModel):
     run_id: str
     run_url: str
     loaded: bool
+    unreadable: str | None = Field(
+        description="What is wrong with the version's tags in MLflow; null if all can be read."
+    )
 
 
 class Liveness(BaseModel):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from moovier.cli.console import plain_console
+from moovier.registry.version import ALIASES, CHAMPION
 from moovier.settings import load_settings
 
 if TYPE_CHECKING:
     from moovier.registry.client import Registry
+    from moovier.registry.listing import Listing
     from moovier.registry.version import Version
 
 Reason = Annotated[str | None, typer.Option(help="Reason, stored on the version.")]
@@ -25,13 +28,16 @@ def show(
     ] = False,
 ) -> None:
     """List the registered models, newest first."""
-    versions = _registry().versions()
+    listing = _registry().listing()
     if as_json:
-        typer.echo(json.dumps([_facts(version) for version in versions], indent=2))
-    elif versions:
-        _print(versions)
+        listed = sorted((*listing.versions, *listing.unusable), key=lambda v: -v.number)
+        typer.echo(json.dumps([_facts(version) for version in listed], indent=2))
+        return
+    if listing.versions:
+        _print(listing.versions)
     else:
         typer.echo("no model is registered yet; run `moovier up` or `moovier train`")
+    _print_problems(listing)
 
 
 def promote(
@@ -46,7 +52,11 @@ def promote(
 
 def rollback(reason: Reason = None) -> None:
     """Make the previous champion the champion again; the service follows within seconds."""
-    champion = _registry().rollback(reason or "rolled back by hand")
+    registry = _registry()
+    problem = registry.listing().problem(CHAMPION)
+    champion = registry.rollback(reason or "rolled back by hand")
+    if problem is not None:
+        typer.echo(f"note: {problem}", err=True)
     typer.echo(f"champion: {champion.name} (version {champion.number})")
 
 
@@ -70,10 +80,30 @@ def _facts(version: Version) -> dict[str, object]:
         "gate": version.tags.get("gate"),
         "gate_reasons": version.gate_reasons,
         "created_at": version.created_at.isoformat(),
+        "usable": version.complete,
+        "unreadable": version.unreadable,
     }
 
 
-def _print(versions: list[Version]) -> None:
+def _print_problems(listing: Listing) -> None:
+    """Print the aliases and versions that cannot be used, or only in part."""
+    console = plain_console()
+    problems = [listing.problem(alias) for alias in ALIASES]
+    versions = [*listing.unusable, *(v for v in listing.versions if v.unreadable)]
+    problems += [
+        f"{version.title}{_alias_note(version)} "
+        f"{'cannot be used' if version.unusable else 'is partly unreadable'}: {version.unreadable}"
+        for version in sorted(versions, key=lambda v: -v.number)
+    ]
+    for problem in filter(None, problems):
+        console.print(f"! {problem}", style="yellow")
+
+
+def _alias_note(version: Version) -> str:
+    return f" [{', '.join(version.aliases)}]" if version.aliases else ""
+
+
+def _print(versions: Sequence[Version]) -> None:
     # With one space between columns a name, an alias and a data set fit 80 columns.
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for heading, right in (

@@ -19,6 +19,7 @@ from moovier.jobs.recipes import stored_recipe
 from moovier.jobs.registration import (
     EVALUATION,
     REPORT,
+    candidate_id,
     open_registry,
     open_tracking,
     read_evaluation,
@@ -35,9 +36,10 @@ from moovier.models.family import FitResult
 from moovier.models.popular import NAME as POPULAR
 from moovier.models.popular import POPULAR_DAYS
 from moovier.registry.atomic_folder import replaced
-from moovier.registry.client import BUNDLE, Registry
+from moovier.registry.client import Registry
 from moovier.registry.gate import HoldOutResult
 from moovier.registry.model_record import ModelRecord
+from moovier.registry.reader import BUNDLE
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import Version
 from moovier.report.examples import examples
@@ -99,7 +101,7 @@ def key_of(plan: RetrainPlan, recipe: Recipe) -> str:
 def fetch_summaries(plan: RetrainPlan, versions: Sequence[Version], registry: Registry) -> None:
     """Fetch the summaries of candidates that other machines trained."""
     for version in versions:
-        folder = plan.candidates_folder / version.tags["candidate"]
+        folder = plan.candidates_folder / candidate_id(version)
         _fetch_summary(folder, partial(registry.download_file, version))
 
 
@@ -346,7 +348,7 @@ def result_of_champion(
             )
             if file is not None:
                 return read_evaluation(file, champion.name)
-    recipe = stored_recipe(champion)
+    recipe = stored_recipe(champion, open_registry(settings).card)
     if recipe is None:
         return None
     name = f"{champion.name} trained on the same data"

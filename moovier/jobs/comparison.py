@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from moovier.jobs import candidates
 from moovier.jobs.candidates import Candidate
+from moovier.jobs.registration import candidate_id
 from moovier.jobs.retrain_plan import RetrainPlan
 from moovier.registry.gate import Decision, decide
 from moovier.registry.version import Version
@@ -50,7 +51,7 @@ def better_rating_model(
     trained = {candidate.recipe.id: candidate for candidate in candidates.trained_candidates(plan)}
     best = min(
         raters,
-        key=lambda version: trained[version.tags["candidate"]].validation_mae or float("inf"),
+        key=lambda version: trained[candidate_id(version)].validation_mae or float("inf"),
     )
     rmse = best.metrics["rmse"]
     if current is None:

@@ -17,6 +17,7 @@ from moovier.data.split import SPLIT_SEED, Development, development_split
 from moovier.errors import BadRequest, InvalidData, RegistryError
 from moovier.jobs import ingest
 from moovier.jobs.dataset import parse_dataset
+from moovier.jobs.recipes import ReadCard, stored_params
 from moovier.jobs.registration import open_registry
 from moovier.models.bundle import DataFacts
 from moovier.models.families import FAMILIES, RETIRED, family
@@ -98,8 +99,9 @@ def evaluate(
     for name, value in (("seed", seed or 0), ("split_seed", split_seed)):
         if not 0 <= value <= MAX_SEED:
             raise BadRequest(f"{name} must be 0 to {MAX_SEED}, not {value}")
-    version = open_registry(settings).resolve(model) if model else None
-    recipes = _default_recipes(families) if version is None else _recipes_of(version)
+    registry = open_registry(settings)
+    version = registry.resolve(model) if model else None
+    recipes = _default_recipes(families) if version is None else _recipes_of(version, registry.card)
     split = _read(data, split_seed, settings)
     facts = split.facts
     on_progress(f"{facts.name}: {facts.ratings:,} ratings of {facts.users:,} users")
@@ -123,23 +125,24 @@ def evaluate(
     )
 
 
-def _recipes_of(version: Version) -> list[_Recipe]:
+def _recipes_of(version: Version, read_card: ReadCard) -> list[_Recipe]:
     """Return the recipe of a registered model, and the popularity baseline."""
     message = f"{version.name} (version {version.number}) can no longer be trained"
-    if not version.params:
+    family_name, stored = stored_params(version, read_card)
+    if not stored:
         raise RegistryError(f"{message}: MLflow has no hyper-parameters of it")
     try:
-        space = family(version.family).hyper_parameters
-        params = space.model_validate(version.params).model_dump(mode="json")
+        space = family(family_name).hyper_parameters
+        params = space.model_validate(stored).model_dump(mode="json")
     except BadRequest as error:
         raise RegistryError(f"{message}: {error}") from error
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
         raise RegistryError(
-            f"{message}: the hyper-parameters of {version.family!r} have changed ({fields})"
+            f"{message}: the hyper-parameters of {family_name!r} have changed ({fields})"
         ) from error
     recipe = _Recipe(
-        name=version.name, kind=f"version {version.number}", family=version.family, params=params
+        name=version.name, kind=f"version {version.number}", family=family_name, params=params
     )
     return [recipe, *_default_recipes([POPULAR])]
 

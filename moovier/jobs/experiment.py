@@ -26,6 +26,7 @@ from moovier.feedback.served_lists import ServedList
 from moovier.feedback.store import FeedbackStore
 from moovier.jobs.registration import open_registry
 from moovier.registry.client import Registry
+from moovier.registry.tags import parse_object
 from moovier.registry.version import CHALLENGER, CHAMPION, Version
 from moovier.settings import Settings, load_settings
 
@@ -62,8 +63,11 @@ def start(
     registry = open_registry(settings)
     champion, holder = registry.alias(CHAMPION), registry.alias(CHALLENGER)
     if champion is None:
-        raise RegistryError("there is no champion yet; run `moovier train` first")
+        problem = registry.listing().problem(CHAMPION)
+        raise RegistryError(problem or "there is no champion yet; run `moovier train` first")
     if model is None and holder is None:
+        if problem := registry.listing().problem(CHALLENGER):
+            raise RegistryError(problem)
         raise BadRequest("no model is the challenger; name one (`moovier models` lists them)")
     version = registry.resolve(model or CHALLENGER)
     if version.number == champion.number:
@@ -267,11 +271,14 @@ def _unfinished(registry: Registry) -> tuple[Version, Experiment, dict[str, Any]
 
 def _result_of(version: Version) -> dict[str, Any] | None:
     """Return the stored result of the version's last experiment, or None."""
-    try:
-        result = json.loads(version.tags.get(RESULT_TAG, ""))
-    except ValueError:
-        return None
-    is_complete = isinstance(result, dict) and {"id", "decision", "reasons"} <= result.keys()
+    result = parse_object(version.tags.get(RESULT_TAG, "")) or {}
+    is_complete = (
+        isinstance(result.get("id"), str)
+        and result.get("decision") in (PROMOTE, WITHDRAW, STOPPED)
+        and isinstance(result.get("reasons"), list)
+        and all(isinstance(reason, str) for reason in result["reasons"])
+        and isinstance(result.get("ended_at", 0), int | float)
+    )
     return result if is_complete else None
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
+from moovier.errors import BundleError
 from moovier.jobs import ingest, monitoring_metrics
 from moovier.jobs.config import parse_config
 from moovier.jobs.dataset import parse_dataset
@@ -28,7 +30,6 @@ from moovier.monitoring.drift import Drift, Limits
 from moovier.registry.client import Registry
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import (
-    CHAMPION,
     MONITORING,
     MONITORING_TRIGGER,
     PREVIOUS,
@@ -36,6 +37,8 @@ from moovier.registry.version import (
 )
 from moovier.report import monitoring as page
 from moovier.settings import Settings, load_settings
+
+logger = logging.getLogger(__name__)
 
 OnProgress = Callable[[str], None]
 #: The tag ``part`` of a check's MLflow run, and the folder of its artefacts.
@@ -128,7 +131,7 @@ def run_check(
     on_progress = on_progress or _silent
     ingest.check_choice(config.data, settings)
     registry = open_registry(settings)
-    champion = registry.alias(CHAMPION)
+    champion = registry.listing().last_champion()
     if champion is None:
         return None
     check = _measure_drift(champion, registry, config, settings, on_progress)
@@ -191,11 +194,10 @@ def _measure_drift(
     on_progress(
         f"{int(change.added.sum())} ratings added, {int(change.removed.sum())} ratings removed"
     )
-    previous = registry.alias(PREVIOUS)
     return _Check(
         champion=champion,
         model=model,
-        previous_model=None if previous is None else _load(registry, previous, settings),
+        previous_model=_load_previous(registry, settings),
         data=dataset.facts,
         current=current,
         change=change,
@@ -272,6 +274,18 @@ def _load(registry: Registry, version: Version, settings: Settings) -> Bundle:
     """Return the version's bundle from the folder shared with the service."""
     folder = settings.path("bundles", f"{version.number}-{version.run_id}")
     return registry.load_bundle(version, folder)
+
+
+def _load_previous(registry: Registry, settings: Settings) -> Bundle | None:
+    """Return the previous champion's bundle, None if there is none that can be used."""
+    previous = registry.alias(PREVIOUS)
+    if previous is None:
+        return None
+    try:
+        return _load(registry, previous, settings)
+    except BundleError as error:
+        logger.warning("the lists are not compared with %s: %s", previous.title, error)
+        return None
 
 
 def _last_trigger(registry: Registry) -> Trigger | None:

@@ -189,7 +189,10 @@ def ages(registry: Registry, champion: Version, ratings: Ratings, settings: Sett
 
 def _ingest_time(report_file: Path) -> float:
     """Return a report's time in seconds since 1970, or 0 if it has problems."""
-    report = read_json(report_file)
+    try:
+        report = read_json(report_file)
+    except ValueError:
+        return 0.0
     is_good = isinstance(report, dict) and not report.get("problems")
     return report_file.stat().st_mtime if is_good else 0.0
 

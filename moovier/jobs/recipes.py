@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from moovier.errors import BadRequest
 from moovier.jobs.retrain_plan import Recipe, RetrainPlan
+from moovier.models.bundle import Card
 from moovier.models.families import family
 from moovier.models.neumf import NAME as EMBEDDINGS
 from moovier.registry.version import Version
+
+ReadCard = Callable[[Version], Card | None]
 
 
 def family_recipes(
@@ -51,28 +54,41 @@ def _default(family_name: str, id_suffix: str, **overrides: Any) -> Recipe:
     )
 
 
-def champion_recipe(champion: Version, hold_out: str) -> Recipe | None:
+def champion_recipe(champion: Version, hold_out: str, read_card: ReadCard) -> Recipe | None:
     """Return the champion's recipe if a retraining has to train it.
 
     None if the champion has a result on this hold-out, or if its family or hyper-parameters no
     longer exist.
     """
-    return None if champion.tags.get("hold_out") == hold_out else stored_recipe(champion)
+    return None if champion.tags.get("hold_out") == hold_out else stored_recipe(champion, read_card)
 
 
-def stored_recipe(champion: Version) -> Recipe | None:
+def stored_recipe(champion: Version, read_card: ReadCard) -> Recipe | None:
     """Return the champion's recipe, or None if it can no longer be trained."""
-    if not champion.params:
+    family_name, params = stored_params(champion, read_card)
+    if not params:
         return None
     try:
-        space = family(champion.family).hyper_parameters
-        params = space.model_validate(champion.params).model_dump(mode="json")
+        space = family(family_name).hyper_parameters
+        values = space.model_validate(params).model_dump(mode="json")
     except (BadRequest, ValidationError):
         # An earlier version had other families or other hyper-parameters.
         return None
     return Recipe(
-        id=f"{champion.family}-champion-{champion.number}",
+        id=f"{family_name}-champion-{champion.number}",
         kind="champion",
-        family=champion.family,
-        params=params,
+        family=family_name,
+        params=values,
     )
+
+
+def stored_params(version: Version, read_card: ReadCard) -> tuple[str, dict[str, Any]]:
+    """Return the family and the hyper-parameters of a registered version.
+
+    Where MLflow's record cannot be read, the card of the bundle, which ``read_card`` returns, has
+    the same values; without a card the family is empty.
+    """
+    if version.family and version.params:
+        return version.family, dict(version.params)
+    card = read_card(version)
+    return ("", {}) if card is None else (card.family, card.params)

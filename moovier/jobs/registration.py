@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from moovier.errors import RegistryError
 from moovier.models.bundle import Bundle, Card
 from moovier.registry.client import Registry
 from moovier.registry.gate import HoldOutResult
 from moovier.registry.mlflow_export import save_model
 from moovier.registry.model_record import FAMILY, RECIPE, ModelRecord
 from moovier.registry.tracking import Tracking
+from moovier.registry.version import Version
 from moovier.settings import Settings
 
 #: What MLflow runs to load a version as a function.
@@ -89,6 +91,22 @@ def record_of(
         metrics={**card.metrics, **(metrics or {})},
         tags=own_tags,
     )
+
+
+def candidate_id(version: Version) -> str:
+    """Return the id of the candidate that was registered as ``version``.
+
+    Raises:
+        RegistryError: somebody removed the tag.
+    """
+    # The key holds the id as well.
+    candidate = version.tags.get("candidate") or version.tags.get("key", "").partition(":")[2]
+    if not candidate:
+        raise RegistryError(
+            f"{version.title} has no tag `candidate`, which this retraining set: start a new "
+            "retraining"
+        )
+    return candidate
 
 
 def write_evaluation(file: Path, result: HoldOutResult) -> Path:

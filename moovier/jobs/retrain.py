@@ -16,7 +16,7 @@ from moovier.jobs.candidates import Candidate
 from moovier.jobs.comparison import better_rating_model, compare_with_champion
 from moovier.jobs.dataset import keep_dataset
 from moovier.jobs.ingest import Pulled
-from moovier.jobs.registration import open_registry, open_tracking
+from moovier.jobs.registration import candidate_id, open_registry, open_tracking
 from moovier.jobs.retrain_plan import (
     RetrainConfig,
     RetrainPlan,
@@ -64,10 +64,14 @@ def prepare(
     # Before anything is fetched, or found to be unavailable.
     config.trained_families()
     ingest.check_choice(config.data, settings)
-    champion = open_registry(settings).alias(CHAMPION)
+    registry = open_registry(settings)
+    listing = registry.listing()
+    # Even if the alias names no usable version, this need not be the first retraining.
+    champion = listing.last_champion()
     pulled = ingest.pull(config.data, settings=settings)
     ingest.check_sample(pulled, {} if champion is None else champion.tags, config.data, settings)
-    is_known = champion is not None and champion.tags.get("data_hash") == pulled["hash"]
+    current = listing.holder(CHAMPION)
+    is_known = current is not None and current.tags.get("data_hash") == pulled["hash"]
     if only_new_data and is_known and not config.force:
         return None
 
@@ -120,9 +124,11 @@ def _open_plan(
         folder=folder,
         run_id=run_id,
         data=data.facts,
-        first=champion is None,
+        first=not tracking.registry.listing().had_champion,
         recipe=(
-            None if champion is None else recipes.champion_recipe(champion, hold_out(data.facts))
+            None
+            if champion is None
+            else recipes.champion_recipe(champion, hold_out(data.facts), tracking.registry.card)
         ),
     )
     candidates.evaluate_popularity(plan, data, tracking)
@@ -242,11 +248,12 @@ def gate(
     trained = {candidate.recipe.id: candidate for candidate in candidates.trained_candidates(plan)}
 
     def candidate_of(version: Version) -> Candidate:
-        return trained[version.tags["candidate"]]
+        return trained[candidate_id(version)]
 
     ranking = [version for version in registered if candidate_of(version).ranks]
     best = max(ranking or registered, key=lambda version: candidate_of(version).validation_ndcg)
-    champion = registry.alias(CHAMPION)
+    listing = registry.listing()
+    champion = listing.last_champion()
     if ranking:
         decision = compare_with_champion(
             plan, candidate_of(best), champion, settings, on_progress or _silent
@@ -255,8 +262,11 @@ def gate(
         reason = f"kept: {best.name} predicts stars; a champion is a model that ranks"
         decision = Decision(False, [reason])
     notes = []
+    if problem := listing.problem(CHAMPION):
+        compared = "nothing" if champion is None else champion.title
+        notes.append(f"{problem}; compared with {compared}")
     if not registry.set_challenger(best):
-        notes = ["challenger unchanged: an experiment runs on it"]
+        notes.append("challenger unchanged: an experiment runs on it")
     raters = [version for version in registered if "rmse" in version.metrics]
     rating_model, stars_reason = better_rating_model(plan, registry.alias(STARS), raters)
     result = {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from moovier.jobs import candidates
-from moovier.jobs.registration import open_registry, open_tracking, run_url
+from moovier.jobs.registration import candidate_id, open_registry, open_tracking, run_url
 from moovier.jobs.retrain_plan import RetrainConfig, RetrainPlan
 from moovier.registry.client import Registry
 from moovier.registry.tracking import NOTE
@@ -138,7 +138,7 @@ def log_outcome(
     (winner,) = [
         candidate
         for candidate in candidates.trained_candidates(plan)
-        if candidate.recipe.id == best.tags["candidate"]
+        if candidate.recipe.id == candidate_id(best)
     ]
     open_tracking(settings).log(
         plan.run_id,

@@ -120,6 +120,14 @@ def save(bundle: Bundle, folder: Path) -> Path:
     return folder
 
 
+def read_card(file: Path) -> Card | None:
+    """Return the card in a bundle's file, None if it cannot be read."""
+    try:
+        return Card.model_validate(orjson.loads(file.read_bytes())["card"])
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
+
+
 def load(folder: Path) -> Bundle:
     """Read a bundle and verify the hashes of its files.
 

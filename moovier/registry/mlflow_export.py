@@ -21,8 +21,8 @@ from typing import Any
 
 from moovier.models import bundle
 from moovier.models.bundle import Bundle
-from moovier.registry.client import BUNDLE
 from moovier.registry.keras_export import save_keras
+from moovier.registry.reader import BUNDLE
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 #: Libraries that the code imports; `mlflow` brings pandas and numpy in other versions.

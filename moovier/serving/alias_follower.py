@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from moovier.errors import BundleError
 from moovier.registry.version import Version
 from moovier.serving.bundle_loader import BundleLoader, LoadedModel, RejectedModel, key_of
+
+logger = logging.getLogger(__name__)
 
 
 class AliasFollower:
@@ -48,6 +51,17 @@ class AliasFollower:
                 return False
         self.model, self.rejected = model, None
         return True
+
+    def reject(self, version: Version | None) -> None:
+        """Keep the model, because ``version`` has the alias and cannot be used.
+
+        None: no version has the alias.
+        """
+        if version is None:
+            self.rejected = None
+        elif self.rejected is None or self.rejected.key != key_of(version):
+            self.rejected = RejectedModel.unusable(version)
+            logger.error("rejected %s; the last usable model stays", self.rejected)
 
     def clear(self) -> None:
         """Forget the model: no version has the alias."""

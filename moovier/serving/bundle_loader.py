@@ -14,7 +14,7 @@ from moovier.errors import BundleError, MoovierError
 from moovier.models import bundle, popular
 from moovier.models.bundle import Bundle
 from moovier.registry.client import Registry
-from moovier.registry.version import Version
+from moovier.registry.version import NAME, Version
 from moovier.serving.recommender import Recommender
 
 #: Seconds for which a version requested by name is remembered as broken: each attempt downloads
@@ -62,7 +62,18 @@ class RejectedModel:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.name} (version {self.number}): {self.reason}"
+        return f"{self.title}: {self.reason}"
+
+    @property
+    def title(self) -> str:
+        """The name and number for messages; the number alone without a name."""
+        return f"{self.name} (version {self.number})" if self.name else f"version {self.number}"
+
+    @classmethod
+    def unusable(cls, version: Version) -> RejectedModel:
+        """Return a version that has no model, as when somebody registered it by hand."""
+        name = version.name if NAME.fullmatch(version.name) else ""
+        return cls(version.number, name, key_of(version), version.unusable or "")
 
     @classmethod
     def of(cls, version: Version, error: MoovierError) -> RejectedModel:

@@ -2,67 +2,78 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from moovier.errors import MoovierError
 from moovier.experiments.experiment import Experiment
 from moovier.json_files import as_bytes, write_json
 from moovier.serving.bundle_loader import LoadedModel, load
 from moovier.serving.experiment_routing import ActiveExperiment
 
+logger = logging.getLogger(__name__)
+
 _NAME = "champion.json"
 
 
-@dataclass(frozen=True)
-class SavedModels:
-    """The content of the file; each method loads one model from ``folder``.
+@dataclass
+class Restored:
+    """The models that were served last, without those that are damaged or missing."""
 
-    The methods raise KeyError, TypeError, ValueError or MoovierError where the file or a bundle is
-    damaged.
+    names: list[str] | None = None
+    champion: LoadedModel | None = None
+    stars: LoadedModel | None = None
+    experiment: ActiveExperiment | None = None
+
+
+def restore(folder: Path) -> Restored:
+    """Load the models that the file in ``folder`` names.
+
+    Each part by itself: a damaged rating model does not take the champion with it. The log names
+    what cannot be used.
     """
-
-    folder: Path
-    content: dict[str, Any]
-
-    def names(self) -> list[str]:
-        """Return the names of all models that were registered, newest first."""
-        return [str(name) for name in self.content["names"]]
-
-    def champion(self) -> LoadedModel:
-        """Load the champion."""
-        return self._load(self.content)
-
-    def stars(self) -> LoadedModel | None:
-        """Load the rating model; None if there was none."""
-        saved = self.content.get("stars")
-        return self._load(saved) if saved else None
-
-    def experiment(self, champion: LoadedModel) -> ActiveExperiment | None:
-        """Load the challenger and return its experiment; None if there was none."""
-        saved = self.content.get("trial")
-        if not saved:
-            return None
-        plan = Experiment.parse(saved["plan"])
-        return ActiveExperiment.of(plan, champion, self._load(saved["challenger"]))
-
-    def _load(self, saved: dict[str, Any]) -> LoadedModel:
-        return load(self.folder / saved["folder"], saved["number"], saved["name"])
+    restored = Restored()
+    try:
+        content: dict[str, Any] = orjson.loads((folder / _NAME).read_bytes())
+    except FileNotFoundError:
+        return restored
+    except (OSError, ValueError) as error:
+        logger.warning("the list of the models kept on disk cannot be read: %s", error)
+        return restored
+    with _logged("the names"):
+        restored.names = [str(name) for name in content["names"]]
+    with _logged("the champion"):
+        restored.champion = _load(folder, content)
+    with _logged("the rating model"):
+        restored.stars = _load(folder, content["stars"]) if content.get("stars") else None
+    champion = restored.champion
+    with _logged("the experiment"):
+        saved = content.get("trial")
+        if champion is not None and saved:
+            plan = Experiment.parse(saved["plan"])
+            challenger = _load(folder, saved["challenger"])
+            restored.experiment = ActiveExperiment.of(plan, champion, challenger)
+    return restored
 
 
-def read(folder: Path) -> SavedModels:
-    """Read the file in ``folder``.
+@contextlib.contextmanager
+def _logged(part: str) -> Iterator[None]:
+    """Log an error of the file or of a bundle, and go on."""
+    try:
+        yield
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, MoovierError) as error:
+        logger.warning("%s kept on disk cannot be used: %r", part, error)
 
-    Raises:
-        FileNotFoundError: no champion was served yet.
-        OSError: the file cannot be read.
-        ValueError: the file is not JSON.
-    """
-    return SavedModels(folder, orjson.loads((folder / _NAME).read_bytes()))
+
+def _load(folder: Path, saved: Mapping[str, Any]) -> LoadedModel:
+    return load(folder / saved["folder"], int(saved["number"]), str(saved["name"]))
 
 
 def copy_first(source: Path, folder: Path) -> None:

@@ -8,13 +8,13 @@ serves it again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cachetools import LRUCache, TTLCache
+from cachetools import LRUCache
 
 from moovier.errors import (
     BadRequest,
@@ -23,23 +23,20 @@ from moovier.errors import (
     RegistryError,
     RegistryUnavailable,
     UnknownModel,
+    UnusableModel,
 )
 from moovier.experiments.experiment import TAG, Experiment
 from moovier.feedback.served_lists import CHAMPION_ARM, OTHER_ARM
 from moovier.registry.client import Registry
+from moovier.registry.listing import Listing
 from moovier.registry.version import CHALLENGER, CHAMPION, STARS, Version
 from moovier.serving import champion_file
 from moovier.serving.alias_follower import AliasFollower
 from moovier.serving.bundle_loader import BundleLoader, LoadedModel, RejectedModel, key_of
 from moovier.serving.experiment_routing import ActiveExperiment, Assignment
+from moovier.serving.known_versions import KnownVersions
 
 logger = logging.getLogger(__name__)
-
-#: Seconds for which an unknown name is cached, so that wrong names cost MLflow little. A model
-#: that is registered meanwhile is found after that, or by :meth:`ModelStore.refresh`.
-UNKNOWN_FOR_S = 2.0
-#: Number of unknown names cached.
-MAX_UNKNOWN = 1000
 
 
 class ModelStore:
@@ -58,9 +55,8 @@ class ModelStore:
         self._refreshing = threading.Lock()
         self._loading = threading.Lock()
         self._others: LRUCache[str, LoadedModel] = LRUCache(capacity)
-        # The version that each name, number and alias meant at the last successful refresh.
-        self._versions: dict[str, Version] = {}
-        self._unknown: TTLCache[str, bool] = TTLCache(MAX_UNKNOWN, UNKNOWN_FOR_S, time.monotonic)
+        #: The versions at the last successful refresh.
+        self.known = KnownVersions()
         self._names: list[str] | None = None
         self._stand_in: LoadedModel | None = None
         self._champion = AliasFollower(self._loader, self._find_in_memory)
@@ -70,8 +66,10 @@ class ModelStore:
         self.experiment: ActiveExperiment | None = None
         #: The challenger whose experiment cannot run; None if it runs or there is none.
         self.experiment_rejected: RejectedModel | None = None
-        #: Tags of the registered model at the last successful refresh.
+        #: Tags of the registered model at the last refresh.
         self.model_tags: Mapping[str, str] = {}
+        #: Why the served models could not be saved on the disk; None if they are.
+        self.save_error: str | None = None
         #: Why the last refresh failed; None if it succeeded.
         self.registry_error: str | None = None
         #: Whether the last refresh failed because MLflow did not answer.
@@ -104,16 +102,9 @@ class ModelStore:
 
     def restore(self) -> None:
         """Load the models that were served last from the disk, if they are there and intact."""
-        try:
-            saved = champion_file.read(self._folder)
-            self._names = saved.names()
-            self._champion.model = champion = saved.champion()
-            self._stars.model = saved.stars()
-            self.experiment = saved.experiment(champion)
-        except FileNotFoundError:
-            return
-        except (OSError, KeyError, TypeError, ValueError, MoovierError) as error:
-            logger.warning("a model kept on disk cannot be used: %s", error)
+        saved = champion_file.restore(self._folder)
+        self._names, self.experiment = saved.names, saved.experiment
+        self._champion.model, self._stars.model = saved.champion, saved.stars
 
     def refresh(self) -> None:
         """Read the registry once: load a new champion, and remember all names.
@@ -123,15 +114,13 @@ class ModelStore:
         # One refresh at a time, so that an older answer never overwrites a newer one.
         with self._refreshing:
             try:
-                versions = self._registry.versions()
-                with self._lock:
-                    self._names = list(dict.fromkeys(version.name for version in versions))
-                    self._versions = _by_name(versions)
-                    self._unknown.clear()
-                self.model_tags = self._registry.model_tags()
-                self._follow_stars(self._versions.get(STARS))
-                self._follow_champion(self._versions.get(CHAMPION), versions)
-                self._follow_challenger(self._versions.get(CHALLENGER))
+                listing = self._registry.listing()
+                self._names = list(dict.fromkeys(version.name for version in listing.versions))
+                self.known.update(listing)
+                self.model_tags = listing.model_tags
+                self._follow_stars(listing)
+                self._follow_champion(listing)
+                self._follow_challenger(listing)
                 self.registry_error, self.registry_unavailable = None, False
             except (MoovierError, OSError) as error:
                 self.registry_unavailable = isinstance(error, RegistryUnavailable)
@@ -153,9 +142,12 @@ class ModelStore:
 
     def versions(self) -> list[Version]:
         """Return the versions at the last successful refresh, newest first; never waits."""
-        with self._lock:
-            by_number = {version.number: version for version in self._versions.values()}
-        return [by_number[number] for number in sorted(by_number, reverse=True)]
+        return self.known.versions()
+
+    @property
+    def listing(self) -> Listing:
+        """Return the last successful read of the registry; never waits."""
+        return self.known.listing
 
     def loaded(self, name: str | None) -> LoadedModel | None:
         """Return the model called ``name`` if it is in memory; None means the default model."""
@@ -164,8 +156,7 @@ class ModelStore:
             return champion or self._stand_in
         if champion is not None and name == CHAMPION:
             return champion
-        with self._lock:
-            version = self._versions.get(name)
+        version = self.known.get(name)
         return None if version is None else self._find_in_memory(version)
 
     def assignment(self, name: str | None, users: Sequence[int] = ()) -> Assignment | None:
@@ -243,21 +234,21 @@ class ModelStore:
             UnknownModel: no model has this name.
             RegistryError: MLflow does not answer.
         """
-        with self._lock:
-            version = self._versions.get(name)
-            is_unknown = name in self._unknown
+        version = self.known.get(name)
         if version is not None:
             return version
-        if is_unknown:
+        if (reason := self.known.why_unusable(name)) is not None:
+            raise UnusableModel(name, reason, self._names or ())
+        if self.known.is_unknown(name):
             raise UnknownModel(name[:200], self._names or ())
         try:
             version = self._registry.resolve(name)
-        except UnknownModel:
-            with self._lock:
-                self._unknown[name] = True
+        except UnusableModel:
             raise
-        with self._lock:
-            self._versions[name] = version
+        except UnknownModel:
+            self.known.add_unknown(name)
+            raise
+        self.known.add(name, version)
         return version
 
     def close(self) -> None:
@@ -279,11 +270,17 @@ class ModelStore:
         with self._lock:
             return self._others.get(key)
 
-    def _follow_champion(self, version: Version | None, versions: Sequence[Version]) -> None:
-        """Load the champion if it is new; without one, a stand-in from ``versions``."""
+    def _follow_champion(self, listing: Listing) -> None:
+        """Load the champion if it is new; without one, keep the last one or a stand-in."""
+        version, unusable = listing.holder(CHAMPION), listing.unusable_holder(CHAMPION)
         if version is None:
-            if versions and self.champion is None and self._stand_in is None:
-                self._stand_in = self._load_stand_in(versions)
+            last = listing.last_champion()
+            if self.champion is None and last is not None:
+                with contextlib.suppress(BundleError):
+                    self._champion.model = self._loader.fetch_unless_broken(last)
+            if listing.versions and self.champion is None and self._stand_in is None:
+                self._stand_in = self._load_stand_in(listing.versions)
+            self._champion.reject(unusable)
             return
         before, rejected_before = self._champion.model, self._champion.rejected
         if not self._champion.follow(version):
@@ -309,11 +306,15 @@ class ModelStore:
             return newest.as_popular()
         return None
 
-    def _follow_stars(self, version: Version | None) -> None:
+    def _follow_stars(self, listing: Listing) -> None:
         """Load the rating model if it is new.
 
         Lists work without stars, so a broken rating model must not keep a new champion out.
         """
+        version, unusable = listing.holder(STARS), listing.unusable_holder(STARS)
+        if unusable is not None:
+            self._stars.reject(unusable)
+            return
         if version is None:
             self._stars.clear()
             return
@@ -327,12 +328,16 @@ class ModelStore:
         if rejected is not None and rejected is not rejected_before:
             logger.warning("rejected rating model %s; the last one stays", rejected)
 
-    def _follow_challenger(self, version: Version | None) -> None:
+    def _follow_challenger(self, listing: Listing) -> None:
         """Start the experiment that the challenger's tag describes, or end the running one.
 
         If the tag cannot be parsed or the challenger is broken, the champion answers everybody.
         """
-        champion = self.champion
+        champion, version = self.champion, listing.holder(CHALLENGER)
+        if (unusable := listing.unusable_holder(CHALLENGER)) is not None:
+            self._challenger.clear()
+            self._set_experiment(None, RejectedModel.unusable(unusable))
+            return
         tag = None if version is None else version.tags.get(TAG)
         if champion is None or version is None or not tag or key_of(version) == champion.key:
             self._challenger.clear()
@@ -374,20 +379,20 @@ class ModelStore:
             )
         elif experiment is None and before is not None:
             logger.info("experiment %s ended", before.plan.id)
-        if CHAMPION in self._versions and self.champion_rejected is None:
+        if self.listing.holder(CHAMPION) is not None and self.champion_rejected is None:
             self._save()
 
     def _save(self) -> None:
         """Write which models to serve after a restart."""
-        if self._champion.model is not None:
+        if self._champion.model is None:
+            return
+        try:
             champion_file.write(
                 self._folder, self._names, self._champion.model, self._stars.model, self.experiment
             )
-
-
-def _by_name(versions: Sequence[Version]) -> dict[str, Version]:
-    """Return the newest version of each alias, number and display name."""
-    by_name: dict[str, Version] = {}
-    for version in sorted(versions, key=lambda version: version.number):
-        by_name |= dict.fromkeys((version.name, str(version.number), *version.aliases), version)
-    return by_name
+        except OSError as error:
+            # The models in memory answer; only a restart without MLflow would miss them.
+            logger.warning("the served models cannot be saved: %s", error)
+            self.save_error = error.strerror or type(error).__name__
+        else:
+            self.save_error = None

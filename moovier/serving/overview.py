@@ -51,6 +51,10 @@ class ModelFacts(BaseModel):
     comparable: bool
     loaded: bool
     run_url: str | None
+    unreadable: str | None = Field(
+        description="What is wrong with the version's tags in MLflow; None if all can be read."
+    )
+    usable: bool = Field(description="Whether the version has a model that can answer.")
 
 
 class Beside(BaseModel):
@@ -133,6 +137,8 @@ class Filters(BaseModel):
 def build_overview(model_store: ModelStore, settings: Settings) -> Overview:
     """Return the overview from the last successful read of the registry."""
     versions = model_store.versions()
+    listed = [*versions, *model_store.listing.unusable]
+    listed.sort(key=lambda version: version.number, reverse=True)
     serving, rejected = model_store.loaded(None), model_store.champion_rejected
     links = Links(
         mlflow=(settings.mlflow_public_url or model_store.registry_address).rstrip("/"),
@@ -143,7 +149,7 @@ def build_overview(model_store: ModelStore, settings: Settings) -> Overview:
     )
     champion = _with_alias(versions, CHAMPION)
     models = [
-        _facts(version, champion, model_store, links.mlflow) for version in versions[:_MAX_MODELS]
+        _facts(version, champion, model_store, links.mlflow) for version in listed[:_MAX_MODELS]
     ]
     if not models and serving is not None:
         models = [_facts_on_disk(serving)]
@@ -151,10 +157,14 @@ def build_overview(model_store: ModelStore, settings: Settings) -> Overview:
         serving=None if serving is None else serving.name,
         serving_version=None if serving is None else serving.number,
         trouble=model_store.registry_error,
-        refused=None if rejected is None else describe_rejection(rejected),
+        refused=(
+            model_store.listing.problem(CHAMPION)
+            if rejected is None
+            else describe_rejection(rejected)
+        ),
         data=None if serving is None else serving.recommender.bundle.card.data,
         models=models,
-        models_left_out=max(len(versions) - _MAX_MODELS, 0),
+        models_left_out=max(len(listed) - _MAX_MODELS, 0),
         comparison=compare_models(versions),
         retraining=last_retraining(versions),
         monitoring=parse_monitoring(model_store.model_tags.get(MONITORING), links.mlflow),
@@ -242,6 +252,8 @@ def _facts(
         comparable=champion is not None and _comparable(version, champion),
         loaded=model_store.loaded(str(version.number)) is not None,
         run_url=_run_url(mlflow, version.run_id) if version.run_id else None,
+        unreadable=version.unreadable,
+        usable=version.complete,
     )
 
 
@@ -264,6 +276,8 @@ def _facts_on_disk(serving: LoadedModel) -> ModelFacts:
         comparable=False,
         loaded=True,
         run_url=None,
+        unreadable=None,
+        usable=True,
     )
 
 
@@ -295,7 +309,7 @@ def describe_model(version: Version, settings: Settings, *, loaded: bool) -> dic
         "version": version.number,
         "family": version.family,
         "aliases": list(version.aliases),
-        "metrics": dict(version.metrics),
+        "metrics": _finite(version.metrics),
         "parent": version.parent,
         "data_name": version.tags.get("data_name"),
         "data_hash": version.tags.get("data_hash"),
@@ -303,4 +317,5 @@ def describe_model(version: Version, settings: Settings, *, loaded: bool) -> dic
         "run_id": version.run_id,
         "run_url": _run_url(settings.mlflow_tracking_uri.rstrip("/"), version.run_id),
         "loaded": loaded,
+        "unreadable": version.unreadable,
     }

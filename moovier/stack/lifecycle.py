@@ -15,7 +15,7 @@ import requests
 
 from moovier.errors import RegistryError, StackError
 from moovier.registry.client import Registry
-from moovier.registry.version import CHAMPION, Version
+from moovier.registry.version import Version
 from moovier.settings import Settings
 from moovier.stack import pipeline
 from moovier.stack.airflow_api import AirflowApi
@@ -237,7 +237,7 @@ def _answers(http: requests.Session, url: str) -> bool:
 def _champion(settings: Settings) -> Version | None:
     registry = Registry(mlflow_url(settings), settings.registered_model)
     try:
-        return registry.alias(CHAMPION)
+        return registry.listing().last_champion()
     except RegistryError as error:
         raise StackError(f"cannot read the registry: {error}") from error
     finally:

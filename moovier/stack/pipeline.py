@@ -9,7 +9,6 @@ from pathlib import Path
 
 from moovier.errors import StackError
 from moovier.registry.client import Registry
-from moovier.registry.version import CHAMPION
 from moovier.stack.airflow_api import AirflowApi, Run, Task
 from moovier.stack.console import Report
 from moovier.stack.supervisor import tail
@@ -72,7 +71,8 @@ def trigger_first_ingest(airflow: AirflowApi, registry: Registry) -> str:
         StackError: Airflow does not answer, or a DAG file cannot be imported.
         RegistryUnavailable: MLflow does not answer.
     """
-    if (champion := registry.alias(CHAMPION)) is not None:
+    # Also if the alias names a version that cannot be used: then this is not the first start.
+    if (champion := registry.listing().last_champion()) is not None:
         return f"nothing to do: {champion.name} is the champion"
     await_dags(airflow, lambda: None)
     if active := _active(airflow, INGEST) or _active(airflow, RETRAIN):

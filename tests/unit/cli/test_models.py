@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from moovier.cli import models
+from moovier.registry.listing import Listing
 from moovier.registry.version import Version
 
 
@@ -36,7 +37,7 @@ def test_models_shows_both_protocols_in_80_columns(
         ),
         version(1, "champion", ndcg_at_10=0.195),
     ]
-    registry = type("Registry", (), {"versions": lambda _self: versions})
+    registry = type("Registry", (), {"listing": lambda _self: Listing(tuple(versions), (), {})})
     monkeypatch.setattr(models, "_registry", registry)
     monkeypatch.setenv("COLUMNS", "80")
     models.show()

@@ -9,12 +9,17 @@ import pytest
 
 from moovier.jobs.recipes import champion_recipe, family_recipes
 from moovier.jobs.retrain_plan import Recipe, RetrainPlan
-from moovier.models.bundle import DataFacts
+from moovier.models.bundle import Card, DataFacts
 from moovier.models.families import family
 from moovier.registry.version import Version
-from tests.fixtures import RANKING
+from tests.fixtures import RANKING, toy_bundle
 
 FACTS = DataFacts(name="toy", hash="toy.dir", synthetic=True, ratings=1, users=1, movies=1)
+
+
+def no_card(_version: Version) -> Card | None:
+    """Return no card, as for a version without a bundle."""
+    return None
 
 
 def plan(champion: Recipe | None = None, sizes: tuple[int, ...] = (50, 25, 10)) -> RetrainPlan:
@@ -70,7 +75,7 @@ def test_family_without_a_completed_trial_trains_its_defaults() -> None:
 
 
 def test_champion_of_other_data_is_a_candidate_of_its_family() -> None:
-    recipe = champion_recipe(champion("older.dir/by-time-0.2"), plan().hold_out)
+    recipe = champion_recipe(champion("older.dir/by-time-0.2"), plan().hold_out, no_card)
     assert recipe is not None
     recipes = family_recipes(plan(recipe), RANKING, params(RANKING, size=64))
     assert [recipe.id for recipe in recipes] == [
@@ -89,7 +94,7 @@ def test_equal_recipes_are_trained_once() -> None:
 
 
 def test_champion_with_a_result_on_this_hold_out_needs_no_recipe() -> None:
-    assert champion_recipe(champion(plan().hold_out), plan().hold_out) is None
+    assert champion_recipe(champion(plan().hold_out), plan().hold_out, no_card) is None
 
 
 @pytest.mark.parametrize(
@@ -99,4 +104,15 @@ def test_champion_that_can_no_longer_be_trained_has_no_recipe(
     family_name: str, stored: dict[str, Any]
 ) -> None:
     version = dataclasses.replace(champion(), family=family_name, params=stored)
-    assert champion_recipe(version, plan().hold_out) is None
+    assert champion_recipe(version, plan().hold_out, no_card) is None
+
+
+@pytest.mark.parametrize(("family_name", "stored"), [("", {"size": 7}), (RANKING, {})])
+def test_unreadable_record_is_replaced_by_the_card_of_the_bundle(
+    family_name: str, stored: dict[str, Any]
+) -> None:
+    card = toy_bundle(family=RANKING, params=params(RANKING)).card
+    version = dataclasses.replace(champion(), family=family_name, params=stored)
+    recipe = champion_recipe(version, plan().hold_out, lambda _version: card)
+    assert recipe is not None
+    assert (recipe.family, recipe.params) == (RANKING, params(RANKING))

@@ -86,7 +86,7 @@ def test_versions_on_several_pages_are_all_listed(
 ) -> None:
     for name in (A, B, C):
         publish(name)
-    monkeypatch.setattr("moovier.registry.client._PAGE", 2)
+    monkeypatch.setattr("moovier.registry.reader._PAGE", 2)
     assert registry.names() == [C, B, A]
 
 

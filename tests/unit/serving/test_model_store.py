@@ -11,7 +11,6 @@ import pytest
 from moovier.errors import BundleError, RegistryError, RegistryUnavailable, UnknownModel
 from moovier.registry.client import Registry
 from moovier.serving import bundle_loader
-from moovier.serving import model_store as module
 from moovier.serving.model_store import ModelStore
 from tests.fakes.relay import Relay
 from tests.servers import Server, free_port
@@ -223,9 +222,9 @@ def test_concurrent_requests_for_one_model_download_it_once(
 def test_only_some_unknown_names_are_remembered(
     counting: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_UNKNOWN", 2)
+    monkeypatch.setattr("moovier.serving.known_versions.MAX_UNKNOWN", 2)
     model_store = ModelStore(counting, tmp_path / "bundles", capacity=2)
     for wrong in ("a", "b", "c", "d", "e"):
         with pytest.raises(UnknownModel):
             model_store.get(wrong)
-    assert len(model_store._unknown) <= 2
+    assert len(model_store.known._unknown) <= 2

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from moovier.errors import StackError
+from moovier.registry.listing import Listing
 from moovier.registry.version import CHAMPION, Version
 from moovier.stack import pipeline
 from moovier.stack.airflow_api import AirflowApi
@@ -191,9 +192,10 @@ class StubRegistry:
     def __init__(self, champion: Version | None) -> None:
         self._champion = champion
 
-    def alias(self, alias: str) -> Version | None:
-        assert alias == CHAMPION
-        return self._champion
+    def listing(self) -> Listing:
+        if self._champion is None:
+            return Listing((), (), {})
+        return Listing((self._champion,), (), {CHAMPION: self._champion.number})
 
 
 def test_first_ingest_is_triggered_once(fake: FakeAirflow, airflow: AirflowApi) -> None:

@@ -29,7 +29,7 @@ export function FineTune({ models, onDone }: { models: Model[]; onDone: () => vo
   const [state, setState] = useState<State>({ is: "idle" });
   const abort = useRef<AbortController | null>(null);
   const id = useId();
-  const names = [...new Set(models.filter(({ family }) => family !== UNTRAINED).map(({ name }) => name))];
+  const names = [...new Set(models.filter(({ family, usable }) => usable && family !== UNTRAINED).map(({ name }) => name))];
   const needsKey =
     state.is === "failed" && (state.error.status === 401 || state.error.status === 403);
 

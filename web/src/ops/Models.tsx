@@ -35,15 +35,21 @@ export function Models({ models, omitted }: { models: Model[]; omitted: number }
 }
 
 function Row({ model }: { model: Model }) {
+  const name = model.name || words.noName;
   return (
     <tr>
       <th scope="row">
-        {model.run_url ? <a href={model.run_url}><ModelName>{model.name}</ModelName></a> : <ModelName>{model.name}</ModelName>}
+        {model.run_url ? <a href={model.run_url}><ModelName>{name}</ModelName></a> : <ModelName>{name}</ModelName>}
         <span class="under">
           {words.version(model.version)}
           {model.aliases.map((alias) => <span key={alias} class={`badge badge-${alias}`}>{alias}</span>)}
           {model.loaded && <span class="badge">{words.loaded}</span>}
         </span>
+        {model.unreadable && (
+          <span class="under">
+            <span class="badge badge-warn">{model.usable ? words.partlyUnreadable : words.unusable}</span> {model.unreadable}
+          </span>
+        )}
         {model.parent && <span class="under">{words.parent} <ModelName>{model.parent}</ModelName></span>}
       </th>
       {MAIN.map((name) => <td key={name} class="number">{formatMetric(model.metrics[name])}</td>)}
