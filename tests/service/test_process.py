@@ -39,9 +39,7 @@ EXAMPLE: dict[str, Any] = json.loads("""{
     5268, 3699, 4617, 2702, 2437, 1298, 241, 569, 3787, 7103,
     2521, 6478, 1988, 2651, 421, 6597, 6732, 1984, 1583, 8265
   ],
-  "ratings": [
-    1, 4, 5, 3, 2, 2, 3, 4, 3, 5, 1, 3, 5, 5, 4, 4, 1, 2, 4, 5
-  ]
+  "ratings": [1, 4, 5, 3, 2, 2, 3, 4, 3, 5, 1, 3, 5, 5, 4, 4, 1, 2, 4, 5]
 }""")
 JSON = {"Content-Type": "application/json"}
 TRAIN = f"/train?model_name={EMB}&validation_split=0.2&patience=10"
