@@ -129,12 +129,16 @@ def random_split(ratings: Ratings, seed: int, share: float = 0.1) -> tuple[Ratin
     """Draw rows for the rating protocol: ``(train, test)``.
 
     The test part is the first ``int(share * n)`` rows of
-    ``numpy.random.default_rng(seed).permutation(n)``. Of more than :data:`MOST_TEST_USERS` users
+    ``numpy.random.default_rng(seed).permutation(n)``. Rows count by user, then by movie, as in
+    MovieLens's files, whatever the order of ``ratings``. Of more than :data:`MOST_TEST_USERS` users
     with a rating, only a sample drawn by ``seed`` has rows in it.
     """
     order = np.random.default_rng(seed).permutation(len(ratings))
     n_test = int(share * len(ratings))
-    test = _mask(order[:n_test], len(ratings))
+    by_user_and_movie = np.argsort(
+        ratings.users.astype(np.int64) * ratings.n_movies + ratings.movies, kind="stable"
+    )
+    test = _mask(by_user_and_movie[order[:n_test]], len(ratings))
     with_ratings = np.flatnonzero(ratings.counts)
     beyond = _beyond(with_ratings, MOST_TEST_USERS, ratings.n_users, seed)
     if beyond.size:

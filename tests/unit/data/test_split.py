@@ -275,3 +275,12 @@ def test_large_data_hold_out_a_sample_that_stays_the_same_without_some_users() -
     assert set(expected) <= set(of_some.users)
     _, held_out = hold_out_users(ratings, seed=0, most=5)
     assert np.unique(held_out.users).size == 5
+
+
+def test_random_split_does_not_depend_on_the_order_of_the_rows() -> None:
+    random = np.random.default_rng(1)
+    users, movies = np.divmod(np.arange(60), 12)
+    by_movie = Ratings(users, movies, np.ones(60, np.float32), random.permutation(60), 5, 12)
+    rows = np.random.default_rng(5).permutation(60)[:6]
+    _, test = random_split(by_movie.take(random.permutation(60)), seed=5)
+    assert sorted(test.users * 12 + test.movies) == sorted(rows)
