@@ -33,6 +33,7 @@ COPY moovier moovier
 COPY bentos bentos
 RUN uv pip install --no-deps --target /compiled . && mkdir /kernels \
     && find /compiled -name '_kernels*.so' -exec cp {} /kernels \;
+USER moovier
 
 FROM base AS serving
 # The dependencies first: they change less often than the code.
