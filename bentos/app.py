@@ -58,7 +58,6 @@ def create_app() -> FastAPI:
     app.add_middleware(Decompression)
     app.add_middleware(BodySize)
     error_handlers.install(app)
-    # `/movies/match` comes before `/movies/{movie_id}`.
     subjects = (
         ops,
         models,

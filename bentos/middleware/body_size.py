@@ -11,7 +11,7 @@ from bentos.error_response import error_response
 MAX_BODY_BYTES = 1 << 20
 #: Largest body of the routes that take a file: an export of Letterboxd with all reviews.
 MAX_FILE_BYTES = 16 << 20
-FILE_PATHS = frozenset(("/movies/match", "/ratings/import"))
+FILE_PATHS = frozenset(("/ratings/match", "/ratings/import"))
 
 
 class BodySize:

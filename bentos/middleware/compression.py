@@ -44,12 +44,22 @@ class Compression:
                 await send(first)
                 await send(message)
             else:
+                if _has_vary(start):
+                    # Such an answer chose its encoding itself.
+                    first, start = start, None
+                    await send(first)
+                    await send(message)
+                    return
                 responder = _responder(self.app, scope)
                 responder.send = send
                 await responder.send_with_compression(start)
                 await responder.send_with_compression(message)
 
         await self.app(scope, receive, send_compressed)
+
+
+def _has_vary(start: Message) -> bool:
+    return any(name.lower() == b"vary" for name, _ in start["headers"])
 
 
 def _is_small(message: Message) -> bool:

@@ -1,4 +1,4 @@
-"""`/movies/match` and `/ratings/import`: ratings that people bring from other services."""
+"""`/ratings/match` and `/ratings/import`: ratings that people bring from other services."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ router = APIRouter()
 
 
 @router.post(
-    "/movies/match",
+    "/ratings/match",
     summary="The movies in a file of ratings from another service; stores nothing",
     response_model=FileMatched,
     openapi_extra=FILE_BODY,
 )
 async def match(request: Request) -> Response:
-    """Answer `/movies/match`."""
+    """Answer `/ratings/match`."""
     file, model = await serving.match(context_of(request), await request.body())
     return json_response(matched(file), model)
 

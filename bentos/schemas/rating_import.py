@@ -1,4 +1,4 @@
-"""Schemas of `/movies/match` and `/ratings/import`."""
+"""Schemas of `/ratings/match` and `/ratings/import`."""
 
 from __future__ import annotations
 

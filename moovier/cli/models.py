@@ -87,7 +87,7 @@ def _facts(version: Version) -> dict[str, object]:
 
 def _print_problems(listing: Listing) -> None:
     """Print the aliases and versions that cannot be used, or only in part."""
-    console = plain_console()
+    console = plain_console(soft_wrap=False)
     problems = [listing.problem(alias) for alias in ALIASES]
     versions = [*listing.unusable, *(v for v in listing.versions if v.unreadable)]
     problems += [

@@ -40,6 +40,8 @@ def settings(mlflow: Server, tmp_path: Path) -> Settings:
 def test_mlflow_models_serve_recommends_by_the_champion(settings: Settings, tmp_path: Path) -> None:
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # As in an activated environment: MLflow starts uvicorn by its name.
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     log = tmp_path / "serve.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -24,7 +24,7 @@ from tests.fakes.tmdb import BRAVEHEART, V3_KEY, FakeTmdb, fake_tmdb
 from tests.registry_fixtures import register_trained
 from tests.servers import Server, end_group, mlflow_server, worker_of
 from tests.service.batches import compare_with_predict, written_lists
-from tests.service.conftest import Service, own_settings, promote, running_service
+from tests.service.conftest import Service, own_settings, promote, running_service, wait_for
 from tests.service.hammer import Hammer
 from tests.service.raw import Answer, Connection, request
 
@@ -57,6 +57,12 @@ class Running:
     settings: Settings
 
 
+BINARY = {
+    "content": b"title,year,rating\nToy Story,1995,4\n",
+    "headers": {"Content-Type": "application/octet-stream"},
+}
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, sample_data: Path) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("service")
@@ -84,7 +90,7 @@ def test_service_is_ready(
     running: Running, client: httpx.Client, record_property: Callable[[str, object], None]
 ) -> None:
     record_property("ready_s", round(running.service.ready_s, 1))
-    assert wait_until(lambda: client.get("/readyz").is_success)
+    wait_for(lambda: client.get("/readyz").is_success)
     ready = client.get("/readyz").json()
     assert (ready["ready"], ready["champion"]["name"]) == (True, EASE)
     # The application answers, not BentoML.
@@ -139,12 +145,12 @@ def test_metrics_show_the_last_monitoring_run(client: httpx.Client, running: Run
     summary = {"at": time.time() - 50, "alarm": True, "figures": {"drift_stars": 0.5, "came": 200}}
     registry.set_model_tag(MONITORING, json.dumps(summary))
 
-    def shown(line: str) -> bool:
-        return wait_until(lambda: line in client.get("/metrics").text)
+    def expect(line: str) -> None:
+        wait_for(lambda: line in client.get("/metrics").text)
 
-    assert shown("moovier_monitoring_alarm 1.0")
-    assert shown('moovier_monitoring{figure="drift_stars"} 0.5')
-    assert shown('moovier_monitoring{figure="came"} 200.0')
+    expect("moovier_monitoring_alarm 1.0")
+    expect('moovier_monitoring{figure="drift_stars"} 0.5')
+    expect('moovier_monitoring{figure="came"} 200.0')
     text = client.get("/metrics").text
     (age,) = re.findall(r"^moovier_monitoring_age_seconds (\S+)", text, re.MULTILINE)
     assert 50 <= float(age) < 10_000
@@ -152,9 +158,9 @@ def test_metrics_show_the_last_monitoring_run(client: httpx.Client, running: Run
     registry.set_model_tag(
         MONITORING, json.dumps({**summary, "alarm": False, "figures": {"came": 1}})
     )
-    assert shown("moovier_monitoring_alarm 0.0")
-    assert shown('moovier_monitoring{figure="drift_stars"} NaN')
-    assert shown('moovier_monitoring{figure="came"} 1.0')
+    expect("moovier_monitoring_alarm 0.0")
+    expect('moovier_monitoring{figure="drift_stars"} NaN')
+    expect('moovier_monitoring{figure="came"} 1.0')
 
 
 def test_service_imports_no_training_library(running: Running) -> None:
@@ -225,7 +231,8 @@ def test_every_openapi_example_works(client: httpx.Client) -> None:
     }
     for method, path, parameters, body in examples:
         query = {name: value for name, value in parameters.items() if f"{{{name}}}" not in path}
-        answer = client.request(method, path.format(**parameters), params=query, json=body)
+        sent: dict[str, Any] = BINARY if isinstance(body, bytes) else {"json": body}
+        answer = client.request(method, path.format(**parameters), params=query, **sent)
         assert answer.status_code == 200, f"{method} {path} {parameters} {body}: {answer.text}"
     bodies = [body for *_, body in examples if body is not None]
     assert len(bodies) >= 5
@@ -245,6 +252,9 @@ def _examples(
         if "requestBody" not in operation:
             yield method, path, given, None
             continue
+        if "application/octet-stream" in operation["requestBody"]["content"]:
+            yield method, path, given, BINARY["content"]
+            continue
         content = operation["requestBody"]["content"]["application/json"]
         if "examples" in content:
             bodies = [one["value"] for one in content["examples"].values()]
@@ -254,6 +264,15 @@ def _examples(
         assert bodies, f"{method} {path} has no example"
         for body in bodies:
             yield method, path, given, body
+
+
+def test_bentoml_client_predicts_and_trains(running: Running, client: httpx.Client) -> None:
+    with bentoml.SyncHTTPClient(running.service.address, timeout=240) as methods:
+        lists = methods.predict(users=[389, 456], model_name=EMB, top_k=3)
+        assert lists == client.post(f"/predict?model_name={EMB}&top_k=3", json=[389, 456]).json()
+        name = methods.train(**EXAMPLE, model_name=EMB, validation_split=0.2, patience=1)
+        assert name in client.get("/models").json()
+    assert client.get("/docs.json").json() == client.get("/openapi.json").json()
 
 
 def test_batch_lists_equal_predict(client: httpx.Client, running: Running) -> None:
@@ -273,17 +292,17 @@ def test_promotion_and_rollback_lose_no_request(client: httpx.Client, running: R
     registry = open_registry(running.settings)
     with Hammer(running.service) as hammer:
         registry.promote(registry.resolve(EMB), "for a test")
-        assert wait_until(lambda: hammer.last_model == EMB)
+        wait_for(lambda: hammer.last_model == EMB)
         registry.rollback("for a test")
-        assert wait_until(lambda: hammer.last_model == EASE)
+        wait_for(lambda: hammer.last_model == EASE)
     assert hammer.statuses == {200}
 
 
 def test_killed_worker_and_trainer_are_restarted(client: httpx.Client, running: Running) -> None:
     for name in ("Moovier", "Trainer"):
         kill(worker(running, name))
-    assert wait_until(lambda: succeeds(client, "/predict", [1]))
-    assert wait_until(lambda: succeeds(client, TRAIN, EXAMPLE), patience_s=120)
+    wait_for(lambda: succeeds(client, "/predict", [1]))
+    wait_for(lambda: succeeds(client, TRAIN, EXAMPLE), timeout_s=120)
 
 
 def test_answers_continue_without_mlflow(client: httpx.Client, running: Running) -> None:
@@ -299,14 +318,14 @@ def test_answers_continue_without_mlflow(client: httpx.Client, running: Running)
     assert training.status_code == 503
     assert training.json().keys() == {"detail"}
     assert "retry-after" in training.headers
-    assert wait_until(lambda: "moovier_registry_reachable 0.0" in client.get("/metrics").text)
+    wait_for(lambda: "moovier_registry_reachable 0.0" in client.get("/metrics").text)
     ready = client.get("/readyz")
     assert (ready.status_code, ready.json()["ready"]) == (200, True)
     assert any("MLflow does not answer" in problem for problem in ready.json()["degraded"])
     assert running.mlflow.address not in ready.text
     # A new worker loads the champion from the disk.
     kill(worker(running, "Moovier"))
-    assert wait_until(lambda: succeeds(client, "/predict", [1]))
+    wait_for(lambda: succeeds(client, "/predict", [1]))
     assert client.get("/models").json() == names
 
 
@@ -378,21 +397,3 @@ def succeeds(client: httpx.Client, path: str, body: Any) -> bool:
         return client.post(path, json=body).is_success
     except httpx.HTTPError:
         return False
-
-
-def wait_until(holds: Any, patience_s: float = 60.0) -> bool:
-    end = time.monotonic() + patience_s
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.2)
-    return False
-
-
-def test_bentoml_client_predicts_and_trains(running: Running, client: httpx.Client) -> None:
-    with bentoml.SyncHTTPClient(running.service.address, timeout=240) as methods:
-        lists = methods.predict(users=[389, 456], model_name=EMB, top_k=3)
-        assert lists == client.post(f"/predict?model_name={EMB}&top_k=3", json=[389, 456]).json()
-        name = methods.train(**EXAMPLE, model_name=EMB, validation_split=0.2, patience=1)
-        assert name in client.get("/models").json()
-    assert client.get("/docs.json").json() == client.get("/openapi.json").json()

@@ -1,4 +1,4 @@
-"""`/movies/match` and `/ratings/import`: files of other services through the real service."""
+"""`/ratings/match` and `/ratings/import`: files of other services through the real service."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_newer_rating_of_the_person_is_kept(api: ApiClient, new_user: int) -> No
 
 
 def test_matching_stores_nothing_and_names_each_movie(api: ApiClient) -> None:
-    answer = parsed(send(api, "/movies/match", letterboxd_zip()), FileMatched)
+    answer = parsed(send(api, "/ratings/match", letterboxd_zip()), FileMatched)
     matrix, solaris, unknown, again, alien = answer.entries
     assert matrix.movie is not None
     assert (matrix.movie.movie_id, matrix.movie.title) == (MATRIX, "The Matrix")
@@ -95,7 +95,7 @@ def test_matching_stores_nothing_and_names_each_movie(api: ApiClient) -> None:
     assert alien.is_sure
 
 
-@pytest.mark.parametrize("path", ["/movies/match", "/ratings/import?user_id=77"])
+@pytest.mark.parametrize("path", ["/ratings/match", "/ratings/import?user_id=77"])
 def test_unknown_file_is_refused_with_what_would_be_right(api: ApiClient, path: str) -> None:
     assert "title, year and rating" in error_of(send(api, path, "a,b\n1,2\n"), 422)
     assert error_of(send(api, path, b""), 422)
@@ -103,8 +103,8 @@ def test_unknown_file_is_refused_with_what_would_be_right(api: ApiClient, path: 
 
 def test_files_may_be_larger_than_other_bodies(api: ApiClient) -> None:
     many = RATINGS + "# a comment of somebody,,,,\n" * (MAX_BODY_BYTES // 20)
-    answer = send(api, "/movies/match", many[: 2 * MAX_BODY_BYTES])
+    answer = send(api, "/ratings/match", many[: 2 * MAX_BODY_BYTES])
     assert "more than 20,000 entries" in error_of(answer, 422)
     assert str(MAX_FILE_BYTES) in error_of(
-        send(api, "/movies/match", b"x" * (MAX_FILE_BYTES + 1)), 413
+        send(api, "/ratings/match", b"x" * (MAX_FILE_BYTES + 1)), 413
     )

@@ -30,7 +30,7 @@ export function ImportRatings() {
     setMessage(texts.you.reading(file.name));
     try {
       const answer = await unwrap(
-        client.POST("/movies/match", {
+        client.POST("/ratings/match", {
           // The file is the whole body; its generated type is a text.
           body: file as unknown as string,
           bodySerializer: (body) => body,
