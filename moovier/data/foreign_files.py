@@ -10,8 +10,9 @@ from pathlib import Path
 
 LAYOUT = "ratings.csv (userId, movieId, rating, timestamp) and movies.csv (movieId, title, genres)"
 _ONE_PERSON = (
-    "One person's ratings cannot train a model by themselves: name a folder with the ratings of "
-    f"many people, which has {LAYOUT}"
+    "One person's ratings cannot train a model by themselves: import them with `moovier ratings "
+    "import FILE --user ID`, or name a folder with the ratings of many people, which has "
+    f"{LAYOUT}"
 )
 #: The columns that only this export has, and what the file is. All are one person's.
 _PERSONAL_EXPORTS: tuple[tuple[frozenset[str], str], ...] = (

@@ -12,7 +12,10 @@ from moovier.data.movielens import read_movielens
 from moovier.errors import InvalidData
 from tests.unit.data.conftest import MOVIES, RATINGS
 
-ONE_PERSON = "One person's ratings cannot train a model by themselves"
+ONE_PERSON = (
+    "One person's ratings cannot train a model by themselves: import them with `moovier ratings "
+    "import FILE --user ID`"
+)
 PERSONAL = {
     "Letterboxd": ("ratings.csv", "Date,Name,Year,Letterboxd URI,Rating\n"),
     "IMDb": ("ratings.csv", "Const,Your Rating,Date Rated,Title,URL,Title Type\n"),
