@@ -61,7 +61,9 @@ def test_unreadable_tags_are_named_and_take_nothing_with_them(
 
     shown = command(settings, monkeypatch, "models")
     assert shown.exit_code == 0
-    assert f"! {MODEL} (version 1) [previous] is partly unreadable: {reason}" in shown.output
+    # Long lines are wrapped at the width of the terminal.
+    lines = " ".join(shown.output.split())
+    assert f"! {MODEL} (version 1) [previous] is partly unreadable: {reason}" in lines
     assert OTHER_MODEL in shown.output
     listed = json.loads(command(settings, monkeypatch, "models", "--json").output)
     assert [model["unreadable"] for model in listed] == [None, reason]
