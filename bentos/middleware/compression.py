@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.middleware.gzip import GZipResponder, IdentityResponder
+from starlette.middleware.gzip import GZipResponder
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bentos.middleware.accept_encoding import accepts
@@ -11,13 +11,14 @@ from bentos.middleware.accept_encoding import accepts
 MIN_BYTES = 2_000
 #: Of 1 to 9: higher levels take several times as long, for a few percent.
 _LEVEL = 4
+_VARY = (b"vary", b"Accept-Encoding")
 
 
 class Compression:
     """Compresses a body of at least ``MIN_BYTES`` for clients that accept gzip.
 
     A smaller body goes out as it is, so that the quick answers stay quick. Compressed files of the
-    web page already have their encoding.
+    web page already have their encoding, and say so in the header Vary.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -29,7 +30,7 @@ class Compression:
             await self.app(scope, receive, send)
             return
         start: Message | None = None
-        responder: IdentityResponder | None = None
+        responder: GZipResponder | None = None
 
         async def send_compressed(message: Message) -> None:
             nonlocal start, responder
@@ -39,18 +40,15 @@ class Compression:
                 start = message
             elif start is None:
                 await send(message)
-            elif _is_small(message):
+            elif _is_small(message) or _has_vary(start) or not accepts(scope, "gzip"):
                 first, start = start, None
+                if not _is_small(message) and not _has_vary(first):
+                    # For caches: another client may get a compressed answer.
+                    first = {**first, "headers": [*first["headers"], _VARY]}
                 await send(first)
                 await send(message)
             else:
-                if _has_vary(start):
-                    # Such an answer chose its encoding itself.
-                    first, start = start, None
-                    await send(first)
-                    await send(message)
-                    return
-                responder = _responder(self.app, scope)
+                responder = GZipResponder(self.app, MIN_BYTES, _LEVEL)
                 responder.send = send
                 await responder.send_with_compression(start)
                 await responder.send_with_compression(message)
@@ -68,10 +66,3 @@ def _is_small(message: Message) -> bool:
         and not message.get("more_body", False)
         and len(message.get("body", b"")) < MIN_BYTES
     )
-
-
-def _responder(app: ASGIApp, scope: Scope) -> IdentityResponder:
-    """Return Starlette's responder, which also sets the header Vary."""
-    if accepts(scope, "gzip"):
-        return GZipResponder(app, MIN_BYTES, _LEVEL)
-    return IdentityResponder(app, MIN_BYTES)

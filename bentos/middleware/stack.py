@@ -29,13 +29,14 @@ def front(
 
     With ``traced`` every request gets a span and goes to the routes, so there is no fast path.
     """
-    app = Probes(app, api)
+    # The fast path answers exact paths and POST only, so it needs neither of these two.
+    app = TrailingSlash(Head(Probes(app, api)))
     if not traced:
         app = FastPath(app, state)
-    app = Head(Compression(app))
+    app = Compression(app)
     app = ConcurrencyLimit(app, max_in_flight=max_in_flight)
     app = RateLimit(app, state.rate_limit)
     app = RequestMetrics(app)
     if traced:
         app = Span(app)
-    return RequestId(TrailingSlash(app))
+    return RequestId(app)
