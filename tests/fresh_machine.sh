@@ -11,7 +11,8 @@ set -euo pipefail
 suite=${1:?usage: fresh_machine.sh bookworm|trixie [node]}
 node=${2:-}
 folder=${FRESH_FOLDER:-/var/tmp/moovier-fresh}
-mirror=${FRESH_MIRROR:-http://deb.debian.org/debian}
+# Without a mirror, debootstrap uses Debian's own.
+mirror=${FRESH_MIRROR:-}
 port=${FRESH_PORT:-18800}
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 packages=python3,python3-venv,make
@@ -26,7 +27,7 @@ if [[ ! -e $base/.complete ]]; then
     echo "== $suite: installing a bare system with ${packages//,/, }"
     rm -rf --one-file-system "$base"
     mkdir -p "$folder"
-    debootstrap --variant=minbase --include="$packages" "$suite" "$base" "$mirror" >"$base.log" 2>&1 \
+    debootstrap --variant=minbase --include="$packages" "$suite" "$base" ${mirror:+"$mirror"} >"$base.log" 2>&1 \
         || { tail -5 "$base.log" >&2; exit 1; }
     touch "$base/.complete"
 fi

@@ -15,7 +15,8 @@ set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 store="${CONTAINERS_ENGINE:-/var/lib/moovier-engine}"
-mirror="${CONTAINERS_MIRROR:-http://deb.debian.org/debian}"
+# The mirror that this machine installs from.
+mirror="${CONTAINERS_MIRROR:-$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -v security | head -1)}"
 bundle=/etc/ssl/certs/ca-certificates.crt
 outer="$(declare -p DOCKER_HOST DOCKER_CONFIG 2>/dev/null || true)"
 export DOCKER_HOST="unix://$store/docker.sock" DOCKER_CONFIG="$store/config" DOCKER_BUILDKIT=1
