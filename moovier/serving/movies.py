@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from moovier.data.ratings import Ints
 from moovier.errors import BadRequest, UnknownMovie
 from moovier.serving import cursor
 from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.context import ServingContext
 from moovier.serving.filters import Filter
 from moovier.serving.model_resolution import resolve_model
-from moovier.serving.page_builder import ModelPage, decode_cursor, paginate
+from moovier.serving.page_builder import decode_cursor, paginate
 from moovier.serving.recommend import PageAnswer
 from moovier.serving.recommender import Recommender
 from moovier.serving.rendering import movie_payloads, render_page
 from moovier.serving.requests import NO_FILTER
+from moovier.serving.user_recommender import Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,13 @@ async def popular_movies(
         BadRequest: the filter or the cursor is invalid.
         RegistryError: there is no model yet.
     """
-    model = await resolve_model(context.model_store)
-    user_recommender = model.recommender.user_recommender
-    page = await context.page_scheduler.run(
-        paginate,
-        lambda shown: user_recommender.popular(
+
+    def make_page(recommender: Recommender, shown: Ints) -> Page:
+        return recommender.user_recommender.popular(
             query.filter, exclude=shown, top_k=query.top_k, days=days
-        ),
-        model,
-        query.cursor,
-    )
-    return await _render(context, page, request_id)
+        )
+
+    return await _answer(context, query, request_id, make_page)
 
 
 async def trending_movies(
@@ -61,17 +59,13 @@ async def trending_movies(
         BadRequest: the filter or the cursor is invalid.
         RegistryError: there is no model yet.
     """
-    model = await resolve_model(context.model_store)
-    user_recommender = model.recommender.user_recommender
-    page = await context.page_scheduler.run(
-        paginate,
-        lambda shown: user_recommender.trending(
+
+    def make_page(recommender: Recommender, shown: Ints) -> Page:
+        return recommender.user_recommender.trending(
             query.filter, exclude=shown, top_k=query.top_k, days=days
-        ),
-        model,
-        query.cursor,
-    )
-    return await _render(context, page, request_id)
+        )
+
+    return await _answer(context, query, request_id, make_page)
 
 
 async def similar_movies(
@@ -84,16 +78,13 @@ async def similar_movies(
         BadRequest: the filter or the cursor is invalid.
         RegistryError: there is no model yet.
     """
-    model = await resolve_model(context.model_store)
-    row = movie_row(model.recommender, movie_id)
-    user_recommender = model.recommender.user_recommender
-    page = await context.page_scheduler.run(
-        paginate,
-        lambda shown: user_recommender.similar(row, query.filter, exclude=shown, top_k=query.top_k),
-        model,
-        query.cursor,
-    )
-    return await _render(context, page, request_id)
+
+    def make_page(recommender: Recommender, shown: Ints) -> Page:
+        return recommender.user_recommender.similar(
+            movie_row(recommender, movie_id), query.filter, exclude=shown, top_k=query.top_k
+        )
+
+    return await _answer(context, query, request_id, make_page)
 
 
 async def search_movies(
@@ -172,5 +163,15 @@ def require_known_movies(recommender: Recommender, movie_ids: Sequence[int]) -> 
         raise BadRequest(f"unknown movie {', '.join(unknown[:10])}; GET /movies finds ids by title")
 
 
-async def _render(context: ServingContext, page: ModelPage, request_id: str) -> PageAnswer:
+async def _answer(
+    context: ServingContext,
+    query: PageQuery,
+    request_id: str,
+    make_page: Callable[[Recommender, Ints], Page],
+) -> PageAnswer:
+    """Return a page of the champion's; ``make_page`` gets the MovieLens ids of earlier pages."""
+    model = await resolve_model(context.model_store)
+    page = await context.page_scheduler.run(
+        paginate, lambda shown: make_page(model.recommender, shown), model, query.cursor
+    )
     return PageAnswer(await render_page(page, context.details, request_id), page.model)
