@@ -50,7 +50,8 @@ PARAMS = {
         items={"type": "string"},
         minItems=1,
         title="Families",
-        description="Model families to tune and train, one per line, such as `emb`; empty: all.",
+        description="Model families to tune and train, one per line, such as `emb`; empty: the "
+        "setting `MOOVIER_FAMILIES`, by default all.",
     ),
     "embedding_sizes": Param(
         [50, 25, 10],

@@ -15,12 +15,13 @@ from typing import Annotated, Any
 from pydantic import (
     AfterValidator,
     AliasChoices,
+    BeforeValidator,
     Field,
     PositiveInt,
     SecretStr,
     ValidationError,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from moovier.errors import SettingsError
 from moovier.project_files import default_project
@@ -44,6 +45,17 @@ Days = Annotated[float, Field(gt=0, le=36_500)]
 Rate = Annotated[float, Field(gt=0, le=1e9)]
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ServerUrl = Annotated[str, AfterValidator(server_url)]
+
+
+def _names(value: object) -> object:
+    """Return the names of a comma-separated text; anything else is left to pydantic."""
+    if not isinstance(value, str):
+        return value
+    return tuple(name for part in value.split(",") if (name := part.strip()))
+
+
+#: In a variable, names separated by commas; NoDecode: not JSON.
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 
 
 def _secret_database_url(secret: SecretStr) -> SecretStr:
@@ -113,6 +125,11 @@ class Settings(BaseSettings):
     trials: Trials = Field(20, description="Optuna trials per family in a retraining.")
     first_run_trials: Trials = Field(
         2, description="Optuna trials per family while there is no champion, for a quick start."
+    )
+    families: Names = Field(
+        (),
+        description="Model families that a retraining trains, separated by commas, such as "
+        "`dae,ease`; empty: all.",
     )
     tuning_workers: Workers = Field(2, description="Processes that share one Optuna study.")
     train_threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(

@@ -39,7 +39,7 @@ def variable(name: str, field: FieldInfo) -> str:
 
 
 def _row(name: str, field: FieldInfo) -> str:
-    is_constant = field.default is not None and field.default_factory is None
+    is_constant = field.default not in (None, ()) and field.default_factory is None
     default = f"`{field.default}`" if is_constant else ""
     return f"| `{variable(name, field)}` | {default} | {field.description} |\n"
 

@@ -62,7 +62,7 @@ def prepare(
     settings = settings or load_settings()
     config = RetrainConfig.of(config)
     # Before anything is fetched, or found to be unavailable.
-    config.trained_families()
+    config.trained_families(settings.families)
     ingest.check_choice(config.data, settings)
     registry = open_registry(settings)
     listing = registry.listing()

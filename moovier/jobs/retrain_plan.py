@@ -63,7 +63,7 @@ class RetrainConfig(BaseModel):
     families: tuple[str, ...] | None = Field(
         None,
         min_length=1,
-        description="Families to tune and train; None: all that can be trained.",
+        description="Families to tune and train; None: the setting `families`, by default all.",
     )
     embedding_sizes: tuple[EmbeddingSize, ...] = Field(
         (50, 25, 10),
@@ -98,21 +98,22 @@ class RetrainConfig(BaseModel):
         """
         return parse_config(cls, config, "retraining")
 
-    def trained_families(self) -> tuple[str, ...]:
-        """Return the families to train, by default all that are not retired.
+    def trained_families(self, by_default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Return the families to train: these, else ``by_default``, else all not retired.
 
         Raises:
             BadRequest: a family is unknown, or is the popularity baseline.
         """
         trainable = tuple(name for name in FAMILIES if name != POPULAR)
-        unknown = [name for name in self.families or () if name not in trainable]
+        chosen = self.families or by_default
+        unknown = [name for name in chosen if name not in trainable]
         if unknown:
             raise BadRequest(
                 f"unknown family {', '.join(unknown)}; choose from {', '.join(trainable)} "
                 "(popularity is always compared with)"
             )
         current = tuple(name for name in trainable if name not in RETIRED)
-        return tuple(dict.fromkeys(self.families or current))
+        return tuple(dict.fromkeys(chosen or current))
 
 
 class Recipe(BaseModel):
@@ -185,7 +186,7 @@ class RetrainPlan(BaseModel):
         """
         trials = config.trials or (settings.first_run_trials if first else settings.trials)
         found = budget.plan(
-            config.trained_families(),
+            config.trained_families(settings.families),
             Size(data.ratings, data.users, data.movies),
             trials=trials,
             embedding_sizes=config.embedding_sizes,

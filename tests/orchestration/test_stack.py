@@ -42,8 +42,9 @@ def stack_settings(home: Path) -> Settings:
         mlflow_port=free_port(),
         airflow_port=free_port(),
         data="sample",
-        # One trial is enough for a champion.
+        # One trial is enough for a champion; each further family takes 20 s.
         first_run_trials=1,
+        families=("dae", "ease"),
         tuning_workers=1,
     )
 
@@ -59,6 +60,7 @@ def environment(settings: Settings) -> dict[str, str]:
         include={"home", "project", "port", "mlflow_port", "airflow_port", "data"}
         | {"first_run_trials", "tuning_workers"}
     )
+    exported["families"] = ",".join(settings.families)
     return inherited | {f"MOOVIER_{name.upper()}": str(value) for name, value in exported.items()}
 
 

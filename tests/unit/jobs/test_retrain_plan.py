@@ -10,7 +10,7 @@ from moovier.jobs.retrain_plan import DONE, RetrainConfig, RetrainPlan, key_of
 from moovier.json_files import write_json
 from moovier.models.bundle import DataFacts
 from moovier.models.families import RETIRED
-from moovier.settings import Settings
+from moovier.settings import Settings, load_settings
 from tests.fixtures import LEARNING
 
 HASH = "0123456789abcdef.dir"
@@ -87,6 +87,17 @@ def test_default_families_are_all_that_are_not_retired() -> None:
     for unknown in ("lightgcn", "popular"):
         with pytest.raises(BadRequest, match=f"unknown family {unknown}"):
             RetrainConfig(families=(unknown,)).trained_families()
+
+
+def test_setting_families_applies_where_the_request_names_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MOOVIER_FAMILIES", " dae, ease,")
+    families = load_settings().families
+    assert RetrainConfig().trained_families(families) == ("dae", "ease")
+    assert RetrainConfig(families=("emb",)).trained_families(families) == ("emb",)
+    with pytest.raises(BadRequest, match="unknown family lightgcn"):
+        RetrainConfig().trained_families(("lightgcn",))
 
 
 @pytest.mark.parametrize(
