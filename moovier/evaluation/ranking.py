@@ -13,7 +13,8 @@ import numpy as np
 from moovier.data.ratings import Floats, Histories, Ints, Ratings
 from moovier.evaluation import metrics
 from moovier.evaluation.metrics import Values
-from moovier.models.family import Scorer
+from moovier.models.family import CoveredScorer, Scorer
+from moovier.models.item_statistics import select
 from moovier.models.top_k import top_rows
 
 #: Segments of users by their number of known ratings, with both bounds included.
@@ -83,11 +84,7 @@ def evaluate(
     users = np.flatnonzero(later.counts())
     if users.size == 0:
         raise ValueError("the test part has no ratings; choose a split with a test part")
-    lists = []
-    for start in range(0, users.size, batch):
-        part = users[start : start + batch]
-        lists.append(_top(scorer.score(part, known), part, known, k))
-    top = np.concatenate(lists)
+    top = top_lists(scorer, users, known, k, batch=batch)
     relevant = [later[int(user)].movies for user in users]
     counts = known.movie_counts()
     return RankingResult(
@@ -104,10 +101,42 @@ def evaluate(
     )
 
 
-def _top(scores: Floats, users: Ints, known: Histories, k: int) -> Ints:
-    """Return the lists of a batch, (len(users), k), padded with -1."""
-    rows = [top_unseen(scores[row], known[int(user)].movies, k) for row, user in enumerate(users)]
-    return np.stack(rows)
+def top_lists(scorer: Scorer, users: Ints, known: Histories, k: int, *, batch: int = 256) -> Ints:
+    """Return the best k movie rows of each user without the known ones, padded with -1.
+
+    ``users``: (n,) rows of ``known``. ``batch``: users that are scored at once. Returns (n, k).
+    """
+    top = np.full((users.size, k), -1, dtype=np.int64)
+    for start in range(0, users.size, batch):
+        part = users[start : start + batch]
+        lists = top[start : start + batch]
+        if isinstance(scorer, CoveredScorer):
+            _write_covered(lists, scorer, part, known)
+            continue
+        for row, scores in enumerate(scorer.score(part, known)):
+            lists[row] = top_unseen(scores, known[int(part[row])].movies, k)
+    return top
+
+
+def _write_covered(lists: Ints, scorer: CoveredScorer, users: Ints, known: Histories) -> None:
+    """Write the lists of ``users``, (len(users), k), looking at the covered movies only."""
+    k = lists.shape[1]
+    histories = select(known, users)
+    scores = scorer.fold_in_covered(histories)
+    place = np.full(known.n_movies, -1, dtype=np.int64)
+    place[scorer.covered] = np.arange(scorer.covered.size)
+    seen = place[histories.movies]
+    rows = np.repeat(np.arange(users.size), histories.counts())
+    inside = seen >= 0
+    scores[rows[inside], seen[inside]] = -np.inf
+    n_seen = np.bincount(rows[inside], minlength=users.size)
+    # The others rank behind, by popularity; without a covered rating, all movies do.
+    is_short = (n_seen == 0) | (scorer.covered.size - n_seen < k)
+    for row in np.flatnonzero(~is_short):
+        lists[row] = scorer.covered[top_rows(scores[row], k)]
+    for row in np.flatnonzero(is_short):
+        history = histories[int(row)]
+        lists[row] = top_unseen(scorer.fold_in(history), history.movies, k)
 
 
 def top_unseen(scores: Floats, seen: Ints, k: int) -> Ints:

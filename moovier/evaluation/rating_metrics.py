@@ -8,7 +8,7 @@ import numpy as np
 
 from moovier.data.ratings import Floats, Histories, Ratings
 from moovier.evaluation import metrics
-from moovier.models.family import Scorer
+from moovier.models.family import PairScorer, Scorer
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,9 @@ def evaluate(scorer: Scorer, known: Histories, test: Ratings) -> StarsResult:
 
     ``known``: each user's other ratings.
     """
+    if isinstance(scorer, PairScorer):
+        predicted = scorer.stars(test.users, test.movies)
+        return StarsResult(predicted, test.stars.astype(np.float32))
     predicted = np.empty(len(test), dtype=np.float32)
     for user in np.unique(test.users):
         rows = np.flatnonzero(test.users == user)

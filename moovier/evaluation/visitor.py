@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from moovier.data.ratings import History, Ints, Ratings
+from moovier.data.ratings import Histories, History, Ints, Ratings
 from moovier.evaluation import metrics
 from moovier.evaluation.metrics import Values
-from moovier.evaluation.ranking import top_unseen
-from moovier.models.family import Scorer
+from moovier.evaluation.ranking import top_lists, top_unseen
+from moovier.models.family import CoveredScorer, Scorer
 
 #: Numbers of ratings of a visitor. 0 ratings are reported beside them.
 KS = (1, 3, 5, 10, 20)
@@ -85,6 +86,18 @@ class Visitors:
     visits: list[_Visit]
     liked: list[Ints]
 
+    def histories(self, n_movies: int) -> Histories:
+        """Return the histories of all visits, one user each."""
+        parts = [visit.history for visit in self.visits]
+        movies: Any = np.concatenate([part.movies for part in parts]).astype(np.int32)
+        return Histories(
+            np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64),
+            movies,
+            np.concatenate([part.stars for part in parts]),
+            np.concatenate([part.timestamps for part in parts]),
+            n_movies,
+        )
+
 
 def draw_visitors(held_out: Ratings, *, moment: int, seed: int = 0, draws: int = DRAWS) -> Visitors:
     """Draw the ratings of each visitor.
@@ -140,9 +153,8 @@ def evaluate(scorer: Scorer, visitors: Visitors, counts: Ints) -> VisitorResult 
     n = visitors.users.size
     if n == 0:
         return None
-    visits = visitors.visits
-    top = np.stack([top_unseen(scorer.fold_in(v.history), v.history.movies, _TOP) for v in visits])
-    relevant = [visit.relevant for visit in visits]
+    top = _top(scorer, visitors)
+    relevant = [visit.relevant for visit in visitors.visits]
     no_rows = np.empty(0, dtype=np.int64)
     empty = History(no_rows, np.empty(0, dtype=np.float32), no_rows)
     top_k0 = top_unseen(scorer.fold_in(empty), no_rows, _TOP)
@@ -154,6 +166,15 @@ def evaluate(scorer: Scorer, visitors: Visitors, counts: Ints) -> VisitorResult 
         ),
         ndcg_k0=metrics.ndcg_at_k(np.tile(top_k0, (n, 1)), visitors.liked, _TOP),
     )
+
+
+def _top(scorer: Scorer, visitors: Visitors) -> Ints:
+    """Return the list of each visit, (n_visits, k)."""
+    if isinstance(scorer, CoveredScorer):
+        histories = visitors.histories(scorer.n_movies)
+        return top_lists(scorer, np.arange(histories.n_users), histories, _TOP)
+    histories_of = (visit.history for visit in visitors.visits)
+    return np.stack([top_unseen(scorer.fold_in(h), h.movies, _TOP) for h in histories_of])
 
 
 def _mean_over_draws(visitors: Visitors, values: Values) -> Values:

@@ -83,6 +83,10 @@ class TasteScorer:
             scores[row] = self._predictor.known(int(user))
         return scores
 
+    def stars(self, users: Ints, movies: Ints) -> Floats:
+        """Return the predicted stars of each pair of rows, (n,)."""
+        return as_float32(self._predictor.pairs(users, movies))
+
     def fold_in(self, history: History) -> Floats:
         """Return the predicted stars for a visitor, (n_movies,)."""
         return as_float32(self._predictor.fold_in(history.movies, history.stars))

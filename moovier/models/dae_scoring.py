@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -92,24 +93,20 @@ class DaeScorer:
         encode_rated, encode_stars = arrays["encode_rated"], arrays["encode_stars"]
         self._encode_bias = as_float32(arrays["encode_bias"])
         decode, decode_bias = arrays["decode"], arrays["decode_bias"]
-        # Half precision halves the file and what a visitor reads; NumPy is slow in it.
-        self._neighbours: Any = (
-            as_float32(arrays["neighbours"])
-            if self._kernels is None
-            else np.ascontiguousarray(arrays["neighbours"], dtype=np.float16)
-        )
+        given = arrays["neighbours"]
+        self._given_neighbours = as_float32(given) if self._kernels is None else given
         self._genres = as_float32(arrays["genres"])
-        self._covered: Ints = arrays["covered"]
+        self.covered: Ints = arrays["covered"]
         counts = as_float32(arrays["counts"])
         self._mean_genres = as_float32(arrays["mean_genres"])
         serving: list[float] = arrays["serving"].tolist()
         self._star_power, self._weight, self._power, self._affinity, self._aversion = serving[:5]
         self._recency = Recency(*serving[5:])
-        n = self._covered.size
+        n = self.covered.size
         sizes = (
             encode_rated.shape[0],
             decode.shape[1],
-            *self._neighbours.shape,
+            *self._given_neighbours.shape,
             self._genres.shape[0],
         )
         if set(sizes) != {n}:
@@ -125,15 +122,31 @@ class DaeScorer:
         self._head_rows = np.ascontiguousarray(self._head.T)
         neutral = (NEUTRAL, STAR_UNIT, GENRE_NEUTRAL, GENRE_UNIT, LIKES_GENRE)
         self._constants = np.array([*serving[:5], *neutral, CALM, LOG_COUNT_UNIT])
-        self._model_arrays = (
-            *(self._encode, self._encode_bias, self._neighbours, self._genres),
-            *(self._mean_genres, self._constants),
-        )
         self._last_inputs: tuple[History, tuple[Ints, Floats, Floats, Ints]] | None = None
         self.n_movies = int(counts.size)
         self._position = np.full(self.n_movies, -1, dtype=np.int64)
-        self._position[self._covered] = np.arange(n)
+        self._position[self.covered] = np.arange(n)
         self._popularity = counts / max(float(counts.max(initial=1)), 1.0)
+
+    @cached_property
+    def _neighbours(self) -> Any:
+        """What one visitor reads: half precision for the compiled functions, else single."""
+        if self._kernels is None:
+            return self._neighbours32
+        # Half precision halves the file and what a visitor reads; NumPy is slow in it.
+        return np.ascontiguousarray(self._given_neighbours, dtype=np.float16)
+
+    @cached_property
+    def _neighbours32(self) -> Floats:
+        return as_float32(self._given_neighbours)
+
+    @cached_property
+    def _model_arrays(self) -> tuple[Any, ...]:
+        """The first arguments of the compiled functions."""
+        return (
+            *(self._encode, self._encode_bias, self._neighbours, self._genres),
+            *(self._mean_genres, self._constants),
+        )
 
     def score(self, users: Ints, histories: Histories) -> Floats:
         """Return the scores of known users, (len(users), n_movies)."""
@@ -150,13 +163,46 @@ class DaeScorer:
         if self._kernels is not None:
             scores = np.empty(self.n_movies, dtype=np.float32)
             ratings = (places, weights, stars)
-            rest = (self._head, self._popularity, self._covered, scores)
+            rest = (self._head, self._popularity, self.covered, scores)
             self._kernels.dae_scores(*self._model_arrays, *ratings, *rest)
             return scores
         logits = self._logits(places, weights, stars)
         # Movies that are not covered rank behind the others, by popularity.
         scores = self._popularity + (float(logits.min()) - 2.0)
-        scores[self._covered] = logits
+        scores[self.covered] = logits
+        return as_float32(scores)
+
+    def fold_in_covered(self, histories: Histories) -> Floats:
+        """Return the scores of the covered movies for each history, (n_users, n_covered)."""
+        places = self._position[histories.movies]
+        inside = places >= 0
+        ends = np.concatenate([[0], np.cumsum(inside)])[histories.offsets]
+        counts = np.diff(ends).astype(np.float32)
+        columns, stars = places[inside], histories.stars[inside]
+        weights = self._recency.all_weights(histories)[inside]
+
+        def sums(values: Floats, table: Floats) -> Floats:
+            return _sparse_sums(values, columns, ends, table)
+
+        centred = as_float32(weights * (stars - NEUTRAL) / STAR_UNIT)
+        encoded = sums(weights, self._encode[:, : self._size])
+        encoded += sums(centred, self._encode[:, self._size :])
+        ones = np.ones((self.covered.size, 1), dtype=np.float32)
+        lengths = np.sqrt(np.maximum(sums(as_float32(weights**2), ones), _EPSILON**2))
+        likes = self._likes(weights, stars)
+        features = self._features(
+            as_float32(encoded / lengths),
+            counts,
+            sums(self._liking(weights, stars), self._genres),
+            sums(likes, self._genres) - sums(likes, ones) * self._mean_genres,
+            sums(weights, ones)[:, 0],
+        )
+        scores = features @ self._head
+        scale = self._weight * np.maximum(counts, 1.0) ** self._power
+        powered = as_float32(weights * (stars / 5.0) ** self._star_power)
+        neighbours = sums(powered, self._neighbours32)
+        neighbours *= scale.astype(np.float32)[:, None]
+        scores += neighbours
         return as_float32(scores)
 
     def _logits(self, places: Ints, weights: Floats, stars: Floats) -> Floats:
@@ -303,6 +349,18 @@ class DaeScorer:
         ratings = np.asarray(total)[..., None] + CALM
         averse = self._aversion * np.maximum(-liking / ratings, 0.0)
         return as_float32(self._affinity * liked / ratings - averse)
+
+
+def _sparse_sums(values: Floats, columns: Ints, ends: Ints, table: Floats) -> Floats:
+    """Return each user's sum of ``values * table[columns]``, (n_users, table columns).
+
+    ``values``, ``columns``: (n,), user u owns the rows from ``ends[u]`` to ``ends[u + 1]``.
+    """
+    # Only evaluation needs it; the process that answers requests never imports SciPy.
+    import scipy.sparse
+
+    shape = (ends.size - 1, table.shape[0])
+    return as_float32(scipy.sparse.csr_matrix((values, columns, ends), shape=shape) @ table)
 
 
 def _leave_one_out(values: Floats) -> Floats:

@@ -68,16 +68,16 @@ class EaseScorer:
     def __init__(self, arrays: Arrays) -> None:
         # Half precision halves the file, but computing in it is slow.
         self._weights = as_float32(arrays["weights"])
-        self._covered: Ints = arrays["covered"]
+        self.covered: Ints = arrays["covered"]
         counts = as_float32(arrays["counts"])
-        if self._weights.shape != (self._covered.size, self._covered.size):
+        if self._weights.shape != (self.covered.size, self.covered.size):
             raise ValueError(
                 f"the shape of weights is {self._weights.shape}, but there are "
-                f"{self._covered.size} covered movies"
+                f"{self.covered.size} covered movies"
             )
         self.n_movies = int(counts.size)
         self._position = np.full(self.n_movies, -1, dtype=np.int64)
-        self._position[self._covered] = np.arange(self._covered.size)
+        self._position[self.covered] = np.arange(self.covered.size)
         # Between -2 and -1, far below the scores from B.
         self._popularity = counts / max(float(counts.max(initial=1)), 1.0) - 2.0
         self._asking = (float(arrays["asking"][0]), float(arrays["asking"][1]))
@@ -97,8 +97,15 @@ class EaseScorer:
             # Without a covered rating all movies rank by popularity, the covered ones included.
             return self._popularity.copy()
         scores = self._popularity - 100.0
-        scores[self._covered] = weights[known] @ self._weights[places[known]]
+        scores[self.covered] = weights[known] @ self._weights[places[known]]
         return as_float32(scores)
+
+    def fold_in_covered(self, histories: Histories) -> Floats:
+        """Return the scores of the covered movies for each history, (n_users, n_covered)."""
+        star_power, half_life = self._asking
+        weighting = Weighting(star_power, half_life)
+        matrix = item_statistics.weighted_matrix(histories, self.covered, weighting, np.float32)
+        return as_float32(matrix @ self._weights)
 
     def explain(self, history: History, movies: Ints) -> Floats:
         """Return each rating's term of the sum x B, (len(movies), len(history))."""

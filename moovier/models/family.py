@@ -151,6 +151,31 @@ class Scorer(Protocol):
         """
 
 
+@runtime_checkable
+class PairScorer(Scorer, Protocol):
+    """A scorer of stars that can score single pairs of user and movie."""
+
+    def stars(self, users: Ints, movies: Ints) -> Floats:
+        """Return ``score(users, …)[i, movies[i]]`` for each pair of rows, (n,), to 1e-5."""
+
+
+@runtime_checkable
+class CoveredScorer(Scorer, Protocol):
+    """A scorer that scores many histories at once, for the movies that it covers.
+
+    Movies outside ``covered``, (n_covered,) ascending rows, rank behind the covered ones. It has no
+    parameters per user: ``score`` of a known user equals ``fold_in`` of the history.
+    """
+
+    covered: Ints
+
+    def fold_in_covered(self, histories: Histories) -> Floats:
+        """Return ``fold_in(history)[covered]`` for each history, (n_users, n_covered), to 1e-5.
+
+        A history without a covered movie has a row without meaning.
+        """
+
+
 class Family(Protocol):
     """A kind of model: how to build, train and score it."""
 

@@ -116,8 +116,10 @@ def select(histories: Histories, users: Ints) -> Histories:
     )
 
 
-def weighted_matrix(histories: Histories, covered: Ints, weighting: Weighting) -> Any:
-    """Return the sparse X of weights, (n_users, n_covered), in double precision."""
+def weighted_matrix(
+    histories: Histories, covered: Ints, weighting: Weighting, kind: Any = np.float64
+) -> Any:
+    """Return the sparse X of weights, (n_users, n_covered), in double precision by default."""
     import scipy.sparse
 
     position = np.full(histories.n_movies, -1, dtype=np.int32)
@@ -129,7 +131,7 @@ def weighted_matrix(histories: Histories, covered: Ints, weighting: Weighting) -
     inside = columns >= 0
     ends = np.concatenate([[0], np.cumsum(inside)])[histories.offsets]
     return scipy.sparse.csr_matrix(
-        (weights[inside].astype(np.float64), columns[inside], ends),
+        (weights[inside].astype(kind, copy=False), columns[inside], ends),
         shape=(histories.n_users, covered.size),
     )
 

@@ -18,11 +18,13 @@ from moovier.errors import BadRequest
 from moovier.models import bundle
 from moovier.models.families import FAMILIES, family
 from moovier.models.family import (
+    CoveredScorer,
     Family,
     FineTuneRequest,
     FitContext,
     FitResult,
     HyperParameters,
+    PairScorer,
     Scorer,
 )
 from moovier.serving.recommender import Recommender
@@ -133,6 +135,25 @@ def test_a_batch_equals_one_by_one_in_any_order(case: Case) -> None:
     order = [4, 0, 11, 7, 4]
     one_by_one = np.concatenate([case.scores(user) for user in order])
     np.testing.assert_allclose(case.scores(*order), one_by_one, rtol=1e-5, atol=1e-6)
+
+
+def test_covered_scores_equal_those_of_each_history(case: Case) -> None:
+    scorer, histories = case.scorer, case.ratings.histories
+    if not isinstance(scorer, CoveredScorer):
+        assert case.family.name not in ("dae", "ease")
+        return
+    scores = scorer.fold_in_covered(histories)
+    each = np.stack([scorer.fold_in(histories[user]) for user in range(histories.n_users)])
+    np.testing.assert_allclose(scores, each[:, scorer.covered], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", RATING)
+def test_stars_of_pairs_equal_the_scores(name: str) -> None:
+    case = case_of(name)
+    assert isinstance(case.scorer, PairScorer)
+    users, movies = np.array([4, 0, 11, 4, 7]), np.array([0, 5, 2, 9, 9])
+    expected = case.scores(*users.tolist())[np.arange(5), movies]
+    np.testing.assert_allclose(case.scorer.stars(users, movies), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_no_users_give_no_scores(case: Case) -> None:

@@ -123,3 +123,37 @@ def test_popularity_has_its_known_metrics_on_the_real_data(real_data: Path) -> N
     assert metrics["ndcg_at_10"] == pytest.approx(0.087, abs=0.002)
     assert metrics["recall_at_10"] == pytest.approx(0.083, abs=0.002)
     assert metrics["hit_at_10"] == pytest.approx(0.38, abs=0.01)
+
+
+class CoveredTable(Table):
+    """A scorer that covers every third movie; a user's scores depend on the history."""
+
+    covered = np.arange(1, N_MOVIES, 3)
+
+    def __init__(self) -> None:
+        super().__init__(np.zeros((N_USERS, N_MOVIES), np.float32))
+
+    def fold_in(self, history: History) -> Floats:
+        popularity = np.linspace(0.0, 1.0, N_MOVIES, dtype=np.float32)
+        if not np.isin(history.movies, self.covered).any():
+            return popularity
+        scores = popularity - 9
+        scores[self.covered] = np.sin(self.covered * (1 + history.movies.sum()))
+        return scores
+
+    def fold_in_covered(self, histories: Histories) -> Floats:
+        rows = [self.fold_in(histories[u])[self.covered] for u in range(histories.n_users)]
+        return np.stack(rows).astype(np.float32)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, N_MOVIES])
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_lists_of_covered_movies_equal_those_of_the_catalogue(k: int, batch: int) -> None:
+    """Users with covered ratings, without any, without ratings, and with short lists."""
+    scorer, known = CoveredTable(), ratings_of((0, 1), (0, 4), (0, 2), (1, 0), (3, 7)).histories
+    users = np.array([3, 0, 2, 1])
+    lists = ranking.top_lists(scorer, users, known, k, batch=batch)
+    for row, user in enumerate(users.tolist()):
+        history = known[user]
+        expected = ranking.top_unseen(scorer.fold_in(history), history.movies, k)
+        assert lists[row].tolist() == expected.tolist()

@@ -51,3 +51,16 @@ def test_each_row_is_predicted_for_its_own_user_and_movie() -> None:
     assert result.metrics()["mae"] == pytest.approx((2 / 3 + 1 + 1 / 3) / 3, rel=1e-6)
     squares = ((2 / 3) ** 2 + 1 + (1 / 3) ** 2) / 3
     assert result.metrics()["rmse"] == pytest.approx(squares**0.5, rel=1e-6)
+
+
+class PairTable(Table):
+    """A table that also scores single pairs."""
+
+    def stars(self, users: Ints, movies: Ints) -> Floats:
+        return self.score(users, KNOWN.histories)[np.arange(users.size), movies]
+
+
+def test_pairs_are_predicted_like_rows_of_the_table() -> None:
+    pairs = rating_metrics.evaluate(PairTable(), KNOWN.histories, TEST)
+    table = rating_metrics.evaluate(Table(), KNOWN.histories, TEST)
+    np.testing.assert_array_equal(pairs.predicted, table.predicted)

@@ -161,3 +161,42 @@ def test_popularity_has_its_published_metrics(real_data: Path) -> None:
     result = next_visit.evaluate(PopularScorer(liked), known, after)
     assert result is not None
     assert float(result.ndcg.mean()) == pytest.approx(0.0710, abs=0.0005)
+
+
+def test_visits_ranked_together_equal_visits_one_by_one() -> None:
+    half = np.arange(0, N_MOVIES, 2)
+
+    class Alone(Recorder):
+        """A scorer of the sum of stars, over half of the movies."""
+
+        def fold_in(self, history: History) -> Floats:
+            scores = -100 - np.arange(N_MOVIES, dtype=np.float32)
+            scores[half] = np.cos(half * (1 + history.stars.sum() + history.movies.sum()))
+            return scores
+
+    class Together(Alone):
+        covered = half
+
+        def fold_in_covered(self, histories: Histories) -> Floats:
+            rows = [self.fold_in(histories[u])[half] for u in range(histories.n_users)]
+            return np.stack(rows).astype(np.float32)
+
+    random = np.random.default_rng(1)
+    held_out = held_out_ratings(40, 45, 12)
+    held_out = Ratings(
+        held_out.users,
+        np.concatenate([random.permutation(N_MOVIES)[:n] for n in (40, 45, 12)]),
+        random.integers(5, 11, 97).astype(np.float32) / np.float32(2),
+        held_out.timestamps,
+        3,
+        N_MOVIES,
+    )
+    visitors = draw_visitors(held_out, moment=MOMENT)
+    counts = np.arange(N_MOVIES)
+    alone = visitor.evaluate(Alone(), visitors, counts)
+    together = visitor.evaluate(Together(), visitors, counts)
+    assert alone is not None
+    assert together is not None
+    np.testing.assert_array_equal(together.ndcg, alone.ndcg)
+    np.testing.assert_array_equal(together.debiased, alone.debiased)
+    assert np.nanmax(alone.ndcg) > 0

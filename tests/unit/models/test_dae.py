@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from moovier.data.catalogue import Catalogue, Movie
 from moovier.data.ratings import History, Ratings
 from moovier.data.split import PAUSE_S
 from moovier.models.dae import DaeFamily
@@ -109,6 +110,26 @@ def random_ratings(seed: int, n_users: int = 9, n_movies: int = 40) -> Ratings:
         )
     users, movies_, stars_, moments_ = (np.array(column) for column in zip(*rows, strict=True))
     return Ratings(users, movies_, stars_.astype(np.float32), moments_, n_users, n_movies)
+
+
+@pytest.mark.parametrize("compiled", [None, "built"])
+def test_many_histories_score_like_each(compiled: Any) -> None:
+    """Histories with visits, with movies outside the model, and without a covered movie."""
+    n_movies = 40
+    ratings = random_ratings(4, n_users=30, n_movies=n_movies)
+    params = PARAMS.model_copy(update={"least": 12, "age_days": 20.0, "age_ratings": 9.0})
+    catalogue = Catalogue.of(
+        Movie(i, f"Movie {i}", 1995, (("Drama", "War")[i % 2],), None, None)
+        for i in range(n_movies)
+    )
+    arrays = DaeFamily().fit(ratings, params, FitContext(catalogue, seed=1, epochs=1)).arrays
+    scorer = DaeScorer(arrays, compiled)
+    assert 5 < scorer.covered.size < n_movies - 5
+    histories = ratings.histories
+    scores = scorer.fold_in_covered(histories)
+    for user in range(histories.n_users):
+        each = scorer.fold_in(histories[user])[scorer.covered]
+        np.testing.assert_allclose(scores[user], each, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(5))
