@@ -22,7 +22,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import threadpool_limits
 
-from moovier.data.ratings import Ints
+from moovier.data.ratings import Floats, Ints
 from moovier.errors import ListsError
 from moovier.feedback import database
 from moovier.feedback.ratings import UserFeedback
@@ -33,7 +33,7 @@ from moovier.jobs.config import parse_config
 from moovier.jobs.registration import open_registry
 from moovier.registry.version import CHAMPION
 from moovier.serving import live_users
-from moovier.serving.recommender import MAX_TOP_K, MIN_TOP_K, Answer, Recommender
+from moovier.serving.recommender import MAX_TOP_K, MIN_TOP_K, Recommender
 from moovier.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
@@ -141,8 +141,8 @@ def _write(
     ):
         for start in range(0, len(users), _USERS_PER_STEP):
             step_users = users[start : start + _USERS_PER_STEP]
-            answers = live_users.recommend(recommender, step_users, plan.top_k, feedback.get)
-            table = _table(answers, plan.version)
+            lists = live_users.ranking_ids(recommender, step_users, plan.top_k, feedback.get)
+            table = _table(step_users, lists, plan.version)
             writer.write_table(table)
             rows += table.num_rows
             done = start + len(step_users)
@@ -246,19 +246,18 @@ def _users(
     return [*known.tolist(), *new.tolist()]
 
 
-def _table(answers: Sequence[Answer], version: int) -> pa.Table:
-    """Return the lists as rows of :data:`SCHEMA`."""
-    lengths = np.array([len(answer.items) for answer in answers], dtype=np.int64)
-    items = [item for answer in answers for item in answer.items]
-    users = np.array([answer.user_id for answer in answers], dtype=np.int64)
+def _table(users: Sequence[int], lists: Sequence[tuple[Ints, Floats]], version: int) -> pa.Table:
+    """Return the lists, movie ids and scores of each user, as rows of :data:`SCHEMA`."""
+    lengths = np.array([movies.size for movies, _ in lists], dtype=np.int64)
+    n_rows = int(lengths.sum())
     starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
     return pa.table(
         {
-            "user_id": np.repeat(users, lengths),
-            "rank": (np.arange(len(items)) - starts + 1).astype(np.int32),
-            "movie_id": np.array([item.movie.id for item in items], dtype=np.int64),
-            "score": np.array([item.score for item in items], dtype=np.float32),
-            "model_version": np.full(len(items), version, dtype=np.int32),
+            "user_id": np.repeat(np.array(users, dtype=np.int64), lengths),
+            "rank": (np.arange(n_rows) - starts + 1).astype(np.int32),
+            "movie_id": np.concatenate([movies for movies, _ in lists]).astype(np.int64),
+            "score": np.concatenate([scores for _, scores in lists]).astype(np.float32),
+            "model_version": np.full(n_rows, version, dtype=np.int32),
         },
         schema=SCHEMA,
     )

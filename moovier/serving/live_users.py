@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from moovier.data.ratings import Floats, Ints
 from moovier.feedback.ratings import NewRating, UserFeedback
 from moovier.serving.filters import Filter
 from moovier.serving.recommender import Answer, Recommendation, Recommender
@@ -52,6 +53,26 @@ def recommend(
         if feedback is not None:
             answers[user] = _answer(recommender.user_recommender, user, feedback, top_k)
     return [answers[user] for user in users]
+
+
+def ranking_ids(
+    recommender: Recommender, users: Sequence[int], top_k: int, feedback_of: FeedbackOf
+) -> list[tuple[Ints, Floats]]:
+    """Return the movie ids and scores of :func:`recommend` as arrays, (k,) each.
+
+    Raises:
+        BadRequest: ``users`` is empty or ``top_k`` is out of range.
+    """
+    lists = recommender.ranking_ids(users, top_k)
+    for place, user in enumerate(users):
+        feedback = feedback_of(user)
+        if feedback is not None:
+            items = _answer(recommender.user_recommender, user, feedback, top_k).items
+            lists[place] = (
+                np.array([item.movie.id for item in items], dtype=np.int64),
+                np.array([item.score for item in items], dtype=np.float32),
+            )
+    return lists
 
 
 def _answer(

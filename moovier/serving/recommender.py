@@ -119,6 +119,23 @@ class Recommender:
             rankings |= self._rank(missing[start : start + BATCH_SIZE], max(top_k, CACHED_TOP_K))
         return self._answers(user_ids, rows, rankings, top_k)
 
+    def ranking_ids(self, user_ids: Sequence[int], top_k: int) -> list[tuple[Ints, Floats]]:
+        """Return the movie ids and scores of :meth:`recommend` as arrays, (k,) each.
+
+        For lists of all users: no list is kept in memory.
+
+        Raises:
+            BadRequest: ``user_ids`` is empty or ``top_k`` is out of range.
+        """
+        rows = self._rows(user_ids, top_k)
+        movie_ids = self.bundle.index.movies
+        lists: dict[int, tuple[Ints, Floats]] = {}
+        missing = list(dict.fromkeys(rows))
+        for start in range(0, len(missing), BATCH_SIZE):
+            for row, ranking in self._rankings(missing[start : start + BATCH_SIZE], top_k).items():
+                lists[row] = movie_ids[ranking.movies], ranking.scores
+        return [lists[row] for row in rows]
+
     def recommend_from_cache(self, user_ids: Sequence[int], top_k: int) -> list[Answer] | None:
         """Return what :meth:`recommend` returns, or None if that needs scoring.
 
@@ -151,6 +168,14 @@ class Recommender:
 
     def _rank(self, rows: list[int], top_k: int) -> dict[int, _Ranking]:
         """Score and rank rows; the best movies stay in memory, since the model never changes."""
+        rankings = self._rankings(rows, top_k)
+        with self._lock:
+            for row, ranking in rankings.items():
+                self._lists[row] = ranking.first(CACHED_TOP_K)
+        return rankings
+
+    def _rankings(self, rows: list[int], top_k: int) -> dict[int, _Ranking]:
+        """Score and rank rows."""
         rankings: dict[int, _Ranking] = {}
         known = [row for row in rows if row != _UNKNOWN]
         histories = self.bundle.histories
@@ -162,9 +187,6 @@ class Recommender:
         if len(known) < len(rows):
             popularity = self.user_recommender.popularity
             rankings[_UNKNOWN] = _Ranking.of(popularity.default(), top_k)
-        with self._lock:
-            for row, ranking in rankings.items():
-                self._lists[row] = ranking.first(CACHED_TOP_K)
         return rankings
 
     def _answers(

@@ -38,6 +38,19 @@ def test_order_and_repetitions_of_users_are_kept() -> None:
     assert movies(answers) == [[2], [2], [47], [2]]
 
 
+@pytest.mark.parametrize("top_k", [1, 3, 5])
+def test_arrays_of_lists_equal_the_lists(top_k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of known and unknown users, with repetitions, over several batches."""
+    monkeypatch.setattr(module, "BATCH_SIZE", 2)
+    users = [13, 999, 7, 13, 11, 7]
+    recommender = Recommender(toy_bundle())
+    for answer, (ids, scores) in zip(
+        recommender.recommend(users, top_k), recommender.ranking_ids(users, top_k), strict=True
+    ):
+        assert ids.tolist() == [item.movie.id for item in answer.items]
+        assert scores.tolist() == [item.score for item in answer.items]
+
+
 def test_user_who_rated_everything_gets_an_empty_list() -> None:
     bundle = toy_bundle()
     everything = Histories(
@@ -54,7 +67,11 @@ def test_user_who_rated_everything_gets_an_empty_list() -> None:
 @pytest.mark.parametrize(("users", "top_k"), [([], 3), ([7], 0), ([7], 1001), ([7], -1)])
 def test_invalid_arguments_are_refused(users: list[int], top_k: int) -> None:
     recommender = Recommender(toy_bundle())
-    for method in (recommender.recommend, recommender.recommend_from_cache):
+    for method in (
+        recommender.recommend,
+        recommender.recommend_from_cache,
+        recommender.ranking_ids,
+    ):
         with pytest.raises(BadRequest, match=r"empty|from 1 to 1000"):
             method(users, top_k)
 
