@@ -13,6 +13,7 @@ from bentos.middleware.decompression import Decompression
 from bentos.query_parameters import QueryCheck
 from bentos.routes import (
     bento_client,
+    events,
     models,
     movies,
     ops,
@@ -67,6 +68,7 @@ def create_app() -> FastAPI:
         rating_import,
         movies,
         ratings,
+        events,
         bento_client,
         web_page,
     )

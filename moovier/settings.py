@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from moovier.errors import SettingsError
+from moovier.event_weights import DEFAULT_WEIGHTS, valid_event_weights
 from moovier.project_files import default_project
 from moovier.urls import database_url, server_url, study_storage
 
@@ -224,6 +225,11 @@ class Settings(BaseSettings):
         None,
         description="SQLAlchemy URL of the database of feedback and API keys (Postgres in "
         "production); unset: SQLite in `home`.",
+    )
+    event_weights: Annotated[str, AfterValidator(valid_event_weights)] = Field(
+        DEFAULT_WEIGHTS,
+        description="What each kind of event says about a movie, from -1 (disliked) to 1 (liked), "
+        "as `kind=weight` pairs; kinds that are not named count as 0.",
     )
     recorded_lists_per_s: Annotated[float, Field(ge=0, le=1e9)] = Field(
         50.0,

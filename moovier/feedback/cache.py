@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from moovier.errors import MoovierError
+from moovier.event_weights import DEFAULT_WEIGHTS, parse_event_weights
 from moovier.feedback.change_notification import ChangeListener
 from moovier.feedback.database import Database
 from moovier.feedback.errors import FeedbackUnavailable
+from moovier.feedback.events import NewEvent, with_implicit
 from moovier.feedback.ratings import NewRating, UserFeedback
 from moovier.feedback.store import Added, FeedbackStore
 
@@ -32,9 +34,13 @@ class FeedbackCache:
     :meth:`for_user` and :meth:`revision` never wait.
     """
 
-    def __init__(self, url: str) -> None:
-        """Keep the database's URL; nothing is opened yet."""
+    def __init__(self, url: str, event_weights: Mapping[str, float] | None = None) -> None:
+        """Keep the database's URL; nothing is opened yet.
+
+        ``event_weights``: what each kind of event counts; None: the default weights.
+        """
         self._url = url
+        self._event_weights = event_weights or parse_event_weights(DEFAULT_WEIGHTS)
         self._lock = threading.Lock()
         self._reading_user = threading.Lock()
         self._opening = threading.Lock()
@@ -79,7 +85,10 @@ class FeedbackCache:
             with self._lock:
                 before = dict(self._revisions)
             feedback = store.everything()
-            users = feedback.by_user()
+            users = {
+                user: with_implicit(own, self._event_weights)
+                for user, own in feedback.by_user().items()
+            }
         except MoovierError as error:
             if self.trouble != str(error):
                 logger.warning("feedback: %s", error)
@@ -149,6 +158,20 @@ class FeedbackCache:
         """Delete ratings as :meth:`FeedbackStore.delete` does; :meth:`for_user` knows at once."""
         return self._write(user_id, lambda store: store.delete(user_id, movie_id))
 
+    def add_events(
+        self, user_id: int, events: Sequence[NewEvent], *, request_id: str | None
+    ) -> Added:
+        """Store events as :meth:`FeedbackStore.add_events` does; they count at once."""
+        return self._write(
+            user_id, lambda store: store.add_events(user_id, events, request_id=request_id)
+        )
+
+    def delete_events(
+        self, user_id: int, movie_id: int | None = None, kind: str | None = None
+    ) -> int:
+        """Delete events as :meth:`FeedbackStore.delete_events` does."""
+        return self._write(user_id, lambda store: store.delete_events(user_id, movie_id, kind))
+
     def store(self) -> FeedbackStore:
         """Return the open store, for what is not cached.
 
@@ -177,7 +200,7 @@ class FeedbackCache:
     def _read_user(self, store: FeedbackStore, user_id: int) -> None:
         # Serialise reads: the latest read wins.
         with self._reading_user:
-            feedback = store.of_user(user_id)
+            feedback = with_implicit(store.of_user(user_id), self._event_weights)
             with self._lock:
                 if feedback:
                     self._users[user_id] = feedback

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from moovier.errors import BadRequest
+from moovier.event_weights import HIDING
 from moovier.timestamps import timestamp_problem
+
+if TYPE_CHECKING:
+    from moovier.feedback.events import StoredEvent
 
 #: Longest request id that a rating may refer to, in characters.
 LONGEST_REQUEST_ID = 100
@@ -46,14 +50,24 @@ class UserFeedback:
     ``ratings``: oldest first. ``deleted``: ids of movies whose rating was deleted and not given
     again. ``all_deleted_at``: the moment at which the user deleted all ratings, None where never.
     Ratings up to that moment in a data set or a model must no longer count.
+
+    ``events``: oldest first. ``implicit``: the ratings that the events count as, by weights that
+    the database does not know; empty until somebody fills it in.
     """
 
     ratings: tuple[StoredRating, ...]
     deleted: frozenset[int]
     all_deleted_at: int | None = None
+    events: tuple[StoredEvent, ...] = ()
+    implicit: tuple[NewRating, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.ratings or self.deleted) or self.all_deleted_at is not None
+        return bool(self.ratings or self.deleted or self.events) or self.all_deleted_at is not None
+
+    @property
+    def hidden(self) -> frozenset[int]:
+        """Return the ids of movies that events leave out of the user's lists."""
+        return frozenset(event.movie_id for event in self.events if event.kind in HIDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +76,20 @@ class Feedback:
 
     ``ratings``: by user, then oldest first. ``deleted``: (user id, movie id) to the moment of the
     deletion. ``deleted_users``: user id to the moment. A deletion applies to ratings of the data
-    set up to its moment; all of ``ratings`` count. ``unreadable``: what is wrong with rows of
-    ratings that are left out, one line each; ``unreadable_deletions``: the same for deletions.
+    set up to its moment; all of ``ratings`` count. ``events``: by user, then oldest first.
+    ``unreadable``: what is wrong with rows of ratings and events that are left out, one line each;
+    ``unreadable_deletions``: the same for deletions.
     """
 
     ratings: tuple[StoredRating, ...] = ()
     deleted: Mapping[tuple[int, int], int] = field(default_factory=dict)
     deleted_users: Mapping[int, int] = field(default_factory=dict)
+    events: tuple[StoredEvent, ...] = ()
     unreadable: tuple[str, ...] = ()
     unreadable_deletions: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.ratings or self.deleted or self.deleted_users)
+        return bool(self.ratings or self.deleted or self.deleted_users or self.events)
 
     def by_user(self) -> dict[int, UserFeedback]:
         """Group the feedback by user id."""
@@ -83,21 +99,30 @@ class Feedback:
         deleted: dict[int, set[int]] = {}
         for user_id, movie_id in self.deleted:
             deleted.setdefault(user_id, set()).add(movie_id)
+        events: dict[int, list[StoredEvent]] = {}
+        for event in self.events:
+            events.setdefault(event.user_id, []).append(event)
         return {
             user: user_feedback(
-                ratings.get(user, ()), deleted.get(user, ()), self.deleted_users.get(user)
+                ratings.get(user, ()),
+                deleted.get(user, ()),
+                self.deleted_users.get(user),
+                events.get(user, ()),
             )
-            for user in {*ratings, *deleted, *self.deleted_users}
+            for user in {*ratings, *deleted, *self.deleted_users, *events}
         }
 
 
 def user_feedback(
-    ratings: Iterable[StoredRating], deleted: Iterable[int], all_deleted_at: int | None
+    ratings: Iterable[StoredRating],
+    deleted: Iterable[int],
+    all_deleted_at: int | None,
+    events: Iterable[StoredEvent] = (),
 ) -> UserFeedback:
     """Build one user's feedback; a movie that is rated again no longer counts as deleted."""
     ratings = tuple(ratings)
     rated = {rating.movie_id for rating in ratings}
-    return UserFeedback(ratings, frozenset(deleted) - rated, all_deleted_at)
+    return UserFeedback(ratings, frozenset(deleted) - rated, all_deleted_at, tuple(events))
 
 
 def is_id(value: int) -> bool:

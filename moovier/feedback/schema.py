@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration. A database at this version needs no Alembic, which takes long to import.
-HEAD = "0002"
+HEAD = "0003"
 #: Not Alembic's default name: MLflow or Airflow may keep `alembic_version` in the same database.
 VERSION_TABLE = "moovier_schema"
 
@@ -32,6 +32,18 @@ ratings = Table(
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("movie_id", BigInteger, primary_key=True, autoincrement=False),
     Column("stars", Float, nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("request_id", Text),
+)
+
+#: One row per user, movie and kind of event: the newest. ``event``: see `moovier.event_weights`.
+#: ``request_id``: the list in which it happened.
+events = Table(
+    "feedback_events",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("movie_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("event", String(16), primary_key=True),
     Column("timestamp", BigInteger, nullable=False),
     Column("request_id", Text),
 )

@@ -18,9 +18,10 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from moovier.feedback import schema, served_lists
+from moovier.feedback import event_rows, schema, served_lists
 from moovier.feedback.database import READ_ALL_TIMEOUT_S, Database
 from moovier.feedback.errors import FeedbackUnavailable, IdempotencyConflict
+from moovier.feedback.events import NewEvent, check_event
 from moovier.feedback.ratings import (
     Feedback,
     NewRating,
@@ -134,6 +135,37 @@ class FeedbackStore:
         self._delete_expired_keys()
         return added
 
+    def add_events(
+        self, user_id: int, events: Sequence[NewEvent], *, request_id: str | None = None
+    ) -> Added:
+        """Store events, all or none; they are on the disk when this returns.
+
+        One event is kept of each movie and kind, the newest, so a second call with the same events
+        changes nothing.
+
+        Raises:
+            BadRequest: an id, a kind, a timestamp or the request id is invalid.
+        """
+        check_ids(user_id)
+        for event in events:
+            check_event(event)
+        check_request_id(request_id)
+        with self._database.writing(user_id) as connection:
+            stored = event_rows.upsert(connection, user_id, events, request_id)
+        return Added(stored, len(events) - stored, replayed=False)
+
+    def delete_events(
+        self, user_id: int, movie_id: int | None = None, kind: str | None = None
+    ) -> int:
+        """Delete a user's events, of one movie or kind where given; return their number.
+
+        Raises:
+            BadRequest: an id is out of range.
+        """
+        check_ids(user_id, *([] if movie_id is None else [movie_id]))
+        with self._database.writing(user_id) as connection:
+            return event_rows.remove(connection, user_id, movie_id, kind)
+
     def of_user(self, user_id: int) -> UserFeedback:
         """Return one user's feedback, which is empty for an unknown user."""
         if not is_id(user_id):
@@ -146,14 +178,15 @@ class FeedbackStore:
             deletions, _ = to_deletions(rows)
             rows = connection.execute(select(users).where(users.c.user_id == user_id))
             moments, _ = to_deleted_users(rows)
-        return user_feedback(good, (movie for _, movie in deletions), moments.get(user_id))
+            events, _ = event_rows.read(connection, user_id)
+        return user_feedback(good, (movie for _, movie in deletions), moments.get(user_id), events)
 
     def delete(self, user_id: int, movie_id: int | None = None) -> int:
         """Delete a user's rating of one movie, or all ratings, and return how many were stored.
 
-        With ``movie_id`` None the lists that were recorded for the user are deleted too. The next
-        ingest leaves the deleted ratings out of the data set's original files as well, so a
-        rating that is not stored here can be deleted too.
+        With ``movie_id`` None the user's events and recorded lists are deleted too. The next ingest
+        leaves the deleted ratings out of the data set's original files as well, so a rating that is
+        not stored here can be deleted too.
 
         Raises:
             BadRequest: an id is out of range.
@@ -171,6 +204,7 @@ class FeedbackStore:
                     )
                 )
                 served_lists.forget_user(connection, user_id)
+                event_rows.remove(connection, user_id)
                 statement = delete(table).where(table.c.user_id == user_id)
             else:
                 _tombstone(connection, schema.deleted_ratings, {**row, "movie_id": movie_id})
@@ -180,7 +214,7 @@ class FeedbackStore:
             return connection.execute(statement).rowcount
 
     def everything(self) -> Feedback:
-        """Return all ratings and tombstones as they are at one moment.
+        """Return all ratings, tombstones and events as they are at one moment.
 
         Rows that cannot be read are named and left out.
         """
@@ -190,11 +224,13 @@ class FeedbackStore:
             deleted, problems = to_deletions(rows)
             rows = connection.execute(select(schema.deleted_users))
             users, more_problems = to_deleted_users(rows)
+            events, unreadable_events = event_rows.read(connection)
         return Feedback(
             ratings=ratings,
             deleted=deleted,
             deleted_users=users,
-            unreadable=tuple(unreadable),
+            events=events,
+            unreadable=(*unreadable, *unreadable_events),
             unreadable_deletions=(*problems, *more_problems),
         )
 

@@ -24,7 +24,9 @@ from threadpoolctl import threadpool_limits
 
 from moovier.data.ratings import Floats, Ints
 from moovier.errors import ListsError
+from moovier.event_weights import parse_event_weights
 from moovier.feedback import database
+from moovier.feedback.events import with_implicit
 from moovier.feedback.ratings import UserFeedback
 from moovier.feedback.store import FeedbackStore
 from moovier.jobs.batch_defaults import DEFAULT_SHARDS, DEFAULT_TOP_K
@@ -237,11 +239,13 @@ def _users(
 ) -> list[int]:
     """Return a shard's users.
 
-    The model's users come first, by row, then those who rated since the training, by id.
+    The model's users come first, by row, then those who gave feedback since the training, by id.
     """
     index = recommender.bundle.index
     known: Ints = index.users[shard::shards]
-    new = np.array(sorted(user for user in feedback if feedback[user].ratings), dtype=np.int64)
+    new = np.array(
+        sorted(user for user, own in feedback.items() if own.ratings or own.events), dtype=np.int64
+    )
     new = new[(new % shards == shard) & (index.user_rows(new) < 0)]
     return [*known.tolist(), *new.tolist()]
 
@@ -276,7 +280,9 @@ def _feedback(settings: Settings) -> dict[int, UserFeedback]:
     if not database.exists(settings.database):
         return {}
     with contextlib.closing(FeedbackStore.open(settings.database)) as store:
-        return store.everything().by_user()
+        users = store.everything().by_user()
+    weights = parse_event_weights(settings.event_weights)
+    return {user: with_implicit(feedback, weights) for user, feedback in users.items()}
 
 
 def _store(settings: Settings) -> BatchStore:

@@ -8,8 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from moovier.data.catalogue import natural_title
+from moovier.event_weights import parse_event_weights
 from moovier.feedback import database
 from moovier.feedback.errors import FeedbackUnavailable
+from moovier.feedback.events import with_implicit
 from moovier.feedback.ratings import UserFeedback
 from moovier.feedback.store import FeedbackStore
 from moovier.registry.client import Registry
@@ -89,6 +91,7 @@ def _feedback_of(
 ) -> tuple[dict[int, UserFeedback], str | None]:
     """Return the users' feedback, and the reason if it cannot be read."""
     feedback: dict[int, UserFeedback] = {}
+    weights = parse_event_weights(settings.event_weights)
     if not database.exists(settings.database):
         return feedback, None
     try:
@@ -96,7 +99,7 @@ def _feedback_of(
             for user in dict.fromkeys(users):
                 user_feedback = store.of_user(user)
                 if user_feedback:
-                    feedback[user] = user_feedback
+                    feedback[user] = with_implicit(user_feedback, weights)
     except FeedbackUnavailable as error:
         return {}, str(error)
     return feedback, None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from anyio.to_thread import run_sync
 
+from moovier.event_weights import parse_event_weights
 from moovier.feedback.cache import FeedbackCache
 from moovier.registry.client import Registry
 from moovier.serving.events import ServingEvents
@@ -44,7 +45,7 @@ async def open_context(settings: Settings, events: ServingEvents) -> ServingCont
         settings.mlflow_tracking_uri, settings.registered_model, timeout_s=_REGISTRY_TIMEOUT_S
     )
     model_store = ModelStore(registry, settings.path("bundles"), capacity=settings.loaded_models)
-    feedback = FeedbackCache(settings.database)
+    feedback = FeedbackCache(settings.database, parse_event_weights(settings.event_weights))
     await asyncio.gather(run_sync(model_store.restore), run_sync(feedback.reload))
     feedback.follow()
     return ServingContext(

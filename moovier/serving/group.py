@@ -40,10 +40,10 @@ from moovier.serving.reasons import MAX_REASONS
 from moovier.serving.recommend import PageAnswer
 from moovier.serving.rendering import render_page
 from moovier.serving.requests import NO_FILTER, RecommendRequest
+from moovier.serving.user_profile import UserProfile
 from moovier.serving.user_recommender import (
     Item,
     Page,
-    UserProfile,
     UserRecommender,
 )
 
@@ -190,7 +190,7 @@ def _allowed_scores(
     if not movie_filter.is_empty:
         scores += user_recommender.filter_index.penalty(movie_filter)
     for profile in profiles:
-        scores[:, profile.history.movies] = -np.inf
+        scores[:, profile.left_out] = -np.inf
     scores[:, user_recommender.known_rows(exclude)] = -np.inf
     return scores
 

@@ -10,7 +10,8 @@ from moovier.data.ratings import Floats, Ints
 from moovier.feedback.ratings import NewRating, UserFeedback
 from moovier.serving.filters import Filter
 from moovier.serving.recommender import Answer, Recommendation, Recommender
-from moovier.serving.user_recommender import UserProfile, UserRecommender
+from moovier.serving.user_profile import UserProfile
+from moovier.serving.user_recommender import UserRecommender
 
 #: Returns a user's feedback since the model was trained, None without any.
 FeedbackOf = Callable[[int], UserFeedback | None]
@@ -31,12 +32,24 @@ def profile_of(
     user_id: int,
     feedback: UserFeedback | None,
     more: Sequence[NewRating] = (),
+    *,
+    stars_only: bool = False,
 ) -> UserProfile:
-    """Return a user's profile for one model; the ratings in ``more`` count on top."""
+    """Return a user's profile for one model; the ratings in ``more`` count on top.
+
+    With ``stars_only`` events do not count as ratings: a model of stars learns from stars.
+    """
     ratings = [*rated_movies(feedback), *more]
     if feedback is None:
         return user_recommender.user(user_id, ratings)
-    return user_recommender.user(user_id, ratings, feedback.deleted, feedback.all_deleted_at or 0)
+    return user_recommender.user(
+        user_id,
+        ratings,
+        feedback.deleted,
+        feedback.all_deleted_at or 0,
+        () if stars_only else feedback.implicit,
+        feedback.hidden,
+    )
 
 
 def recommend(

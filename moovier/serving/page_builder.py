@@ -15,7 +15,8 @@ from moovier.serving import cursor, live_users
 from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.events import ServingEvents
 from moovier.serving.requests import RecommendRequest, RequestRating
-from moovier.serving.user_recommender import Page, UserProfile, UserRecommender
+from moovier.serving.user_profile import UserProfile
+from moovier.serving.user_recommender import Page, UserRecommender
 
 _DAY_S = 86_400
 _NO_MOVIES = np.zeros(0, dtype=np.int64)
@@ -96,11 +97,16 @@ def score_page(
 
 
 def resolve_user(
-    user_recommender: UserRecommender, request: RecommendRequest, feedback: FeedbackCache
+    user_recommender: UserRecommender,
+    request: RecommendRequest,
+    feedback: FeedbackCache,
+    *,
+    stars_only: bool = False,
 ) -> UserProfile:
     """Return the profile that a request is about.
 
     It holds what the model knows of the user, the feedback since then, and the request's ratings.
+    With ``stars_only`` events do not count as ratings.
     """
     if request.user_id is None and all(given[2] is None for given in request.ratings):
         pairs = [(movie_id, stars) for movie_id, stars, _ in request.ratings]
@@ -111,7 +117,9 @@ def resolve_user(
         ratings = _dated(request.ratings, live_users.rated_movies(user_feedback))
     if request.user_id is None:
         return user_recommender.anonymous(ratings)
-    return live_users.profile_of(user_recommender, request.user_id, user_feedback, ratings)
+    return live_users.profile_of(
+        user_recommender, request.user_id, user_feedback, ratings, stars_only=stars_only
+    )
 
 
 def paginate(
@@ -178,7 +186,7 @@ def predict_stars(
     user_recommender = rating_model.recommender.user_recommender
     same_rows = user_recommender.same_catalogue(model.recommender.user_recommender)
     if request.user_id is not None or not same_rows:
-        profile = resolve_user(user_recommender, request, feedback)
+        profile = resolve_user(user_recommender, request, feedback, stars_only=True)
         if not len(profile.history):
             return None
     rows = user_recommender.rows_of(page.ids)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -27,6 +28,7 @@ from moovier.serving.filters import Filter, FilterIndex
 from moovier.serving.popularity import Popularity
 from moovier.serving.reasons import strongest_reasons
 from moovier.serving.title_search import TitleIndex
+from moovier.serving.user_profile import UserProfile, digest, take
 from moovier.serving.variety import NO_VARIETY, Variety, VarietyIndex
 
 #: Profiles whose scores are in memory, the most recently used ones: some 10 MB on
@@ -44,19 +46,6 @@ class RowScorer(Protocol):
 
     def fold_in_rows(self, history: History, movies: Ints) -> Floats:
         """Return ``fold_in(history)[movies]``, (len(movies),)."""
-
-
-@dataclass(frozen=True)
-class UserProfile:
-    """A user or visitor, as one model sees them.
-
-    ``history`` holds movie rows of the model. ``row`` is the user's row if the model was trained on
-    exactly this history, else None. Equal histories have equal ``key``s.
-    """
-
-    history: History
-    row: int | None
-    key: int | bytes
 
 
 @dataclass(frozen=True)
@@ -147,7 +136,7 @@ class UserRecommender:
         two with the same timestamp, the later one in ``ratings``.
         """
         history = self._history(_EMPTY, ratings, ())
-        return UserProfile(history, None, _digest(history))
+        return UserProfile(history, None, digest(history))
 
     def visitor(self, ratings: Iterable[tuple[int, float]], timestamp: int) -> UserProfile:
         """Return :meth:`anonymous` of movie ids and stars that all have one timestamp."""
@@ -159,7 +148,7 @@ class UserRecommender:
             np.array([stars_of[row] for row in rows], dtype=np.float32),
             np.full(len(rows), timestamp, dtype=np.int64),
         )
-        return UserProfile(history, None, _digest(history))
+        return UserProfile(history, None, digest(history))
 
     def user(
         self,
@@ -167,21 +156,45 @@ class UserRecommender:
         ratings: Sequence[NewRating] = (),
         deleted: Collection[int] = (),
         deleted_before: int = 0,
+        implicit: Sequence[NewRating] = (),
+        hidden: Collection[int] = (),
     ) -> UserProfile:
         """Return the profile of a user, known or not, with newer ratings and deletions.
 
         ``user_id`` and the ids in ``deleted`` are MovieLens ids. ``ratings`` were given since the
         model was trained. Movies in ``deleted`` no longer count, unless they are in ``ratings``.
         Ratings of the training data up to ``deleted_before`` (Unix seconds) no longer count.
+        ``implicit``: ratings that events count as; those of rated movies do not count. ``hidden``:
+        MovieLens ids of movies to leave out besides the rated ones.
         """
         row = int(self._bundle.index.user_rows(np.array([user_id]))[0])
         history = _EMPTY if row < 0 else self._bundle.histories[row]
-        if not ratings and not deleted and not deleted_before:
-            return UserProfile(history, None if row < 0 else row, row)
-        if deleted_before:
-            history = _take(history, history.timestamps > deleted_before)
-        history = self._history(history, ratings, deleted)
-        return UserProfile(history, None, _digest(history))
+        if ratings or deleted or deleted_before:
+            if deleted_before:
+                history = take(history, history.timestamps > deleted_before)
+            history = self._history(history, ratings, deleted)
+            profile = UserProfile(history, None, digest(history))
+        else:
+            profile = UserProfile(history, None if row < 0 else row, row)
+        return self._with_events(profile, implicit, hidden)
+
+    def _with_events(
+        self, profile: UserProfile, implicit: Sequence[NewRating], hidden: Collection[int]
+    ) -> UserProfile:
+        """Return a profile of ratings with what the user's events say."""
+        if not implicit and not hidden:
+            return profile
+        rated = profile.history.movies
+        hidden_rows = self.known_rows(np.array([*hidden], dtype=np.int64))
+        unlisted = np.union1d(rated, hidden_rows)
+        rated_ids = set(self._bundle.index.movies[rated].tolist())
+        added = [rating for rating in implicit if rating.movie_id not in rated_ids]
+        if not added:
+            return replace(profile, unlisted=unlisted)
+        history = self._history(profile.history, added, ())
+        if len(history) == len(profile.history):
+            return replace(profile, unlisted=unlisted)
+        return UserProfile(history, None, digest(history), unlisted)
 
     def page(
         self,
@@ -204,7 +217,7 @@ class UserRecommender:
         known = len(profile.history) > 0
         scores, rows, more = self._best(
             self.scores(profile),
-            profile.history.movies,
+            profile.left_out,
             movie_filter,
             exclude,
             variety.candidates(top_k),
@@ -257,7 +270,7 @@ class UserRecommender:
         history = History(
             np.array([movie_row]), np.array([5.0], np.float32), np.array([newest], np.int64)
         )
-        profile = UserProfile(history, None, _digest(history))
+        profile = UserProfile(history, None, digest(history))
         scores, rows, more = self._best(
             self.scores(profile), history.movies, movie_filter, exclude, top_k
         )
@@ -352,7 +365,9 @@ class UserRecommender:
         Ratings with equal timestamps are ordered by movie row, so that the order of ``ratings``
         does not change the history.
         """
-        newest = {rating.movie_id: rating for rating in sorted(ratings, key=_timestamp)}
+        newest = {
+            rating.movie_id: rating for rating in sorted(ratings, key=attrgetter("timestamp"))
+        }
         row_of = self._row_of
         columns = sorted(
             (rating.timestamp, row_of[movie_id], rating.stars)
@@ -368,24 +383,10 @@ class UserRecommender:
         if not len(known):
             return added
         replaced = self.known_rows(np.array([*newest, *deleted], dtype=np.int64))
-        rest = _take(known, ~np.isin(known.movies, replaced))
+        rest = take(known, ~np.isin(known.movies, replaced))
         merged = History(
             np.concatenate([rest.movies, added.movies]),
             np.concatenate([rest.stars, added.stars]),
             np.concatenate([rest.timestamps, added.timestamps]),
         )
-        return _take(merged, np.lexsort((merged.movies, merged.timestamps)))
-
-
-def _timestamp(rating: NewRating) -> int:
-    return rating.timestamp
-
-
-def _take(history: History, rows: np.ndarray) -> History:
-    return History(history.movies[rows], history.stars[rows], history.timestamps[rows])
-
-
-def _digest(history: History) -> bytes:
-    columns = (history.movies, history.stars, history.timestamps)
-    content = b"".join(values.tobytes() for values in columns)
-    return hashlib.blake2b(content, digest_size=16).digest()
+        return take(merged, np.lexsort((merged.movies, merged.timestamps)))

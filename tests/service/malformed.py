@@ -37,6 +37,15 @@ GOOD: list[tuple[str, str, Any]] = [
             "request_id": "x",
         },
     ),
+    (
+        "POST",
+        "/events",
+        {
+            "user_id": 10**6,
+            "events": [{"movie_id": 1, "event": "clicked", "timestamp": 10**9}],
+            "request_id": "x",
+        },
+    ),
     # A valid request would train a model, so this one is invalid from the start.
     ("POST", "/train", {"users": ["x"], "movies": [1], "ratings": [4]}),
     ("GET", "/movies?query=toy&top_k=2&genres=Drama&year_from=1990&year_to=2000", None),
@@ -45,6 +54,8 @@ GOOD: list[tuple[str, str, Any]] = [
     ("GET", "/popular?top_k=2&cursor=abc", None),
     ("GET", "/ratings?user_id=1", None),
     ("DELETE", "/ratings?user_id=1000000&movie_id=1", None),
+    ("GET", "/events?user_id=1", None),
+    ("DELETE", "/events?user_id=1000000&movie_id=1&event=seen", None),
     ("GET", "/models", None),
     ("GET", "/models/champion", None),
 ]

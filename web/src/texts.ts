@@ -123,7 +123,7 @@ export const texts = {
   },
   you: {
     heading: "Your ratings and your data",
-    lead: "Your ratings are stored in this browser and sent with each request for a list. The service also stores them under a random number, to improve everybody's recommendations. “Forget me” deletes both.",
+    lead: "Your ratings and hidden movies are stored in this browser and sent with each request for a list. The service also stores them under a random number, to improve everybody's recommendations. “Forget me” deletes both.",
     notStored: "This browser stores nothing: your ratings are lost when you close the page. Export them to use them again.",
     ratings: (n: number) => count(n, "rating", "ratings"),
     noRatings: "You have not rated a movie yet. Search for one on the page “Discover”.",

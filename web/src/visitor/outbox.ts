@@ -1,8 +1,8 @@
-/** The queue of ratings on their way to the service, which learns from them.
+/** The queue of ratings and hidden movies on their way to the service, which learns from them.
  *
- * Nothing the visitor sees waits for it, because every request for a list carries the ratings. It
- * survives a reload: while the service cannot be reached, ratings wait for the next attempt. When
- * the service requires an API key, ratings are not sent at all.
+ * Nothing the visitor sees waits for it, because every request for a list carries both. It survives
+ * a reload: while the service cannot be reached, writes wait for the next attempt. When the service
+ * requires an API key, nothing is sent at all.
  */
 import { client, isAbort, toApiError, unwrap } from "../api/client";
 import { readItem, writeItem } from "./storage";
@@ -21,7 +21,22 @@ interface Unrate {
   /** Null: all ratings that the user gave here. */
   movie: number | null;
 }
-type Write = Rate | Unrate;
+/** `seen` or `not_for_me`, the service's names of the lists of hidden movies. */
+export type HidingEvent = "seen" | "not_for_me";
+interface Hide {
+  do: "hide";
+  user: number;
+  movie: number;
+  event: HidingEvent;
+  at: number;
+}
+interface Unhide {
+  do: "unhide";
+  user: number;
+  movie: number;
+  event: HidingEvent;
+}
+type Write = Rate | Unrate | Hide | Unhide;
 
 const KEY = "moovier.outbox";
 /** The oldest writes beyond this number are dropped. An imported file has thousands of ratings. */
@@ -49,13 +64,20 @@ export function flush(): Promise<void> {
   return sending;
 }
 
-/** Delete ratings in the service, and drop all that are queued.
+/** Delete ratings and hidden movies in the service, and drop all that is queued.
  *
  * Resolves to false when the service cannot be reached; the deletions then stay in the queue.
  */
-export async function deleteRatings(ratings: Omit<Unrate, "do">[]): Promise<boolean> {
+export async function deleteAll(
+  ratings: Omit<Unrate, "do">[],
+  hidden: Omit<Unhide, "do">[] = [],
+): Promise<boolean> {
   await sending;
-  writes = isRefused ? [] : ratings.map((rating) => ({ do: "unrate", ...rating }));
+  const deletions: Write[] = [
+    ...ratings.map((rating) => ({ do: "unrate" as const, ...rating })),
+    ...hidden.map((movie) => ({ do: "unhide" as const, ...movie })),
+  ];
+  writes = isRefused ? [] : deletions;
   persist();
   await flush();
   return writes.length === 0;
@@ -64,11 +86,9 @@ export async function deleteRatings(ratings: Omit<Unrate, "do">[]): Promise<bool
 async function sendAll(): Promise<void> {
   let maxBatch = MAX_BATCH;
   while (writes.length && !isRefused) {
-    const [write] = writes as [Write];
-    const ratings = write.do === "rate" ? ratingsLike(write).slice(0, maxBatch) : [];
-    const batch: Write[] = write.do === "rate" ? ratings : [write];
+    const batch = nextBatch(maxBatch);
     try {
-      await (write.do === "rate" ? postRatings(ratings) : deleteRating(write));
+      await send(batch);
     } catch (error) {
       if (isAbort(error)) return;
       const { status } = toApiError(error);
@@ -87,12 +107,25 @@ async function sendAll(): Promise<void> {
   }
 }
 
-/** Return the ratings at the head of the queue that one request can carry. */
-function ratingsLike({ user, requestId }: Rate): Rate[] {
-  const isLike = (write: Write): write is Rate =>
-    write.do === "rate" && write.user === user && write.requestId === requestId;
-  const end = writes.findIndex((write) => !isLike(write));
-  return (end < 0 ? writes : writes.slice(0, end)) as Rate[];
+/** Return the writes at the head of the queue that one request can carry. */
+function nextBatch(maxBatch: number): Write[] {
+  const [first] = writes as [Write];
+  const end = writes.findIndex((write) => !isLike(first, write));
+  return (end < 0 ? writes : writes.slice(0, Math.max(end, 1))).slice(0, canBatch(first) ? maxBatch : 1);
+}
+
+const canBatch = (write: Write): boolean => write.do === "rate" || write.do === "hide";
+
+function isLike(first: Write, write: Write): boolean {
+  if (first.do === "rate" && write.do === "rate" && first.requestId !== write.requestId) return false;
+  return write.do === first.do && write.user === first.user;
+}
+
+async function send(batch: Write[]): Promise<void> {
+  const [first] = batch as [Write];
+  if (first.do === "rate") return postRatings(batch as Rate[]);
+  if (first.do === "hide") return postEvents(batch as Hide[]);
+  return first.do === "unrate" ? deleteRating(first) : deleteEvent(first);
 }
 
 async function postRatings(batch: Rate[]): Promise<void> {
@@ -107,7 +140,21 @@ async function deleteRating({ user, movie }: Unrate): Promise<void> {
   await unwrap(client.DELETE("/ratings", { params: { query } }));
 }
 
-const targetOf = ({ user, movie }: Write): string => `${user}/${movie}`;
+async function postEvents(batch: Hide[]): Promise<void> {
+  const [{ user }] = batch as [Hide];
+  const events = batch.map(({ movie, event, at }) => ({ movie_id: movie, event, timestamp: at }));
+  await unwrap(client.POST("/events", { body: { user_id: user, events } }));
+}
+
+async function deleteEvent({ user, movie, event }: Unhide): Promise<void> {
+  const query = { user_id: user, movie_id: movie, event };
+  await unwrap(client.DELETE("/events", { params: { query } }));
+}
+
+const targetOf = (write: Write): string => {
+  const { user, movie } = write;
+  return "event" in write ? `${user}/${movie}/${write.event}` : `${user}/${movie}`;
+};
 
 const persist = (): boolean => writeItem(KEY, writes.length ? JSON.stringify(writes) : null);
 
@@ -123,5 +170,6 @@ function readWrites(): Write[] {
 function isWrite(value: unknown): value is Write {
   if (typeof value !== "object" || value === null) return false;
   const write = value as Partial<Write>;
-  return (write.do === "rate" || write.do === "unrate") && typeof write.user === "number";
+  const isKnown = ["rate", "unrate", "hide", "unhide"].includes(write.do ?? "");
+  return isKnown && typeof write.user === "number";
 }

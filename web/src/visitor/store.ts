@@ -20,6 +20,9 @@ import {
 } from "./visitor";
 
 const KEY = "moovier.person";
+/** The service's name of each list of hidden movies. */
+const EVENTS: Record<HiddenList, outbox.HidingEvent> = { seen: "seen", notForMe: "not_for_me" };
+const HIDDEN_LISTS = ["seen", "notForMe"] as const;
 
 export const visitor = signal<Visitor>(parseVisitor(readItem(KEY) ?? "") ?? newVisitor());
 /** False when the browser stores nothing. */
@@ -60,6 +63,7 @@ void outbox.flush();
 export function rate(movie: Movie, stars: number, requestId: string | null = null): void {
   const at = Math.floor(Date.now() / 1000);
   removing.delete(movie.id);
+  unhide(movie.id);
   visitor.value = withRating(visitor.value, movie, stars, at);
   const user = userIdOf(visitor.value);
   void outbox.enqueue({ do: "rate", user, movie: movie.id, stars, at, requestId });
@@ -83,7 +87,11 @@ export function takeOver(ratings: Omit<Rating, "user">[], seen: MovieSummary[]):
     at,
     requestId: null,
   }));
-  if (writes.length) void outbox.enqueue(...writes);
+  const now = Math.floor(Date.now() / 1000);
+  const hides = seen
+    .filter(({ id }) => !rated.has(id))
+    .map(({ id }) => ({ do: "hide" as const, user, movie: id, event: EVENTS.seen, at: now }));
+  if (writes.length || hides.length) void outbox.enqueue(...writes, ...hides);
 }
 
 /** Remove a rating here after the service, if it can be reached, has deleted it. */
@@ -99,11 +107,21 @@ export async function unrate(movieId: number): Promise<void> {
 }
 
 export function hide(movie: Movie, list: HiddenList): void {
+  unhide(movie.id);
   visitor.value = withMovieHidden(visitor.value, movie, list);
+  const user = userIdOf(visitor.value);
+  const at = Math.floor(Date.now() / 1000);
+  void outbox.enqueue({ do: "hide", user, movie: movie.id, event: EVENTS[list], at });
 }
 
 export function unhide(movieId: number): void {
+  const user = userIdOf(visitor.value);
+  const lists = HIDDEN_LISTS.filter((list) => visitor.value[list].some(({ id }) => id === movieId));
+  if (!lists.length) return;
   visitor.value = withMovieShown(visitor.value, movieId);
+  void outbox.enqueue(
+    ...lists.map((list) => ({ do: "unhide" as const, user, movie: movieId, event: EVENTS[list] })),
+  );
 }
 
 /** Sign in as a MovieLens user; null: become anonymous again. */
@@ -118,17 +136,24 @@ export function importFile(text: string): boolean {
   return imported !== null;
 }
 
-/** Delete the visitor's ratings here and in the service.
+/** Delete the visitor's ratings and hidden movies here and in the service.
  *
- * Of a MovieLens user, only the ratings given in this browser are deleted. Resolves to false when
+ * Of a MovieLens user, only those given in this browser are deleted. Resolves to false when
  * the service cannot be reached; the ratings are then deleted there later.
  */
 export function forget(): Promise<boolean> {
-  const { anonymousId, ratings } = visitor.value;
+  const { anonymousId, userId, ratings } = visitor.value;
+  const hidden = HIDDEN_LISTS.flatMap((list) =>
+    visitor.value[list].map(({ id }) => ({ movie: id, event: EVENTS[list] })),
+  );
   const ofUsers = ratings.filter(({ user }) => user && user !== anonymousId);
   visitor.value = newVisitor();
-  return outbox.deleteRatings([
-    { user: anonymousId, movie: null },
-    ...ofUsers.map(({ user, movie }) => ({ user, movie: movie.id })),
-  ]);
+  // The first deletion takes the hidden movies of the anonymous visitor with it.
+  return outbox.deleteAll(
+    [
+      { user: anonymousId, movie: null },
+      ...ofUsers.map(({ user, movie }) => ({ user, movie: movie.id })),
+    ],
+    userId === null ? [] : hidden.map((movie) => ({ user: userId, ...movie })),
+  );
 }

@@ -150,7 +150,7 @@ describe("deleting a visitor's ratings", () => {
     await outbox.enqueue(rate(1));
     browser.service.requests.length = 0;
     browser.service.answer = () => json({ deleted: 1 });
-    const deleted = await outbox.deleteRatings([
+    const deleted = await outbox.deleteAll([
       { user: 10, movie: null },
       { user: 7, movie: 3 },
     ]);
@@ -166,7 +166,7 @@ describe("deleting a visitor's ratings", () => {
     const first = deferred<Response>();
     browser.service.answer = ({ method }) => (method === "POST" ? first.promise : json({}));
     const sent = outbox.enqueue(rate(1));
-    const deleted = outbox.deleteRatings([{ user: 10, movie: null }]);
+    const deleted = outbox.deleteAll([{ user: 10, movie: null }]);
     first.resolve(json({}));
     await sent;
     expect(await deleted).toBe(true);
@@ -177,7 +177,7 @@ describe("deleting a visitor's ratings", () => {
     const first = deferred<Response>();
     browser.service.answer = ({ method }) => (method === "POST" ? first.promise : json({}));
     const sent = outbox.enqueue(rate(1));
-    const deleted = outbox.deleteRatings([{ user: 10, movie: null }]);
+    const deleted = outbox.deleteAll([{ user: 10, movie: null }]);
     first.resolve(json({ detail: "busy" }, 503));
     await sent;
     expect(await deleted).toBe(true);
@@ -186,7 +186,7 @@ describe("deleting a visitor's ratings", () => {
 
   test("stays queued while the service cannot be reached", async () => {
     browser.service.stop();
-    expect(await outbox.deleteRatings([{ user: 10, movie: null }])).toBe(false);
+    expect(await outbox.deleteAll([{ user: 10, movie: null }])).toBe(false);
     expect(queued()).toEqual([{ do: "unrate", user: 10, movie: null }]);
   });
 
@@ -194,7 +194,7 @@ describe("deleting a visitor's ratings", () => {
     browser.service.answer = () => json({ detail: "no" }, 401);
     await outbox.enqueue(rate(1));
     browser.service.requests.length = 0;
-    expect(await outbox.deleteRatings([{ user: 10, movie: null }])).toBe(true);
+    expect(await outbox.deleteAll([{ user: 10, movie: null }])).toBe(true);
     expect(browser.service.requests).toEqual([]);
   });
 });

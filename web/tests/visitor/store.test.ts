@@ -68,6 +68,56 @@ describe("storage", () => {
   });
 });
 
+describe("a hidden movie", () => {
+  const sent = () =>
+    browser.service.requests.map(({ method, path, body }) => [method, path, body ?? null]);
+
+  test("is sent as an event, and deleted when it is shown again", async () => {
+    store.hide(movie(1), "seen");
+    await settle();
+    store.hide(movie(1), "notForMe");
+    await settle();
+    store.unhide(1);
+    await settle();
+    const user = store.visitor.value.anonymousId;
+    const query = (event: string) => `/events?user_id=${user}&movie_id=1&event=${event}`;
+    const event = (name: string) => ({ user_id: user, events: [{ movie_id: 1, event: name }] });
+    expect(sent()).toMatchObject([
+      ["POST", "/events", event("seen")],
+      ["DELETE", query("seen"), null],
+      ["POST", "/events", event("not_for_me")],
+      ["DELETE", query("not_for_me"), null],
+    ]);
+  });
+
+  test("is no longer hidden in the service once it is rated", async () => {
+    store.hide(movie(1), "seen");
+    store.rate(movie(1), 4);
+    await settle();
+    expect(sent().map(([method, path]) => [method, String(path).split("?")[0]])).toEqual([
+      ["POST", "/events"],
+      ["DELETE", "/events"],
+      ["POST", "/ratings"],
+    ]);
+  });
+
+  test("of a file is sent with the others in one request", async () => {
+    store.takeOver([], [movie(1), movie(2)]);
+    await settle();
+    expect(sent()).toMatchObject([
+      ["POST", "/events", { events: [{ movie_id: 1 }, { movie_id: 2, event: "seen" }] }],
+    ]);
+  });
+
+  test("of a MovieLens user is deleted there when the visitor is forgotten", async () => {
+    store.signIn(7);
+    store.hide(movie(1), "seen");
+    await settle();
+    expect(await store.forget()).toBe(true);
+    expect(sent().slice(-1)).toEqual([["DELETE", "/events?user_id=7&movie_id=1&event=seen", null]]);
+  });
+});
+
 describe("a rating", () => {
   test("is shown at once and sent under the visitor's id", async () => {
     store.rate(movie(1), 4.5, "list-1");
