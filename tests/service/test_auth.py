@@ -19,6 +19,7 @@ from tests.service.in_process import BATCH, InProcessClient, started
 
 REMOTE = "203.0.113.7"
 RATING = {"user_id": 7, "ratings": [{"movie_id": 6, "stars": 4}]}
+EVENT = {"user_id": 7, "events": [{"movie_id": 6, "event": "shown"}]}
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +50,17 @@ def statuses_of(client: InProcessClient, **headers: Any) -> dict[str, int]:
         "post": client.post("/ratings", json=RATING, headers=headers).status_code,
         "get": client.get("/ratings?user_id=7", headers=headers).status_code,
         "delete": client.delete("/ratings?user_id=7", headers=headers).status_code,
+        "post event": client.post("/events", json=EVENT, headers=headers).status_code,
+        "get events": client.get("/events?user_id=7", headers=headers).status_code,
+        "delete events": client.delete("/events?user_id=7", headers=headers).status_code,
         "train": client.post("/train", json=BATCH, headers=headers).status_code,
         "predict": client.post("/predict", json=[7], headers=headers).status_code,
     }
 
 
 def expected(write: int, train: int) -> dict[str, int]:
-    return {"post": write, "get": write, "delete": write, "train": train, "predict": 200}
+    writes = ("post", "get", "delete", "post event", "get events", "delete events")
+    return {**dict.fromkeys(writes, write), "train": train, "predict": 200}
 
 
 def test_loopback_needs_no_key_and_remote_clients_do(

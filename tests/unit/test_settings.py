@@ -34,7 +34,8 @@ def test_setting_has_a_description_and_is_read_from_its_variable(
     assert field.description.endswith(".")
     assert f"`{variable(name, field)}`" in page()
     before = getattr(load_settings(), name)
-    example = {"database_url": "sqlite:////1.db"}.get(name, "http://h:1" if "ur" in name else "1")
+    examples = {"database_url": "sqlite:////1.db", "event_weights": "seen=1"}
+    example = examples.get(name, "http://h:1" if "ur" in name else "1")
     monkeypatch.setenv(variable(name, field), example)
     after = getattr(load_settings(), name)
     assert after != before or before == 1
