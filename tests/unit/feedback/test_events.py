@@ -17,7 +17,8 @@ from moovier.feedback.events import (
 from moovier.feedback.ratings import NewRating, StoredRating, UserFeedback
 from moovier.feedback.store import Added, FeedbackStore
 
-WEIGHTS = {**dict.fromkeys(EVENT_KINDS, 0.0), "clicked": 0.2, "finished": 0.6, "not_for_me": -0.8}
+WEIGHTS: dict[str, float] = dict.fromkeys(EVENT_KINDS, 0.0)
+WEIGHTS |= {"clicked": 0.2, "finished": 0.6, "not_for_me": -0.8}
 
 
 def stored(movie: int, kind: str, timestamp: int, user: int = 1) -> StoredEvent:

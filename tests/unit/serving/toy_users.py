@@ -14,7 +14,8 @@ from moovier.models.families import family
 from moovier.models.family import FitContext, Scorer
 from moovier.serving import cursor
 from moovier.serving.filters import Filter
-from moovier.serving.user_recommender import Page, UserProfile, UserRecommender
+from moovier.serving.user_profile import UserProfile
+from moovier.serving.user_recommender import Page, UserRecommender
 from tests.contracts import toy
 
 GENRES = ("Drama", "Comedy", "Sci-Fi", "War")
