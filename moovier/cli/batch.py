@@ -14,13 +14,13 @@ from moovier.settings import load_settings
 def batch(
     top_k: Annotated[int, typer.Option(help="Movies for each user, 1 to 1,000.")] = DEFAULT_TOP_K,
     shards: Annotated[
-        int, typer.Option(help="Number of files; for many users each has its own process.")
+        int, typer.Option(help="Number of files; many users are written in parallel.")
     ] = DEFAULT_SHARDS,
     model: Annotated[
         str | None, typer.Option(help="Name, alias or version number. Default: the champion.")
     ] = None,
 ) -> None:
-    """Write the top movies of all users to MOOVIER_LISTS; the service need not run."""
+    """Write the top movies of all users to MOOVIER_LISTS, without the service."""
     from moovier.jobs import batch as job
 
     console = plain_console()

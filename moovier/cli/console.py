@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def plain_console(*, soft_wrap: bool = True, stderr: bool = False) -> Console:
-    """Return a console without Rich's markup, for text that has paths and names of users in it.
+    """Return a console without Rich's markup, for text that contains paths or names.
 
     With markup, the folder ``name [old]`` would be printed as ``name``, ``[/b]`` would raise an
     error, and ``:cat:`` would be printed as an emoji. Styles are given as arguments instead.

@@ -26,7 +26,11 @@ data_app = typer.Typer(
 
 @data_app.command()
 def pull() -> None:
-    """Download the chosen data set: DVC remote, else GroupLens, else (auto) the sample."""
+    """Download the chosen data set.
+
+    The sources are tried in order: the DVC remote, GroupLens and, for `auto`, the
+    generated sample.
+    """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
     from moovier.data.sources import fetch
@@ -62,7 +66,7 @@ def validate(
         typer.Argument(help="Folder in MovieLens layout. Default: the chosen data set."),
     ] = None,
 ) -> None:
-    """Validate every row; report the file, row (1 is the header) and reason of each problem."""
+    """Validate every row; print file, row (1 is the header) and reason of each problem."""
     from moovier.data.movielens import read_movielens
     from moovier.data.sources import fetch
 

@@ -42,14 +42,15 @@ def evaluate(
         typer.Option(help="Evaluate this family's default recipe; repeat for several."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of the trainings.")
+        int | None,
+        typer.Option(min=0, max=MAX_SEED, help="Seed of the trainings. Default: MOOVIER_SEED."),
     ] = None,
     split_seed: Annotated[
         int,
         typer.Option(
             min=0,
             max=MAX_SEED,
-            help="Seed of the held-out users and of the ratings that visitors bring.",
+            help="Seed that draws the held-out users and the ratings of visitors.",
         ),
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

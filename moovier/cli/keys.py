@@ -15,13 +15,13 @@ from moovier.settings import load_settings
 if TYPE_CHECKING:
     from moovier.feedback.api_keys import KeyStore
 
-keys_app = typer.Typer(help="API keys, which allow rating and fine-tuning.", no_args_is_help=True)
+keys_app = typer.Typer(help="Manage the API keys for rating and fine-tuning.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of the key's owner.")]
 
 
 class Scope(StrEnum):
-    """The scopes of a key; a copy of `moovier.feedback.api_keys.SCOPES`, which imports slowly."""
+    """The scopes of a key; copied from `moovier.feedback.api_keys`, which imports slowly."""
 
     WRITE = "write"
     TRAIN = "train"
@@ -31,7 +31,7 @@ class Scope(StrEnum):
 def make(
     name: Name,
     scope: Annotated[
-        list[Scope], typer.Option(help="write: ratings; train: fine-tuning. Repeatable.")
+        list[Scope], typer.Option(help="write: ratings; train: fine-tuning. Repeat for both.")
     ],
 ) -> None:
     """Make a key and print it once; only its hash is stored."""

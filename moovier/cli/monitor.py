@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 def monitor(
     data: Annotated[
         str | None,
-        typer.Option(help="`ml-latest-small`, `sample`, or a folder in MovieLens layout."),
+        typer.Option(
+            help="`ml-latest-small`, `sample`, or a folder in MovieLens layout. Default: the "
+            "chosen data set."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON with all metrics.")] = False,
 ) -> None:
-    """Compare the current data with those of the champion; MLflow must run.
+    """Compare the current data with the champion's training data; MLflow must run.
 
     Metrics and plots go to MLflow. The command starts no retraining; the DAG
     `moovier_monitor` does.

@@ -20,7 +20,7 @@ ratings_app = typer.Typer(help="Import ratings from other services.", no_args_is
 
 @ratings_app.callback()
 def ratings() -> None:
-    """Keep `import` a command of its own; Typer would drop the name of an only command."""
+    """Keep the name `import`: Typer drops the name of a group's only command."""
 
 
 @ratings_app.command("import")

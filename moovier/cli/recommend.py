@@ -26,13 +26,13 @@ def recommend(
         Path | None, typer.Option("--csv", help="Also write the lists to this CSV file.")
     ] = None,
 ) -> None:
-    """Recommend movies that these users have not rated; the service need not run."""
+    """Recommend unrated movies to users, without the service."""
     from moovier.jobs import recommend as job
 
     result = job.recommend(user, top_k, model, settings=load_settings())
     if result["feedback"] is not None:
         typer.echo(
-            f"warning: ratings since the training are missing: {result['feedback']}", err=True
+            f"warning: the lists ignore ratings since the training: {result['feedback']}", err=True
         )
     if csv_file is not None:
         _write_csv(csv_file, result["answers"])
@@ -46,7 +46,9 @@ def _write_csv(file: Path, answers: list[dict[str, Any]]) -> None:
     try:
         target = file.open("w", encoding="utf-8", newline="")
     except OSError as error:
-        raise typer.BadParameter(f"cannot write {file}: {error.strerror}") from error
+        raise typer.BadParameter(
+            f"cannot write {file} ({error.strerror}); give a file that can be written"
+        ) from error
     with target:
         writer = csv.DictWriter(target, _COLUMNS)
         writer.writeheader()

@@ -12,13 +12,22 @@ from moovier.settings import MAX_EMBEDDING_SIZE, MAX_SEED, MAX_TRIALS, load_sett
 
 Data = Annotated[
     str | None,
-    typer.Option(help="`ml-latest-small`, `sample`, or a folder in MovieLens layout."),
+    typer.Option(
+        help="`ml-latest-small`, `sample`, or a folder in MovieLens layout. Default: the chosen "
+        "data set."
+    ),
 ]
 Trials = Annotated[
-    int | None, typer.Option(min=1, max=MAX_TRIALS, help="Optuna trials per family.")
+    int | None,
+    typer.Option(
+        min=1,
+        max=MAX_TRIALS,
+        help="Optuna trials per family. Default: MOOVIER_TRIALS, fewer while there is no champion.",
+    ),
 ]
 Families = Annotated[
-    list[str] | None, typer.Option("--family", help="Model family; repeat for several.")
+    list[str] | None,
+    typer.Option("--family", help="Model family; repeat for several. Default: all."),
 ]
 Sizes = Annotated[
     list[int] | None,
@@ -26,11 +35,12 @@ Sizes = Annotated[
         "--embedding-size",
         min=1,
         max=MAX_EMBEDDING_SIZE,
-        help="Size of a default `emb` model; repeatable.",
+        help="Size of a default `emb` model; repeat for several.",
     ),
 ]
 Seed = Annotated[
-    int | None, typer.Option(min=0, max=MAX_SEED, help="Seed of trainings and studies.")
+    int | None,
+    typer.Option(min=0, max=MAX_SEED, help="Seed of trainings and studies. Default: MOOVIER_SEED."),
 ]
 
 

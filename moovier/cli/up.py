@@ -59,7 +59,7 @@ def up(
 
 
 def down() -> None:
-    """Stop the stack of `moovier up`, from any folder; no data are deleted."""
+    """Stop the stack of `moovier up`, from any folder; delete no data."""
     from moovier.stack import lifecycle
 
     report = Report(Console(emoji=False))

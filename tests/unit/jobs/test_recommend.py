@@ -82,7 +82,7 @@ def test_unavailable_database_gives_the_models_lists(
     command.recommend([7], top_k=3, as_json=True)
     output = capsys.readouterr()
     assert json.loads(output.out)["answers"] == json.loads(json.dumps(expected["answers"]))
-    assert output.err.startswith("warning: ratings since the training are missing")
+    assert output.err.startswith("warning: the lists ignore ratings since the training")
 
 
 @pytest.mark.parametrize("option", ["--json", "--csv", None])
