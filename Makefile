@@ -45,7 +45,7 @@ else
 	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations=20
 endif
 
-# The rooms whose tests start no server.
+# The packages whose tests start no server.
 QUICK := $(addprefix tests/unit/,cli data evaluation experiments models serving stack test_docs_links.py test_settings.py)
 
 test-quick: $(READY) ## Run the tests that need no servers
@@ -133,8 +133,8 @@ bento: $(READY) page ## Build a Bento of the service with the champion
 screenshots: $(READY) $(PAGE) ## Take the screenshots of the README
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.screenshots $(ARGS)
 
-# The source archive has the built page, so whoever unpacks it needs no npm. The wheel is built from
-# the archive, which proves that nothing is missing there.
+# The source archive has the built page, so its users need no npm. The wheel is built from the
+# archive, which proves that the archive is complete.
 dist: $(READY) $(PAGE) ## Build wheel, source archive and, with Docker, images
 	@rm -rf dist && $(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
 	@cp requirements.lock dist/moovier-$(VERSION)-requirements.txt

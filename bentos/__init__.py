@@ -1,4 +1,4 @@
-"""The HTTP API and the fine-tuning process: doors into :mod:`moovier`, without logic of their own.
+"""The HTTP API and the fine-tuning process: thin interfaces to :mod:`moovier`.
 
 A request passes :mod:`bentos.middleware`, then a module of :mod:`bentos.routes`, which translates
 between :mod:`bentos.schemas` and :mod:`moovier.serving`.

@@ -43,7 +43,7 @@ def create_app() -> FastAPI:
         dependencies=[Depends(QueryCheck())],
         responses={
             400: {
-                "description": "Not HTTP: a URL of more than 65,536 characters, for example",
+                "description": "Malformed HTTP, such as a URL of more than 65,536 characters",
                 "content": {"text/plain": {"schema": {"type": "string"}}},
             },
             404: {"model": Problem, "description": "No such model"},
@@ -51,7 +51,10 @@ def create_app() -> FastAPI:
             415: {"model": Problem, "description": "The body's Content-Encoding is not gzip"},
             422: {"model": Problem, "description": "The request is invalid"},
             429: {"model": Problem, "description": "Too many requests; see Retry-After"},
-            503: {"model": Problem, "description": "Not now; see the header Retry-After"},
+            503: {
+                "model": Problem,
+                "description": "Temporarily unavailable; see the header Retry-After",
+            },
         },
     )
     app.state.running = AppState()

@@ -1,4 +1,4 @@
-"""What the application holds while it runs."""
+"""The state of the running application."""
 
 from __future__ import annotations
 

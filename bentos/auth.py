@@ -47,7 +47,11 @@ class Authenticator:
         if scopes is None:
             raise HTTPException(401, "this API key is unknown or was revoked", _CHALLENGE)
         if key_scope not in scopes:
-            raise HTTPException(403, f'this API key lacks the scope "{key_scope}"')
+            raise HTTPException(
+                403,
+                f'this API key lacks the scope "{key_scope}"; `moovier keys make` makes a key '
+                "with it",
+            )
 
     def close(self) -> None:
         """Close the connections to the database."""

@@ -1,4 +1,4 @@
-"""What differs when the service runs from a Bento instead of a checkout.
+"""Adapt the service to running from a Bento instead of a checkout.
 
 A Bento is a folder with ``bento.yaml`` and the program in ``src``, which is the working folder of
 its processes. It holds the champion that :mod:`bentos.pack_champion` stored before the build.

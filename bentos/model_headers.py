@@ -1,4 +1,4 @@
-"""The headers that say which model answered."""
+"""The headers that name the model of an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetch and validate the ratings, and tell Airflow about new ones."""
+"""Fetch and validate the ratings, and emit the asset that starts a retraining."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell people about a failed retraining, an alarm or a promotion, and write notes on DAG runs.
+"""Send notifications of failures, alarms and promotions, and write notes on DAG runs.
 
 Both use connections of Airflow, and neither fails a task: what cannot be sent is logged.
 """

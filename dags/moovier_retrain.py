@@ -222,7 +222,7 @@ def promote(plan: dict[str, Any], decision: dict[str, Any]) -> dict[str, Any]:
 def emit_champion(
     plan: dict[str, Any], decision: dict[str, Any], *, outlet_events: Any = None
 ) -> None:
-    """Tell other DAGs about a new champion."""
+    """Emit the asset of a new champion, on which other DAGs can be scheduled."""
     from airflow.sdk.exceptions import AirflowSkipException
 
     from moovier.jobs.retraining_outcome import champion_facts

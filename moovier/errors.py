@@ -99,7 +99,7 @@ class UnknownModel(RegistryError):
 
 
 class UnusableModel(UnknownModel):
-    """The version that a name, alias or number means has no model that could be loaded."""
+    """The version with this name, alias or number has no model that can be loaded."""
 
     def __init__(self, name: str, reason: str, known: Sequence[str] = ()) -> None:
         """Make the error for ``name``, with the ``known`` names in its message."""

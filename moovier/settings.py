@@ -150,8 +150,8 @@ class Settings(BaseSettings):
     )
     notify_connection: str | None = Field(
         None,
-        description="Id of an Airflow connection, type `smtp` or `http` (a webhook), that tells "
-        "people of a failed retraining, an alarm and a promotion; unset: nobody is told.",
+        description="Id of an Airflow connection, type `smtp` or `http` (a webhook), that sends "
+        "notifications of failed retrainings, alarms and promotions; unset: none are sent.",
     )
     seed: Seed = Field(0, description="Seed of splits and trainings, 0 to 4294967295.")
 
@@ -233,38 +233,38 @@ class Settings(BaseSettings):
     )
     recorded_lists_per_s: Annotated[float, Field(ge=0, le=1e9)] = Field(
         50.0,
-        description="Largest number of lists per second that each worker of the service records, "
-        "to join feedback with served lists; 0: none.",
+        description="Most served lists per second that each worker of the service records, to "
+        "join them with feedback; 0: none.",
     )
     keep_lists_days: Days = Field(90.0, description="Days that recorded lists are kept.")
 
     # Monitoring
     monitor_significance: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.01, description="Chance (0 to 1) of an alarm at one check of data without drift."
+        0.01, description="Chance (0 to 1) of a false alarm in a check of data without drift."
     )
     monitor_ratings: Limit = Field(
-        0.25, description="Smallest shift of new ratings, in stars, that is an alarm."
+        0.25, description="Alarm limit: shift of the stars of new ratings, in stars."
     )
     monitor_users: Limit = Field(
         0.5,
-        description="Smallest lost share (0 to 1) of the agreement with earlier ratings that is an "
-        "alarm.",
+        description="Alarm limit: share (0 to 1) of the agreement with earlier ratings that new "
+        "ratings have lost.",
     )
     monitor_movies: Limit = Field(
         0.2,
-        description="Smallest shift (0 to 1) of new ratings to movies of a different popularity, "
-        "to unrated movies or (twice the value) to a single movie that is an alarm.",
+        description="Alarm limit: shift (0 to 1) of new ratings to movies of a different "
+        "popularity or to unrated movies; for a shift to a single movie, twice the value.",
     )
     monitor_genres: Limit = Field(
-        0.25, description="Smallest shift (0 to 1) of the genres of new ratings that is an alarm."
+        0.25, description="Alarm limit: shift (0 to 1) of the genres of new ratings."
     )
     monitor_quality: Limit = Field(
         0.1,
-        description="Smallest difference (0 to 1) that is an alarm: the share of liked movies "
-        "among other ratings minus that among rated recommendations.",
+        description="Alarm limit: share of liked movies among other ratings minus that among "
+        "rated recommendations (0 to 1).",
     )
     monitor_age_days: Days = Field(
-        14.0, description="Days without a retraining after which changed data are an alarm."
+        14.0, description="Alarm limit: days without a retraining while the data have changed."
     )
     service_url: ServerUrl | None = Field(
         None,
@@ -315,7 +315,7 @@ def load_settings(**overrides: object) -> Settings:
         reasons = "; ".join(
             _reason(e)
             for e in error.errors()
-            # A default that depends on an invalid field is no error of its own.
+            # A default that depends on an invalid field is not an error of its own.
             if e["type"] != "default_factory_not_called"
         )
         # Without the cause, which holds the value of a URL with its password.

@@ -15,7 +15,7 @@ FILE_PATHS = frozenset(("/ratings/match", "/ratings/import"))
 
 
 class BodySize:
-    """Answers 413 to a body that is too large, whatever its header says."""
+    """Answers 413 to a body that is too large, even if its header says otherwise."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

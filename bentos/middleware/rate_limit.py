@@ -12,7 +12,7 @@ from bentos.error_response import error_response
 
 #: Requests per second of a client from elsewhere, if the settings name no rate.
 RATE_PER_S = 50.0
-#: Size of a bucket, in seconds of the rate: a client may send so many requests at once.
+#: Size of a bucket, in seconds of the rate: the largest burst of a client.
 BURST_S = 4.0
 #: Clients whose buckets are in memory, the most recent ones.
 MAX_CLIENTS = 10_000

@@ -26,7 +26,7 @@ router = APIRouter()
 
 @router.get(
     "/popular",
-    summary="Movies with the most ratings of late or of all time",
+    summary="Movies with the most recent ratings, or the most ratings of all time",
     response_model=Recommendations,
 )
 async def popular(request: Request, page: Page, days: Days = None) -> Response:
@@ -37,7 +37,7 @@ async def popular(request: Request, page: Page, days: Days = None) -> Response:
 
 @router.get(
     "/trending",
-    summary="Movies that get more ratings of late than their past lets expect",
+    summary="Movies with more recent ratings than their past suggests",
     response_model=Recommendations,
 )
 async def trending(request: Request, page: Page, days: TrendDays = TREND_DAYS) -> Response:
@@ -62,7 +62,7 @@ async def movie(request: Request, movie_id: MovieId) -> Response:
 
 @router.get(
     "/movies/{movie_id}/similar",
-    summary="What somebody who likes this movie may like",
+    summary="Movies for people who like this movie",
     response_model=Recommendations,
     responses=NO_MOVIE,
 )

@@ -26,9 +26,12 @@ router = APIRouter(dependencies=[Depends(require_scope(WRITE))])
 
 @router.post(
     "/ratings",
-    summary="Ratings of one person; durable when acknowledged, counted at once",
+    summary="Store ratings of one person; the answer means that they are stored durably",
     response_model=RatingsAck,
-    responses={**KEYS, 409: {"model": Problem, "description": "The key was used for others"}},
+    responses={
+        **KEYS,
+        409: {"model": Problem, "description": "The key was used for other ratings"},
+    },
 )
 async def store(
     request: Request, body: GivenRatings, idempotency_key: IdempotencyKey = None
@@ -52,7 +55,7 @@ async def store(
 
 @router.get(
     "/ratings",
-    summary="The ratings that one person sent here",
+    summary="Ratings that one person sent to this service",
     response_model=OwnRatings,
     responses=KEYS,
 )
@@ -72,7 +75,7 @@ async def show(request: Request, user_id: UserQuery) -> Response:
 
 @router.delete(
     "/ratings",
-    summary="Delete one rating of a person, or all; the next ingest deletes those of the data set",
+    summary="Delete one rating of a person, or all; the next ingest deletes them from the data set",
     response_model=Deleted,
     responses=KEYS,
 )

@@ -25,7 +25,9 @@ Genre = Annotated[str, Field(min_length=1, max_length=100)]
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)]
 
 MovieId = Annotated[int, Path(ge=1, le=MAX_ID, description="MovieLens id.", examples=[1])]
-_Genres = Annotated[Sequence[Genre], Query(max_length=MAX_GENRES, description="Any of them.")]
+_Genres = Annotated[
+    Sequence[Genre], Query(max_length=MAX_GENRES, description="Movies with any of these.")
+]
 _YearFrom = Annotated[Year | None, Query(description="First year of release.")]
 _YearTo = Annotated[Year | None, Query(description="Last year of release.")]
 _Size = Annotated[PageSize, Query(description="Movies on a page.")]
@@ -38,14 +40,14 @@ TitleQuery = Annotated[
     str,
     Query(
         max_length=MAX_QUERY_LENGTH,
-        description="Words of the title, or their beginnings. Empty: all movies.",
+        description="Words of the title, or the beginnings of words. Empty: all movies.",
         examples=["toy sto"],
     ),
 ]
 Days = Annotated[
     Annotated[int, Field(ge=MIN_DAYS, le=MAX_DAYS)] | None,
     Query(
-        description="Rank by the ratings of so many days before the newest rating, then by those "
+        description="Rank by the ratings of this many days before the newest rating, then by those "
         "of all time. Left out: the window that predicted best when the model was trained.",
         examples=[30],
     ),
@@ -55,7 +57,7 @@ Days = Annotated[
 TREND_DAYS = 30
 TrendDays = Annotated[
     Annotated[int, Field(ge=MIN_DAYS, le=MAX_DAYS)],
-    Query(description="Compare so many days before the newest rating with the time before them."),
+    Query(description="Compare this many days before the newest rating with the time before."),
 ]
 
 

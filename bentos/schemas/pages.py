@@ -46,7 +46,7 @@ class Recommendations(BaseModel):
     items: list[Recommended]
     next: str | None = Field(description="Cursor of the next page; null on the last.")
     days: int | None = Field(
-        description="Window of popular movies: they are ranked by the ratings of so many days "
+        description="Window of popular movies: they are ranked by the ratings of this many days "
         "before the newest rating. Null: by the ratings of all time, or the movies are not "
         "ranked by popularity."
     )

@@ -50,7 +50,7 @@ class FileMatched(BaseModel):
     """A file with the movies of its entries."""
 
     source: str
-    skipped: int = Field(description="Entries that are no movies, or have no rating.")
+    skipped: int = Field(description="Entries that are not movies or have no rating.")
     seen: list[int] = Field(description="Movie ids that were watched and not rated.")
     entries: list[EntryShown]
 

@@ -102,14 +102,16 @@ class RecommendRequest(BaseModel):
     strategy: Strategy = Field(
         "fair",
         description="How a list for `people` is made. `mean`: the highest mean first. "
-        "`least_misery`: the movie that the least satisfied person likes best. `fair`: a mix, in "
-        "which nobody falls behind along the list.",
+        "`least_misery`: the movie that the least satisfied person likes best. `fair`: each "
+        "movie balances the mean and the person who is least satisfied so far.",
     )
     top_k: _BodyPageSize = Field(10, description="Movies on a page.")
-    genres: list[Genre] = Field([], max_length=MAX_GENRES, description="Any of them.")
+    genres: list[Genre] = Field([], max_length=MAX_GENRES, description="Movies with any of these.")
     year_from: _BodyYear | None = None
     year_to: _BodyYear | None = None
-    exclude: list[Id] = Field([], max_length=MAX_EXCLUDED, description="MovieLens movie ids.")
+    exclude: list[Id] = Field(
+        [], max_length=MAX_EXCLUDED, description="MovieLens ids to leave out."
+    )
     cursor: (
         Annotated[str, Field(max_length=MAX_CURSOR_LENGTH, json_schema_extra=CURSOR_SCHEMA)] | None
     ) = Field(None, description="`next` of the previous page.")
@@ -125,8 +127,7 @@ class RecommendRequest(BaseModel):
         Annotated[StrictInt, Field(ge=1, le=MAX_PAGE_SIZE), BeforeValidator(whole_number)] | None
     ) = Field(
         None,
-        description="Most movies of one series on a page. The titles tell which movies are of one "
-        "series.",
+        description="Most movies of one series on a page. Titles identify a series.",
     )
     model_name: Model = Field(None, description="As in `/predict`; left out: the champion.")
 

@@ -38,5 +38,5 @@ class NewRatings(BaseModel):
     users: list[Id] = Field(min_length=1, max_length=MAX_RATINGS, description="MovieLens ids.")
     movies: list[Id] = Field(min_length=1, max_length=MAX_RATINGS, description="MovieLens ids.")
     ratings: list[Stars] = Field(
-        min_length=1, max_length=MAX_RATINGS, description="Stars, 0.5 to 5 in half steps."
+        min_length=1, max_length=MAX_RATINGS, description="Stars, 0.5 to 5 in steps of 0.5."
     )

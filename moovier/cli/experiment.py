@@ -87,7 +87,7 @@ def _print_end(ending: dict[str, Any], as_json: bool) -> None:
 def _print(result: dict[str, Any]) -> None:
     console = plain_console(soft_wrap=False)
     if not result["running"]:
-        console.print("no experiment runs")
+        console.print("no experiment is running")
         if (last := result["last"]) is not None:
             model = f"{last['name']} (version {last['version']})"
             console.print(f"last experiment: {last['id']} on {model}, {last['decision']}")

@@ -248,7 +248,7 @@ def _read_at_once(path: Path, header: list[str], columns: Mapping[str, Any]) -> 
 
 
 def _distinct(header: list[str]) -> list[str]:
-    """Return the names with a number behind each repeated one, which nobody reads."""
+    """Return the column names, with a number appended to each repeated one."""
     seen: set[str] = set()
     names = []
     for place, name in enumerate(header):

@@ -1,4 +1,4 @@
-"""Parse the lines and the fields of CSV files: one parser for each later reader of a file.
+"""Parse the lines and the fields of CSV files; every reader of a file uses these functions.
 
 One line of text is one row. Every function raises ``ValueError`` with the reason that users read,
 without file and row, which the caller knows.

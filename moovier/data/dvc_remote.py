@@ -143,13 +143,19 @@ def upload(folder: Path, hash_: str, settings: Settings) -> str:
         odb = repo.cloud.get_remote_odb(remote.name, "push")
         staged, _, tree = build(odb, str(folder), LocalFileSystem(), "md5")
         if tree.hash_info.value != hash_:
-            raise HashMismatch(f"{folder} has the hash {tree.hash_info.value}, not {hash_}")
+            raise HashMismatch(
+                f"{folder} has the hash {tree.hash_info.value}, not {hash_}: it was changed; "
+                "fetch the data set again"
+            )
         try:
             result = transfer(staged, odb, {tree.hash_info}, shallow=False)
         except Exception as error:  # each kind of remote raises its own errors
             raise unavailable(f"{remote.address}: {reason(error)}", error) from error
         if result.failed:
-            raise DataUnavailable(f"{remote.address} did not accept {len(result.failed)} files")
+            raise DataUnavailable(
+                f"{remote.address} did not accept {len(result.failed)} files; check its free space "
+                "and permissions"
+            )
         return remote.address
 
 
@@ -184,7 +190,10 @@ def download(hash_: str, folder: Path, settings: Settings) -> None:
             except Exception as error:  # each kind of remote raises its own errors
                 raise _absent(odb, remote, hash_, hash_) from error
             if directory_hash(downloaded) != hash_:
-                raise HashMismatch(f"the folder {hash_} in {remote.address} is damaged")
+                raise HashMismatch(
+                    f"the folder {hash_} in {remote.address} is damaged: repair the remote, or set "
+                    "MOOVIER_DVC_REMOTE to another one"
+                )
             with contextlib.suppress(FileNotFoundError):
                 folder.rename(Path(scratch) / "before")
             try:
@@ -212,7 +221,7 @@ def _absent(odb: Any, remote: Remote, hash_: str, name: str) -> DataUnavailable:
         return DataUnavailable(f"{remote.address} does not have {name}")
     except Exception as error:  # each kind of remote raises its own errors
         return unavailable(f"{remote.address} cannot be read: {reason(error)}", error)
-    return DataUnavailable(f"{remote.address} does not have all files of {name}, or not unchanged")
+    return DataUnavailable(f"files of {name} are missing or altered in {remote.address}")
 
 
 def _set_aside(folder: Path, settings: Settings) -> None:

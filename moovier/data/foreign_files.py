@@ -1,4 +1,4 @@
-"""Recognise files that are no data set in MovieLens layout, and say what to do with them."""
+"""Recognise files that are not a data set in MovieLens layout, and say what to do with them."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ _MOST_FILES = 200
 
 
 def missing(path: Path) -> str:
-    """Return the problem of a file that its folder lacks; what the folder has comes first."""
+    """Return the error about a missing file; it begins with what the folder has instead."""
     if found := describe_folder(path.parent):
         return f"{found} ({path.name} is missing from {path.parent})"
     return f"{path.name}: is missing from {path.parent}; a data set has {LAYOUT}"
 
 
 def wrong_header(path: Path, header: Sequence[str], missing_columns: Sequence[str]) -> str:
-    """Return the problem of a header that lacks columns."""
+    """Return the error about a header without the columns ``missing_columns``."""
     names = ", ".join(header)
     names = names if len(names) <= 300 else f"{names[:300]}..."
     problem = (
@@ -75,7 +75,7 @@ def wrong_header(path: Path, header: Sequence[str], missing_columns: Sequence[st
 
 
 def describe_file(path: Path) -> str:
-    """Return what a file is that was named instead of a folder, and what to do."""
+    """Return the error about a file that was given instead of a folder, with what to do."""
     if zipfile.is_zipfile(path) and path.suffix.lower() != ".xlsx":
         return f"{path} is a zip file: unpack it, and name the folder with {LAYOUT}"
     found = _personal_export(path)
@@ -89,7 +89,7 @@ def describe_file(path: Path) -> str:
 
 
 def describe_folder(folder: Path) -> str | None:
-    """Return what the files of a folder are, and what to do; None where nothing is recognised."""
+    """Return what kind of files a folder has, and what to do; None if none is recognised."""
     files = sorted(path for path in folder.iterdir() if path.is_file())[:_MOST_FILES]
     for path in files:
         if found := _personal_export(path):

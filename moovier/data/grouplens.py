@@ -45,7 +45,7 @@ def download(
         if actual_hash != pointer.hash:
             raise HashMismatch(
                 f"{address} has the hash {actual_hash}, but the pointer names {pointer.hash}. "
-                "Nothing was stored. To use it nevertheless, unpack it yourself and run "
+                "Nothing was stored. To use it all the same, unpack it yourself and run "
                 "`moovier data use DIR`"
             )
     except BaseException:

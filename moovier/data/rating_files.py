@@ -44,7 +44,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "movielens": ("movieid", "movielensid"),
     "type": ("titletype", "type", "mediatype"),
 }
-#: Types of titles that are no movies, without case, spaces and punctuation.
+#: Types of titles that are not movies, without case, spaces and punctuation.
 _NO_MOVIES = re.compile(r"show|series|season|episode|game|music|podcast|^tv$")
 _FRACTION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:/\s*([0-9]+)|(%))")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
@@ -77,7 +77,7 @@ class Entry:
 class RatingFile:
     """The entries of a file, and where it comes from.
 
-    ``skipped``: the number of entries that are no movies, or have neither title nor id.
+    ``skipped``: the number of entries that are not movies, or have neither title nor id.
     """
 
     source: str
@@ -167,7 +167,7 @@ def _read_json(text: str) -> RatingFile:
         raise BadRequest(f"the JSON file is damaged: {error}") from error
     items = content if isinstance(content, list) else content.get("movies", [])
     if not isinstance(items, list) or not items:
-        raise BadRequest("the JSON file is no list of ratings as Trakt exports it")
+        raise BadRequest("the JSON file is not a list of ratings as exported by Trakt")
     rows = []
     for item in items[: MAX_ENTRIES + 1]:
         movie = item.get("movie") if isinstance(item, dict) else None
@@ -206,8 +206,9 @@ def _read_csv(text: str) -> RatingFile:
     if not has_movie or (source is None and "rating" not in places):
         names = ", ".join(header_line.strip().split(separator))[:200]
         raise BadRequest(
-            "the file is no known export: expected Letterboxd, IMDb, TMDB, Trakt, MovieLens, or a "
-            f"CSV file with the columns title, year and rating; its first line is {names!r}"
+            "the file is not a known export: send one of Letterboxd, IMDb, TMDB, Trakt or "
+            "MovieLens, or a CSV file with the columns title, year and rating; its first line is "
+            f"{names!r}"
         )
     values = [
         {field: row[place].strip() for field, place in places.items() if place < len(row)}
@@ -272,7 +273,7 @@ def to_stars(text: str, scale: int) -> float | None:
     ``text``: "8", "7,5", "8/10", "80%" or "★★★½". ``scale``: the highest rating, for a number.
 
     Raises:
-        BadRequest: the rating is no number, or higher than the scale.
+        BadRequest: the rating is not a number, or higher than the scale.
     """
     text = text.strip().replace(",", ".")
     if not text:
@@ -284,7 +285,7 @@ def to_stars(text: str, scale: int) -> float | None:
     elif _NUMBER.fullmatch(text):
         value = float(text)
     else:
-        raise BadRequest(f"the rating {text[:40]!r} is no number")
+        raise BadRequest(f"the rating {text[:40]!r} is not a number")
     if not 0 <= value <= scale or scale == 0:
         raise BadRequest(f"the rating {text[:40]} is not between 0 and {scale}")
     # Half up: Python's `round` would make 4 stars of 85 and 5 stars of 95 of 100.

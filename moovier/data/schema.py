@@ -158,7 +158,7 @@ def _genre_checks() -> list[pa.Check]:
     return [
         check(
             lambda text: not re.search(r"[,;\[\]]", text),
-            "separates genres by something else than |: write Adventure|Animation",
+            "separates genres by something other than |: write Adventure|Animation",
         ),
         check(
             lambda text: text == "" or all(text.split("|")),

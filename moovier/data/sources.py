@@ -228,8 +228,8 @@ def _existing(path: Path) -> Path:
         raise UnknownData(describe_file(folder))
     if not folder.is_dir():
         raise UnknownData(
-            f"no data set {str(path)!r}: name {REAL}, {SAMPLE}, {AUTO}, or a folder in MovieLens "
-            "layout"
+            f"unknown data set {str(path)!r}: give {REAL}, {SAMPLE}, {AUTO}, or an existing folder "
+            "in MovieLens layout"
         )
     return folder
 
@@ -268,11 +268,15 @@ def _record(settings: Settings) -> dict[str, object]:
     try:
         record = read_json(file)
     except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read ({error}): delete it to start anew") from error
+        raise DataError(
+            f"{file} cannot be read ({error}): delete it, then choose the data set again"
+        ) from error
     if record is None:
         return {}
     if not isinstance(record, dict):
-        raise DataError(f"{file} does not hold a JSON object: delete it to start anew")
+        raise DataError(
+            f"{file} does not hold a JSON object: delete it, then choose the data set again"
+        )
     return record
 
 

@@ -130,7 +130,7 @@ def random_split(ratings: Ratings, seed: int, share: float = 0.1) -> tuple[Ratin
 
     The test part is the first ``int(share * n)`` rows of
     ``numpy.random.default_rng(seed).permutation(n)``. Rows count by user, then by movie, as in
-    MovieLens's files, whatever the order of ``ratings``. Of more than :data:`MOST_TEST_USERS` users
+    MovieLens's files, in any order of ``ratings``. Of more than :data:`MOST_TEST_USERS` users
     with a rating, only a sample drawn by ``seed`` has rows in it.
     """
     order = np.random.default_rng(seed).permutation(len(ratings))
@@ -184,7 +184,10 @@ def split_at_time(ratings: Ratings, quantile: float = 0.9) -> tuple[Ratings, Rat
 
 
 def _beyond(users: Ints, most: int, n_users: int, seed: int) -> Ints:
-    """Return the users beyond a sample of ``most``, which prefers the same users in any subset."""
+    """Return the users outside a sample of ``most`` users.
+
+    The seed ranks all users once, so the samples of two subsets share as many users as possible.
+    """
     if users.size <= most:
         return users[:0]
     rank = np.random.default_rng(seed).permutation(n_users)

@@ -26,7 +26,7 @@ def hits(top: Ints, relevant: Sequence[Ints]) -> NDArray[np.bool_]:
         ValueError: ``top`` and ``relevant`` have different numbers of users.
     """
     if len(top) != len(relevant):
-        raise ValueError(f"{len(top)} lists for {len(relevant)} users")
+        raise ValueError(f"{len(top)} lists for {len(relevant)} users; give one list for each user")
     sizes = _sizes(relevant)
     if not sizes.sum():
         return np.zeros(top.shape, dtype=bool)

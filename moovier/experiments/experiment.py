@@ -53,7 +53,7 @@ class Experiment(BaseModel):
     @model_validator(mode="after")
     def _check_share(self) -> Self:
         if self.mode == CANARY and "share" not in self.model_fields_set:
-            raise ValueError("a canary needs a share")
+            raise ValueError("a canary needs a share of the users, such as 0.1")
         return self
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Announce this process's writes, and tell them apart from those of other processes.
+"""Announce this process's writes, and distinguish them from those of other processes.
 
 On Postgres each write of a user's feedback sends a notification within its transaction
 (https://www.postgresql.org/docs/current/sql-notify.html). On SQLite each such write increments

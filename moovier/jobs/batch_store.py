@@ -99,7 +99,7 @@ class BatchStore:
         with _as_lists_error(self.url), self._files.open(part, "rb") as file:
             metadata = pq.read_metadata(file)
         if (metadata.metadata or {}).get(_KEY) != key.encode():
-            raise ListsError(f"{part_name(shard)} is of another run; write it again")
+            raise ListsError(f"{part_name(shard)} belongs to another run; write it again")
         return int(metadata.num_rows)
 
     def manifest(self, name: str) -> dict[str, Any] | None:

@@ -24,7 +24,10 @@ def write_pointer(model: str, settings: Settings) -> Path:
     version = open_registry(settings).resolve(model)
     hash_, name = version.tags.get("data_hash"), version.tags.get("data_name", "")
     if hash_ is None:
-        raise DataUnavailable(f"{version.name} (version {version.number}) has no tag `data_hash`")
+        raise DataUnavailable(
+            f"{version.name} (version {version.number}) has no tag `data_hash`, which names its "
+            "data set; choose another model"
+        )
     if name == SAMPLE:
         raise DataUnavailable(
             f"{version.name} was trained on the generated sample ({hash_}), which no DVC remote "

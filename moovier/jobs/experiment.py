@@ -103,7 +103,7 @@ def stop(reason: str | None = None, *, settings: Settings | None = None) -> dict
     registry = open_registry(settings)
     holder = registry.alias(CHALLENGER)
     if holder is None or TAG not in holder.tags:
-        return {"decision": NONE, "reasons": ["no experiment runs"]}
+        return {"decision": NONE, "reasons": ["no experiment is running"]}
     try:
         experiment = _experiment_of(holder)
     except BadRequest:
@@ -166,7 +166,7 @@ def decide(*, settings: Settings | None = None, now: float | None = None) -> dic
         return _end(registry, version, experiment, result["decision"], result["reasons"])
     state = status(settings=settings, now=now)
     if not state["running"]:
-        return {"decision": NONE, "reasons": ["no experiment runs"]}
+        return {"decision": NONE, "reasons": ["no experiment is running"]}
     decision = {"better": PROMOTE, "worse": WITHDRAW, "short": WITHDRAW}.get(state["verdict"])
     if decision is None:
         return {"decision": NOT_YET, "reasons": state["says"]}

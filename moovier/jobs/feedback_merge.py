@@ -236,7 +236,7 @@ class _Changes:
         return cls(feedback, new, frozenset(users))
 
     def keep(self, row: StoredRating) -> bool:
-        """Return whether a row of the file stays, and count what becomes of it."""
+        """Return whether a row of the file stays, and count it as kept, replaced or deleted."""
         pair = (row.user_id, row.movie_id)
         new_rating = self.new.get(pair)
         if _is_deleted(row, self.feedback):

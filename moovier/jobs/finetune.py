@@ -56,7 +56,7 @@ def fine_tune(
 
     ``model``: name, alias or version number of the parent.
 
-    ``users``, ``movies`` (MovieLens ids) and ``ratings`` (0.5 to 5 in half steps) are parallel.
+    ``users``, ``movies`` (MovieLens ids) and ``ratings`` (0.5 to 5 in steps of 0.5) are parallel.
     The last rating of a user and a movie counts, within the batch and before the parent's. New
     users are appended to the index. ``validation_split``: share of the batch that decides when to
     stop, 0 up to, not including, 1. ``patience``: epochs without improvement before that, 1 or
@@ -130,13 +130,14 @@ def _check(
     """
     check_parallel(users, movies, ratings)
     if not len(users):
-        raise BadRequest("there must be at least one rating")
+        raise BadRequest("the list of ratings is empty; give at least one rating")
     for stars in ratings:
         if not (0.5 <= stars <= 5 and float(stars * 2).is_integer()):
-            raise BadRequest(f"ratings must be 0.5 to 5 in half steps; {stars} is not")
+            raise BadRequest(f"ratings must be 0.5 to 5 in steps of 0.5, not {stars}")
     for name, ids in (("users", users), ("movies", movies)):
-        if any(id_ < 1 or id_ > np.iinfo(np.int64).max for id_ in ids):
-            raise BadRequest(f"{name} must be positive whole numbers")
+        for id_ in ids:
+            if id_ < 1 or id_ > np.iinfo(np.int64).max:
+                raise BadRequest(f"{name} must be positive 64-bit numbers, not {id_}")
     if not 0 <= validation_split < 1:
         raise BadRequest(
             f"validation_split must be 0 or more and less than 1, not {validation_split}"
@@ -171,7 +172,9 @@ def _load_keras_model(registry: Registry, version: Version, file: Path) -> Any:
     try:
         return keras.saving.load_model(file, safe_mode=True, compile=False)
     except (ValueError, TypeError, OSError) as error:
-        raise BundleError(f"the Keras model of {version.name} cannot be loaded: {error}") from error
+        raise BundleError(
+            f"the Keras model of {version.name} cannot be loaded ({error}); choose another model"
+        ) from error
 
 
 def _batch(

@@ -142,7 +142,7 @@ def run_check(
         reasons, _last_trigger(registry), data_hash=data.hash, champion=champion.number
     )
     if trigger and not config.act:
-        trigger, why = False, "acting was switched off for this check"
+        trigger, why = False, "retraining is switched off for this check"
     summary = _summary(check, metrics, reasons)
     summary["run_id"] = _log(summary, check, config, notes, why, key, settings)
     registry.set_model_tag(MONITORING, orjson.dumps(summary).decode())

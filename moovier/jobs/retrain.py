@@ -78,7 +78,7 @@ def prepare(
     tracking = open_tracking(settings)
 
     def is_taken(key: str) -> bool:
-        """Return whether it is finished, or has its studies in files on another machine."""
+        """Return whether this retraining is finished, or has its studies on another machine."""
         run_id = tracking.find(retraining=key, part=_PARENT)
         return run_id is not None and (
             finished(settings, run_id)

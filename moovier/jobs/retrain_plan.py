@@ -86,7 +86,7 @@ class RetrainConfig(BaseModel):
     approval: bool | None = Field(
         None,
         description="Whether a person must approve a promotion in Airflow; None: "
-        "`promotion_approval`. Other doors than Airflow ignore it.",
+        "`promotion_approval`. Only Airflow reads it.",
     )
 
     @classmethod

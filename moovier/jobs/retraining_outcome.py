@@ -101,7 +101,7 @@ def rejected(decision: Mapping[str, Any], user: Mapping[str, Any] | None) -> dic
 def champion_facts(
     plan: Mapping[str, Any], decision: Mapping[str, Any], *, settings: Settings | None = None
 ) -> dict[str, Any]:
-    """Return what other DAGs get to know about a new champion, as JSON values."""
+    """Return the facts about a new champion for other DAGs, as JSON values."""
     settings = settings or load_settings()
     version = open_registry(settings).resolve(str(decision["version"]))
     return {

@@ -23,7 +23,7 @@ NEUTRAL, STAR_UNIT = 3.5, 1.5
 GENRE_NEUTRAL, GENRE_UNIT = 3.0, 2.0
 #: Lowest stars that count in favour of the movie's genres.
 LIKES_GENRE = 3.5
-#: Neutral pseudo-ratings of each user, because one rating is no taste for a whole genre.
+#: Neutral pseudo-ratings of each user, because one rating does not show a taste for a genre.
 CALM = 8.0
 #: Unit of the logarithm of the number of ratings.
 LOG_COUNT_UNIT = 3.0

@@ -20,7 +20,7 @@ from moovier.models.item_statistics import ItemStatistics
 
 #: Epochs without improvement after which a training ends.
 PATIENCE = 4
-#: Batches of one epoch: an epoch is a fixed amount of training, whatever the number of users.
+#: Batches of one epoch: an epoch is a fixed amount of training for any number of users.
 STEPS_PER_EPOCH = 20
 #: Most epochs of a fine-tuning, and its learning rate as a share of the training's.
 FINE_TUNING_EPOCHS, FINE_TUNING_RATE = 10, 0.1
@@ -106,7 +106,7 @@ def fine_tune(parent: FitResult, params: DaeParams, request: FineTuneRequest) ->
 
 
 def _trend(histories: Histories, params: DaeParams) -> Floats:
-    """Return points for movies that are liked more often of late than before, (n_movies,).
+    """Return points for movies that are liked more often recently than before, (n_movies,).
 
     The points are ``popular_weight * log((recent + 1) / (expected + 1))``. ``recent`` counts the
     likes of a movie in the last ``popular_days``; ``expected`` is its likes of all time times the

@@ -72,7 +72,7 @@ class Recency:
 def _later(new_visit: NDArray[np.bool_]) -> Ints:
     """Return the number of ratings in later visits, (k,), oldest first.
 
-    ``new_visit``: (k,) whether a rating starts a visit; the first rating is no start.
+    ``new_visit``: (k,) whether a rating starts a visit; the first rating does not count.
     """
     n = new_visit.size
     starts = np.flatnonzero(new_visit)

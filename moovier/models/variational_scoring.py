@@ -38,7 +38,7 @@ class Predictor:
     ) -> None:
         """Prepare the arrays; ``compiled`` None means NumPy."""
         self._kernels = kernels.load() if compiled == "built" else compiled
-        # A movie's values lie side by side, whatever the order in the file.
+        # A movie's values lie side by side, in any order of the file.
         self._z, self._cov = (as_float32(arrays[name]) for name in ("z", "cov"))
         self._taste = arrays["taste"]
         # Inverted once, because every fold-in needs it.

@@ -4,7 +4,7 @@ The ratings of one user depend on each other, so users are drawn instead of rati
 has as many users as the new ratings. Each drawn user has a similar number of ratings as the
 matched one, and gives as many in one consecutive piece of the history. Half of the windows come
 from the whole reference and half from one era of it, since tastes and catalogues change by
-themselves: a difference no larger than that between eras of the reference is no drift.
+themselves: a difference no larger than that between eras of the reference is not drift.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Runs, versions and aliases in MLflow, and the promotion gate.
 
-No other room imports MLflow, except for the file that MLflow runs itself
+No other package imports MLflow, except for the file that MLflow runs itself
 (moovier/jobs/pyfunc_model.py).
 """

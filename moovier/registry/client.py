@@ -97,7 +97,7 @@ class Registry(RegistryReader):
     def _why_no_previous(self, champion: Version) -> str:
         problem = self.listing().problem(PREVIOUS)
         if problem is None and champion.replaces is not None:
-            problem = f"version {champion.replaces}, the champion before, was deleted"
+            problem = f"version {champion.replaces}, the previous champion, was deleted"
         if problem is None:
             return f"{champion.title} is the first champion: there is nothing to roll back to"
         return f"{problem}: promote a model of `moovier models`"
@@ -111,7 +111,9 @@ class Registry(RegistryReader):
         if target is None:
             problem = listing.problem(CHAMPION)
             if problem is None:
-                raise RegistryError("there is no champion to roll back from")
+                raise RegistryError(
+                    "there is no champion to roll back from: promote a model of `moovier models`"
+                )
             raise RegistryError(
                 f"{problem}; no usable version is the previous champion either: promote a model "
                 "of `moovier models`"

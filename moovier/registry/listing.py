@@ -34,7 +34,7 @@ class Listing:
         return self._numbered(self.unusable, self.aliases.get(alias))
 
     def problem(self, alias: str) -> str | None:
-        """Return why no usable version has ``alias``; None if one has, or none is expected to."""
+        """Return why no usable version has ``alias``; None without a problem."""
         number, unusable = self.aliases.get(alias), self.unusable_holder(alias)
         if unusable is not None:
             return (

@@ -90,7 +90,7 @@ def _signature() -> Any:
         inputs=Schema(
             [
                 ColSpec(DataType.long, "user_id", required=False),
-                # MLflow would refuse whole stars in JSON for a typed list: an int is no double.
+                # MLflow would refuse whole stars in JSON for a typed list: an int is not a double.
                 ColSpec(AnyType(), "ratings", required=False),
             ]
         ),

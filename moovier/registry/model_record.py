@@ -16,7 +16,7 @@ from typing import Any
 from moovier.errors import RegistryError
 from moovier.registry.rest_client import NotFound, Rest
 
-#: Parameters that are no hyper-parameters.
+#: Parameters that are not hyper-parameters.
 FAMILY, RECIPE = "family", "recipe"
 _PAGE = 100
 

@@ -138,11 +138,15 @@ class RegistryReader:
                 except BundleError:
                     return self._fetch_bundle(version, folder)
         except NotFound as error:
-            raise BundleError(f"version {version.number} has no bundle: {error}") from error
+            raise BundleError(
+                f"version {version.number} has no bundle ({error}); choose another model"
+            ) from error
         except OSError as error:
             # Not a BundleError: with a full disk, a later attempt may succeed.
             reason = error.strerror or type(error).__name__
-            raise RegistryError(f"cannot store version {version.number}: {reason}") from error
+            raise RegistryError(
+                f"cannot store version {version.number} on the disk: {reason}"
+            ) from error
 
     def download_keras_model(self, version: Version, file: Path) -> Path:
         """Download the version's ``.keras`` file to ``file``.
@@ -153,7 +157,9 @@ class RegistryReader:
         try:
             return self._rest.download(self._artifact_uri(version), KERAS_MODEL, file)
         except NotFound as error:
-            raise BundleError(f"{version.name} has no Keras model to fine-tune") from error
+            raise BundleError(
+                f"{version.name} has no Keras model to fine-tune; choose another model"
+            ) from error
 
     def download_file(self, version: Version, name: str, file: Path) -> Path | None:
         """Download an artefact beside the bundle; return None if it does not exist."""

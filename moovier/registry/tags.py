@@ -12,7 +12,7 @@ _MAX_SHOWN, _MAX_NAMED = 40, 3
 
 
 def parse_object(text: str) -> dict[str, Any] | None:
-    """Return a text as a JSON object; None if it is none."""
+    """Return a text as a JSON object; None if it is not one."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -26,7 +26,7 @@ def is_object(text: str) -> bool:
 
 
 def number(text: str) -> int | None:
-    """Return a text as a version number; None if it is none."""
+    """Return a text as a version number; None if it is not one."""
     is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
     return int(text) if is_number else None
 

@@ -334,7 +334,7 @@ class Tracking:
             # Another process may create it between the two calls.
             with contextlib.suppress(MlflowException):
                 return str(self._client.create_experiment(name, tags={KIND: MODEL_TRAINING}))
-        raise RegistryError(f"MLflow would not create the experiment {name!r}")
+        raise RegistryError(f"MLflow did not create the experiment {name!r}")
 
     def _ensure_registered_model(self) -> None:
         from mlflow.exceptions import MlflowException

@@ -36,8 +36,8 @@ class Restored:
 def restore(folder: Path) -> Restored:
     """Load the models that the file in ``folder`` names.
 
-    Each part by itself: a damaged rating model does not take the champion with it. The log names
-    what cannot be used.
+    Each part is loaded by itself, so a damaged rating model does not prevent the champion. The log
+    names the parts that cannot be used.
     """
     restored = Restored()
     try:

@@ -50,7 +50,7 @@ from moovier.serving.user_recommender import (
 Strategy = Literal["fair", "mean", "least_misery"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 MIN_PEOPLE, MAX_PEOPLE = 2, 10
-#: Best movies of each person that are candidates, and at least so many per place of the page.
+#: Fewest candidates of each person: the best movies, in total and per place of the page.
 MIN_CANDIDATES, CANDIDATES_PER_PLACE = 200, 4
 
 

@@ -40,7 +40,7 @@ class KnownVersions:
             self._unknown.clear()
 
     def add(self, name: str, version: Version) -> None:
-        """Add what ``name`` means, which the last read did not know."""
+        """Add the version of a ``name`` that the last read did not contain."""
         with self._lock:
             self._by_name[name] = version
 
@@ -50,18 +50,18 @@ class KnownVersions:
             self._unknown[name] = True
 
     def get(self, name: str) -> Version | None:
-        """Return the version that ``name`` means, or None."""
+        """Return the version of a name, number or alias, or None."""
         with self._lock:
             return self._by_name.get(name)
 
     def why_unusable(self, name: str) -> str | None:
-        """Return why the version that ``name`` means cannot be used; None if it can be."""
+        """Return why the version called ``name`` cannot be used; None if it can be."""
         with self._lock:
             version = self._unusable.get(name)
         return None if version is None else f"{version.title}: {version.unusable}"
 
     def is_unknown(self, name: str) -> bool:
-        """Return whether MLflow said a short while ago that no model is called ``name``."""
+        """Return whether MLflow recently answered that no model is called ``name``."""
         with self._lock:
             return name in self._unknown
 

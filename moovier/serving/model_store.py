@@ -256,7 +256,7 @@ class ModelStore:
         self._registry.close()
 
     def _followed(self) -> list[LoadedModel]:
-        """Return the models that stay in memory whatever is requested."""
+        """Return the models that always stay in memory."""
         experiment = self.experiment
         challenger = None if experiment is None else experiment.challenger
         models = (self._champion.model, self._stars.model, challenger)

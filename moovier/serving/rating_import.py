@@ -37,7 +37,7 @@ class MatchedEntry:
 class MatchedFile:
     """A file whose entries were matched.
 
-    ``skipped``: the number of entries that are no movies or have no rating. ``ratings``: of the
+    ``skipped``: the number of entries that are not movies or have no rating. ``ratings``: of the
     sure matches, one per movie; a timestamp is None where the file has no date. ``seen``: ids of
     the movies of sure matches that were watched and not rated.
     """
@@ -71,7 +71,7 @@ class MatchedFile:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A matched file, and the numbers of its ratings by what became of them.
+    """A matched file, and the numbers of stored, unchanged and ignored ratings.
 
     ``unchanged``: stored before with the same stars. ``ignored``: older than the stored rating.
     """

@@ -25,7 +25,7 @@ async def store_ratings(
     idempotency_key: str | None,
     content: bytes,
 ) -> tuple[Added, LoadedModel]:
-    """Store a user's ratings; return what became of them and the model that knows the movies.
+    """Store a user's ratings; return the numbers stored and ignored, and the model.
 
     ``request_id`` is the id of the list that the ratings answer. ``content`` is the request as it
     was sent: with the same ``idempotency_key`` it must be the same.

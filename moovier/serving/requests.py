@@ -1,4 +1,4 @@
-"""Requests to the service, as the HTTP door hands them over."""
+"""Requests to the service, as the HTTP routes pass them on."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import numpy as np
 from moovier.data.catalogue import NO_GENRE, Catalogue, natural_title
 from moovier.data.ratings import Floats, Ints
 
-#: Candidates for a page: the best movies by score, and at least so many times the page's size.
+#: Fewest candidates for a page: in total, and as a multiple of the page's size.
 MIN_CANDIDATES, CANDIDATES_PER_PLACE = 100, 4
 #: Shares of the genres and of the years of release in the similarity of two movies.
 _GENRE_SHARE, _YEAR_SHARE = 0.8, 0.2

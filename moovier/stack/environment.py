@@ -15,7 +15,7 @@ from moovier.settings import PREFIX, Settings
 from moovier.stack.services import LOOPBACK, airflow_url, mlflow_url
 
 #: Variable that marks every process of one stack; its value is the home folder. ``MOOVIER_HOME``
-#: is no marker, since users export it in their own shells.
+#: cannot be the marker, since users export it in their own shells.
 MARKER = "_MOOVIER_STACK"
 AIRFLOW_USER = "admin"
 SIMPLE_AUTH_MANAGER = (

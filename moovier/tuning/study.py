@@ -190,7 +190,7 @@ def enqueue_defaults(study: Study, family_name: str, *, popular_days: int = 0) -
 
     Tuning is then never worse than the defaults on the validation part. ``popular_days``: the
     window of popularity that is best on validation, 0 for all time. A family that can prefer what
-    is popular of late tries this window in its second trial.
+    is popular recently tries this window in its second trial.
     """
     values = default_values(family_name)
     if values is None or study.get_trials(deepcopy=False):

@@ -1,4 +1,4 @@
-"""What every running container must fulfil, seen from inside and by `docker inspect`."""
+"""Checks of every running container, from inside and by `docker inspect`."""
 
 from __future__ import annotations
 

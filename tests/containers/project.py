@@ -1,4 +1,4 @@
-"""A compose project, and what its containers are seen to be."""
+"""A compose project, and the observed state of its containers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Process:
 
 
 class Project(DockerStack):
-    """A stack whose containers can be looked into."""
+    """A stack whose containers can be inspected."""
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return `docker inspect` of every container, running or not, by ``<service>-<number>``."""

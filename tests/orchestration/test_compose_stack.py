@@ -69,7 +69,7 @@ class DvcRemote:
 
 @pytest.fixture(scope="module")
 def dvc_remote(tmp_path_factory: pytest.TempPathFactory, sample_data: Path) -> DvcRemote:
-    """A remote with little data: the test is about the way of the data, not the data."""
+    """A remote with little data, since only the transfer is tested."""
     folder = tmp_path_factory.mktemp("dvc")
     settings = Settings(
         project=new_project(folder / "project"),

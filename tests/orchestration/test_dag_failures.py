@@ -77,14 +77,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, str],
         (1, "should_retrain", "the task `check` has no result"),
         (2, "plan_shards", "the task `prepare` has no result"),
         (3, "plan_tuning", "the task `prepare` has no result"),
-        (4, "prepare", "no data set 'ml-latest-smal'"),
-        (5, "check", "no data set 'ml-latest-smal'"),
+        (4, "prepare", "unknown data set 'ml-latest-smal'"),
+        (5, "check", "unknown data set 'ml-latest-smal'"),
         (6, "prepare", "unknown family lightgcn"),
         (7, "validate", "row 602"),
     ],
 )
 @pytest.mark.timeout(600)
-def test_hopeless_task_fails_at_once_with_a_sentence(
+def test_permanent_error_fails_the_task_at_once_with_its_message(
     runs: list[tuple[dict[str, str], str]], case: int, failed: str, message: str
 ) -> None:
     states, log = runs[case]
@@ -110,7 +110,7 @@ INCOMPLETE: tuple[tuple[str, list[Any], str], ...] = (
 #: Error, its text, and whether Airflow retries the task.
 ERRORS = (
     ("BadRequest", "trials must be positive", False),
-    ("UnknownData", "no data set 'x'", False),
+    ("UnknownData", "unknown data set 'x'", False),
     ("UnknownModel", "x", False),
     ("SettingsError", "MOOVIER_SEED is too large", False),
     ("HashMismatch", "damaged", False),

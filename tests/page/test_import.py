@@ -17,7 +17,7 @@ Nothing Like It,1950,1
 """
 
 
-def test_file_is_matched_corrected_and_taken_over(
+def test_file_is_matched_corrected_and_imported(
     browser: Browser, service: Service, tmp_path: Path
 ) -> None:
     file = tmp_path / "ratings.csv"
@@ -32,7 +32,7 @@ def test_file_is_matched_corrected_and_taken_over(
         page.get_by_text("Matched (2)").click()
         page.get_by_label("Movie for The Matrix").select_option("")
         page.get_by_role("button", name="Rate 1 movie").click()
-        expect(page.get_by_text("1 rating is taken over.")).to_be_visible()
+        expect(page.get_by_text("1 rating is imported.")).to_be_visible()
         expect(visitor.heading("1 rating")).to_be_visible()
         visitor.wait_until_sent()
         stored = visitor.stored()

@@ -19,7 +19,7 @@ REASONS = (
     "body.people.[0-9]+: a person needs ",
     "year_from [0-9]+ is after year_to",
     "users times top_k must be at most",
-    "the file is no known export",
+    "the file is not a known export",
     "the zip ",
     "the JSON file ",
     "(line [0-9]+: )?the rating ",

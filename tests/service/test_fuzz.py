@@ -63,7 +63,7 @@ def test_malformed_requests_break_nothing(
     record_property("statuses", dict(sorted(statuses.items())))
     assert complaints == []
     assert sum(statuses.values()) == REQUESTS
-    # The service recognised most requests and said what is wrong.
+    # The service recognised most requests, and its errors say what is wrong.
     assert sum(count for status, count in statuses.items() if 400 <= status < 500) > REQUESTS / 2
     assert answers_of(service) == before
     assert process.is_running()

@@ -89,7 +89,7 @@ def test_version_without_its_name_is_listed_with_the_reason(
     assert answer.status_code == 404
     assert "the tag `name` is missing" in answer.json()["detail"]
     assert "version 1 [previous] cannot be used" in command(settings, monkeypatch, "models").output
-    # The champion has no usable previous one, which is said and not taken for a first champion.
+    # The champion has no usable predecessor, which is reported and not mistaken for a first start.
     assert "`moovier rollback` cannot use it" in degraded(client)
 
 

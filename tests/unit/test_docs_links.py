@@ -96,7 +96,7 @@ def _unknown_commands(text: str) -> Iterator[str]:
 
 
 def _subcommands(command: object) -> dict[str, object]:
-    """Return a group's commands by name; empty for a command that is no group."""
+    """Return a group's commands by name; empty for a command that is not a group."""
     return dict(getattr(command, "commands", {}))
 
 

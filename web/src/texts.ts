@@ -71,7 +71,7 @@ export const texts = {
     },
     trending: "Trending",
     trendingLead: (days: number | null | undefined) =>
-      `Rated more often ${days ? `in the last ${count(days, "day", "days")} of the data` : "of late"} than before.`,
+      `Rated more often ${days ? `in the last ${count(days, "day", "days")} of the data` : "recently"} than before.`,
     forYou: "For you",
     forYouLead: "Best first, without movies that you have rated or hidden.",
     more: "Show more",
@@ -151,7 +151,7 @@ export const texts = {
     takeOver: (ratings: number, seen: number) =>
       ratings ? `Rate ${count(ratings, "movie", "movies")}` : `Hide ${count(seen, "seen movie", "seen movies")}`,
     cancel: "Cancel",
-    takenOver: (ratings: number) => `${count(ratings, "rating is", "ratings are")} taken over.`,
+    takenOver: (ratings: number) => `${count(ratings, "rating is", "ratings are")} imported.`,
     forget: "Forget me",
     forgetLead: "Delete your data here and in the service. This cannot be undone.",
     forgetConfirm: "Delete all your ratings, here and in the service?",

@@ -1,4 +1,4 @@
-"""The DVC remote that is named is the one that is asked, and its own answer is reported."""
+"""The named DVC remote is used, and its own answer is reported."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_synthetic_folder_does_not_stop_the_sample(settings: Settings, tmp_path:
     assert sources.fetch(settings).source == "sample"
 
 
-def test_mistyped_data_set_is_no_outage(settings: Settings) -> None:
-    with pytest.raises(UnknownData, match="no data set 'ml-lastest'") as caught:
+def test_mistyped_data_set_is_a_permanent_error(settings: Settings) -> None:
+    with pytest.raises(UnknownData, match="unknown data set 'ml-lastest'") as caught:
         sources.fetch(settings.model_copy(update={"data": "ml-lastest"}))
     assert not caught.value.is_transient

@@ -1,4 +1,4 @@
-"""A file that is no data set is named for what it is, with what to do."""
+"""Files that are not a data set are recognised, and the error says what to do."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_other_data_sets_and_packed_files_are_recognised(name: str, text: str, e
     assert text in problem(empty)
 
 
-def test_data_set_in_a_folder_within_is_named(folder: Path) -> None:
+def test_data_set_in_a_subfolder_is_named(folder: Path) -> None:
     assert f"name {folder}" in problem(folder.parent)
 
 
@@ -142,7 +142,7 @@ def test_other_encodings_are_explained(content: bytes, text: str, folder: Path) 
 
 
 @pytest.mark.parametrize("name", ["[", "x" * 200, "a,b\n"])
-def test_unreadable_files_beside_are_no_traceback(name: str, empty: Path) -> None:
+def test_unreadable_files_in_the_folder_cause_no_traceback(name: str, empty: Path) -> None:
     for suffix in (".csv", ".json"):
         (empty / f"{name}{suffix}").write_bytes(b'"\0\xff{[{' * 1000)
     assert "movies.csv: is missing" in problem(empty)

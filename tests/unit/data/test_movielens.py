@@ -1,4 +1,4 @@
-"""Valid folders are read whatever program exported them; bad rows are named."""
+"""Valid folders of any exporting program are read; bad rows are named."""
 
 from __future__ import annotations
 

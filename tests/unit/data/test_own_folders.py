@@ -47,7 +47,7 @@ def test_open_quote_takes_no_other_movie_with_it(folder: Path) -> None:
     ]
 
 
-def test_problems_of_movies_are_told_before_the_ratings_are_blamed(folder: Path) -> None:
+def test_problems_of_movies_are_listed_before_those_of_ratings(folder: Path) -> None:
     (folder / "movies.csv").write_bytes(MOVIES.replace(b"1,Toy", b'1,"Toy'))
     (folder / "links.csv").unlink()
     found = problems(folder, bad_rows_share=0.3)
@@ -89,9 +89,9 @@ def test_bad_newer_rating_replaces_no_good_one(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("genres", "reason"),
     [
-        ('"Adventure, Animation"', "separates genres by something else than |"),
-        ("Adventure;Animation", "separates genres by something else than |"),
-        ("['Adventure']", "separates genres by something else than |"),
+        ('"Adventure, Animation"', "separates genres by something other than |"),
+        ("Adventure;Animation", "separates genres by something other than |"),
+        ("['Adventure']", "separates genres by something other than |"),
         ("Action|Crime|", "has an empty genre"),
         ("|Action", "has an empty genre"),
         ("Action||Crime", "has an empty genre"),

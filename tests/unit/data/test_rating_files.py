@@ -1,4 +1,4 @@
-"""Files of other services become entries with stars, whatever their columns and scales."""
+"""Files of other services, with any columns and scales, become entries with stars."""
 
 from __future__ import annotations
 
@@ -174,14 +174,14 @@ def test_encodings_of_spreadsheets_are_read(encoding: str) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "no known export"),
-        (b"userId,movieId,rating,timestamp\n1,2,3,4\n", "no known export"),
-        (b"title,year\nHeat,1995\n", "no known export"),
-        (b"title,rating\nHeat,great\n", "line 2: the rating 'great' is no number"),
+        (b"", "not a known export"),
+        (b"userId,movieId,rating,timestamp\n1,2,3,4\n", "not a known export"),
+        (b"title,year\nHeat,1995\n", "not a known export"),
+        (b"title,rating\nHeat,great\n", "line 2: the rating 'great' is not a number"),
         (b"title,rating\nHeat,500\n", "the rating 500 is above 100"),
         (b"Const,Your Rating\ntt1,11\n", "line 2: the rating 11 is not between 0 and 10"),
         (b"[1, 2", "the JSON file is damaged"),
-        (b'{"a": 1}', "no list of ratings"),
+        (b'{"a": 1}', "not a list of ratings"),
         (b"[1]", "no movies as Trakt exports them"),
         (b"PK\x03\x04 cut off", "the zip file is damaged"),
         (zipped(notes="a,b\n1,2\n"), "the zip has no ratings"),

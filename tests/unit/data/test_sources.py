@@ -48,7 +48,7 @@ def files_with(content: bytes, folder: Path) -> list[Path]:
 
 
 def nothing_stored(settings: Settings) -> bool:
-    """Return whether the checkout has no data set and no rest of a download."""
+    """Return whether the checkout has neither a data set nor remains of a download."""
     downloads = settings.path("downloads")
     return not (settings.project / "data" / sources.REAL).exists() and (
         not downloads.exists() or not list(downloads.iterdir())
@@ -277,7 +277,7 @@ def test_folder_can_be_chosen(settings: Settings, folder: Path) -> None:
 
 
 def test_unknown_name_is_refused(settings: Settings) -> None:
-    with pytest.raises(DataUnavailable, match=r"no data set 'ml-lastest'.*sample"):
+    with pytest.raises(DataUnavailable, match=r"unknown data set 'ml-lastest'.*sample"):
         sources.fetch(with_(settings, data="ml-lastest"))
 
 

@@ -1,4 +1,4 @@
-"""Own writes are told apart from those of other processes."""
+"""Own writes are distinguished from those of other processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write(database: Database) -> None:
         pass
 
 
-def test_own_writes_are_told_apart_in_any_order(own: Database, other: Database) -> None:
+def test_own_writes_are_distinguished_in_any_order(own: Database, other: Database) -> None:
     assert others_wrote(own), "the first call cannot know"
     assert not others_wrote(own)
     write(own)

@@ -311,7 +311,7 @@ def test_command_output_fits_80_columns(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     cli.status()
-    assert capsys.readouterr().out == "no experiment runs\n"
+    assert capsys.readouterr().out == "no experiment is running\n"
     cli.start(None, share=None if shadow else 0.5, shadow=shadow)
     output = capsys.readouterr().out
     if not shadow:

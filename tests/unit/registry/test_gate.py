@@ -67,7 +67,7 @@ def test_first_champion_must_beat_popularity_on_both_protocols() -> None:
 def test_no_win_against_popularity_on_one_protocol_prevents_promotion(
     visitor: float, next_visit: float, protocol: str
 ) -> None:
-    """A draw is no win, however bad the champion is."""
+    """A draw does not count as a win, even against a bad champion."""
     bad_champion = result("old", 0.2, 0.05)
     for champion in (None, bad_champion):
         decision = decide(result("new", visitor, next_visit), champion, POPULAR, knows_more=True)

@@ -146,7 +146,7 @@ def test_previous_champion_that_is_gone_is_not_taken_for_a_first_champion(
     with pytest.raises(RegistryError, match="'previous' names version 1, which cannot be used"):
         registry.rollback("why not")
     delete(registry, 1)
-    with pytest.raises(RegistryError, match="version 1, the champion before, was deleted"):
+    with pytest.raises(RegistryError, match="version 1, the previous champion, was deleted"):
         registry.rollback("why not")
 
 

@@ -1,4 +1,4 @@
-"""The cursor: what was shown, there and back, and nothing else."""
+"""Cursors keep the ids of shown movies; any other text is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IDS = st.lists(st.integers(1, 2**62 - 1), max_size=200)
 
 
 def packed(content: bytes) -> str:
-    """What a client that knows the format could make."""
+    """Return a cursor as a client that knows the format could write it."""
     return base64.urlsafe_b64encode(zlib.compress(content)).rstrip(b"=").decode()
 
 
@@ -33,7 +33,7 @@ def test_cursor_is_short_url_safe_text() -> None:
     ids = np.random.default_rng(0).choice(200_000, 9_724, replace=False) + 1
     text = cursor.encode(ids)
     assert text.replace("-", "").replace("_", "").isalnum()
-    # A whole catalogue of ml-latest-small still goes into the line of a request: 64 KiB.
+    # All movies of ml-latest-small fit into the line of a request: 64 KiB.
     assert len(text) < 32_768
 
 
@@ -47,7 +47,7 @@ def test_other_text_is_refused(text: str) -> None:
         ids = cursor.decode(text)
     except BadRequest:
         return
-    # Somebody made a good one by chance, or by hand.
+    # The text is a valid cursor by chance.
     assert (np.diff(ids, prepend=0) > 0).all()
 
 

@@ -1,4 +1,4 @@
-"""Movies of other services are found in the catalogue, and unsure ones are left to the person."""
+"""Movies of other services are found in the catalogue; unsure matches are left to the person."""
 
 from __future__ import annotations
 

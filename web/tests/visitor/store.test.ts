@@ -51,7 +51,7 @@ describe("storage", () => {
     expect(ratedIds()).toEqual([1]);
   });
 
-  test("a change in another window is taken over", () => {
+  test("a change in another window appears in this one", () => {
     const other = withRating(newVisitor(), movie(8), 2, 1);
     browser.dispatch(storageEvent(KEY, JSON.stringify(toStored(other))));
     expect(store.visitor.value).toEqual(other);
