@@ -70,7 +70,7 @@ def test_unknown_name_is_forgotten_after_a_while_and_by_a_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(known_versions.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     known = KnownVersions()
     known.add_unknown("x")
     assert known.is_unknown("x")

@@ -81,8 +81,9 @@ def test_bad_row_of_the_cache_is_fetched_again(
 
 def test_expired_details_are_fetched_again(tmdb: FakeTmdb, tmp_path: Path) -> None:
     run(fetch(197), tmdb, tmp_path)
-    time.sleep(0.2)
-    run(fetch(197), tmdb, tmp_path, ttl_s=0.1)
+    with contextlib.closing(sqlite3.connect(tmp_path / "tmdb.sqlite")) as cache, cache:
+        cache.execute("UPDATE details SET at = at - 61")
+    run(fetch(197), tmdb, tmp_path, ttl_s=60)
     assert tmdb.requested == [197, 197]
 
 
