@@ -1,9 +1,10 @@
-"""Ratings and catalogues as file contents: NumPy archives and JSON, no pickle."""
+"""Ratings and catalogues in files: NumPy archives and JSON, no pickle."""
 
 from __future__ import annotations
 
-import io
+import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,26 +15,29 @@ from moovier.data.catalogue import Catalogue, Movie
 from moovier.data.ratings import Histories, Index
 
 
-def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return arrays as the content of an ``.npz`` file."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
+def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays into an ``.npz`` file, one after the other, without a copy of all in memory."""
+    np.savez(file, allow_pickle=False, **arrays)
 
 
-def unpack_arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an ``.npz`` file's content.
+def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an ``.npz`` file.
 
     Raises:
-        ValueError: the content is not such a file, or holds Python objects.
+        OSError: the file cannot be read.
+        ValueError: it is not such a file, or holds Python objects.
     """
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except zipfile.BadZipFile as error:
+        raise ValueError(str(error)) from error
 
 
-def pack_ratings(index: Index, histories: Histories) -> bytes:
-    """Return the ratings and their index as the content of an ``.npz`` file."""
-    return pack_arrays(
+def write_ratings(file: Path, index: Index, histories: Histories) -> None:
+    """Write the ratings and their index into an ``.npz`` file."""
+    write_arrays(
+        file,
         {
             "users": index.users,
             "movies": index.movies,
@@ -41,17 +45,17 @@ def pack_ratings(index: Index, histories: Histories) -> bytes:
             "rated": histories.movies,
             "stars": histories.stars,
             "timestamps": histories.timestamps,
-        }
+        },
     )
 
 
-def unpack_ratings(content: bytes) -> tuple[Index, Histories]:
-    """Return what :func:`pack_ratings` packed.
+def read_ratings(file: Path) -> tuple[Index, Histories]:
+    """Return what :func:`write_ratings` wrote.
 
     Raises:
-        KeyError, ValueError: the content is not such a file.
+        KeyError, OSError, ValueError: the file is missing or not such a file.
     """
-    arrays = unpack_arrays(content)
+    arrays = read_arrays(file)
     index = Index(arrays["users"], arrays["movies"])
     histories = Histories(
         arrays["offsets"],

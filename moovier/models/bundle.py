@@ -22,12 +22,12 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moovier.data.array_files import (
-    pack_arrays,
     pack_catalogue,
-    pack_ratings,
-    unpack_arrays,
+    read_arrays,
+    read_ratings,
     unpack_catalogue,
-    unpack_ratings,
+    write_arrays,
+    write_ratings,
 )
 from moovier.data.catalogue import Catalogue
 from moovier.data.ratings import Histories, Index
@@ -107,14 +107,10 @@ def save(bundle: Bundle, folder: Path) -> Path:
     The folder is created if it is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    contents = {
-        "scoring.npz": pack_arrays(bundle.arrays),
-        "people.npz": pack_ratings(bundle.index, bundle.histories),
-        "catalogue.json": pack_catalogue(bundle.catalogue),
-    }
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    write_arrays(folder / "scoring.npz", bundle.arrays)
+    write_ratings(folder / "people.npz", bundle.index, bundle.histories)
+    (folder / "catalogue.json").write_bytes(pack_catalogue(bundle.catalogue))
+    hashes = {name: _sha256(folder / name) for name in _FILES}
     card = {"card": bundle.card.model_dump(mode="json"), "sha256": hashes}
     (folder / CARD).write_bytes(orjson.dumps(card, option=orjson.OPT_INDENT_2))
     return folder
@@ -142,20 +138,24 @@ def load(folder: Path) -> Bundle:
                 f"the bundle has format {card.format}, but this version of Moovier reads only "
                 f"format {FORMAT}; train the model again or use a matching version"
             )
-        contents = {name: (folder / name).read_bytes() for name in _FILES}
-        for name, content in contents.items():
-            if hashlib.sha256(content).hexdigest() != head["sha256"][name]:
+        for name in _FILES:
+            if _sha256(folder / name) != head["sha256"][name]:
                 raise BundleError(
                     f"{name} was altered: its SHA-256 differs from the one in {CARD}; download the "
                     "bundle again"
                 )
-        index, histories = unpack_ratings(contents["people.npz"])
+        index, histories = read_ratings(folder / "people.npz")
         return Bundle(
             card=card,
             index=index,
             histories=histories,
-            catalogue=unpack_catalogue(contents["catalogue.json"]),
-            arrays=unpack_arrays(contents["scoring.npz"]),
+            catalogue=unpack_catalogue((folder / "catalogue.json").read_bytes()),
+            arrays=read_arrays(folder / "scoring.npz"),
         )
     except (OSError, KeyError, TypeError, ValueError, ValidationError) as error:
         raise BundleError(f"cannot read the bundle in {folder.name}: {error}") from error
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
