@@ -166,8 +166,13 @@ def solve_gram(gram: Doubles, lambda_: float) -> Doubles:
     inverse, also_failed = scipy.linalg.lapack.dpotri(factor, lower=False, overwrite_c=True)
     if failed or also_failed:
         raise ValueError(f"X'X + {lambda_:g} I cannot be inverted; use a larger penalty")
-    upper = np.triu(inverse)
-    inverse = upper + np.triu(upper, 1).T
+    # The transposed view has rows side by side in memory; which triangle is valid changes with it.
+    inverse = inverse.T
+    for start in range(0, len(inverse), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        block = inverse[rows, rows]
+        block += np.tril(block, -1).T - np.triu(block, 1)
+        inverse[rows, start + _BLOCK :] = inverse[start + _BLOCK :, rows].T
     inverse /= -np.diag(inverse).copy()
     np.fill_diagonal(inverse, 0.0)
     return np.asarray(inverse, dtype=np.float64)

@@ -50,6 +50,18 @@ def test_gram_over_blocks_equals_the_dense_product(monkeypatch: pytest.MonkeyPat
     np.testing.assert_allclose(gram, matrix.T @ matrix)
 
 
+def test_solution_over_blocks_equals_the_inverse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_statistics, "_BLOCK", 5)
+    factors = np.random.default_rng(0).normal(size=(40, 17))
+    gram = factors.T @ factors
+    inverse = np.linalg.inv(gram + 3.0 * np.eye(17))
+    expected = -inverse / np.diag(inverse)
+    np.fill_diagonal(expected, 0.0)
+    weights = item_statistics.solve_gram(gram, 3.0)
+    np.testing.assert_allclose(weights, expected, rtol=1e-9, atol=1e-12)
+    assert weights.flags.c_contiguous
+
+
 def test_weights_are_solved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = drawn().histories
     statistics = ItemStatistics(tmp_path, whole, np.arange(whole.n_movies))
