@@ -59,13 +59,14 @@ class Change:
         reference_ratings = _reindex(reference, users, movies)
         current_ratings = _reindex(current, users, movies)
         names, genres = _genre_shares(movies, (reference, current))
+        old, new = _keys(reference_ratings), _keys(current_ratings)
         return cls(
             users=users,
             movies=movies,
             reference=reference_ratings,
             current=current_ratings,
-            added=~_isin(current_ratings, reference_ratings),
-            removed=~_isin(reference_ratings, current_ratings),
+            added=~_isin(new, old),
+            removed=~_isin(old, new),
             known_movies=np.isin(movies, reference.index.movies),
             genres=genres,
             genre_names=names,
@@ -83,8 +84,8 @@ def _reindex(snapshot: Snapshot, users: NDArray[np.int64], movies: NDArray[np.in
     """Return the same ratings over a wider index."""
     ratings = snapshot.ratings
     return Ratings(
-        users=np.searchsorted(users, snapshot.index.users[ratings.users]),
-        movies=np.searchsorted(movies, snapshot.index.movies[ratings.movies]),
+        users=np.searchsorted(users, snapshot.index.users)[ratings.users],
+        movies=np.searchsorted(movies, snapshot.index.movies)[ratings.movies],
         stars=ratings.stars,
         timestamps=ratings.timestamps,
         n_users=users.size,
@@ -92,15 +93,23 @@ def _reindex(snapshot: Snapshot, users: NDArray[np.int64], movies: NDArray[np.in
     )
 
 
-def _isin(ratings: Ratings, others: Ratings) -> Bools:
-    """Return which of ``ratings`` are in ``others`` with equal stars."""
+def _keys(ratings: Ratings) -> NDArray[np.int64]:
+    """Return a number for each rating's user, movie and stars, (n,)."""
+    return ratings.pairs * 16 + np.rint(ratings.stars * 2).astype(np.int64)
 
-    def key(ratings: Ratings) -> NDArray[np.int64]:
-        pairs = ratings.pairs
-        return pairs * 16 + np.rint(ratings.stars * 2).astype(np.int64)
 
-    unchanged: Bools = np.isin(key(ratings), key(others))
-    return unchanged
+def _isin(keys: NDArray[np.int64], others: NDArray[np.int64]) -> Bools:
+    """Return which of ``keys`` are among ``others``."""
+    if np.array_equal(keys, others):
+        return np.ones(keys.size, dtype=np.bool_)
+    if not others.size:
+        return np.zeros(keys.size, dtype=np.bool_)
+    # Both are by user, so sorting takes little, and neighbours are looked up in near places;
+    # np.isin would hash millions of keys.
+    ordered = np.sort(others, kind="stable")
+    places = np.searchsorted(ordered, keys)
+    known: Bools = ordered[np.minimum(places, ordered.size - 1)] == keys
+    return known
 
 
 def _genre_shares(

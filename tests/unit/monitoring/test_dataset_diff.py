@@ -52,3 +52,21 @@ def test_a_different_order_of_rows_is_no_change() -> None:
     change = Change.between(snapshot([2, 5], [1, 3], rows), snapshot([5, 2], [1, 3], rows[::-1]))
     assert not change.added.any()
     assert not change.removed.any()
+
+
+def test_changes_of_many_ratings_equal_differences_of_sets() -> None:
+    random = np.random.default_rng(5)
+    pairs = [(user, movie) for user in range(2, 40) for movie in range(1, 30)]
+
+    def drawn(users: list[int]) -> Snapshot:
+        chosen = [pairs[place] for place in random.permutation(len(pairs))[:700]]
+        rows = [(user, movie, float(random.integers(1, 4))) for user, movie in chosen]
+        return snapshot(users, list(range(1, 30)), rows)
+
+    reference, current = drawn(list(range(2, 40))), drawn(list(range(39, 1, -1)))
+    change = Change.between(reference, current)
+    old = rows_by_id(change, change.reference, np.arange(700))
+    new = rows_by_id(change, change.current, np.arange(700))
+    assert rows_by_id(change, change.current, change.added) == new - old
+    assert rows_by_id(change, change.reference, change.removed) == old - new
+    assert old & new
