@@ -7,12 +7,15 @@ budget of trials. Each is measured from its start to its end, with all starts of
 Without ``--airflow`` the retraining is ``moovier train`` beside an MLflow of its own, in one
 process. With ``--airflow`` both stages run in the stack of ``moovier up``, two tasks at a time.
 ``peak_gb`` is the greatest PSS of all processes of a stage together, without the servers.
+``processor_s`` is the processor time of these processes, which hardly depends on other work on the
+machine; it is measured without Airflow only.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -52,6 +55,7 @@ class Row:
     stage: str
     seconds: float
     peak_gb: float
+    processor_s: float | None = None
 
 
 def main() -> None:
@@ -142,7 +146,7 @@ def _run(
     log: Path,
 ) -> Row:
     """Run commands one after the other and measure them together."""
-    started, peak_gb = time.perf_counter(), 0.0
+    started, used, peak_gb = time.perf_counter(), _processor_s(), 0.0
     with log.open("ab") as output:
         for command in commands:
             process = subprocess.Popen(
@@ -152,7 +156,13 @@ def _run(
                 if code := process.wait():
                     raise SystemExit(f"{command} failed ({code}):\n{log.read_text()[-3000:]}")
             peak_gb = max(peak_gb, peak.gb)
-    return Row(size, stage, time.perf_counter() - started, peak_gb)
+    return Row(size, stage, time.perf_counter() - started, peak_gb, _processor_s() - used)
+
+
+def _processor_s() -> float:
+    """Return the processor seconds of all processes that this one started and saw end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def in_airflow(
@@ -222,7 +232,9 @@ def exponents(rows: Sequence[Row]) -> dict[str, float]:
         if len(large) < 2:
             continue
         sizes = np.log([row.ratings for row in large])
-        for name in ("seconds", "peak_gb"):
+        for name in ("seconds", "peak_gb", "processor_s"):
+            if any(getattr(row, name) is None for row in large):
+                continue
             values = np.log([max(getattr(row, name), 1e-3) for row in large])
             found[f"{stage}_{name}"] = float(np.polyfit(sizes, values, 1)[0])
     return found
@@ -247,10 +259,13 @@ def missed(rows: Sequence[Row]) -> list[str]:
 def table(rows: Sequence[Row]) -> Table:
     """Return the table of all rows."""
     shown = Table(title="Growth with the number of ratings")
-    for column in ("ratings", "stage", "seconds", "peak GB"):
+    for column in ("ratings", "stage", "seconds", "peak GB", "processor s"):
         shown.add_column(column, justify="left" if column == "stage" else "right")
     for row in rows:
-        shown.add_row(f"{row.ratings:,}", row.stage, f"{row.seconds:.1f}", f"{row.peak_gb:.2f}")
+        processor = "" if row.processor_s is None else f"{row.processor_s:.1f}"
+        shown.add_row(
+            f"{row.ratings:,}", row.stage, f"{row.seconds:.1f}", f"{row.peak_gb:.2f}", processor
+        )
     shown.caption = ", ".join(f"{name} ~ n^{value:.2f}" for name, value in exponents(rows).items())
     return shown
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.scale import Row, exponents, missed
+from benchmarks.scale import Row, _run, exponents, missed
 from benchmarks.scale_data import write_ratings
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.split import hold_out_users
@@ -62,3 +64,17 @@ def test_slow_large_and_superlinear_stages_miss_their_bars() -> None:
         "25,000,000 retrain took 9.0 GB",
     ]
     assert missed([*rows, Row(25_000_000, "retrain", 9e6, 1.0)])[-1].startswith("retrain_seconds")
+
+
+def test_processor_time_is_that_of_the_commands(tmp_path: Path) -> None:
+    busy = "import time\nwhile time.process_time() < 0.3: pass"
+    idle = "import time\ntime.sleep(0.3)"
+    rows = [
+        _run([[sys.executable, "-S", "-c", code]], os.environ, 5, "ingest", tmp_path / "log")
+        for code in (busy, idle)
+    ]
+    spent = [row.processor_s for row in rows]
+    assert spent[0] is not None
+    assert spent[1] is not None
+    assert spent[0] >= 0.3 > spent[1]
+    assert all(row.seconds >= 0.3 for row in rows)
