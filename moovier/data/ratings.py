@@ -111,7 +111,7 @@ class Ratings:
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Ratings:
         """Select ratings by positions or by a mask, over the same index."""
-        return Ratings(
+        part = Ratings(
             self.users[rows],
             self.movies[rows],
             self.stars[rows],
@@ -119,6 +119,10 @@ class Ratings:
             self.n_users,
             self.n_movies,
         )
+        if rows.dtype == np.bool_ and "order" in self.__dict__ and self.order is None:
+            # A part of sorted rows is sorted, which need not be found out again.
+            part.__dict__["order"] = None
+        return part
 
     def isin(self, others: Ratings) -> NDArray[np.bool_]:
         """Return a mask of the ratings whose user and movie also occur in ``others``, (n,)."""

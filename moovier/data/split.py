@@ -70,12 +70,53 @@ def development_split(ratings: Ratings, seed: int = SPLIT_SEED) -> Development:
     ``split_last_visit(ratings)``. With too few users the parts ``visitors`` and ``next_visit``
     are empty. Large data sets give each part a sample of the users (:data:`MOST_VALIDATION_USERS`).
     """
-    kept, _ = hold_out_users_if_possible(ratings, seed)
-    before, _ = split_last_visit(kept)
+    counts, pauses = ratings.counts, _pauses(ratings, PAUSE_S, LEAST_BEFORE)
     few = MOST_VALIDATION_USERS
-    others, visitors = hold_out_users_if_possible(before, seed + 1, most=few)
-    train, next_visit = split_last_visit(others, most=few, seed=seed + 1)
-    return Development(train, visitors, next_visit, ratings, seed)
+    n_before = _without_tests(counts, pauses, seed)
+    visitors = _drawn_users(n_before, seed + 1, most=few)
+    n_others = np.where(visitors, 0, n_before)
+    n_train = _cut(n_others, pauses, few, seed + 1)
+    return Development(
+        train=_spans(ratings, 0, n_train),
+        visitors=_spans(ratings, 0, np.where(visitors, n_before, 0)),
+        next_visit=_spans(ratings, n_train, n_others),
+        whole=ratings,
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True)
+class BothTests:
+    """A data set without both tests, and the tests, for recipes that are fitted once for both.
+
+    ``before``: the other users' ratings without their last visit. ``held_out``: all ratings of the
+    held-out users. ``after``: the others' last visits.
+    """
+
+    before: Ratings
+    held_out: Ratings
+    after: Ratings
+
+
+def split_both_tests(ratings: Ratings, seed: int) -> BothTests:
+    """Hold out users, and cut the last visit of the others.
+
+    The parts are those of :func:`hold_out_users` and then :func:`split_last_visit`.
+    """
+    counts, pauses = ratings.counts, _pauses(ratings, PAUSE_S, LEAST_BEFORE)
+    held = _drawn_users(counts, seed, most=MOST_TEST_USERS)
+    n_kept, n_before = np.where(held, 0, counts), _without_tests(counts, pauses, seed)
+    return BothTests(
+        before=_spans(ratings, 0, n_before),
+        held_out=_spans(ratings, 0, np.where(held, counts, 0)),
+        after=_spans(ratings, n_before, n_kept),
+    )
+
+
+def _without_tests(counts: Ints, pauses: _Pauses, seed: int) -> Ints:
+    """Return each user's number of ratings that are in no test, (n_users,)."""
+    held = _drawn_users(counts, seed, most=MOST_TEST_USERS)
+    return _cut(np.where(held, 0, counts), pauses, MOST_TEST_USERS, SPLIT_SEED)
 
 
 def split_last_visit(
@@ -93,19 +134,9 @@ def split_last_visit(
     without such a pause are wholly in ``before``. Of more than ``most`` users with one, ``seed``
     draws as many; without some of the users, the others of the sample stay in it.
     """
-    order = np.arange(len(ratings)) if ratings.order is None else ratings.order
-    users, moments = ratings.users[order], ratings.timestamps[order]
-    position, _ = _positions(ratings)
-    ordered = position[order]
-    starts = np.zeros(len(ratings), dtype=np.bool_)
-    starts[1:] = (users[1:] == users[:-1]) & (np.diff(moments) >= pause_s)
-    starts &= ordered >= least
-    cut = np.zeros(ratings.n_users, dtype=np.int64)
-    np.maximum.at(cut, users[starts], ordered[starts])
-    cut[_beyond(np.flatnonzero(cut), most, ratings.n_users, seed)] = 0
-    cut_of = cut[ratings.users]
-    after: NDArray[np.bool_] = (cut_of > 0) & (position >= cut_of)
-    return ratings.take(~after), ratings.take(after)
+    counts = ratings.counts
+    cut = _cut(counts, _pauses(ratings, pause_s, least), most, seed)
+    return _spans(ratings, 0, cut), _spans(ratings, cut, counts)
 
 
 def split_last_share(ratings: Ratings, test_share: float = 0.2) -> tuple[Ratings, Ratings]:
@@ -134,15 +165,17 @@ def random_split(ratings: Ratings, seed: int, share: float = 0.1) -> tuple[Ratin
     with a rating, only a sample drawn by ``seed`` has rows in it.
     """
     order = np.random.default_rng(seed).permutation(len(ratings))
-    n_test = int(share * len(ratings))
-    by_user_and_movie = np.argsort(
-        ratings.users.astype(np.int64) * ratings.n_movies + ratings.movies, kind="stable"
-    )
-    test = _mask(by_user_and_movie[order[:n_test]], len(ratings))
-    with_ratings = np.flatnonzero(ratings.counts)
-    beyond = _beyond(with_ratings, MOST_TEST_USERS, ratings.n_users, seed)
-    if beyond.size:
-        test &= ~_mask(beyond, ratings.n_users)[ratings.users]
+    chosen = _mask(order[: int(share * len(ratings))], len(ratings))
+    del order
+    counts = ratings.counts
+    with_ratings = np.flatnonzero(counts)
+    sampled = _mask(with_ratings, ratings.n_users)
+    sampled[_beyond(with_ratings, MOST_TEST_USERS, ratings.n_users, seed)] = False
+    # Only the rows of the sample are sorted; each user's place in the order is known by the counts.
+    rows = np.flatnonzero(sampled[ratings.users])
+    pairs = ratings.users[rows].astype(np.int64) * ratings.n_movies + ratings.movies[rows]
+    rows = rows[np.argsort(pairs, kind="stable")]
+    test = _mask(rows[chosen[np.repeat(sampled, counts)]], len(ratings))
     return ratings.take(~test), ratings.take(test)
 
 
@@ -159,10 +192,10 @@ def hold_out_users(
         raise ValueError(
             f"at least two users with ratings are needed to hold users out, not {users.size}"
         )
-    n_held = min(max(round(share * users.size), 1), users.size - 1, most)
-    chosen = np.random.default_rng(seed).choice(users, size=n_held, replace=False)
-    held = _mask(chosen, ratings.n_users)[ratings.users]
-    return ratings.take(~held), ratings.take(held)
+    counts = ratings.counts
+    held = _drawn_users(counts, seed, share, most=most)
+    n_held = np.where(held, counts, 0)
+    return _spans(ratings, n_held, counts), _spans(ratings, 0, n_held)
 
 
 def hold_out_users_if_possible(
@@ -181,6 +214,71 @@ def split_at_time(ratings: Ratings, quantile: float = 0.9) -> tuple[Ratings, Rat
     moment = np.quantile(ratings.timestamps, quantile)
     after: NDArray[np.bool_] = ratings.timestamps > moment
     return ratings.take(~after), ratings.take(after)
+
+
+def _drawn_users(counts: Ints, seed: int, share: float = 0.2, *, most: int) -> NDArray[np.bool_]:
+    """Return which users are held out, (n_users,); nobody with fewer than two users.
+
+    ``counts``: (n_users,) ratings of each user.
+    """
+    users = np.flatnonzero(counts)
+    if users.size < 2:
+        return _mask(users[:0], counts.size)
+    n_held = min(max(round(share * users.size), 1), users.size - 1, most)
+    chosen = np.random.default_rng(seed).choice(users, size=n_held, replace=False)
+    return _mask(chosen, counts.size)
+
+
+@dataclass(frozen=True)
+class _Pauses:
+    """The pauses that count: the user, and the place in the history of the rating after it."""
+
+    users: Ints
+    places: Ints
+
+
+def _pauses(ratings: Ratings, pause_s: int, least: int) -> _Pauses:
+    """Return the pauses with at least ``least`` ratings before them."""
+    order = ratings.order
+    users = ratings.users if order is None else ratings.users[order]
+    moments = ratings.timestamps if order is None else ratings.timestamps[order]
+    is_start = np.diff(moments) >= pause_s
+    is_start &= users[1:] == users[:-1]
+    rows = np.flatnonzero(is_start) + 1
+    places = rows - (np.cumsum(ratings.counts) - ratings.counts)[users[rows]]
+    late = places >= least
+    return _Pauses(users[rows[late]].astype(np.int64), places[late])
+
+
+def _cut(lengths: Ints, pauses: _Pauses, most: int, seed: int) -> Ints:
+    """Return the place of each user's last pause, or the length without one, (n_users,).
+
+    ``lengths``: (n_users,) numbers of first ratings that are looked at. Of more than ``most`` users
+    with a pause, a sample has one.
+    """
+    inside = pauses.places < lengths[pauses.users]
+    cut = np.zeros(lengths.size, dtype=np.int64)
+    np.maximum.at(cut, pauses.users[inside], pauses.places[inside])
+    cut[_beyond(np.flatnonzero(cut), most, lengths.size, seed)] = 0
+    return np.where(cut > 0, cut, lengths)
+
+
+def _spans(ratings: Ratings, starts: Ints | int, ends: Ints) -> Ratings:
+    """Return the ratings at the places ``starts`` up to ``ends`` of each user's history.
+
+    ``starts``, ``ends``: (n_users,).
+    """
+    offsets = np.cumsum(ratings.counts) - ratings.counts
+    steps = np.zeros(len(ratings) + 1, dtype=np.int8)
+    # A span may start where the one before it ends.
+    np.add.at(steps, offsets + starts, 1)
+    np.add.at(steps, offsets + ends, -1)
+    inside = np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_)
+    if ratings.order is None:
+        return ratings.take(inside)
+    mask = np.empty(len(ratings), dtype=np.bool_)
+    mask[ratings.order] = inside
+    return ratings.take(mask)
 
 
 def _beyond(users: Ints, most: int, n_users: int, seed: int) -> Ints:

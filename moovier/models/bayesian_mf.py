@@ -128,9 +128,22 @@ class TasteFamily:
         params = cast(TasteParams, params)
         epochs, validation = context.epochs, context.validation
         sweeps = epochs or params.sweeps
-        monitor = _Monitor(train, validation, context.on_epoch)
+        users = context.users
+        if users is None and validation is not None and epochs is None:
+            # The model is not kept.
+            users = np.unique(validation.users)
+        if len(train) <= MOST_RATINGS:
+            users = None
+        measured = train if users is None else _of_users(train, users)
+        monitor = _Monitor(measured, validation, context.on_epoch)
         arrays = _solve(
-            train, params, context.catalogue, seed=context.seed, sweeps=sweeps, monitor=monitor
+            train,
+            params,
+            context.catalogue,
+            seed=context.seed,
+            sweeps=sweeps,
+            monitor=monitor,
+            users=users,
         )
         if validation is not None and epochs is None and monitor.curves["val_loss"]:
             arrays, sweeps = monitor.best_arrays, monitor.best
@@ -238,11 +251,13 @@ def _solve(
     sweeps: int,
     monitor: _Monitor | None,
     start: Arrays | None = None,
+    users: Ints | None = None,
 ) -> dict[str, Any]:
     """Return the arrays of :class:`TasteScorer`.
 
     With more than :data:`MOST_RATINGS` ratings the movies are learnt from a sample of the users.
-    The tastes of all users are then solved from their newest ratings.
+    The tastes of ``users``, by default of all, are then solved from their newest ratings; those of
+    others are 0.
     """
     settings = variational_mf.Settings(
         **{**params.model_dump(), "sweeps": sweeps, "seed": seed},
@@ -261,17 +276,21 @@ def _solve(
     if start is not None:
         start = {**start, "steady": np.empty(0)}
     arrays = _fit(part, rows[part.users], sample.size, features, settings, None, start)
-    newest = _newest(train)
+    newest = _newest(train if users is None else _of_users(train, users))
+    known = np.flatnonzero(newest.counts) if users is not None else np.arange(train.n_users)
+    rows[known] = np.arange(known.size)
     tastes, steady = variational_mf.solve_tastes(
-        newest.users,
+        rows[newest.users],
         newest.movies,
         newest.stars.astype(np.float64),
-        train.n_users,
+        known.size,
         features,
         settings,
         arrays,
     )
-    arrays |= {"taste": tastes, "steady": steady}
+    arrays["taste"] = np.zeros((train.n_users, tastes.shape[1]), dtype=np.float32)
+    arrays["steady"] = np.full(train.n_users, 1.0 / float(arrays["noise"]), dtype=np.float32)
+    arrays["taste"][known], arrays["steady"][known] = tastes, steady
     if monitor is not None:
         monitor(sweeps, arrays)
     return arrays
@@ -304,6 +323,13 @@ def sampled_users(train: Ratings, seed: int) -> Ints:
     order = np.random.default_rng(seed).permutation(train.n_users)
     n_users = int(np.searchsorted(np.cumsum(train.counts[order]), MOST_RATINGS)) + 1
     return np.sort(order[:n_users])
+
+
+def _of_users(ratings: Ratings, users: Ints) -> Ratings:
+    """Return the ratings of some users, over the same index."""
+    wanted = np.zeros(ratings.n_users, dtype=np.bool_)
+    wanted[users] = True
+    return ratings.take(wanted[ratings.users])
 
 
 def _newest(train: Ratings) -> Ratings:

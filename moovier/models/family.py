@@ -69,7 +69,8 @@ class FitContext:
     ``validation``: ratings for early stopping. ``validation_ndcg``: the validation of a ranking
     family. ``epochs``: train for exactly this many epochs and do not stop early. ``on_epoch``:
     called after each epoch. ``statistics``: sums that the trainings of a retraining share; families
-    without item-item weights ignore them.
+    without item-item weights ignore them. ``users``: rows of the only users whom the model has to
+    know, which saves time with large data; None: all.
     """
 
     catalogue: Catalogue
@@ -79,6 +80,7 @@ class FitContext:
     epochs: int | None = None
     on_epoch: OnEpoch | None = None
     statistics: ItemStatistics | None = None
+    users: Ints | None = None
 
 
 @dataclass(frozen=True)

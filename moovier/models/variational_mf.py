@@ -242,7 +242,7 @@ def solve_tastes(
         ascent.resume(known)
         statistics, errors = ascent.solve_users()
         ascent.steady = statistics.precisions(errors, ascent.noise, settings.prior_ratings)
-        ascent.solve_users()
+        ascent.solve_users(statistics)
         tastes[first:last], steady[first:last] = ascent.taste, ascent.steady
     return tastes, steady
 
@@ -303,9 +303,14 @@ class _Ascent:
         self.steady = np.full(n_users, 1.0 / self.noise)
         self.steady[: len(start["steady"])] = start["steady"]
 
-    def solve_users(self) -> tuple[_UserStatistics, Floats]:
-        """Solve for the tastes; return the users' statistics and expected square errors."""
-        statistics = self._user_statistics()
+    def solve_users(
+        self, statistics: _UserStatistics | None = None
+    ) -> tuple[_UserStatistics, Floats]:
+        """Solve for the tastes; return the users' statistics and expected square errors.
+
+        ``statistics``: those of an earlier call, if no movie has changed since.
+        """
+        statistics = statistics or self._user_statistics()
         prior = np.linalg.inv(self.spread).astype(np.float64, copy=False)
         self.taste, self.unsure, errors = statistics.tastes(self.steady, prior)
         return statistics, errors

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from moovier.data.catalogue import Catalogue
-from moovier.data.ratings import Ratings
+from moovier.data.ratings import Ints, Ratings
 from moovier.data.split import Development
 from moovier.models.families import family
 from moovier.models.family import FitContext, FitResult, HyperParameters, OnEpoch, Scorer
@@ -126,11 +126,20 @@ def refit(
     threads: int,
     on_epoch: OnEpoch | None = None,
     statistics: ItemStatistics | None = None,
+    users: Ints | None = None,
 ) -> FitResult:
-    """Fit on all of ``ratings`` for ``epochs`` epochs (at least one), without early stopping."""
+    """Fit on all of ``ratings`` for ``epochs`` epochs (at least one), without early stopping.
+
+    ``users``: see :class:`moovier.models.family.FitContext`.
+    """
     limit_threads(threads)
     context = FitContext(
-        catalogue, seed, epochs=max(epochs, 1), on_epoch=on_epoch, statistics=statistics
+        catalogue,
+        seed,
+        epochs=max(epochs, 1),
+        on_epoch=on_epoch,
+        statistics=statistics,
+        users=users,
     )
     return family(family_name).fit(ratings, params, context)
 

@@ -19,6 +19,7 @@ from moovier.data.split import (
     hold_out_users_if_possible,
     random_split,
     split_at_time,
+    split_both_tests,
     split_last_share,
     split_last_visit,
 )
@@ -155,15 +156,14 @@ def _evaluate_together(
     recipe: _Recipe, ratings: Ratings
 ) -> tuple[VisitorResult | None, RankingResult | None]:
     """Evaluate visitors and next visits of a large data set by one fit."""
-    kept, held_out = hold_out_users_if_possible(ratings, recipe.seed)
-    before, after = split_last_visit(kept)
+    parts = split_both_tests(ratings, recipe.seed)
     visitors = visitor.draw_visitors(
-        held_out, moment=newest(ratings), seed=recipe.seed, draws=LARGE_DRAWS
+        parts.held_out, moment=newest(ratings), seed=recipe.seed, draws=LARGE_DRAWS
     )
-    scorer, known = recipe.fitted_on(before), before.histories
+    scorer, known = recipe.fitted_on(parts.before), parts.before.histories
     return (
         visitor.evaluate(scorer, visitors, known.movie_counts()),
-        next_visit.evaluate(scorer, known, after),
+        next_visit.evaluate(scorer, known, parts.after),
     )
 
 
@@ -175,7 +175,8 @@ def _evaluate_stars(
     known, hidden = random_split(ratings, recipe.seed)
     if not len(hidden):
         return Evaluation()
-    result = rating_metrics.evaluate(recipe.fitted_on(known), known.histories, hidden)
+    scorer = recipe.fitted_on(known, np.unique(hidden.users))
+    result = rating_metrics.evaluate(scorer, known.histories, hidden)
     gap = None
     if reported:
         report_progress("fine-tuning")
@@ -192,8 +193,11 @@ class _Recipe:
     seed: int
     statistics: ItemStatistics | None = None
 
-    def fitted_on(self, ratings: Ratings) -> Scorer:
-        """Return a scorer that is fitted on ``ratings`` for as many epochs as the training."""
+    def fitted_on(self, ratings: Ratings, users: Ints | None = None) -> Scorer:
+        """Return a scorer that is fitted on ``ratings`` for as many epochs as the training.
+
+        ``users``: rows of the only users whose scores are wanted; None: all.
+        """
         trained = self.trained
         fitted = refit(
             ratings,
@@ -204,6 +208,7 @@ class _Recipe:
             seed=trained.seed,
             threads=trained.threads,
             statistics=self.statistics,
+            users=users,
         )
         return family(trained.family).scorer(fitted.arrays)
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moovier.data import split
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Ratings
 from moovier.data.split import (
@@ -284,3 +285,58 @@ def test_random_split_does_not_depend_on_the_order_of_the_rows() -> None:
     rows = np.random.default_rng(5).permutation(60)[:6]
     _, test = random_split(by_movie.take(random.permutation(60)), seed=5)
     assert sorted(test.users * 12 + test.movies) == sorted(rows)
+
+
+def assert_same_rows(part: Ratings, expected: Ratings) -> None:
+    for name in ("users", "movies", "stars", "timestamps"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(expected, name))
+
+
+@given(ratings=some_visits(), seed=st.integers(0, 4), few=st.integers(1, 4), in_order=st.booleans())
+def test_parts_equal_those_cut_one_after_the_other(
+    ratings: Ratings, seed: int, few: int, in_order: bool
+) -> None:
+    if in_order:
+        ratings = ratings.histories.ratings()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(split, "MOST_TEST_USERS", few + 1)
+        patch.setattr(split, "MOST_VALIDATION_USERS", few)
+        development = development_split(ratings, seed)
+        tests = split.split_both_tests(ratings, seed)
+    kept, held_out = hold_out_users_if_possible(ratings, seed, most=few + 1)
+    before, after = split_last_visit(kept, most=few + 1)
+    others, visitors = hold_out_users_if_possible(before, seed + 1, most=few)
+    train, next_visit = split_last_visit(others, most=few, seed=seed + 1)
+    assert_same_rows(tests.before, before)
+    assert_same_rows(tests.held_out, held_out)
+    assert_same_rows(tests.after, after)
+    assert_same_rows(development.train, train)
+    assert_same_rows(development.visitors, visitors)
+    assert_same_rows(development.next_visit, next_visit)
+
+
+@given(ratings=some_visits(), least=st.integers(1, 10))
+def test_last_visits_equal_a_loop_over_users(ratings: Ratings, least: int) -> None:
+    before, after = split_last_visit(ratings, least=least)
+    expected = []
+    for user in range(ratings.n_users):
+        rows = np.flatnonzero(ratings.users == user)
+        rows = rows[np.argsort(ratings.timestamps[rows], kind="stable")]
+        moments = ratings.timestamps[rows]
+        starts = [i for i in range(least, rows.size) if moments[i] - moments[i - 1] >= PAUSE_S]
+        expected += ratings.stars[rows[starts[-1] :]].tolist() if starts else []
+    assert row_numbers(after) == sorted(map(int, expected))
+    assert row_numbers(before, after) == list(range(len(ratings)))
+
+
+@given(ratings=some_ratings(), seed=st.integers(0, 3), few=st.integers(1, 5))
+def test_random_rows_of_a_sample_equal_those_of_all_rows(
+    ratings: Ratings, seed: int, few: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(split, "MOST_TEST_USERS", few)
+        _, test = random_split(ratings, seed, share=0.5)
+    _, all_rows = random_split(ratings, seed, share=0.5)
+    users = np.flatnonzero(ratings.counts)
+    sample = users[np.argsort(np.random.default_rng(seed).permutation(ratings.n_users)[users])]
+    assert_same_rows(test, all_rows.take(np.isin(all_rows.users, sample[:few])))

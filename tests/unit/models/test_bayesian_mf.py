@@ -7,7 +7,7 @@ import pytest
 
 from moovier.data.ratings import Ratings
 from moovier.data.split import random_split
-from moovier.models import bayesian_mf
+from moovier.models import bayesian_mf, variational_mf
 from moovier.models.bayesian_mf import FINE_TUNING_SWEEPS, TasteFamily, TasteParams, TasteScorer
 from moovier.models.family import FineTuneRequest, FitContext, FitResult
 from tests.contracts import toy
@@ -91,3 +91,31 @@ def test_many_ratings_are_learnt_from_a_sample_of_users(monkeypatch: pytest.Monk
     unknown = ratings.take(np.isin(ratings.users, outside))
     constant = float(np.abs(unknown.stars - unknown.stars.mean()).mean())
     assert mae(sampled, unknown) < 0.85 * constant
+
+
+def test_wanted_users_of_many_ratings_get_the_same_tastes(monkeypatch: pytest.MonkeyPatch) -> None:
+    ratings, catalogue = toy.ratings(), toy.catalogue()
+    monkeypatch.setattr(bayesian_mf, "MOST_RATINGS", len(ratings) * 2 // 3)
+    monkeypatch.setattr(variational_mf, "_USERS", 5)
+    everybody = TasteFamily().fit(ratings, PARAMS, FitContext(catalogue, 0, epochs=4)).arrays
+    wanted = np.array([1, 4, 7, 10])
+    context = FitContext(catalogue, 0, epochs=4, users=wanted)
+    some = TasteFamily().fit(ratings, PARAMS, context).arrays
+    for name, array in everybody.items():
+        rows = wanted if name in ("taste", "steady") else ...
+        np.testing.assert_allclose(some[name][rows], array[rows], rtol=1e-5, atol=1e-6)
+    assert not some["taste"][0].any()
+
+
+def test_trials_of_many_ratings_measure_the_whole_validation_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    train, validation = random_split(toy.ratings(), seed=0, share=0.2)
+    monkeypatch.setattr(bayesian_mf, "MOST_RATINGS", len(train) * 2 // 3)
+    trial = TasteFamily().fit(
+        train, PARAMS, FitContext(toy.catalogue(), seed=0, validation=validation)
+    )
+    exact = TasteFamily().fit(
+        train, PARAMS, FitContext(toy.catalogue(), seed=0, epochs=trial.epochs)
+    )
+    assert trial.curves["val_loss"][-1] == pytest.approx(mae(exact, validation), rel=1e-4)
