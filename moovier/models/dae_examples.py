@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from moovier.data.ratings import Floats, Histories, Ints
 from moovier.data.split import LEAST_BEFORE, PAUSE_S
@@ -64,9 +65,10 @@ class Examples:
         self._random = np.random.default_rng(seed)
         self._params = params
         self._n_covered = covered.size
-        position = np.full(histories.n_movies, -1, dtype=np.int64)
+        # 32 bits, because there is one place for each rating of the training.
+        position = np.full(histories.n_movies, -1, dtype=np.int32)
         position[covered] = np.arange(covered.size)
-        self._places = position[histories.movies]
+        self._places: NDArray[np.int32] = position[histories.movies]
         self._stars = histories.stars
         self._timestamps = histories.timestamps
         self._offsets = histories.offsets
@@ -91,7 +93,7 @@ class Examples:
         inside = self._places[ratings] >= 0
         return Batch(
             rows[inside],
-            self._places[ratings[inside]],
+            self._places[ratings[inside]].astype(np.int64),
             weights[inside],
             self._stars[ratings[inside]],
             self._targets(_concatenate([part_targets, visit_targets]), n),
