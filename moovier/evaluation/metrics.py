@@ -38,7 +38,8 @@ def hits(top: Ints, relevant: Sequence[Ints]) -> NDArray[np.bool_]:
     top_pairs = np.arange(len(top))[:, None] * width + top
     places = np.searchsorted(relevant_pairs, top_pairs)
     places = np.minimum(places, relevant_pairs.size - 1)
-    return (relevant_pairs[places] == top_pairs) & (top >= 0)
+    found: NDArray[np.bool_] = (relevant_pairs[places] == top_pairs) & (top >= 0)
+    return found
 
 
 def ndcg_at_k(top: Ints, relevant: Sequence[Ints], k: int) -> Values:

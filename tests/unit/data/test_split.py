@@ -318,7 +318,7 @@ def test_parts_equal_those_cut_one_after_the_other(
 @given(ratings=some_visits(), least=st.integers(1, 10))
 def test_last_visits_equal_a_loop_over_users(ratings: Ratings, least: int) -> None:
     before, after = split_last_visit(ratings, least=least)
-    expected = []
+    expected: list[float] = []
     for user in range(ratings.n_users):
         rows = np.flatnonzero(ratings.users == user)
         rows = rows[np.argsort(ratings.timestamps[rows], kind="stable")]
