@@ -1,6 +1,9 @@
-"""The bounds of timestamps, the same in files, in requests and in the feedback database."""
+"""Units of time, and the bounds of timestamps in files, in requests and in the database."""
 
 from __future__ import annotations
+
+#: Seconds of a day, and of a mean Gregorian year.
+DAY_S, YEAR_S = 86_400, 31_556_952
 
 #: Timestamps in seconds since 1970 stay below this until the year 2106. Milliseconds are above it
 #: except for the first 50 days of 1970.

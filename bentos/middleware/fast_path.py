@@ -18,10 +18,11 @@ from bentos import logs
 from bentos.app_state import AppState
 from bentos.middleware.route_name import RouteName
 from bentos.model_headers import model_headers, predict_headers
-from bentos.schemas.fields import MAX_ID, strip_h5
+from bentos.schemas.fields import strip_h5
 from bentos.schemas.plain_recommend import parse_plain
 from bentos.schemas.predict import MAX_USERS
 from bentos.schemas.recommend import RecommendRequest
+from moovier.data.ratings import MAX_ID
 from moovier.errors import MoovierError
 from moovier.serving import requests
 from moovier.serving.context import ServingContext

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from bentos.app_state import context_of
 from bentos.routes.responses import json_response
-from bentos.schemas.fields import strip_h5
+from bentos.schemas.fields import MAX_MODEL_NAME, strip_h5
 from bentos.schemas.ops import ModelShown
 from moovier.serving.overview import describe_model
 
@@ -29,7 +29,7 @@ async def names(request: Request) -> list[str]:
     response_model=ModelShown,
 )
 async def model(
-    request: Request, name: Annotated[str, Path(max_length=200, examples=["champion"])]
+    request: Request, name: Annotated[str, Path(max_length=MAX_MODEL_NAME, examples=["champion"])]
 ) -> Response:
     """Answer `/models/{name}`."""
     context = context_of(request)

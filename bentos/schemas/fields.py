@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
+from moovier.data.ratings import MAX_ID
 from moovier.serving.requests import RequestRating
 from moovier.timestamps import TIMESTAMP_END
 
-#: The largest id. It fits 64 bits, and JSON parsers that read numbers as doubles read it exactly.
-MAX_ID = 9_200_000_000_000_000_000
+#: Longest name, alias or number of a model, in characters.
+MAX_MODEL_NAME = 200
 #: The characters of a request id or an idempotency key.
 VISIBLE_ASCII = r"^[\x21-\x7e]+$"
 
@@ -26,7 +27,7 @@ def strip_h5(name: str | None) -> str | None:
 
 
 #: A model's name, alias or version number; None or an empty text mean the champion.
-Model = Annotated[Annotated[str, Field(max_length=200)] | None, AfterValidator(strip_h5)]
+Model = Annotated[Annotated[str, Field(max_length=MAX_MODEL_NAME)] | None, AfterValidator(strip_h5)]
 #: A MovieLens id, which is positive.
 Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID), BeforeValidator(whole_number)]
 Stars = Annotated[float, Field(strict=True, ge=0.5, le=5, multiple_of=0.5, allow_inf_nan=False)]

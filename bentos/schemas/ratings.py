@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from bentos.schemas.fields import MAX_ID, VISIBLE_ASCII, Id, Rating
+from bentos.schemas.fields import VISIBLE_ASCII, Id, Rating
 from bentos.schemas.person_ratings import MAX_RATINGS
+from moovier.data.ratings import MAX_ID
 from moovier.feedback.ratings import LONGEST_REQUEST_ID
 
 UserQuery = Annotated[

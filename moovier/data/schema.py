@@ -17,13 +17,12 @@ from pandera.errors import SchemaErrors
 
 from moovier.data.catalogue import NO_GENRE
 from moovier.data.csv_values import shown
+from moovier.data.ratings import MAX_ID
 from moovier.timestamps import TIMESTAMP_END, timestamp_problem
 
 #: The half-star scale of MovieLens.
 LOWEST_STARS, HIGHEST_STARS, STEP = 0.5, 5.0, 0.5
 
-#: The largest id, the same as in the HTTP API, so that each valid movie and user can be asked for.
-MAX_ID = 9_200_000_000_000_000_000
 #: The largest id of IMDb and TMDB: both are far below, and 32 bits suit every reader.
 MAX_SITE_ID = 2**31 - 1
 

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from moovier.data.catalogue import split_title
 from moovier.data.movielens import SYNTHETIC_MARK
+from moovier.timestamps import DAY_S, YEAR_S
 
 USERS = 610
 STYLES = 4
@@ -43,8 +44,6 @@ MAX_VISITS = 6
 #: Time span of all ratings, Unix seconds: the years 2012 to 2025, so that every movie of the
 #: catalogue is released within it.
 START, END = 1_325_376_000, 1_767_225_600
-DAY_S = 86_400
-YEAR_S = 31_556_952
 #: Share of a visit's movies that are chosen with little influence of taste.
 UNCHOSEN_SHARE = 0.35
 #: Weight of affinity in the choice of a movie: chosen by taste, and otherwise.

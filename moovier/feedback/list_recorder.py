@@ -16,6 +16,7 @@ from collections.abc import Callable
 from moovier.errors import MoovierError
 from moovier.feedback.served_lists import ServedList
 from moovier.feedback.store import FeedbackStore
+from moovier.timestamps import DAY_S
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,6 @@ WRITE_EVERY_S = 0.5
 RETRY_S, TRIES = 2.0, 3
 #: Seconds between two deletions of expired lists.
 SWEEP_EVERY_S = 3_600.0
-_DAY_S = 86_400
 
 #: Called with ``stored``, ``dropped`` or ``over_limit``, and a number of lists.
 Count = Callable[[str, int], None]
@@ -57,7 +57,7 @@ class ListRecorder:
         """
         self._store = store
         self._per_s = per_s
-        self._keep_s = keep_days * _DAY_S
+        self._keep_s = keep_days * DAY_S
         self._count = count
         self._clock = clock
         self._queue: queue.Queue[ServedList] = queue.Queue(QUEUE_SIZE)

@@ -27,10 +27,10 @@ from moovier.registry.client import Registry
 from moovier.registry.version import Version
 from moovier.serving.recommender import Recommender
 from moovier.settings import Settings
+from moovier.timestamps import DAY_S
 
 #: Number of users whose lists are compared, and the length of a list.
 _USERS, _TOP_K = 200, 10
-_DAY_S = 24 * 3600
 _SERVICE_TIMEOUT_S = 5.0
 #: The service's counter of lists, and the label of lists for unknown users.
 _ANSWERS, _POPULAR = "moovier_answers_total", "popular"
@@ -176,14 +176,14 @@ def ages(registry: Registry, champion: Version, ratings: Ratings, settings: Sett
     versions = [version for version in registry.versions() if "retraining" in version.tags]
     newest = max(version.created_at.timestamp() for version in versions or [champion])
     metrics = {
-        "champion_age_days": (now - champion.created_at.timestamp()) / _DAY_S,
-        "since_retraining_days": (now - newest) / _DAY_S,
+        "champion_age_days": (now - champion.created_at.timestamp()) / DAY_S,
+        "since_retraining_days": (now - newest) / DAY_S,
     }
     if len(ratings):
-        metrics["newest_rating_age_days"] = (now - float(ratings.timestamps.max())) / _DAY_S
+        metrics["newest_rating_age_days"] = (now - float(ratings.timestamps.max())) / DAY_S
     ingest_times = [_ingest_time(file) for file in settings.path("ingest").glob("*.json")]
     if any(ingest_times):
-        metrics["since_ingest_days"] = (now - max(ingest_times)) / _DAY_S
+        metrics["since_ingest_days"] = (now - max(ingest_times)) / DAY_S
     return metrics
 
 

@@ -24,6 +24,7 @@ from moovier.models.family import (
     Trial,
     as_float32,
 )
+from moovier.timestamps import DAY_S
 
 NAME = "popular"
 #: Windows in the search space, in days; 0 is all time.
@@ -32,7 +33,6 @@ WINDOWS = (0, 365, 90, 30, 7)
 POPULAR_DAYS = "popular_days"
 #: Fewest recent ratings of a movie that rises.
 LEAST_RISING = 2
-_DAY_S = 86_400
 
 
 class PopularParams(HyperParameters):
@@ -102,7 +102,7 @@ class PopularFamily:
 
 def is_recent(timestamps: Ints, days: int) -> NDArray[np.bool_]:
     """Return which timestamps are less than ``days`` older than the newest, (n,), n > 0."""
-    recent: NDArray[np.bool_] = timestamps > timestamps.max() - days * _DAY_S
+    recent: NDArray[np.bool_] = timestamps > timestamps.max() - days * DAY_S
     return recent
 
 

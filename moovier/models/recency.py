@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from moovier.data.ratings import Floats, Histories, Ints
 from moovier.data.split import PAUSE_S
-
-_DAY_S = 86_400.0
+from moovier.timestamps import DAY_S
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Recency:
 
     def _decay(self, age_s: Ints, later: Ints) -> Floats:
         by_count = self.floor + (1.0 - self.floor) * np.exp2(-later / self.ratings)
-        return np.asarray(np.exp2(-age_s / (_DAY_S * self.days)) * by_count, dtype=np.float32)
+        return np.asarray(np.exp2(-age_s / (DAY_S * self.days)) * by_count, dtype=np.float32)
 
 
 def _later(new_visit: NDArray[np.bool_]) -> Ints:

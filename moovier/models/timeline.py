@@ -39,10 +39,10 @@ from moovier.models.family import (
 from moovier.models.timeline_scoring import (
     ASKING,
     NO_MOVIE,
-    YEAR_S,
     TimelineParams,
     TimelineScorer,
 )
+from moovier.timestamps import YEAR_S
 
 NAME = "timeline"
 #: Neighbours of each movie in company: those of the greatest weight.

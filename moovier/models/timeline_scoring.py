@@ -16,6 +16,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from moovier.data.ratings import Floats, Histories, History, Ints
 from moovier.models.content_features import FeatureTable
 from moovier.models.family import Arrays, HyperParameters, as_float32
+from moovier.timestamps import YEAR_S
 
 Doubles = NDArray[np.float64]
 #: Limits that keep an answer below a millisecond on any data: newest ratings of a history,
@@ -24,7 +25,6 @@ Doubles = NDArray[np.float64]
 MOST_RATED, MOST_OCCURRENCES, MOST_PLACES = 200, 400, 500
 #: Ends of the kernel below this share of its greatest weight are cut off.
 LEAST_WEIGHT = 0.05
-YEAR_S = 31_556_952.0
 #: The movie row between the timelines of two users.
 NO_MOVIE = -1
 #: Array ``asking``: the hyper-parameters of scoring, in this order.

@@ -17,8 +17,8 @@ from moovier.serving.events import ServingEvents
 from moovier.serving.requests import RecommendRequest, RequestRating
 from moovier.serving.user_profile import UserProfile
 from moovier.serving.user_recommender import Page, UserRecommender
+from moovier.timestamps import DAY_S
 
-_DAY_S = 86_400
 _NO_MOVIES = np.zeros(0, dtype=np.int64)
 
 
@@ -146,7 +146,7 @@ def decode_cursor(text: str | None) -> Ints:
 
 def _present_day(now: float) -> int:
     """Return the start of the day of ``now``, in Unix seconds."""
-    return int(now) // _DAY_S * _DAY_S
+    return int(now) // DAY_S * DAY_S
 
 
 def _dated(ratings: Sequence[RequestRating], stored: Sequence[NewRating]) -> list[NewRating]:
