@@ -6,15 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from moovier.errors import BadRequest
 from moovier.feedback import schema
 from moovier.feedback.events import NewEvent, StoredEvent, check_event
 from moovier.feedback.ratings import is_id
-
-#: SQLite takes 32,766 values in one statement.
-_ROWS_AT_ONCE = 1000
+from moovier.feedback.upsert import upsert_newer
 
 
 def upsert(
@@ -26,7 +23,6 @@ def upsert(
         other = newest.get(event[:2])
         if other is None or event.timestamp >= other.timestamp:
             newest[event[:2]] = event
-    table, stored = schema.events, 0
     rows = [
         {
             "user_id": user_id,
@@ -37,16 +33,7 @@ def upsert(
         }
         for _, event in sorted(newest.items())
     ]
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        new = insert(table).values(rows[start : start + _ROWS_AT_ONCE])
-        statement = new.on_conflict_do_update(
-            index_elements=list(table.primary_key.columns),
-            set_={name: new.excluded[name] for name in ("timestamp", "request_id")},
-            where=table.c.timestamp <= new.excluded.timestamp,
-        ).returning(table.c.movie_id)
-        stored += len(connection.execute(statement).all())
-    return stored
+    return upsert_newer(connection, schema.events, rows, ("timestamp", "request_id"))
 
 
 def read(

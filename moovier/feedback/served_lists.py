@@ -14,15 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 
 from moovier.feedback import schema
+from moovier.feedback.upsert import ROWS_AT_ONCE, in_parts, insert_into
 
 CHAMPION_ARM, CHALLENGER_ARM, SHADOW_ARM, OTHER_ARM = "champion", "challenger", "shadow", "other"
 #: Rows read or deleted at once.
 PAGE = 5_000
-#: SQLite takes 32,766 values in one statement.
-_ROWS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,6 @@ def insert(connection: Connection, served: Sequence[ServedList]) -> int:
     Lists of users who deleted all ratings after they were served are left out.
     """
     table = schema.lists
-    upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     deleted = _deletion_times(
         connection, {page.user_id for page in served if page.user_id is not None}
     )
@@ -61,8 +58,8 @@ def insert(connection: Connection, served: Sequence[ServedList]) -> int:
         if page.user_id is None or deleted.get(page.user_id, -1) < page.served_at
     ]
     stored = 0
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        new = upsert(table).values(rows[start : start + _ROWS_AT_ONCE]).on_conflict_do_nothing()
+    for part in in_parts(rows):
+        new = insert_into(connection, table).values(part).on_conflict_do_nothing()
         stored += len(connection.execute(new.returning(table.c.arm)).all())
     return stored
 
@@ -123,8 +120,8 @@ def _deletion_times(connection: Connection, users: set[int]) -> dict[int, int]:
     """Return when each user last deleted all ratings, for the users who did."""
     table, ids = schema.deleted_users, sorted(users)
     times: dict[int, int] = {}
-    for start in range(0, len(ids), _ROWS_AT_ONCE):
-        part = ids[start : start + _ROWS_AT_ONCE]
+    for start in range(0, len(ids), ROWS_AT_ONCE):
+        part = ids[start : start + ROWS_AT_ONCE]
         rows = connection.execute(select(table).where(table.c.user_id.in_(part)))
         times.update({row.user_id: row.deleted_at for row in rows})
     return times

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from moovier.feedback import event_rows, schema, served_lists
 from moovier.feedback.database import READ_ALL_TIMEOUT_S, Database
@@ -34,12 +33,13 @@ from moovier.feedback.ratings import (
 )
 from moovier.feedback.served_lists import ServedList
 from moovier.feedback.stored_rows import to_deleted_users, to_deletions, to_ratings
+from moovier.feedback.upsert import insert_into, upsert_newer
 
+#: Columns that a newer rating of the same movie replaces.
+_CHANGED = ("stars", "timestamp", "request_id")
 #: The shortest time that an idempotency key is remembered.
 KEY_LIFETIME_S = 48 * 3600
 _SWEEP_EVERY_S = 3600
-#: SQLite takes 32,766 values in one statement.
-_ROWS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class FeedbackStore:
         rows = _to_rows(user_id, ratings, request_id)
         if idempotency_key is None:
             with self._database.writing(user_id) as connection:
-                return _added(_upsert(connection, rows), ratings)
+                return _added(upsert_newer(connection, schema.ratings, rows, _CHANGED), ratings)
         key_hash = _sha256(idempotency_key.encode("utf-8", "surrogatepass"))
         content_hash = _sha256(content if content is not None else _to_bytes(ratings, request_id))
         with self._database.writing(user_id) as connection:
@@ -121,7 +121,7 @@ class FeedbackStore:
                         "for a new request"
                     )
                 return answer
-            added = _added(_upsert(connection, rows), ratings)
+            added = _added(upsert_newer(connection, schema.ratings, rows, _CHANGED), ratings)
             connection.execute(
                 schema.answers.insert().values(
                     user_id=user_id,
@@ -306,26 +306,9 @@ def _newest_per_movie(ratings: Iterable[NewRating]) -> list[NewRating]:
     return [newest[movie_id] for movie_id in sorted(newest)]
 
 
-def _upsert(connection: Connection, rows: Sequence[Mapping[str, object]]) -> int:
-    """Store the rows that are not older than the stored ones, and return their number."""
-    table, stored = schema.ratings, 0
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        new = insert(table).values(rows[start : start + _ROWS_AT_ONCE])
-        changes = {name: new.excluded[name] for name in ("stars", "timestamp", "request_id")}
-        statement = new.on_conflict_do_update(
-            index_elements=[table.c.user_id, table.c.movie_id],
-            set_=changes,
-            where=table.c.timestamp <= new.excluded.timestamp,
-        ).returning(table.c.movie_id)
-        stored += len(connection.execute(statement).all())
-    return stored
-
-
 def _tombstone(connection: Connection, table: Table, row: Mapping[str, object]) -> None:
     """Write a tombstone, or move the existing one to the later moment."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    new = insert(table).values(row)
+    new = insert_into(connection, table).values(row)
     connection.execute(
         new.on_conflict_do_update(
             index_elements=list(table.primary_key.columns),
