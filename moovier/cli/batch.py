@@ -7,18 +7,17 @@ from typing import Annotated
 import typer
 
 from moovier.cli.console import plain_console
+from moovier.cli.options import Model, TopK
 from moovier.jobs.batch_defaults import DEFAULT_SHARDS, DEFAULT_TOP_K
 from moovier.settings import load_settings
 
 
 def batch(
-    top_k: Annotated[int, typer.Option(help="Movies for each user, 1 to 1,000.")] = DEFAULT_TOP_K,
+    top_k: TopK = DEFAULT_TOP_K,
     shards: Annotated[
         int, typer.Option(help="Number of files; many users are written in parallel.")
     ] = DEFAULT_SHARDS,
-    model: Annotated[
-        str | None, typer.Option(help="Name, alias or version number. Default: the champion.")
-    ] = None,
+    model: Model = None,
 ) -> None:
     """Write the top movies of all users to MOOVIER_LISTS, without the service."""
     from moovier.jobs import batch as job

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moovier.cli.console import plain_console
+from moovier.cli.options import Data
 from moovier.settings import MAX_SEED, load_settings
 
 if TYPE_CHECKING:
@@ -30,13 +31,7 @@ def evaluate(
             "recipes of the families that rank."
         ),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help="`ml-latest-small`, `sample`, or a folder in MovieLens layout. Default: the "
-            "chosen data set."
-        ),
-    ] = None,
+    data: Data = None,
     family: Annotated[
         list[str] | None,
         typer.Option(help="Evaluate this family's default recipe; repeat for several."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from moovier.cli.console import plain_console
+from moovier.cli.options import Data
 from moovier.settings import load_settings
 
 if TYPE_CHECKING:
@@ -15,13 +16,7 @@ if TYPE_CHECKING:
 
 
 def monitor(
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help="`ml-latest-small`, `sample`, or a folder in MovieLens layout. Default: the "
-            "chosen data set."
-        ),
-    ] = None,
+    data: Data = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON with all metrics.")] = False,
 ) -> None:
     """Compare the current data with the champion's training data; MLflow must run.

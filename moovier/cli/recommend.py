@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from moovier.cli.console import plain_console
+from moovier.cli.options import Model, TopK
 from moovier.settings import load_settings
 
 _COLUMNS = ("user", "rank", "movie_id", "title", "year", "genres", "imdb_id", "tmdb_id", "score")
@@ -17,10 +18,8 @@ _COLUMNS = ("user", "rank", "movie_id", "title", "year", "genres", "imdb_id", "t
 
 def recommend(
     user: Annotated[list[int], typer.Option(help="MovieLens user id; repeat for several.")],
-    top_k: Annotated[int, typer.Option(help="Movies for each user, 1 to 1,000.")] = 10,
-    model: Annotated[
-        str | None, typer.Option(help="Name, alias or version number. Default: the champion.")
-    ] = None,
+    top_k: TopK = 10,
+    model: Model = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", help="Also write the lists to this CSV file.")

@@ -8,15 +8,9 @@ from typing import Annotated
 import typer
 
 from moovier.cli.console import plain_console
+from moovier.cli.options import Data
 from moovier.settings import MAX_EMBEDDING_SIZE, MAX_SEED, MAX_TRIALS, load_settings
 
-Data = Annotated[
-    str | None,
-    typer.Option(
-        help="`ml-latest-small`, `sample`, or a folder in MovieLens layout. Default: the chosen "
-        "data set."
-    ),
-]
 Trials = Annotated[
     int | None,
     typer.Option(
