@@ -1,7 +1,8 @@
 """The kinds of events that are no ratings, and what each kind says about a movie.
 
-A weight runs from -1 (disliked) to 1 (liked); 0 says nothing. Models take ratings, so a weight w
-other than 0 counts as a rating of 2.5 (1 + w) stars, rounded to half a star and at least 0.5.
+A weight runs from -1 (disliked) to 1 (liked); 0 says nothing. Models take ratings, so a positive
+weight w counts as a rating of 3.5 + 1.5 w stars, and a negative one as 2.5 (1 + w) stars, rounded
+to half a star and at least 0.5.
 docs/decisions/events-as-ratings.md has the reasons.
 """
 
@@ -56,4 +57,5 @@ def valid_event_weights(text: str) -> str:
 
 def stars_of_weight(weight: float) -> float:
     """Return the stars that an event of this weight counts as, 0.5 to 5 in steps of 0.5."""
-    return max(round(5 * (1 + weight)) / 2, 0.5)
+    stars = 3.5 + 1.5 * weight if weight > 0 else 2.5 * (1 + weight)
+    return max(round(2 * stars) / 2, 0.5)

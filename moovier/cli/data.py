@@ -67,11 +67,15 @@ def validate(
     ] = None,
 ) -> None:
     """Validate every row; print file, row (1 is the header) and reason of each problem."""
+    from moovier.data.event_files import has_events_only, ratings_of_events
     from moovier.data.movielens import read_movielens
     from moovier.data.sources import fetch
 
     settings, console = load_settings(), plain_console()
     folder = folder or fetch(settings).folder
+    if has_events_only(folder):
+        folder, note = ratings_of_events(folder, settings)
+        console.print(note)
     data = read_movielens(folder, bad_rows_share=settings.bad_rows_share)
     console.print(
         f"{folder}: valid, {len(data.ratings):,} ratings of {len(data.movies):,} movies",

@@ -25,8 +25,10 @@ from moovier.errors import InvalidData
 RATINGS, MOVIES, LINKS = "ratings.csv", "movies.csv", "links.csv"
 #: A file that marks a folder of synthetic ratings.
 SYNTHETIC_MARK = "SYNTHETIC.txt"
+#: A file that marks ratings that were made from events: they are no stars.
+EVENTS_MARK = "EVENTS.txt"
 #: The files that are read; no other file of a folder changes anything.
-FILES_READ = (RATINGS, MOVIES, LINKS, SYNTHETIC_MARK)
+FILES_READ = (RATINGS, MOVIES, LINKS, SYNTHETIC_MARK, EVENTS_MARK)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pandera.errors import SchemaErrors
 from moovier.data.catalogue import NO_GENRE
 from moovier.data.csv_values import shown
 from moovier.data.ratings import MAX_ID
+from moovier.event_weights import EVENT_KINDS
 from moovier.timestamps import TIMESTAMP_END, timestamp_problem
 
 #: The half-star scale of MovieLens.
@@ -35,6 +36,7 @@ RATING_COLUMNS = {
     "rating": np.float32,
     "timestamp": np.int64,
 }
+EVENT_COLUMNS = {"userId": np.int64, "movieId": np.int64, "event": str, "timestamp": np.int64}
 MOVIE_COLUMNS = {"movieId": np.int64, "title": str, "genres": str}
 LINK_COLUMNS = {"movieId": np.int64, "imdbId": OPTIONAL_INT, "tmdbId": OPTIONAL_INT}
 
@@ -56,6 +58,29 @@ def ratings_schema(movie_ids: pd.Series) -> pa.DataFrameSchema:
             "rating": pa.Column(
                 np.float32,
                 pa.Check(_on_scale, error="is not 0.5 to 5 in steps of 0.5"),
+            ),
+            "timestamp": pa.Column(
+                np.int64, pa.Check(_within_timestamps, error="is not in seconds since 1970")
+            ),
+        }
+    )
+
+
+def events_schema(movie_ids: pd.Series) -> pa.DataFrameSchema:
+    """Return the schema of events about the movies ``movie_ids``."""
+    kinds = list(EVENT_KINDS)
+    return pa.DataFrameSchema(
+        {
+            "userId": pa.Column(np.int64, _id_checks()),
+            "movieId": pa.Column(
+                np.int64,
+                pa.Check(lambda ids: ids.isin(movie_ids), error="is not in movies.csv"),
+            ),
+            "event": pa.Column(
+                str,
+                pa.Check(
+                    lambda names: names.isin(kinds), error=f"is not one of {', '.join(kinds)}"
+                ),
             ),
             "timestamp": pa.Column(
                 np.int64, pa.Check(_within_timestamps, error="is not in seconds since 1970")

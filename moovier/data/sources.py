@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from moovier.data import columns, dvc_remote, grouplens
+from moovier.data import columns, dvc_remote, event_files, grouplens
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.dvc_remote import Pointer
 from moovier.data.foreign_files import describe_file
@@ -68,7 +68,7 @@ def fetch(settings: Settings, progress: Progress | None = None) -> DataRef:
     if choice == SAMPLE:
         return _sample(settings, "SYNTHETIC ratings: the users are generated, not real")
     if choice not in (REAL, AUTO):
-        reference = _directory(Path(choice))
+        reference = _directory(Path(choice), settings)
         if not reference.synthetic:
             _write_record(settings, had_real=True)
         return reference
@@ -130,8 +130,8 @@ def use(settings: Settings, choice: str) -> str:
         InvalidData: the folder is invalid.
     """
     if choice not in (REAL, SAMPLE, AUTO):
-        reference = _directory(Path(choice))
-        choice = str(reference.folder)
+        reference = _directory(Path(choice), settings)
+        choice = str(_existing(Path(choice)))
         # The ingest that follows finds the columns and parses nothing.
         columns.parsed(
             reference.folder,
@@ -216,10 +216,13 @@ def _reference(pointer: Pointer, source: Source = "cache", note: str = "") -> Da
     return DataRef(pointer.name, pointer.folder, pointer.hash, False, source, note)
 
 
-def _directory(path: Path) -> DataRef:
-    folder = _existing(path)
+def _directory(path: Path, settings: Settings) -> DataRef:
+    folder, note = _existing(path), ""
+    if event_files.has_events_only(folder):
+        folder, note = event_files.ratings_of_events(folder, settings)
     synthetic = (folder / SYNTHETIC_MARK).exists()
-    return DataRef(folder.name, folder, own_folder_hash(folder), synthetic, "directory")
+    hash_ = own_folder_hash(folder)
+    return DataRef(folder.name, folder, hash_, synthetic, "directory", note)
 
 
 def _existing(path: Path) -> Path:

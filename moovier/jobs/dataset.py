@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from moovier.data import columns
 from moovier.data.catalogue import Catalogue
+from moovier.data.movielens import EVENTS_MARK
 from moovier.data.ratings import Index, Ratings
 from moovier.errors import BundleError
 from moovier.jobs.ingest import Pulled
@@ -68,6 +69,7 @@ def _parse(pulled: Pulled, settings: Settings) -> tuple[Dataset, Path]:
         ratings=int(data.histories.movies.size),
         users=int(data.index.users.size),
         movies=len(data.catalogue),
+        stars=not (Path(pulled["folder"]) / EVENTS_MARK).exists(),
     )
     return Dataset(data.index, data.histories.ratings(), data.catalogue, facts), folder
 

@@ -21,10 +21,12 @@ from moovier.data import dvc_remote
 from moovier.data.csv_blocks import Block, blocks
 from moovier.data.csv_values import decimal_number, split_line, whole_number
 from moovier.data.dvc_hash import directory_hash
-from moovier.data.movielens import FILES_READ, MOVIES, RATINGS, read_movie_ids
+from moovier.data.movielens import EVENTS_MARK, FILES_READ, MOVIES, RATINGS, read_movie_ids
 from moovier.data.sources import DataRef
 from moovier.errors import DataUnavailable, InvalidData
+from moovier.event_weights import parse_event_weights
 from moovier.feedback.database import exists
+from moovier.feedback.events import merge_events
 from moovier.feedback.ratings import Feedback, StoredRating
 from moovier.feedback.store import FeedbackStore
 from moovier.settings import Settings
@@ -88,6 +90,8 @@ def merge_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | N
     with contextlib.closing(FeedbackStore.open(settings.database)) as store:
         feedback = store.everything()
     _check_deletions(feedback)
+    if (ref.folder / EVENTS_MARK).exists():
+        feedback = merge_events(feedback, parse_event_weights(settings.event_weights))
     if not feedback or not _can_be_merged(ref.folder):
         return ref, None
     merged_folder = settings.path("data", "merged")

@@ -8,6 +8,7 @@
             data/               snapshot of the ratings and the catalogue (moovier.jobs.dataset)
             popularity.npz      the popularity baseline's result on the hold-out
             popularity.json     the same result for the report
+            recent_baselines.json  results of what is popular now, for the report
             covered.npy         of large data: movies that item-item weights cover
         statistics/             of large data: sums that trainings share, for this machine
         studies/                Optuna's journals, unless the settings name another storage
@@ -185,8 +186,11 @@ class RetrainPlan(BaseModel):
         ``first``: whether no champion exists yet. ``recipe``: the champion's, see ``champion``.
         """
         trials = config.trials or (settings.first_run_trials if first else settings.trials)
+        families = config.trained_families(settings.families)
+        left_out = [] if data.stars else [name for name in families if _predicts_stars(name)]
+        notes = [f"left out {', '.join(left_out)}: {data.name} has no stars"] if left_out else []
         found = budget.plan(
-            config.trained_families(settings.families),
+            [name for name in families if name not in left_out],
             Size(data.ratings, data.users, data.movies),
             trials=trials,
             embedding_sizes=config.embedding_sizes,
@@ -194,7 +198,7 @@ class RetrainPlan(BaseModel):
             fixed_trials=config.trials is not None,
         )
         if not found.families:
-            raise BadRequest("no family can be trained: " + "; ".join(found.notes))
+            raise BadRequest("no family can be trained: " + "; ".join([*notes, *found.notes]))
 
         def workers(family: str) -> int:
             most = max(found.trials[family] // LEAST_TRIALS_PER_WORKER, 1)
@@ -222,7 +226,7 @@ class RetrainPlan(BaseModel):
                 family: {name: tuple(values) for name, values in grid.items()}
                 for family, grid in found.grids.items()
             },
-            notes=found.notes,
+            notes=(*notes, *found.notes),
         )
 
     @classmethod
@@ -272,6 +276,10 @@ class RetrainPlan(BaseModel):
     def candidates_folder(self) -> Path:
         """Folder with one folder per trained candidate."""
         return self.folder / "candidates"
+
+
+def _predicts_stars(family: str) -> bool:
+    return FAMILIES[family].objective == "rating"
 
 
 def hold_out(data: DataFacts) -> str:

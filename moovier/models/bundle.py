@@ -40,7 +40,11 @@ _FILES = ("scoring.npz", "people.npz", "catalogue.json")
 
 
 class DataFacts(BaseModel):
-    """The data set that a model was trained on. ``hash`` is its DVC directory hash."""
+    """The data set that a model was trained on.
+
+    ``hash`` is its DVC directory hash. ``stars``: whether its ratings are stars; otherwise they
+    were made from events, and no model predicts stars.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,6 +54,7 @@ class DataFacts(BaseModel):
     ratings: int
     users: int
     movies: int
+    stars: bool = True
 
 
 class Card(BaseModel):

@@ -108,6 +108,9 @@ def _champion_problems(model_store: ModelStore) -> list[str]:
 
 
 def _rating_model_problems(model_store: ModelStore) -> list[str]:
+    champion = model_store.champion
+    if champion is not None and not champion.recommender.bundle.card.data.stars:
+        return ["the data set has events and no stars: lists have no stars"]
     stars, rejected = model_store.stars, model_store.stars_rejected
     effect = "lists have no stars" if stars is None else "the previous one keeps answering"
     if rejected is not None:

@@ -179,9 +179,11 @@ def predict_stars(
 ) -> tuple[float | None, ...] | None:
     """Return the stars that the user would give each movie of the page, 0.5 to 5.
 
-    ``model`` made ``page`` for ``profile``. Returns None without a rating model or a history.
+    ``model`` made ``page`` for ``profile``. Returns None without a rating model
+    or a history, and for data that have no stars.
     """
-    if rating_model is None or not len(profile.history):
+    has_stars = model.recommender.bundle.card.data.stars
+    if rating_model is None or not has_stars or not len(profile.history):
         return None
     user_recommender = rating_model.recommender.user_recommender
     same_rows = user_recommender.same_catalogue(model.recommender.user_recommender)

@@ -112,8 +112,8 @@ class UserRecommender:
         return VarietyIndex(self._bundle.catalogue, self.counts)
 
     def mean_stars(self, row: int) -> float | None:
-        """Return a movie's mean stars, rounded to 0.01; None if nobody rated it."""
-        if not self.counts[row]:
+        """Return a movie's mean stars, rounded to 0.01; None if nobody gave it stars."""
+        if not self.counts[row] or not self._bundle.card.data.stars:
             return None
         return round(float(self._star_sums[row]) / int(self.counts[row]), 2)
 

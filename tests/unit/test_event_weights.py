@@ -19,7 +19,8 @@ def test_default_weights_order_the_kinds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weight", "stars"), [(1, 5), (0.6, 4), (0.2, 3), (-0.4, 1.5), (-0.8, 0.5), (-1, 0.5)]
+    ("weight", "stars"),
+    [(1, 5), (0.6, 4.5), (0.2, 4), (0.01, 3.5), (-0.4, 1.5), (-0.8, 0.5), (-1, 0.5)],
 )
 def test_weight_counts_as_stars(weight: float, stars: float) -> None:
     assert stars_of_weight(weight) == stars

@@ -98,7 +98,7 @@ def test_strongest_event_of_an_unrated_movie_counts_as_a_rating() -> None:
             stored(3, "finished", 7),
         ),
     )
-    assert implicit_ratings(feedback, WEIGHTS) == (NewRating(2, 4.0, 4), NewRating(3, 0.5, 3))
+    assert implicit_ratings(feedback, WEIGHTS) == (NewRating(2, 4.5, 4), NewRating(3, 0.5, 3))
     assert feedback.hidden == {1, 2, 3, 4}
 
 
@@ -109,7 +109,7 @@ def test_events_become_ratings_of_data_without_stars(store: FeedbackStore) -> No
     assert [
         (rating.user_id, rating.movie_id, rating.stars)
         for rating in merge_events(store.everything(), WEIGHTS).ratings
-    ] == [(1, 7, 0.5), (2, 7, 3.0), (2, 1, 5.0)]
+    ] == [(1, 7, 0.5), (2, 7, 4.0), (2, 1, 5.0)]
 
 
 def test_cache_counts_events_at_once_and_after_a_reload(sqlite_url: str) -> None:
@@ -121,7 +121,7 @@ def test_cache_counts_events_at_once_and_after_a_reload(sqlite_url: str) -> None
     for _ in range(2):
         feedback = cache.for_user(1)
         assert feedback is not None
-        assert feedback.implicit == (NewRating(3, 4.0, 8),)
+        assert feedback.implicit == (NewRating(3, 4.5, 8),)
         cache.reload()
     assert cache.delete_events(1, 3, "finished") == 1
     assert cache.for_user(1) is None
