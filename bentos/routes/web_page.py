@@ -18,7 +18,7 @@ from bentos.app_state import context_of
 router = APIRouter(include_in_schema=False)
 
 #: Addresses of the page's views; the page itself shows the right one.
-VIEWS = ("/", "/movie/{movie_id:int}", "/you", "/behind")
+VIEWS = ("/", "/movie/{movie_id:int}", "/you", "/together", "/behind")
 _BUILT = Path("web", "dist")
 #: File names that Vite makes: a word, a hash of the content, an ending.
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.(?P<ending>[a-z0-9]+)", re.ASCII)

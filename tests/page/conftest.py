@@ -40,6 +40,12 @@ def built() -> Path:
     return ROOT / "web" / "dist"
 
 
+@pytest.fixture(scope="session")
+def axe(built: Path) -> str:
+    """The script of axe-core."""
+    return (ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
 # Playwright keeps an event loop in this thread, which stops others from running theirs. So the
 # fixture ends with the tests of this package.
 @pytest.fixture(scope="package")

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.dvc_checkout import ROOT
 from tests.page.browser import DESKTOP, PHONE, open_page
 from tests.page.test_visits import TOY_STORY, fits_window
 from tests.page.visitor import Visitor
 from tests.service.conftest import Service
-
-AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-
-
-@pytest.fixture(scope="module")
-def axe(built: Path) -> str:
-    """The script of axe-core."""
-    return AXE.read_text()
 
 
 def assert_accessible(page: Page, axe: str, view: str) -> None:

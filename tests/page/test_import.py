@@ -6,7 +6,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
-from tests.page.browser import open_page
+from tests.page.browser import PHONE, open_page
+from tests.page.test_accessibility import assert_accessible
+from tests.page.test_visits import fits_window
 from tests.page.visitor import Visitor
 from tests.service.conftest import Service
 
@@ -41,3 +43,41 @@ def test_file_is_matched_corrected_and_imported(
         (rating,) = api.get("/ratings", params=params).json()["ratings"]
     assert rating["movie_id"] == stored["ratings"][0]["film"]["id"]
     assert rating["stars"] == 5
+
+
+def test_file_is_taken_over_by_keyboard_on_a_phone(
+    browser: Browser, service: Service, axe: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "watched.csv"
+    file.write_text("title,year,rating\nThe Matrix,1999,4\nToy Story,1995,\nMatrx,1999,5\n")
+    with open_page(browser, service.address, PHONE) as page:
+        visitor = Visitor(page)
+        page.goto("/you")
+        chooser = page.get_by_label("Choose a file, or drop it here")
+        chooser.focus()
+        with page.expect_file_chooser() as opened:
+            page.keyboard.press("Enter")
+        opened.value.set_files(file)
+        take_over = page.get_by_role("button", name="Rate 1 movie")
+        expect(take_over).to_be_visible()
+        expect(page.get_by_text("1 seen without a rating")).to_be_visible()
+        # The matches are opened by keyboard, too.
+        page.get_by_text("Matched (2)").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_label("Movie for The Matrix")).to_be_visible()
+        assert_accessible(page, axe, "import")
+        assert fits_window(page)
+        take_over.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("1 rating is taken over.")).to_be_visible()
+        expect(chooser).to_be_focused()
+        expect(visitor.heading("Seen")).to_be_visible()
+        visitor.wait_until_sent()
+        user = visitor.stored()["anonymousId"]
+    with service.client() as api:
+        # What was only seen is kept in the service, too, and leaves the lists.
+        (event,) = api.get("/events", params={"user_id": user}).json()["events"]
+        assert (event["movie_id"], event["event"]) == (1, "seen")
+        items = api.post("/recommend", json={"user_id": user, "top_k": 100}).json()["items"]
+        assert items[0]["source"] == "model"
+        assert 1 not in [item["movie_id"] for item in items]

@@ -6,12 +6,13 @@ import { Toaster } from "./components/Toaster";
 import { Discover } from "./views/Discover";
 import { MoviePage } from "./views/MoviePage";
 import { NotFound } from "./views/NotFound";
+import { Together } from "./views/Together";
 import { You } from "./views/You";
 
 /** Loaded on demand, because most visitors never open it. */
 const Ops = lazy(() => import("./views/Ops"));
 /** The paths of the views, which the service knows, too; other links leave the page. */
-const VIEW_PATHS = /^\/(movie\/\d+|you|behind)?$/;
+const VIEW_PATHS = /^\/(movie\/\d+|you|together|behind)?$/;
 
 export function App() {
   return (
@@ -23,6 +24,7 @@ export function App() {
             <Route path="/" component={Discover} />
             <Route path="/movie/:id" component={MoviePage} />
             <Route path="/you" component={You} />
+            <Route path="/together" component={Together} />
             <Route path="/behind" component={Ops} />
             <Route default component={NotFound} />
           </Router>

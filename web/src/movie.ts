@@ -14,6 +14,8 @@ export interface Movie {
 export interface RecommendedMovie extends Movie {
   /** The predicted stars of this visitor, 0.5 to 5. */
   stars: number | null;
+  /** In a list for several people: the predicted stars of each, the visitor first; else empty. */
+  starsByPerson: (number | null)[];
   because: { id: number; title: string }[];
   requestId: string;
 }
@@ -50,6 +52,7 @@ export function toRecommendedMovie(item: ListItem, requestId: string): Recommend
   return {
     ...toMovie(item.movie_id, item.movie),
     stars: item.stars,
+    starsByPerson: item.stars_by_person ?? [],
     because: item.because.map(({ movie_id, title }) => ({ id: movie_id, title })),
     requestId,
   };

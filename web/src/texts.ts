@@ -87,6 +87,23 @@ export const texts = {
     changed: "Your list has changed",
     changedShow: "Show the new list",
   },
+  together: {
+    name: "Watch together",
+    heading: "Something for all of you",
+    lead: "Rate movies that you know, then send the link below. A friend who opens it adds their taste, and the list is for both.",
+    leadFriend: (n: number) =>
+      `${n === 1 ? "A friend has" : `${whole(n)} friends have`} shared their taste with you. Rate movies that you know, and the list is for all of you.`,
+    invite: "Invite a friend",
+    inviteLead: "The link holds the ratings, yours and those of friends who sent you theirs, in the part that browsers do not send to servers. The service gets them with each request for this list and does not store your friends’.",
+    link: "Link to send",
+    copy: "Copy the link",
+    copied: "The link is copied.",
+    notCopied: "The browser does not allow copying. The link is selected: copy it by hand.",
+    list: (friends: number) => (friends === 1 ? "For the two of you" : `For the ${whole(friends + 1)} of you`),
+    listLead: "A fair mix, in which nobody falls behind; without movies that one of you has rated.",
+    people: (n: number) => ["You", ...Array.from({ length: n - 1 }, (_, i) => (n > 2 ? `Friend ${i + 1}` : "Friend"))],
+    expected: (who: string, stars: number) => `${who}: ${decimal(stars)} stars expected`,
+  },
   filters: {
     label: "Filters",
     order: "Order",

@@ -40,7 +40,7 @@ export function Card({ movie, eager = false }: { movie: RecommendedMovie; eager?
       </h3>
       <p class="card-facts">
         <span>{movie.year ?? "–"}</span>
-        {movie.stars !== null && (
+        {movie.starsByPerson.length === 0 && movie.stars !== null && (
           <span class="expected" title={texts.list.expected(movie.stars)}>
             <Star />
             <span class="unseen">{texts.list.expected(movie.stars)}</span>
@@ -48,6 +48,7 @@ export function Card({ movie, eager = false }: { movie: RecommendedMovie; eager?
           </span>
         )}
       </p>
+      {movie.starsByPerson.length > 0 && <People stars={movie.starsByPerson} />}
       <p class="card-because">
         {first && (
           <>
@@ -68,5 +69,24 @@ export function Card({ movie, eager = false }: { movie: RecommendedMovie; eager?
         onRemove={() => unrateMovie(movie)}
       />
     </article>
+  );
+}
+
+/** The predicted stars of each person of a group. */
+function People({ stars }: { stars: (number | null)[] }) {
+  const names = texts.together.people(stars.length);
+  return (
+    <ul class="card-people">
+      {stars.map((value, index) => (
+        <li key={index}>
+          <span aria-hidden="true">{names[index]}</span>
+          <span class="expected" aria-hidden="true">
+            <Star />
+            {value === null ? "–" : texts.list.starsShort(value)}
+          </span>
+          {value !== null && <span class="unseen">{texts.together.expected(names[index]!, value)}</span>}
+        </li>
+      ))}
+    </ul>
   );
 }

@@ -1,4 +1,5 @@
 /** A bar with the newest rated movies, from which the list below it is computed. */
+import { useLocation } from "preact-iso";
 import { visitor } from "../visitor/store";
 import { texts } from "../texts";
 import { Star } from "./icons";
@@ -7,6 +8,7 @@ import { Poster } from "./Poster";
 const MAX_MOVIES = 12;
 
 export function RatedBar() {
+  const { path } = useLocation();
   const { ratings, userId } = visitor.value;
   if (!ratings.length && userId === null) return null;
   const newest = ratings.slice(-MAX_MOVIES).reverse();
@@ -29,6 +31,9 @@ export function RatedBar() {
             </a>
           </li>
         ))}
+        {path !== "/together" && (
+          <li class="rated-user"><a href="/together">{texts.together.name}</a></li>
+        )}
         {ratings.length > MAX_MOVIES && (
           <li class="rated-user"><a href="/you">{texts.rated.all(ratings.length)}</a></li>
         )}

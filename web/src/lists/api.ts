@@ -38,15 +38,8 @@ async function fetchRecommended(
   cursor: string | null,
   signal: AbortSignal,
 ): Promise<Page<RecommendedMovie>> {
-  const ratings = visitor.value.ratings.map(({ movie, stars, at }) => ({
-    movie_id: movie.id,
-    stars,
-    // 0 means unknown, and an imported file may hold any number.
-    ...(at > 0 && at < 2 ** 32 ? { timestamp: at } : {}),
-  }));
   const body: RecommendRequest = {
-    ...(isPersonalised.value ? { user_id: userIdOf(visitor.value) } : {}),
-    ratings,
+    ...self(),
     top_k: PAGE_SIZE,
     genres: filters.genres,
     year_from: filters.yearFrom,
@@ -56,6 +49,29 @@ async function fetchRecommended(
     ...(isPersonalised.value ? VARIETY[filters.order] : {}),
   };
   return toPage(await unwrap(client.POST("/recommend", { body, signal })));
+}
+
+/** Fetch movies for the visitor and friends who watch together. */
+export async function fetchForGroup(
+  friends: ReadonlyMap<number, number>[],
+  cursor: string | null,
+  signal: AbortSignal,
+): Promise<Page<RecommendedMovie>> {
+  const people = [self(), ...friends.map((taste) => ({ ratings: Object.fromEntries(taste) }))];
+  const exclude = hiddenMovieIds(visitor.value);
+  const body: RecommendRequest = { people, top_k: PAGE_SIZE, exclude, cursor };
+  return toPage(await unwrap(client.POST("/recommend", { body, signal })));
+}
+
+/** Return the visitor as a request names a person. */
+function self() {
+  const ratings = visitor.value.ratings.map(({ movie, stars, at }) => ({
+    movie_id: movie.id,
+    stars,
+    // 0 means unknown, and an imported file may hold any number.
+    ...(at > 0 && at < 2 ** 32 ? { timestamp: at } : {}),
+  }));
+  return { ...(isPersonalised.value ? { user_id: userIdOf(visitor.value) } : {}), ratings };
 }
 
 async function fetchTrending(

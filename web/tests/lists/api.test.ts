@@ -53,6 +53,7 @@ test("the first view shows popular movies to a visitor without ratings", async (
         genres: ["Crime"],
         poster: "/heat.jpg",
         stars: 4.1,
+        starsByPerson: [],
         because: [{ id: 1, title: "Toy Story" }],
         requestId: "list-1",
       },
@@ -86,6 +87,21 @@ test("the order of a personal list asks for variety", async () => {
   const [varied, other] = browser.service.requests.map(({ body }) => body);
   expect(varied).toMatchObject({ diversity: 0.4, max_per_series: 1 });
   expect(other).not.toHaveProperty("diversity");
+});
+
+test("friends come with the visitor, who is the first person", async () => {
+  await prepare(() => {
+    store.rate(movie(1), 4.5);
+    store.hide(movie(2), "seen");
+  });
+  await api.fetchForGroup([new Map([[7, 3.5]])], null, signal());
+  expect(browser.service.requests[0]!.body).toMatchObject({
+    people: [
+      { user_id: store.visitor.value.anonymousId, ratings: [{ movie_id: 1, stars: 4.5 }] },
+      { ratings: { 7: 3.5 } },
+    ],
+    exclude: [2],
+  });
 });
 
 test("a visitor with ratings gets recommendations for them", async () => {

@@ -1,0 +1,44 @@
+/** The tastes of friends in a link's fragment, the part of an address that no server gets. */
+import type { Rating } from "./visitor";
+
+/** One person's ratings: movie id to stars. */
+export type Taste = ReadonlyMap<number, number>;
+
+/** The newest ratings of a person that fit into a link that can be sent in a message. */
+const MAX_RATINGS = 100;
+/** People besides the visitor whom the service takes for one list. */
+const MAX_FRIENDS = 9;
+const PREFIX = "#with=";
+/** Movie id in base 36, and half stars in base 36. */
+const RATING = /^([1-9a-z][0-9a-z]{0,8})-([1-9a])$/;
+
+export const toTaste = (ratings: Pick<Rating, "movie" | "stars">[]): Taste =>
+  new Map(ratings.slice(-MAX_RATINGS).map(({ movie, stars }) => [movie.id, stars]));
+
+/** Return the fragment of a link that holds these tastes. */
+export const toFragment = (tastes: Taste[]): string => PREFIX + tastes.map(encode).join("~");
+
+/** Return the tastes in a fragment; what cannot be read is left out. */
+export function parseFragment(fragment: string): Taste[] {
+  if (!fragment.startsWith(PREFIX)) return [];
+  const tastes = fragment.slice(PREFIX.length).split("~").map(decode);
+  return tastes.filter(({ size }) => size > 0).slice(0, MAX_FRIENDS);
+}
+
+/** Return the tastes without those of the visitor, who may open the own link. */
+export function friendsOf(own: Taste, tastes: Taste[]): Taste[] {
+  const ownText = encode(own);
+  return tastes.filter((taste) => encode(taste) !== ownText);
+}
+
+const encode = (taste: Taste): string =>
+  [...taste].map(([id, stars]) => `${id.toString(36)}-${(stars * 2).toString(36)}`).join(".");
+
+function decode(text: string): Taste {
+  const matches = text.split(".").slice(0, MAX_RATINGS).map((part) => RATING.exec(part));
+  return new Map(
+    matches.flatMap((match) =>
+      match ? [[Number.parseInt(match[1]!, 36), Number.parseInt(match[2]!, 36) / 2] as const] : [],
+    ),
+  );
+}
