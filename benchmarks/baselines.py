@@ -22,7 +22,7 @@ import scipy.sparse as sp
 from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.evaluation.visitor import RELEVANT_STARS
 from moovier.models.family import Scorer, Trial
-from moovier.models.popular import counts_within
+from moovier.models.popular import counts_within, rising_first
 
 Params = Mapping[str, Any]
 
@@ -104,6 +104,10 @@ def _popularity(days: int) -> Callable[[Ratings, Params, int], Scorer]:
         return _Popularity(counts_within(ratings, days).astype(np.float32))
 
     return fitted
+
+
+def _fit_trending(ratings: Ratings, params: Params, seed: int) -> Scorer:
+    return _Popularity(rising_first(ratings, 30))
 
 
 def _fit_most_liked(ratings: Ratings, params: Params, seed: int) -> Scorer:
@@ -227,6 +231,7 @@ RANKERS: tuple[Ranker, ...] = (
     Ranker("most popular, 365 days", lambda trial: {}, _popularity(365)),
     Ranker("most popular, 30 days", lambda trial: {}, _popularity(30)),
     Ranker("most popular, 7 days", lambda trial: {}, _popularity(7)),
+    Ranker("trending, 30 days", lambda trial: {}, _fit_trending),
     Ranker("most liked", lambda trial: {}, _fit_most_liked),
     Ranker(
         "item-kNN (TF-IDF)",

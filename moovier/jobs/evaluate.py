@@ -17,6 +17,7 @@ from moovier.data.split import SPLIT_SEED, Development, development_split
 from moovier.errors import BadRequest, InvalidData, RegistryError
 from moovier.jobs import ingest
 from moovier.jobs.dataset import parse_dataset
+from moovier.jobs.recent_baselines import RECENT_BASELINES
 from moovier.jobs.recipes import ReadCard, stored_params
 from moovier.jobs.registration import open_registry
 from moovier.models.bundle import DataFacts
@@ -126,7 +127,7 @@ def evaluate(
 
 
 def _recipes_of(version: Version, read_card: ReadCard) -> list[_Recipe]:
-    """Return the recipe of a registered model, and the popularity baseline."""
+    """Return the recipe of a registered model, and the baselines."""
     message = f"{version.name} (version {version.number}) can no longer be trained"
     family_name, stored = stored_params(version, read_card)
     if not stored:
@@ -157,14 +158,18 @@ def _default_recipes(families: Sequence[str]) -> list[_Recipe]:
             if candidate.objective == "ranking" and name not in RETIRED
         ]
     )
+    recipes: list[_Recipe] = []
     for name in names:
         family(name)
-    return [
-        _Recipe(name=POPULARITY, kind=BASELINE, family=name)
-        if name == POPULAR
-        else _Recipe(name=name, kind="default", family=name)
-        for name in names
-    ]
+        if name == POPULAR:
+            recipes.append(_Recipe(name=POPULARITY, kind=BASELINE, family=name))
+            recipes += [
+                _Recipe(name=recent, kind=BASELINE, family=name, params=params)
+                for recent, params in RECENT_BASELINES.items()
+            ]
+        else:
+            recipes.append(_Recipe(name=name, kind="default", family=name))
+    return recipes
 
 
 def _read(data: str | None, split_seed: int, settings: Settings) -> _Data:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from moovier.errors import RegistryError
-from moovier.jobs import candidates, ingest, recipes, shared_statistics, tuning
+from moovier.jobs import candidates, ingest, recent_baselines, recipes, shared_statistics, tuning
 from moovier.jobs.artifact_exchange import ArtifactExchange, finished
 from moovier.jobs.candidates import Candidate
 from moovier.jobs.comparison import better_rating_model, compare_with_champion
@@ -132,6 +132,7 @@ def _open_plan(
         ),
     )
     candidates.evaluate_popularity(plan, data, tracking)
+    recent_baselines.evaluate_recent(plan, data)
     tracking.log(
         run_id,
         params=config.model_dump(mode="json", exclude={"reason"}),

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from moovier.jobs import candidates, tuning
+from moovier.jobs.recent_baselines import recent_reports
 from moovier.jobs.registration import REPORT, open_registry, open_tracking
 from moovier.jobs.retrain_plan import RetrainPlan
 from moovier.registry.version import Version
@@ -32,7 +33,7 @@ def log_report(
     models = [
         candidates.report_of(plan, candidate) for candidate in candidates.trained_candidates(plan)
     ]
-    models.append(candidates.report_of_popularity(plan))
+    models += [candidates.report_of_popularity(plan), *recent_reports(plan)]
     if champion is not None and champion.tags.get("hold_out") == plan.hold_out:
         champion_report = _report_of(champion, settings)
         if champion_report is not None:

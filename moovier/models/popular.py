@@ -39,11 +39,13 @@ class PopularParams(HyperParameters):
     """Hyper-parameters.
 
     ``size``: without meaning here, always 1. ``days``: length of the window before the newest
-    rating, 0 for all time.
+    rating, 0 for all time. ``rising``: rank the movies first that rise against their own past in
+    the window.
     """
 
     size: int = 1
     days: NonNegativeInt = 0
+    rising: bool = False
 
 
 class PopularScorer:
@@ -80,7 +82,9 @@ class PopularFamily:
 
     def fit(self, train: Ratings, params: HyperParameters, context: FitContext) -> FitResult:
         """Count the ratings of the window."""
-        return FitResult(arrays={"counts": counts_within(train, cast(PopularParams, params).days)})
+        popular = cast(PopularParams, params)
+        count = rising_first if popular.rising else counts_within
+        return FitResult(arrays={"counts": count(train, popular.days)})
 
     def fine_tune(
         self, parent: FitResult, params: HyperParameters, request: FineTuneRequest
@@ -138,3 +142,14 @@ def rising_within(rated: Ratings | Histories, days: int) -> Floats:
     expected = earlier / max(int(earlier.sum()), 1) * recent.sum()
     score = (recent - expected) / np.sqrt(expected + 1.0)
     return np.where((score > 0) & (recent >= LEAST_RISING), score, rises).astype(np.float32)
+
+
+def rising_first(rated: Ratings | Histories, days: int) -> Floats:
+    """Return :func:`rising_within`, with all other movies behind by their ratings of all time.
+
+    Shape (n_movies,); the others have 0 to 1, and a rising movie has more than 1.
+    """
+    total = np.bincount(rated.movies, minlength=rated.n_movies)
+    rises = rising_within(rated, days)
+    scores = np.where(np.isfinite(rises), 1.0 + rises, total / (total.max(initial=0) + 1.0))
+    return scores.astype(np.float32)

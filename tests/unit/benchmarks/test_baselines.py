@@ -49,6 +49,7 @@ OVER_TIME = ratings_of(
         ("most popular, 365 days", 1),
         ("most popular, 30 days", 1),
         ("most popular, 7 days", 2),
+        ("trending, 30 days", 1),
         ("most liked", 2),
     ],
 )

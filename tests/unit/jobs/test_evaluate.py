@@ -58,10 +58,12 @@ def test_default_recipes_need_no_registry(folder: Path, offline: Settings) -> No
     assert (report.model, report.version, report.seed, report.split_seed) == (None, None, 3, 0)
     assert (report.data.users, report.data.ratings) == (120, 2400)
     # EASE learns the two groups of users, popularity does not; best first.
-    assert [(model.name, model.kind) for model in report.models] == [
-        ("ease", "default"),
+    assert [(model.name, model.kind) for model in report.models[:1]] == [("ease", "default")]
+    assert {(model.name, model.kind) for model in report.models[1:]} == {
         ("popularity", "baseline"),
-    ]
+        ("popular, 30 days", "baseline"),
+        ("trending, 30 days", "baseline"),
+    }
     ease = report.models[0]
     assert ease.visitor is not None
     assert ease.visitor.ndcg.people == 24
@@ -78,8 +80,9 @@ def test_split_seed_changes_the_held_out_users(folder: Path, offline: Settings) 
         report = evaluate(
             data=str(folder), families=["popular"], split_seed=split_seed, settings=offline
         )
-        assert report.models[0].visitor is not None
-        return report.models[0].visitor.ndcg.mean
+        (popularity,) = [model for model in report.models if model.name == "popularity"]
+        assert popularity.visitor is not None
+        return popularity.visitor.ndcg.mean
 
     assert visitors(0) == visitors(0)
     assert visitors(0) != visitors(1)
@@ -91,7 +94,9 @@ def test_recipe_of_a_registered_model_is_evaluated_beside_popularity(
 ) -> None:
     report = evaluate(text, data=str(folder), settings=registered)
     assert (report.model, report.version) == (NAME, 1)
-    assert [model.name for model in report.models] == [NAME, "popularity"]
+    assert report.models[0].name == NAME
+    names = {model.name for model in report.models[1:]}
+    assert names == {"popularity", "popular, 30 days", "trending, 30 days"}
     assert report.models[0].params["lambda_"] == RECIPE["lambda_"]
     assert report.models[0].metrics["visitor_ndcg_at_10"] > 0
 

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from optuna.trial import FixedTrial
 
+from moovier.data.catalogue import Catalogue
 from moovier.data.ratings import Ratings
+from moovier.models.family import FitContext
 from moovier.models.popular import (
     WINDOWS,
     PopularFamily,
     PopularParams,
     PopularScorer,
     counts_within,
+    rising_first,
     rising_within,
 )
 from tests.contracts.toy import ratings_of
@@ -68,3 +71,13 @@ def test_movie_that_rises_against_its_past_comes_before_a_steady_favourite() -> 
 
 def test_nothing_rises_without_ratings() -> None:
     assert np.isneginf(rising_within(ratings().take(np.arange(0)), 7)).all()
+
+
+def test_movies_that_rise_rank_before_the_others_by_all_time() -> None:
+    # Movie 1 has two recent ratings and none before; movie 0 has the most of all time.
+    scores = rising_first(ratings(), 7)
+    assert np.argsort(-scores, kind="stable").tolist() == [1, 0, 2, 3]
+    assert scores[1] > 1 > scores[0] > scores[2] > scores[3] == 0
+    params = PopularParams(days=7, rising=True)
+    fitted = PopularFamily().fit(ratings(), params, FitContext(Catalogue.of([]), 0))
+    np.testing.assert_array_equal(fitted.arrays["counts"], scores)
