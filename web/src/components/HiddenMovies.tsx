@@ -4,13 +4,19 @@ import { unhide } from "../visitor/store";
 import { texts } from "../texts";
 import { Cross } from "./icons";
 
+interface Props {
+  heading: string;
+  lead: string;
+  movies: MovieSummary[];
+}
+
 /** A panel with one list of hidden movies, each with a button to show it again. */
-export function HiddenMovies({ heading, movies }: { heading: string; movies: MovieSummary[] }) {
+export function HiddenMovies({ heading, lead, movies }: Props) {
   if (!movies.length) return null;
   return (
     <section class="panel">
       <h2>{heading}</h2>
-      <p class="faint">{texts.you.hiddenLead}</p>
+      <p class="faint">{lead}</p>
       <ul class="rows">
         {movies.map((movie) => (
           <li key={movie.id}>

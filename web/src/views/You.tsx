@@ -53,8 +53,8 @@ export function You() {
           <ImportRatings />
           <YourData />
           <SignIn />
-          <HiddenMovies heading={texts.you.seen} movies={seen} />
-          <HiddenMovies heading={texts.you.notForMe} movies={notForMe} />
+          <HiddenMovies heading={texts.you.seen} lead={texts.you.seenLead} movies={seen} />
+          <HiddenMovies heading={texts.you.notForMe} lead={texts.you.notForMeLead} movies={notForMe} />
         </div>
       </div>
     </>
