@@ -130,3 +130,33 @@ def test_timestamps_order_a_history() -> None:
     assert moments == [10, 20, 30]
     later = [rated[0]._replace(timestamp=5), *rated[1:]]
     assert lists.anonymous(later).key != lists.anonymous(rated).key
+
+
+def test_events_count_as_ratings_without_hiding_their_movies() -> None:
+    lists = fitted("ease")
+    new, hidden, rated = MOVIES[16], MOVIES[12], history_of(lists.user(USERS[0]))[0]
+    implicit = [NewRating(new, 4.0, 9_000_000), NewRating(rated[0], 0.5, 9_000_000)]
+    profile = lists.user(USERS[0], implicit=implicit, hidden={hidden, 1})
+    # A rating of the same movie counts more than the event.
+    assert history_of(profile)[-1] == (new, 4.0, 9_000_000)
+    assert rated in history_of(profile)
+    page = lists.page(profile, Filter(), exclude=NO_MOVIES, top_k=len(MOVIES))
+    listed = {item.movie.id for item in page.items}
+    assert new in listed
+    assert not {hidden, rated[0]} & listed
+
+
+def test_hidden_movies_alone_leave_the_scores_of_the_training() -> None:
+    lists = fitted("ease")
+    hidden = MOVIES[12]
+    profile = lists.user(USERS[0], hidden={hidden})
+    assert profile.row == lists.user(USERS[0]).row
+    assert hidden not in {
+        item.movie.id
+        for item in lists.page(profile, Filter(), exclude=NO_MOVIES, top_k=len(MOVIES)).items
+    }
+    nobody = lists.user(UNKNOWN_USER, hidden={hidden})
+    assert history_of(nobody) == []
+    page = lists.page(nobody, Filter(), exclude=NO_MOVIES, top_k=len(MOVIES))
+    assert hidden not in {item.movie.id for item in page.items}
+    assert len(page.items) == len(MOVIES) - 1
