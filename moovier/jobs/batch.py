@@ -144,7 +144,7 @@ def _write(
         for start in range(0, len(users), _USERS_PER_STEP):
             step_users = users[start : start + _USERS_PER_STEP]
             lists = live_users.ranking_ids(recommender, step_users, plan.top_k, feedback.get)
-            table = _table(step_users, lists, plan.version)
+            table = lists_table(step_users, lists, plan.version)
             writer.write_table(table)
             rows += table.num_rows
             done = start + len(step_users)
@@ -250,7 +250,9 @@ def _users(
     return [*known.tolist(), *new.tolist()]
 
 
-def _table(users: Sequence[int], lists: Sequence[tuple[Ints, Floats]], version: int) -> pa.Table:
+def lists_table(
+    users: Sequence[int], lists: Sequence[tuple[Ints, Floats]], version: int
+) -> pa.Table:
     """Return the lists, movie ids and scores of each user, as rows of :data:`SCHEMA`."""
     lengths = np.array([movies.size for movies, _ in lists], dtype=np.int64)
     n_rows = int(lengths.sum())
