@@ -309,16 +309,18 @@ def test_answers_continue_without_mlflow(client: httpx.Client, running: Running)
     """Run late in this file: MLflow stops."""
     names = client.get("/models").json()
     end_group(running.mlflow.process)
-    for _ in range(3):
+
+    def notices_while_answering() -> bool:
         answer = client.post("/predict", json=[1])
         assert (answer.status_code, answer.headers["x-moovier-model"]) == (200, EASE)
         assert client.get("/models").json() == names
-        time.sleep(0.5)
+        return "moovier_registry_reachable 0.0" in client.get("/metrics").text
+
+    wait_for(notices_while_answering)
     training = client.post(TRAIN, json=EXAMPLE)
     assert training.status_code == 503
     assert training.json().keys() == {"detail"}
     assert "retry-after" in training.headers
-    wait_for(lambda: "moovier_registry_reachable 0.0" in client.get("/metrics").text)
     ready = client.get("/readyz")
     assert (ready.status_code, ready.json()["ready"]) == (200, True)
     assert any("MLflow does not answer" in problem for problem in ready.json()["degraded"])
