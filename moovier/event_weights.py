@@ -1,4 +1,4 @@
-"""The kinds of events that are no ratings, and what each kind says about a movie.
+"""The kinds of events besides ratings, and the weight of each kind.
 
 A weight runs from -1 (disliked) to 1 (liked); 0 says nothing. Models take ratings, so a positive
 weight w counts as a rating of 3.5 + 1.5 w stars, and a negative one as 2.5 (1 + w) stars, rounded

@@ -17,7 +17,7 @@ router = APIRouter(dependencies=[Depends(require_scope(WRITE))])
 
 @router.post(
     "/events",
-    summary="What one person did with movies: clicked, finished, skipped, ...; counted at once",
+    summary="Store what one person did with movies, such as clicked, finished or skipped",
     response_model=EventsAck,
     responses=KEYS,
 )
@@ -49,7 +49,7 @@ async def show(request: Request, user_id: UserQuery) -> Response:
 
 @router.delete(
     "/events",
-    summary="Delete the events of one person, of one movie or kind where given",
+    summary="Delete the events of one person: all, or those of one movie or kind",
     response_model=EventsDeleted,
     responses=KEYS,
 )

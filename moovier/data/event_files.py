@@ -38,12 +38,12 @@ _COPIED = (MOVIES, LINKS, SYNTHETIC_MARK)
 
 
 def has_events_only(folder: Path) -> bool:
-    """Return whether a folder has events in the place of ratings."""
+    """Return whether a folder has events instead of ratings."""
     return (folder / EVENTS).is_file() and not (folder / RATINGS).exists()
 
 
 def ratings_of_events(folder: Path, settings: Settings) -> tuple[Path, str]:
-    """Return a folder with the ratings that a folder's events count as, and a note about them.
+    """Convert a folder of events to a folder of ratings; return it with a note.
 
     Raises:
         InvalidData: a file is invalid, with each bad row; or no event counts.

@@ -61,7 +61,7 @@ def read(
 def remove(
     connection: Connection, user_id: int, movie_id: int | None = None, kind: str | None = None
 ) -> int:
-    """Delete a user's events, of one movie or kind where given; return their number."""
+    """Delete a user's events: all, or those of one movie or kind; return their number."""
     table = schema.events
     statement = delete(table).where(table.c.user_id == user_id)
     if movie_id is not None:

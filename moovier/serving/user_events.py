@@ -25,7 +25,7 @@ async def store_events(
     *,
     request_id: str | None,
 ) -> tuple[Added, LoadedModel]:
-    """Store a user's events; return what became of them and the model that knows the movies.
+    """Store a user's events; return the numbers stored and ignored, and the model.
 
     ``request_id`` is the id of the list in which they happened.
 
@@ -62,7 +62,7 @@ def events_of(context: ServingContext, user_id: int) -> Sequence[StoredEvent]:
 async def delete_events(
     context: ServingContext, user_id: int, movie_id: int | None, kind: str | None
 ) -> int:
-    """Delete a user's events, of one movie or kind where given; return their number.
+    """Delete a user's events: all, or those of one movie or kind; return their number.
 
     Raises:
         FeedbackUnavailable: the database does not answer.

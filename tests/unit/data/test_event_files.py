@@ -1,4 +1,4 @@
-"""A folder with events in the place of ratings becomes ratings that are no stars."""
+"""A folder with events instead of ratings becomes ratings without stars."""
 
 from __future__ import annotations
 
