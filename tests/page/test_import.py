@@ -18,6 +18,12 @@ The Matrix,1999,4
 Nothing Like It,1950,1
 """
 
+#: A diary of Letterboxd: the second movie was watched and not rated.
+DIARY = """Date,Name,Year,Letterboxd URI,Rating,Rewatch,Tags,Watched Date
+2024-01-02,The Matrix,1999,https://boxd.it/1,4,,,2024-01-01
+2024-01-02,Toy Story,1995,https://boxd.it/2,,,,2024-01-01
+"""
+
 
 def test_file_is_matched_corrected_and_imported(
     browser: Browser, service: Service, tmp_path: Path
@@ -45,11 +51,11 @@ def test_file_is_matched_corrected_and_imported(
     assert rating["stars"] == 5
 
 
-def test_file_is_taken_over_by_keyboard_on_a_phone(
+def test_file_is_imported_by_keyboard_on_a_phone(
     browser: Browser, service: Service, axe: str, tmp_path: Path
 ) -> None:
-    file = tmp_path / "watched.csv"
-    file.write_text("title,year,rating\nThe Matrix,1999,4\nToy Story,1995,\nMatrx,1999,5\n")
+    file = tmp_path / "diary.csv"
+    file.write_text(DIARY)
     with open_page(browser, service.address, PHONE) as page:
         visitor = Visitor(page)
         page.goto("/you")
@@ -69,7 +75,7 @@ def test_file_is_taken_over_by_keyboard_on_a_phone(
         assert fits_window(page)
         take_over.focus()
         page.keyboard.press("Enter")
-        expect(page.get_by_text("1 rating is taken over.")).to_be_visible()
+        expect(page.get_by_text("1 rating is imported.")).to_be_visible()
         expect(chooser).to_be_focused()
         expect(visitor.heading("Seen")).to_be_visible()
         visitor.wait_until_sent()

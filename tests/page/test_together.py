@@ -42,7 +42,7 @@ def test_friend_opens_the_link_on_a_phone_and_gets_a_list_for_two(
     assert fragment == f"with={TOY_STORY[2]}-a"
     requests: list[Request] = []
     with open_page(browser, service.address, PHONE) as page:
-        page.on("request", requests.append)
+        page.on("request", lambda request: requests.append(request))
         visitor = Visitor(page)
         page.goto(link)
         expect(page.get_by_text("A friend has shared their taste with you.")).to_be_visible()
