@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # Three images from one lock. Each installs its extras only, in the versions that the lock names.
 #   serving   answers requests, and has the page: no TensorFlow, no Airflow, no MLflow
 #   training  Airflow and all that its tasks need; also runs the fine-tuning service

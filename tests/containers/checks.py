@@ -6,6 +6,8 @@ from collections.abc import Mapping, Set
 
 from tests.containers.project import Project, docker
 
+#: The service that writes into its own file system: DVC puts the data beside their pointer.
+WRITES = {"airflow-worker"}
 #: What SeaweedFS's entry point needs to give /data to another user, as bits of capabilities(7):
 #: CHOWN, DAC_OVERRIDE, FOWNER, SETGID, SETUID.
 STARTS_AS_ROOT = {"s3": 1 << 0 | 1 << 1 | 1 << 3 | 1 << 6 | 1 << 7}
@@ -29,7 +31,19 @@ def roots_are_read_only(stack: Project) -> None:
     for name, container in stack.running().items():
         mounts = docker("exec", container["Id"], "cat", "/proc/self/mountinfo").splitlines()
         (options,) = (m.split()[5].split(",") for m in mounts if m.split()[4] == "/")
-        assert "ro" in options, f"{name}: {options}"
+        writes = name.rpartition("-")[0] in WRITES
+        assert ("rw" if writes else "ro") in options, f"{name}: {options}"
+
+
+def only_volumes_and_memory_can_be_written(stack: Project) -> None:
+    """Look from inside for folders that the user of a container may write to."""
+    places = "/tmp|/dev|/dev/.*|/proc/.*|/var/lib/moovier(/.*)?"
+    script = f"find / -xdev -type d -writable 2>/dev/null | grep -vE '^({places})$' | head -5"
+    for name, container in stack.running().items():
+        if container["Config"]["Image"].startswith("moovier-") and not name.startswith(
+            tuple(WRITES)
+        ):
+            assert docker("exec", container["Id"], "sh", "-c", f"{script} || true") == "", name
 
 
 def memory_limits_are_those_of_the_kernel(stack: Project) -> None:

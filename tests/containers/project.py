@@ -19,6 +19,9 @@ from tests.stack_processes.driver import generated_variables
 #: Grafana has no stand-in: Debian has no package of it.
 ABSENT = frozenset({"grafana"} if "CONTAINERS_STANDINS" in os.environ else ())
 
+#: One service for each image of ours.
+BUILT = ("service", "trainer", "mlflow")
+
 
 def docker(*command: str, timeout_s: float = 120.0) -> str:
     """Return the output of a docker command; raise RuntimeError if it fails."""
@@ -120,7 +123,19 @@ class Project(DockerStack):
         ]
 
     def build(self) -> None:
-        """Build nothing: no service with an image of ours is started."""
+        """Build nothing: :meth:`build_ours` builds our images if a test starts any."""
+
+    def build_ours(self) -> None:
+        """Build each of our images once."""
+        self._compose("build", *BUILT, timeout_s=3600.0)
+
+    def scale(self, service: str, number: int) -> None:
+        """Run so many containers of a service."""
+        scale = f"{service}={number}"
+        self._compose(
+            *("up", "--detach", "--no-build", "--no-deps", "--scale", scale, service),
+            timeout_s=300.0,
+        )
 
 
 def _first_ancestor(pid: int, found: Mapping[int, Mapping[str, str]]) -> int:
@@ -134,7 +149,14 @@ def _first_ancestor(pid: int, found: Mapping[int, Mapping[str, str]]) -> int:
 def project(**variables: str) -> Iterator[Project]:
     """Yield a project that is not started; remove it with its data afterwards."""
     with tempfile.TemporaryDirectory() as folder:
-        created = Project(generated_variables(**variables), {}, Path(folder) / "env")
+        overrides = []
+        if "CONTAINERS_STANDINS" in os.environ:
+            # The engine of engine.sh reaches the package registries through the host only.
+            overrides = [Path(folder) / "network.yaml"]
+            services = {name: {"build": {"network": "host"}} for name in BUILT}
+            overrides[0].write_text(json.dumps({"services": services}))
+        env = Path(folder) / "env"
+        created = Project(generated_variables(**variables), {}, env, overrides)
         try:
             yield created
         finally:

@@ -15,31 +15,14 @@ import yaml
 from tests.containers import checks
 from tests.containers.project import ABSENT, Project, docker, project
 from tests.stack_processes.container_paths import ROOT
+from tests.stack_processes.secret_readers import SECRET_READERS
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1200)]
 
 UP_S = 300.0
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
 SERVICES = {name for name, service in COMPOSE["services"].items() if "build" not in service}
-#: The services among these that need each secret; the databases' script makes all roles.
-READERS = {
-    "POSTGRES_PASSWORD": {"postgres"},
-    "AIRFLOW_DB_PASSWORD": {"postgres"},
-    "MLFLOW_DB_PASSWORD": {"postgres"},
-    "OPTUNA_DB_PASSWORD": {"postgres"},
-    "MOOVIER_DB_PASSWORD": {"postgres"},
-    "MONITOR_DB_PASSWORD": {"postgres", "postgres-exporter"},
-    "REDIS_PASSWORD": {"redis", "redis-exporter"},
-    "S3_ACCESS_KEY": {"s3"},
-    "S3_SECRET_KEY": {"s3"},
-    "GRAFANA_ADMIN_PASSWORD": {"grafana"},
-    "AIRFLOW_ADMIN_PASSWORD": set(),
-    "MLFLOW_ADMIN_PASSWORD": set(),
-    "MLFLOW_SECRET_KEY": set(),
-    "AIRFLOW_JWT_SECRET": set(),
-    "AIRFLOW_API_SECRET_KEY": set(),
-    "AIRFLOW_FERNET_KEY": set(),
-}
+READERS = {name: services & SERVICES for name, services in SECRET_READERS.items()}
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from deploy.environment import OPTIONAL, filled
 from moovier.settings import Settings
 from tests.stack_processes.compose import MissingVariable, interpolated, read_compose
 from tests.stack_processes.driver import generated_variables
+from tests.stack_processes.secret_readers import SECRET_READERS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yaml"
@@ -94,6 +95,19 @@ def test_missing_secret_is_an_error_with_its_name() -> None:
         if name not in OPTIONAL:
             with pytest.raises(MissingVariable, match=f"variable {name} is missing"):
                 read_compose(COMPOSE, {**variables, name: ""})
+
+
+def test_services_get_only_the_secrets_that_they_need() -> None:
+    variables = generated_variables(TMDB_API_KEY="only-one-key-of-tmdb")
+    secret = re.compile("PASSWORD|SECRET|FERNET|KEY")
+    assert set(SECRET_READERS) == {name for name in variables if secret.search(name)}
+    readers: dict[str, set[str]] = {name: set() for name in SECRET_READERS}
+    for name, service in read_compose(COMPOSE, variables).items():
+        text = repr((service.command, service.healthcheck, dict(service.environment)))
+        for variable in SECRET_READERS:
+            if variables[variable] in text:
+                readers[variable].add(name)
+    assert readers == SECRET_READERS
 
 
 def test_generated_secrets_have_the_required_form() -> None:
