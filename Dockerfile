@@ -1,4 +1,5 @@
-# Three images from one lock. Each installs its extras only, in the versions that the lock names.
+# Two images from one lock; mlflow/Dockerfile is the third. Each installs its extras only, in the
+# versions that the lock names. `RUN --mount` needs BuildKit: Docker 23, or 20.10 with Compose 2.
 #   serving   answers requests, and has the page: no TensorFlow, no Airflow, no MLflow
 #   training  Airflow and all that its tasks need; also runs the fine-tuning service
 
@@ -9,11 +10,16 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     UV_COMPILE_BYTECODE=1 \
     UV_NO_CACHE=1 \
     UV_SYSTEM_PYTHON=1
-RUN pip install uv==0.13.9 \
-    && useradd --uid 1000 --create-home moovier \
+RUN useradd --uid 1000 --create-home moovier \
     && install --directory --owner moovier --group moovier /var/lib/moovier
 WORKDIR /opt/moovier
 COPY pyproject.toml requirements.lock README.md LICENSE ./
+
+# Mounted where packages are installed, and in no image.
+FROM base AS tools
+RUN pip install --target /tools uv==0.13.9
+COPY deploy/slim_packages.sh /tools/
+USER moovier
 
 FROM node:20.20.2-bookworm-slim AS page
 RUN install --directory --owner node --group node /web
@@ -30,25 +36,31 @@ RUN (apt-get update && apt-get install --yes --no-install-recommends gcc libc6-d
     || echo "no C compiler: the image computes with NumPy"
 COPY moovier moovier
 COPY bentos bentos
-RUN uv pip install --no-deps --target /compiled . && mkdir /kernels \
+RUN --mount=type=bind,from=tools,source=/tools,target=/tools \
+    /tools/bin/uv pip install --no-deps --target /compiled . && mkdir /kernels \
     && find /compiled -name '_kernels*.so' -exec cp {} /kernels \;
 USER moovier
 
 FROM base AS serving
 # The dependencies first: they change less often than the code.
-RUN uv pip install --constraint requirements.lock --requirements pyproject.toml --extra serve
+RUN --mount=type=bind,from=tools,source=/tools,target=/tools \
+    /tools/bin/uv pip install --constraint requirements.lock --requirements pyproject.toml --extra serve \
+    && /tools/slim_packages.sh
 COPY moovier moovier
 COPY bentos bentos
 COPY --from=compiled /kernels/ moovier/models/
-RUN uv pip install --no-deps .
+RUN --mount=type=bind,from=tools,source=/tools,target=/tools \
+    /tools/bin/uv pip install --no-deps .
 COPY --from=page /web/dist web/dist
 USER moovier
 ENV MOOVIER_HOME=/var/lib/moovier MOOVIER_PROJECT=/opt/moovier
 EXPOSE 8000
 
 FROM base AS training
-RUN uv pip install --constraint requirements.lock --requirements pyproject.toml \
-    --extra train --extra serve --extra orchestrate
+RUN --mount=type=bind,from=tools,source=/tools,target=/tools \
+    /tools/bin/uv pip install --constraint requirements.lock --requirements pyproject.toml \
+        --extra train --extra serve --extra orchestrate \
+    && /tools/slim_packages.sh libclang
 COPY moovier moovier
 COPY bentos bentos
 COPY dags dags
@@ -56,6 +68,7 @@ COPY data data
 COPY .dvc .dvc
 COPY .dvcignore ./
 COPY --from=compiled /kernels/ moovier/models/
-RUN uv pip install --no-deps . && chown -R moovier data .dvc
+RUN --mount=type=bind,from=tools,source=/tools,target=/tools \
+    /tools/bin/uv pip install --no-deps . && chown -R moovier data .dvc
 USER moovier
 ENV MOOVIER_HOME=/var/lib/moovier MOOVIER_PROJECT=/opt/moovier AIRFLOW_HOME=/var/lib/moovier/airflow

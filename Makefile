@@ -15,7 +15,7 @@ HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 .DEFAULT_GOAL := help
 .PHONY: help up down reset test test-slow test-stack test-containers test-web lint format web openapi screenshots env faults
 .PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-monitor bench-page bench-scale
-.PHONY: dist lint-kubernetes
+.PHONY: dist images lint-kubernetes
 .PHONY: test-tools bento
 .PHONY: test-quick test-fresh
 
@@ -58,7 +58,7 @@ test-fresh: ## Try `make up` on a bare Debian (SUITE=bookworm, NODE=node)
 test-slow: $(READY) ## Repeat some tests at full size, which the normal run samples
 	@$(BIN)/pytest -m scale $(ARGS)
 
-test-containers: $(READY) ## Run the stores in containers (on Debian 12, root needs no Docker)
+test-containers: $(READY) ## Run the stack in containers (on Debian 12, root needs no Docker)
 	@PATH="$(abspath $(BIN)):$$PATH" tests/containers/engine.sh run pytest -x -v -m containers tests/containers $(ARGS)
 
 test-stack: $(READY) ## Run long tests that kill processes and cut connections
@@ -139,12 +139,14 @@ dist: $(READY) $(PAGE) ## Build wheel, source archive and, with Docker, images
 	@rm -rf dist && $(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
 	@cp requirements.lock dist/moovier-$(VERSION)-requirements.txt
 	@cd dist && rm -f .gitignore && sha256sum -- * > SHA256SUMS && cat SHA256SUMS
-	@if docker info >/dev/null 2>&1; then \
-		for image in $(IMAGES); do \
-			docker build $(DOCKER_BUILD_ARGS) --quiet --tag "moovier-$${image%%=*}:$(VERSION)" $$(echo "$${image#*=}" | tr '+' ' ') . >/dev/null \
-				&& echo "built the image moovier-$${image%%=*}:$(VERSION)" || exit 1; \
-		done; \
+	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory images; \
 	else echo "no Docker engine: the images are not built"; fi
+
+images: ## Build the images, tagged with the version (needs Docker)
+	@for image in $(IMAGES); do \
+		docker build $(DOCKER_BUILD_ARGS) --quiet --tag "moovier-$${image%%=*}:$(VERSION)" $$(echo "$${image#*=}" | tr '+' ' ') . >/dev/null \
+			&& echo "built the image moovier-$${image%%=*}:$(VERSION)" || exit 1; \
+	done
 
 # The service runs without its page, so a failed build does not stop it.
 page:

@@ -95,7 +95,7 @@ import_base() {
 }
 
 make_images() {
-    import_base "$python_tag" bookworm ca-certificates,python3,python3-pip,python3-venv
+    import_base "$python_tag" bookworm ca-certificates,libpython3-dev,python3,python3-pip,python3-venv
     import_base moovier-standin-base trixie ca-certificates
     local tags context
     tags="$node_tag $(sed -n 's/^    image: \(.*[:/].*\)$/\1/p' "$here/../../docker-compose.yaml")"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import moovier
 from tests.containers import checks
 from tests.containers.project import ABSENT, Project, docker, project
 from tests.stack_processes.api_client import RegistryClient, ServiceClient, http
@@ -85,6 +86,14 @@ def test_images_hold_no_secret_and_no_data(stack: Project) -> None:
         assert not [name for name in READERS if stack.variables[name] in described], image
 
 
+def test_packages_of_the_images_are_whole(stack: Project) -> None:
+    """The compiled scorers load, and both images have the version of the checkout."""
+    script = "import moovier.models._kernels, importlib.metadata as m; print(m.version('moovier'))"
+    for image in ("moovier-serving", "moovier-training"):
+        version = docker("run", "--rm", "--network=none", image, "python", "-c", script)
+        assert version.strip() == moovier.__version__, image
+
+
 def test_first_retraining_makes_a_champion_that_answers(
     stack: Project, undisturbed: Outcome
 ) -> None:
@@ -155,4 +164,4 @@ def _versions(stack: Project) -> list[str]:
 def _feedback(stack: Project) -> int:
     """Return the number of ratings in the database."""
     psql = ("psql", "--username=postgres", "--dbname=moovier", "--no-align", "--tuples-only")
-    return int(stack.run("postgres", *psql, "-c", "SELECT count(*) FROM ratings"))
+    return int(stack.run("postgres", *psql, "-c", "SELECT count(*) FROM feedback_ratings"))

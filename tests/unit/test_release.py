@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 import moovier
 
@@ -95,6 +96,33 @@ def test_one_version_number() -> None:
     top = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert top is not None
     assert top[1] == version
+
+
+def test_images_have_the_version_as_their_tag(tmp_path: Path) -> None:
+    """`make images` builds every image that the compose file builds, from the same Dockerfile."""
+    docker, calls = tmp_path / "docker", tmp_path / "calls"
+    docker.write_text(f'#!/bin/sh\necho "$*" >> {calls}\n')
+    docker.chmod(0o755)
+    subprocess.run(
+        ["make", "images"],
+        cwd=ROOT,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        check=True,
+        capture_output=True,
+    )
+    services = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"].values()
+    expected = {
+        (
+            f"{service['image']}:{PROJECT['version']}",
+            service["build"].get("target"),
+            service["build"].get("dockerfile"),
+        )
+        for service in services
+        if "build" in service
+    }
+    option = re.compile(r"--(tag|target|file) (\S+)")
+    built = [dict(option.findall(call)) for call in calls.read_text().splitlines()]
+    assert {(o["tag"], o.get("target"), o.get("file")) for o in built} == expected
 
 
 def test_archive_has_the_checkout_and_the_page_but_no_data(unpacked: Path) -> None:
