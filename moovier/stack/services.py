@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +40,11 @@ class ManagedProcess:
 
 
 def console_script(name: str) -> str:
-    """Return the path of the console script ``name`` in the current Python environment."""
-    return str(Path(sys.executable).parent / name)
+    """Return the path of the console script ``name`` in the current Python environment.
+
+    Debian's own Python is in another folder than the scripts of the packages that pip installs.
+    """
+    return str(Path(sysconfig.get_path("scripts"), name))
 
 
 def mlflow_url(settings: Settings) -> str:

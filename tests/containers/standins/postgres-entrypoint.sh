@@ -3,7 +3,7 @@
 # a server that listens on its socket only. Then become the command.
 set -euo pipefail
 if [[ "$1" == postgres && ! -e "$PGDATA/PG_VERSION" ]]; then
-    initdb --username=postgres --pwfile=<(echo "$POSTGRES_PASSWORD") --auth-local=trust --auth-host=scram-sha-256
+    initdb --username=postgres --encoding=UTF8 --locale=C.UTF-8 --pwfile=<(echo "$POSTGRES_PASSWORD") --auth-local=trust --auth-host=scram-sha-256
     echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
     echo "listen_addresses = '*'" >>"$PGDATA/postgresql.conf"
     pg_ctl --wait --options="-c listen_addresses=''" start
