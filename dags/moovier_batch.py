@@ -73,7 +73,7 @@ def moovier_batch() -> None:
     # A task of its own, since a mapped task cannot say that `prepare` has no result.
     @task(doc_md="Returns the numbers of the shards.")
     def plan_shards(plan: dict[str, Any]) -> list[int]:
-        return list(range(result_of("prepare", plan)["shards"]))
+        return list(range(result_of("prepare", plan, "shards")["shards"]))
 
     @task(map_index_template="shard {{ shard }}", doc_md="Writes the lists of one shard's users.")
     def write(plan: dict[str, Any], shard: int) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def moovier_batch() -> None:
     ) -> dict[str, Any]:
         from moovier.jobs import batch
 
-        plan = result_of("prepare", plan)
+        plan = result_of("prepare", plan, "shards")
         written = results_of("write", parts, plan["shards"])
         with failing_fast():
             manifest = batch.finish(plan, written)

@@ -19,11 +19,11 @@ from moovier_tasks import DEFAULTS, failing_fast, log_lines, result_of, results_
 
 #: Options of the approval.
 APPROVE, REJECT = "Approve", "Reject"
-#: What started a run, by Airflow's type of the run.
+#: What started a run, by Airflow's type of the run; in the name of the run in MLflow.
 CAUSES = {
     "scheduled": "weekly",
     "asset_triggered": "new ratings",
-    "manual": "by hand",
+    "operator_triggered": "another DAG",
     "backfill": "backfill",
 }
 
@@ -90,7 +90,7 @@ PARAMS = {
         None,
         type=["null", "boolean"],
         title="Approval",
-        description="Whether a person must approve a promotion, which needs Airflow's triggerer; "
+        description="Whether a person must approve a promotion, under Required Actions; "
         "empty: the setting `MOOVIER_PROMOTION_APPROVAL`.",
     ),
 }
@@ -110,7 +110,8 @@ def prepare() -> list[str]:
             dict(context["params"]),
             key=context["run_id"],
             only_new_data=bool(context["triggering_asset_events"]),
-            cause=CAUSES.get(str(context["dag_run"].run_type), "by hand"),
+            # `str` of the type is `DagRunType.MANUAL`.
+            cause=CAUSES.get(context["dag_run"].run_type.value, "by hand"),
         )
     if plan is None:
         raise AirflowSkipException("the champion was trained on the same data")
@@ -126,7 +127,7 @@ def plan_tuning(families: list[str]) -> list[dict[str, Any]]:
     result_of("prepare", families)
     # As an argument, a plan that is missing would fail before this task can say so.
     plan = get_current_context()["ti"].xcom_pull(task_ids="prepare", key="plan")
-    return list(result_of("prepare", plan)["work"])
+    return list(result_of("prepare", plan, "work")["work"])
 
 
 @task(
@@ -163,7 +164,7 @@ def register(plan: dict[str, Any], candidates: list[list[dict[str, Any]]]) -> li
     """Register the candidates of all families; return the version numbers."""
     from moovier.jobs import retrain
 
-    plan = result_of("prepare", plan)
+    plan = result_of("prepare", plan, "families")
     by_family = results_of("train", candidates, len(plan["families"]))
     with failing_fast():
         return retrain.register(plan, [candidate for family in by_family for candidate in family])
@@ -190,7 +191,7 @@ def needs_approval(decision: dict[str, Any]) -> bool:
 
     chosen = get_current_context()["params"]["approval"]
     asks = load_settings().promotion_approval if chosen is None else bool(chosen)
-    return asks and bool(result_of("gate", decision)["promote"])
+    return asks and bool(result_of("gate", decision, "promote")["promote"])
 
 
 # `none_failed`: `approve` is skipped if nobody has to approve.
@@ -203,7 +204,7 @@ def promote(plan: dict[str, Any], decision: dict[str, Any]) -> dict[str, Any]:
     from moovier.jobs import retrain
     from moovier.jobs.retraining_outcome import note, rejected, run_page
 
-    plan, decision = result_of("prepare", plan), result_of("gate", decision)
+    plan, decision = result_of("prepare", plan), result_of("gate", decision, "reasons")
     context = get_current_context()
     answer = context["ti"].xcom_pull(task_ids="approve") or {}
     with failing_fast():
@@ -227,7 +228,7 @@ def emit_champion(
 
     from moovier.jobs.retraining_outcome import champion_facts
 
-    if not result_of("promote", decision)["promote"]:
+    if not result_of("promote", decision, "promote")["promote"]:
         raise AirflowSkipException("the champion did not change")
     with failing_fast():
         outlet_events[CHAMPION].extra = champion_facts(result_of("prepare", plan), decision)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -51,10 +51,11 @@ def log_lines(text: str) -> None:
         _log.info(line)
 
 
-def result_of(task_id: str, result: _T | None) -> _T:
-    """Return another task's result, or fail if that task stored none.
+def result_of(task_id: str, result: _T | None, *keys: str) -> _T:
+    """Return another task's result, or fail if that task stored none, or one without ``keys``.
 
-    A task that a person marks as successful stores no result.
+    A task that a person marks as successful stores no result. A task that ran before an update of
+    Moovier may have stored a result of another form.
     """
     from airflow.sdk.exceptions import AirflowFailException
 
@@ -62,6 +63,11 @@ def result_of(task_id: str, result: _T | None) -> _T:
         raise AirflowFailException(
             f"the task `{task_id}` has no result, probably because it was marked as successful by "
             f"hand: clear `{task_id}`, so that it runs again with the tasks after it"
+        )
+    if missing := [key for key in keys if key not in cast("Container[str]", result)]:
+        raise AirflowFailException(
+            f"the result of the task `{task_id}` has no {', '.join(missing)}, because it ran "
+            "before an update of Moovier: start a new run"
         )
     return result
 

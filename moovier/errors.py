@@ -16,6 +16,7 @@
     ├── IdempotencyConflict      an idempotency key came with other content (moovier/feedback)
     ├── TmdbError                TMDB returned no details (never reaches a client of the API)
     ├── ListsError               the lists of all users cannot be read or written
+    ├── StaleResult              a stage's result has the form of another version of Moovier
     ├── BadRequest               a request is invalid (HTTP 422)
     ├── UnknownMovie             the catalogue lacks the movie (HTTP 404)
     └── StackError               a process of `moovier up` could not be started or stopped
@@ -118,6 +119,10 @@ class ListsError(MoovierError):
     """The lists of all users are incomplete, or cannot be read or written."""
 
     is_transient = True
+
+
+class StaleResult(MoovierError):
+    """The result of an earlier stage has the form of another version of Moovier."""
 
 
 class BadRequest(MoovierError):

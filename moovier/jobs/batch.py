@@ -33,6 +33,7 @@ from moovier.jobs.batch_defaults import DEFAULT_SHARDS, DEFAULT_TOP_K
 from moovier.jobs.batch_store import SCHEMA, BatchStore, new_key, part_name
 from moovier.jobs.config import parse_config
 from moovier.jobs.registration import open_registry
+from moovier.jobs.stage_results import parse_result, with_keys
 from moovier.registry.version import CHAMPION
 from moovier.serving import live_users
 from moovier.serving.recommender import MAX_TOP_K, MIN_TOP_K, Recommender
@@ -45,6 +46,8 @@ MAX_SHARDS = 256
 _USERS_PER_STEP = 1024
 #: Number of users from which parallel processes save more time than they take to start.
 _MIN_USERS_FOR_PROCESSES = 5_000
+#: What a person does about an unreadable plan.
+_AGAIN = "start a new run"
 
 
 class BatchConfig(BaseModel):
@@ -122,7 +125,7 @@ def write(
         ListsError: the file cannot be written.
     """
     settings = settings or load_settings()
-    recommender = _recommender(settings, int(plan_json["version"]))
+    recommender = _recommender(settings, _plan(plan_json).version)
     return _write(plan_json, shard, recommender, _feedback(settings), settings)
 
 
@@ -133,7 +136,7 @@ def _write(
     feedback: Mapping[int, UserFeedback],
     settings: Settings,
 ) -> dict[str, Any]:
-    plan = BatchPlan.model_validate(plan_json)
+    plan = _plan(plan_json)
     users = _users(recommender, feedback, shard, plan.shards)
     rows = 0
     # One user's list is too small for several threads; the shards run in parallel instead.
@@ -166,7 +169,8 @@ def finish(
         ListsError: a part is missing or has a wrong number of rows.
     """
     settings = settings or load_settings()
-    plan, store = BatchPlan.model_validate(plan_json), _store(settings)
+    plan, store = _plan(plan_json), _store(settings)
+    parts = [with_keys(part, ("shard", "users", "rows"), "write", _AGAIN) for part in parts]
     parts = sorted(parts, key=lambda part: int(part["shard"]))
     if [int(part["shard"]) for part in parts] != list(range(plan.shards)):
         raise ListsError(
@@ -232,6 +236,10 @@ def _write_all(plan_json: Mapping[str, Any], settings: Settings) -> Iterator[dic
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
         yield from pool.map(partial(write, plan_json, settings=settings), shards)
+
+
+def _plan(plan_json: Mapping[str, Any]) -> BatchPlan:
+    return parse_result(BatchPlan, plan_json, "prepare", _AGAIN)
 
 
 def _users(

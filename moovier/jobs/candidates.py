@@ -29,6 +29,7 @@ from moovier.jobs.registration import (
 )
 from moovier.jobs.retrain_plan import Recipe, RetrainPlan
 from moovier.jobs.shared_statistics import statistics_of
+from moovier.jobs.stage_results import parse_result
 from moovier.json_files import read_json, write_json
 from moovier.models.bundle import Bundle, Card, display_name
 from moovier.models.families import family
@@ -90,7 +91,7 @@ def model_folder(plan: RetrainPlan, recipe_id: str) -> Path:
 def trained_candidates(plan: RetrainPlan) -> list[Candidate]:
     """Return the trained candidates on this machine, sorted by id."""
     files = sorted(plan.candidates_folder.glob(f"[!.]*/{_MODEL}/{_FACTS}"))
-    return [Candidate.model_validate(read_json(file)) for file in files]
+    return [parse_result(Candidate, read_json(file), "train") for file in files]
 
 
 def key_of(plan: RetrainPlan, recipe: Recipe) -> str:
@@ -134,7 +135,7 @@ def train_candidate(
         _fetch_summary(folder, partial(tracking.download_uploaded, uploaded))
     elif not (folder / _MODEL / BUNDLE).is_dir():
         _train(plan, recipe, folder, settings, tracking, on_progress)
-    candidate = Candidate.model_validate(read_json(folder / _MODEL / _FACTS))
+    candidate = parse_result(Candidate, read_json(folder / _MODEL / _FACTS), "train")
     if uploaded is None:
         tracking.upload(
             folder / _MODEL,
@@ -314,12 +315,13 @@ def evaluate_popularity(plan: RetrainPlan, data: Dataset, tracking: Tracking) ->
 
 def report_of(plan: RetrainPlan, candidate: Candidate) -> ModelReport:
     """Return the report of a trained candidate."""
-    return ModelReport.model_validate(read_json(model_folder(plan, candidate.recipe.id) / REPORT))
+    file = model_folder(plan, candidate.recipe.id) / REPORT
+    return parse_result(ModelReport, read_json(file), "train")
 
 
 def report_of_popularity(plan: RetrainPlan) -> ModelReport:
     """Return the report of the popularity baseline."""
-    return ModelReport.model_validate(read_json(plan.popularity_report_file))
+    return parse_result(ModelReport, read_json(plan.popularity_report_file), "prepare")
 
 
 def result_of_popularity(plan: RetrainPlan) -> HoldOutResult:

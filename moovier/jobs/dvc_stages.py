@@ -27,6 +27,7 @@ from moovier.errors import BadRequest, UnknownData
 from moovier.jobs import candidates, ingest, retrain, tuning
 from moovier.jobs.candidates import Candidate
 from moovier.jobs.retrain_plan import RetrainConfig, RetrainPlan
+from moovier.jobs.stage_results import parse_result
 from moovier.json_files import read_json, write_json
 from moovier.report.model_report import ModelReport
 from moovier.settings import Settings
@@ -34,6 +35,8 @@ from moovier.tuning import study as studies
 
 OnProgress = Callable[[str], None]
 PARAMS, FOLDER = "params.yaml", "pipeline"
+#: What a person does about the files of another version of Moovier.
+_REPRO = "run `dvc repro --force`"
 #: Metrics of a model in ``metrics.json`` and ``models.csv``.
 _METRICS = ("visitor_ndcg_at_10", "next_visit_ndcg_at_10", "rmse", "mae")
 
@@ -107,7 +110,10 @@ def run_evaluate(settings: Settings) -> None:
     reports.
     """
     plan = RetrainPlan.from_json(_read(settings, "plan.json"), settings)
-    trained = [Candidate.model_validate(item) for item in _read(settings, "candidates.json")]
+    trained = [
+        parse_result(Candidate, item, "train", _REPRO)
+        for item in _read(settings, "candidates.json")
+    ]
     best = max(trained, key=lambda candidate: (candidate.ranks, candidate.validation_ndcg))
     reports = {item.recipe.id: candidates.report_of(plan, item) for item in trained}
     reports["popularity"] = candidates.report_of_popularity(plan)

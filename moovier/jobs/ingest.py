@@ -13,6 +13,7 @@ from moovier.data.movielens import own_folder_hash
 from moovier.data.sources import AUTO, REAL, SAMPLE, chosen, fetch
 from moovier.errors import DataUnavailable, InvalidData, MoovierError
 from moovier.jobs.feedback_merge import SUFFIX, fetch_merged, merge_feedback
+from moovier.jobs.stage_results import with_keys
 from moovier.json_files import write_json
 from moovier.settings import Settings, load_settings
 
@@ -31,6 +32,10 @@ class Pulled(TypedDict):
     source: str
     note: str
     feedback: NotRequired[dict[str, int]]
+
+
+#: Keys of :class:`Pulled` that later stages read.
+_PULLED = ("name", "folder", "hash", "synthetic", "source")
 
 
 class Report(TypedDict):
@@ -114,6 +119,7 @@ def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:
         DataUnavailable: the data set was fetched on another machine and cannot be fetched here.
     """
     settings = settings or load_settings()
+    with_keys(pulled, _PULLED, "pull", "clear `pull`, so that it runs again")
     folder = local_folder(pulled, settings)
     file = settings.path("ingest", f"{pulled['hash'].removesuffix('.dir')}.json")
     report = Report(

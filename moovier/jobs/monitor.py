@@ -22,6 +22,7 @@ from moovier.jobs.config import parse_config
 from moovier.jobs.dataset import parse_dataset
 from moovier.jobs.registration import open_registry, run_url
 from moovier.jobs.run_key import run_key
+from moovier.jobs.stage_results import with_keys
 from moovier.models.bundle import Bundle, DataFacts
 from moovier.monitoring import alarm_policy, drift
 from moovier.monitoring.alarm_policy import Reason, Trigger
@@ -259,6 +260,7 @@ def record_trigger(check: Mapping[str, Any], *, settings: Settings | None = None
     ``check``: the result of :func:`run_check`.
     """
     settings = settings or load_settings()
+    check = with_keys(check, ("excess", "at", "data", "champion"), "check", "start a new check")
     registry = open_registry(settings)
     trigger = alarm_policy.record(
         check["excess"],

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from moovier.errors import RegistryError
+from moovier.errors import RegistryError, StaleResult
 from moovier.jobs import candidates, ingest, recent_baselines, recipes, shared_statistics, tuning
 from moovier.jobs.artifact_exchange import ArtifactExchange, finished
 from moovier.jobs.candidates import Candidate
@@ -28,6 +28,7 @@ from moovier.jobs.retrain_plan import (
 )
 from moovier.jobs.retraining_outcome import apply_decision, log_outcome, run_name
 from moovier.jobs.retraining_report import log_report
+from moovier.jobs.stage_results import DECISION, parse_result, with_keys
 from moovier.json_files import read_json, write_json
 from moovier.registry.gate import Decision
 from moovier.registry.tracking import Tracking
@@ -78,7 +79,9 @@ def prepare(
     tracking = open_tracking(settings)
 
     def is_taken(key: str) -> bool:
-        """Return whether this retraining is finished, or has its studies on another machine."""
+        """Return whether it is finished, unreadable, or has its studies on another machine."""
+        if not _can_read_plan(settings, key):
+            return True
         run_id = tracking.find(retraining=key, part=_PARENT)
         return run_id is not None and (
             finished(settings, run_id)
@@ -208,7 +211,8 @@ def register(
     plan = RetrainPlan.from_json(plan_json, settings)
     tracking = open_tracking(settings)
     best_last = sorted(
-        map(Candidate.model_validate, trained), key=lambda candidate: candidate.validation_ndcg
+        (parse_result(Candidate, candidate, "train") for candidate in trained),
+        key=lambda candidate: candidate.validation_ndcg,
     )
     numbers = []
     for candidate in best_last:
@@ -241,7 +245,7 @@ def gate(
     plan = RetrainPlan.from_json(plan_json, settings)
     exchange = ArtifactExchange.of(plan, settings)
     if (stored_decision := exchange.decision()) is not None:
-        return stored_decision
+        return with_keys(stored_decision, DECISION, "gate")
     _fetch_prepared(exchange)
     registry = open_registry(settings)
     registered = [registry.resolve(str(number)) for number in versions]
@@ -297,6 +301,7 @@ def promote(
     """
     settings = settings or load_settings()
     plan = RetrainPlan.from_json(plan_json, settings)
+    decision = with_keys(decision, DECISION, "gate")
     exchange = ArtifactExchange.of(plan, settings)
     if (result := exchange.done()) is not None:
         exchange.delete_large_files()
@@ -376,6 +381,17 @@ def _fetch_prepared(exchange: ArtifactExchange) -> None:
             f"the output of `prepare` is neither in {exchange.folder} nor in MLflow; run `prepare` "
             "again"
         )
+
+
+def _can_read_plan(settings: Settings, key: str) -> bool:
+    """Return whether this machine has no plan of the retraining, or one that can be continued."""
+    if (stored_plan := read_json(plan_file(folder_of(settings, key)))) is None:
+        return True
+    try:
+        RetrainPlan.from_json(stored_plan, settings)
+    except StaleResult:
+        return False
+    return True
 
 
 def _silent(_text: str) -> None:

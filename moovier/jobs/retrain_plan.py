@@ -33,6 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from moovier.errors import BadRequest
 from moovier.jobs.config import parse_config
 from moovier.jobs.run_key import run_key
+from moovier.jobs.stage_results import parse_result, with_keys
 from moovier.models.bundle import DataFacts
 from moovier.models.families import FAMILIES, RETIRED
 from moovier.models.popular import NAME as POPULAR
@@ -231,8 +232,13 @@ class RetrainPlan(BaseModel):
 
     @classmethod
     def from_json(cls, plan: Mapping[str, Any], settings: Settings) -> RetrainPlan:
-        """Return the plan that :meth:`to_json` wrote, possibly on another machine."""
-        return cls.model_validate({**plan, "folder": folder_of(settings, plan["key"])})
+        """Return the plan that :meth:`to_json` wrote, possibly on another machine.
+
+        Raises:
+            StaleResult: another version of Moovier wrote it in another form.
+        """
+        plan = with_keys(plan, ("key",), "prepare")
+        return parse_result(cls, {**plan, "folder": folder_of(settings, plan["key"])}, "prepare")
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values, without paths of this machine."""

@@ -18,6 +18,7 @@ import tenacity
 
 from moovier.errors import RegistryError, RegistryUnavailable
 from moovier.models.bundle import DataFacts
+from moovier.registry import logged_model
 from moovier.registry.client import Registry
 from moovier.registry.curve_plots import learning_curves
 from moovier.registry.model_record import FAMILY, ModelRecord
@@ -248,20 +249,25 @@ class Tracking:
         """Upload the model in ``folder`` without registering it; return its id.
 
         ``record``: what MLflow's Models page compares. ``data``: what it was trained on; its
-        metrics are linked to it. A second call with the same ``key`` returns the same id. Partial
-        uploads of killed processes are deleted.
+        metrics are linked to it. A second call with the same ``key`` returns the same id, and adds
+        what an earlier Moovier left out of the record. Partial uploads of killed processes are
+        deleted.
 
         Raises:
             RegistryError: the model is neither in MLflow nor in ``folder``.
         """
         from mlflow.entities import LoggedModelOutput
 
-        model_id = self.uploaded(key)
-        if model_id is None and not folder.is_dir():
+        with _mapped_errors():
+            uploaded = self._uploaded(key)
+        if uploaded is None and not folder.is_dir():
             raise RegistryError(f"{name} is neither on this machine nor in MLflow; train it again")
         record = record or ModelRecord()
         with _mapped_errors():
-            if model_id is None:
+            if uploaded is not None:
+                model_id = str(uploaded.model_id)
+                logged_model.complete(self._client, uploaded, run_id, record, data)
+            else:
                 model = self._client.create_logged_model(
                     self._experiment_id,
                     name=name,
@@ -272,7 +278,7 @@ class Tracking:
                 )
                 model_id = str(model.model_id)
                 self._client.log_model_artifacts(model_id, str(folder))
-                self._log_model_metrics(run_id, model_id, record, data)
+                logged_model.log_metrics(self._client, run_id, model_id, record, data)
                 self._client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
                 self._client.finalize_logged_model(model_id, "READY")
             for model in self._models(key):
@@ -280,33 +286,11 @@ class Tracking:
                     self._client.delete_logged_model(model.model_id)
         return model_id
 
-    def _log_model_metrics(
-        self, run_id: str, model_id: str, record: ModelRecord, data: DataFacts | None
-    ) -> None:
-        """Log the record's metrics for the model and its run."""
-        from mlflow.entities import Metric
-
-        now_ms = int(time.time() * 1000)
-        metrics = [
-            Metric(
-                key,
-                value,
-                now_ms,
-                0,
-                model_id=model_id,
-                dataset_name=None if data is None else data.name,
-                dataset_digest=None if data is None else data.hash,
-            )
-            for key, value in record.finite_metrics().items()
-        ]
-        if metrics:
-            self._client.log_batch(run_id, metrics=metrics)
-
     def uploaded(self, key: str) -> str | None:
         """Return the id of the model that was uploaded completely under ``key``, or None."""
         with _mapped_errors():
-            models = [model for model in self._models(key) if _is_ready(model)]
-        return str(models[0].model_id) if models else None
+            model = self._uploaded(key)
+        return None if model is None else str(model.model_id)
 
     def download_uploaded(self, model_id: str, file: str, to: Path) -> Path | None:
         """Download a file of an uploaded model; return None if it does not exist."""
@@ -344,6 +328,9 @@ class Tracking:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+
+    def _uploaded(self, key: str) -> Any:
+        return next((model for model in self._models(key) if _is_ready(model)), None)
 
     def _models(self, key: str) -> list[Any]:
         """Return all models uploaded under ``key``, oldest first."""

@@ -107,6 +107,11 @@ INCOMPLETE: tuple[tuple[str, list[Any], str], ...] = (
     ("promote", [PLAN, None], "gate"),
     ("promote", [None, {}], "prepare"),
 )
+#: Task, its arguments from before an update, the task that returned them, and what they lack.
+STALE: tuple[tuple[str, list[Any], str, str], ...] = (
+    ("register", [{"key": "k"}, [[]]], "prepare", "families"),
+    ("promote", [PLAN, {"promote": True}], "gate", "reasons"),
+)
 #: Error, its text, and whether Airflow retries the task.
 ERRORS = (
     ("BadRequest", "trials must be positive", False),
@@ -124,8 +129,10 @@ ERRORS = (
 
 @pytest.fixture(scope="module")
 def caught(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str] | None]:
-    """Type and text of the exception of each call: first INCOMPLETE, then ERRORS."""
-    calls = [{"task": task, "arguments": arguments} for task, arguments, _ in INCOMPLETE]
+    """Type and text of the exception of each call: INCOMPLETE, STALE, then ERRORS."""
+    calls = [
+        {"task": task, "arguments": arguments} for task, arguments, *_ in (*INCOMPLETE, *STALE)
+    ]
     raising = [{"error": [name, text]} for name, text, _ in ERRORS]
     home = tmp_path_factory.mktemp("calls")
     environment = {**os.environ, "AIRFLOW_HOME": str(home), "MOOVIER_HOME": str(home / "moovier")}
@@ -156,9 +163,19 @@ def test_task_without_its_input_names_the_task_to_clear(
     assert re.search(f"`{INCOMPLETE[case][2]}` has no result.*clear", text)
 
 
+@pytest.mark.parametrize("case", range(len(STALE)), ids=lambda case: STALE[case][0])
+def test_result_from_before_an_update_asks_for_a_new_run(
+    caught: list[tuple[str, str]], case: int
+) -> None:
+    _, _, source, missing = STALE[case]
+    name, text = caught[len(INCOMPLETE) + case]
+    assert name == "AirflowFailException"
+    assert re.search(f"`{source}` has no {missing},.*update.*start a new run", text)
+
+
 @pytest.mark.parametrize("case", range(len(ERRORS)), ids=lambda case: ERRORS[case][0])
 def test_only_outages_are_retried(caught: list[tuple[str, str]], case: int) -> None:
     error, message, is_retried = ERRORS[case]
-    name, text = caught[len(INCOMPLETE) + case]
+    name, text = caught[len(INCOMPLETE) + len(STALE) + case]
     assert name == (error if is_retried else "AirflowFailException")
     assert message in text

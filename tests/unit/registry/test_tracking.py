@@ -114,6 +114,24 @@ def test_registering_twice_returns_the_same_version(
     assert [version.metrics for version in registry.versions()] == [first.metrics] * 2
 
 
+def test_model_of_an_earlier_moovier_is_completed_when_it_is_registered(
+    registry: Registry, tracking: Tracking, tmp_path: Path
+) -> None:
+    run_id = tracking.start("fit", retraining="k", part="fit")
+    folder = toy_model(tmp_path / "model")
+    # An upgrade between the training and the registration: the earlier version wrote no record.
+    model_id = tracking.upload(folder, NAME, run_id=run_id, key="k:ease")
+    record = ModelRecord(
+        params={"family": "ease", "l2": 300},
+        metrics={"rmse": 0.9},
+        tags={"family": "ease", "candidate": "ease-tuned", "hold_out": "a.dir/2"},
+    )
+    version = tracking.register(folder, NAME, run_id=run_id, key="k:ease", record=record)
+    assert tracking.uploaded("k:ease") == model_id
+    assert (version.params, version.metrics) == ({"l2": 300}, {"rmse": 0.9})
+    assert {**version.tags, **record.tags} == version.tags
+
+
 @pytest.mark.parametrize("path", ["/runs/create", "/model-versions/create"])
 def test_lost_answer_creates_no_duplicate(
     path: str,
