@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     promotion_approval: bool = Field(
         False,
         description="Whether a person must approve each promotion in Airflow, under Required "
-        "Actions. `moovier up` then also starts Airflow's triggerer.",
+        "Actions.",
     )
     notify_connection: str | None = Field(
         None,

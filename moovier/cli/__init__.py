@@ -21,7 +21,7 @@ from moovier.cli.ratings import ratings_app
 from moovier.cli.recommend import recommend
 from moovier.cli.stage import stage_app
 from moovier.cli.train import train, tune
-from moovier.cli.up import down, serve, up
+from moovier.cli.up import down, env, serve, up
 from moovier.errors import MoovierError
 from moovier.project_files import write_project_files
 from moovier.settings import load_settings
@@ -50,6 +50,7 @@ app.command()(monitor)
 app.command()(serve)
 app.command()(up)
 app.command()(down)
+app.command()(env)
 app.add_typer(data_app, name="data")
 app.add_typer(keys_app, name="keys")
 app.add_typer(experiment_app, name="experiment")

@@ -23,11 +23,22 @@ Reason = Annotated[str | None, typer.Option(help="Reason, stored on the version.
 
 
 def show(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="Name, alias or version number: describe only this model."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, one object per version.")
     ] = False,
 ) -> None:
-    """List the registered models, newest first."""
+    """List the registered models, newest first, or describe one: why it was promoted, its data."""
+    if model is not None:
+        version = _registry().resolve(model)
+        if as_json:
+            typer.echo(json.dumps(_facts(version), indent=2))
+        else:
+            _describe(version)
+        return
     listing = _registry().listing()
     if as_json:
         listed = sorted((*listing.versions, *listing.unusable), key=lambda v: -v.number)
@@ -83,6 +94,46 @@ def _facts(version: Version) -> dict[str, object]:
         "usable": version.complete,
         "unreadable": version.unreadable,
     }
+
+
+#: Metrics that describe a model, with digits.
+_METRICS = {
+    "visitor_ndcg_at_10": "visitor NDCG@10 {:.3f}",
+    "next_visit_ndcg_at_10": "next visit NDCG@10 {:.3f}",
+    "rmse": "RMSE {:.3f} stars",
+}
+
+
+def _describe(version: Version) -> None:
+    """Print what a model is, how good it is, why it was promoted or kept, and its data."""
+    from moovier.jobs.registration import run_url
+
+    settings = load_settings()
+    metrics = [
+        text.format(version.metrics[name])
+        for name, text in _METRICS.items()
+        if math.isfinite(version.metrics.get(name, math.nan))
+    ]
+    synthetic = ", SYNTHETIC ratings" if version.tags.get("synthetic") == "true" else ""
+    data = f"{version.tags.get('data_name', '?')}, hash {version.tags.get('data_hash', '?')}"
+    rows = {
+        "model": version.title,
+        "aliases": ", ".join(version.aliases),
+        "metrics": ", ".join(metrics),
+        "gate": version.tags.get("gate", ""),
+        "why": version.gate_reasons or "",
+        "data": data + synthetic,
+        "run": run_url(settings, version.run_id) if version.run_id else "",
+        "problems": version.unreadable or "",
+    }
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    # Hashes and addresses must be copied whole.
+    table.add_column(overflow="fold")
+    for heading, text in rows.items():
+        if text:
+            table.add_row(heading, text)
+    plain_console(soft_wrap=False).print(table)
 
 
 def _print_problems(listing: Listing) -> None:

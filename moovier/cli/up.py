@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -81,6 +83,22 @@ def serve() -> None:
     os.environ[f"{PREFIX}PROJECT"] = str(settings.project.absolute())
     os.chdir(settings.project)
     os.execv(command[0], command)
+
+
+def env() -> None:
+    """Print the variables with which the tools' own commands reach the stack.
+
+    Usage: eval "$(moovier env)". Then `airflow`, `mlflow`, `bentoml` and `dvc`
+    are those of this installation and work on this stack. The variables hold
+    Airflow's secrets.
+    """
+    from moovier.stack.environment import shell_environment
+
+    variables = shell_environment(load_settings())
+    for name, value in variables.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+    programs = shlex.quote(str(Path(sys.executable).parent))
+    typer.echo(f'export PATH={programs}:"$PATH"')
 
 
 def _stay(settings: Settings, report: Report) -> None:

@@ -91,6 +91,21 @@ class AirflowApi:
     ) -> None:
         self._http.close()
 
+    @property
+    def required_actions(self) -> str:
+        """Address of the page with the tasks that wait for a person."""
+        return f"{self._url}/required_actions"
+
+    @property
+    def user(self) -> str:
+        """Name of the user that this client logs in as."""
+        return self._login["username"]
+
+    @property
+    def password(self) -> str:
+        """The user's password."""
+        return self._login["password"]
+
     def unhealthy(self) -> list[str]:
         """Return the unhealthy ones of metadata database, scheduler and DAG processor.
 

@@ -91,6 +91,26 @@ def stack_environment(settings: Settings, keys: Secrets) -> dict[str, str]:
     }
 
 
+def shell_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables with which a shell's own commands reach this stack.
+
+    Without the marker, so that `moovier down` does not end what the shell starts.
+    """
+    own = _moovier(settings)
+    if settings.train_threads is None:
+        # It divides the cores among parallel tasks, of which a shell has none.
+        del own[PREFIX + "TRAIN_THREADS"]
+    return {
+        **own,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **_airflow(settings, read_secrets(settings)),
+        "BENTOML_HOME": str(settings.path("bentoml")),
+        "BENTOML_DO_NOT_TRACK": "true",
+        "NO_PROXY": _no_proxy(os.environ),
+        "no_proxy": _no_proxy(os.environ),
+    }
+
+
 def _moovier(settings: Settings) -> dict[str, str]:
     """Return absolute paths and all ports: the processes run in other folders than this one."""
     remote = settings.dvc_remote_address

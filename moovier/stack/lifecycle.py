@@ -36,7 +36,6 @@ from moovier.stack.services import (
     MLFLOW,
     SCHEDULER,
     SERVICE,
-    TRIGGERER,
     airflow_url,
     console_script,
     managed_processes,
@@ -159,7 +158,7 @@ def _migrate_airflow(settings: Settings, keys: Secrets, report: Report) -> None:
 def _airflow_processes(settings: Settings) -> list[str]:
     """Return the names of Airflow's processes, in the order of their starts."""
     names = {process.name for process in managed_processes(settings)}
-    return [name for name in (API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER) if name in names]
+    return [name for name in (API_SERVER, SCHEDULER, DAG_PROCESSOR) if name in names]
 
 
 def _bring_up(

@@ -16,6 +16,8 @@ from moovier.stack.supervisor import tail
 INGEST, RETRAIN = "moovier_ingest", "moovier_retrain"
 POOL = "moovier"
 _POLL_S = 1.0
+#: State of a task that waits for an approval by a person.
+_WAITS = "awaiting_input"
 #: The scheduler starts the retraining within seconds of the ingest's asset event.
 _ASSET_TIMEOUT_S = 120.0
 #: Parsing both DAG files takes seconds, and longer on a busy machine.
@@ -127,7 +129,12 @@ class _Follower:
                         shown[key] = (task.state, task.attempt)
                         self._show(task)
                 running = [_name(task) for task in tasks if task.state == "running"]
-                self._report.awaiting(f"running: {', '.join(running) or 'next task'}")
+                waits = any(task.state == _WAITS for task in tasks) and not running
+                self._report.awaiting(
+                    "waiting for a person"
+                    if waits
+                    else f"running: {', '.join(running) or 'next task'}"
+                )
                 if not run.active:
                     break
                 self._check()
@@ -146,6 +153,12 @@ class _Follower:
             self._report.failed(f"  {_name(task)}: attempt {task.attempt} failed, retrying")
         elif task.state == "failed":
             self._report.failed(f"  {_name(task)}: failed")
+        elif task.state == _WAITS:
+            self._report.line(
+                f"  {_name(task)}: waiting until a person approves or rejects it at "
+                f"{self._airflow.required_actions} (user {self._airflow.user}, password "
+                f"{self._airflow.password})"
+            )
 
     def _reason(self, run: Run, tasks: list[Task]) -> str:
         failed = [task for task in tasks if task.state == "failed"]

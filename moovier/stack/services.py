@@ -8,12 +8,11 @@ from pathlib import Path
 
 from moovier.settings import Settings
 
-MLFLOW, API_SERVER, SCHEDULER, DAG_PROCESSOR, TRIGGERER, SERVICE = (
+MLFLOW, API_SERVER, SCHEDULER, DAG_PROCESSOR, SERVICE = (
     "mlflow",
     "airflow-api-server",
     "airflow-scheduler",
     "airflow-dag-processor",
-    "airflow-triggerer",
     "service",
 )
 #: Address of MLflow and Airflow, which only this machine needs to reach.
@@ -100,19 +99,10 @@ def managed_processes(settings: Settings) -> tuple[ManagedProcess, ...]:
             stop_wait_s=15,
         ),
         ManagedProcess(DAG_PROCESSOR, (airflow, "dag-processor"), home, autostart=False),
-        *_triggerer(settings),
         ManagedProcess(
             SERVICE, service_command(settings), settings.project.absolute(), autostart=False
         ),
     )
-
-
-def _triggerer(settings: Settings) -> tuple[ManagedProcess, ...]:
-    """Return Airflow's triggerer, which only an approval by a person needs; it takes 200 MB."""
-    if not settings.promotion_approval:
-        return ()
-    command = (console_script("airflow"), "triggerer", "--skip-serve-logs")
-    return (ManagedProcess(TRIGGERER, command, settings.path(), autostart=False),)
 
 
 def _mlflow(settings: Settings) -> tuple[str, ...]:

@@ -7,136 +7,33 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from moovier.settings import Settings
-from moovier.stack.airflow_api import AirflowApi
-from moovier.stack.environment import AIRFLOW_USER, read_secrets
 from moovier.stack.process_cleanup import end_stack_processes, stack_processes
-from moovier.stack.services import airflow_url, mlflow_url, service_url
+from moovier.stack.services import service_url
 from moovier.stack.supervisor import Supervisor
+from tests.orchestration.local_stack import (
+    FIRST_START_S,
+    MOOVIER,
+    NEXT_START_S,
+    STOP_S,
+    environment,
+    moovier,
+    predict,
+    stack_settings,
+)
 from tests.orchestration.terminal import terminal
-from tests.servers import free_port
-
-ROOT = Path(__file__).parents[2]
-MOOVIER = str(Path(sys.executable).with_name("moovier"))
-FIRST_START_S = 900
-NEXT_START_S = 240
-STOP_S = 100
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
-
-
-def stack_settings(home: Path) -> Settings:
-    return Settings(
-        home=home,
-        project=ROOT,
-        port=free_port(),
-        mlflow_port=free_port(),
-        airflow_port=free_port(),
-        data="sample",
-        # One trial is enough for a champion; each further family takes 20 s.
-        first_run_trials=1,
-        families=("dae", "ease"),
-        tuning_workers=1,
-    )
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """Return the environment of a user who exports ``settings``, without this shell's own."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("MOOVIER_", "MLFLOW_", "AIRFLOW", "TMDB_"))
-    }
-    exported = settings.model_dump(
-        include={"home", "project", "port", "mlflow_port", "airflow_port", "data"}
-        | {"first_run_trials", "tuning_workers"}
-    )
-    exported["families"] = ",".join(settings.families)
-    return inherited | {f"MOOVIER_{name.upper()}": str(value) for name, value in exported.items()}
-
-
-def moovier(settings: Settings, *arguments: str, timeout_s: float) -> tuple[int, str]:
-    """Run a command without a terminal and return its exit code and output."""
-    done = subprocess.run(
-        [MOOVIER, *arguments],
-        env=environment(settings),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=timeout_s,
-    )
-    return done.returncode, done.stdout
-
-
-def predict(settings: Settings, **options: Any) -> httpx.Response:
-    return httpx.post(
-        f"{service_url(settings)}/predict", params=options, json=[1], timeout=30, trust_env=False
-    )
 
 
 def supervised_pids(settings: Settings) -> dict[str, int]:
     """Return the process id of each supervised process by name."""
     states = Supervisor(settings.path()).states()
     return {name: state.pid for name, state in states.items()}
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A home whose first start has finished in a terminal and was stopped by Ctrl-C."""
-    settings = stack_settings(tmp_path_factory.mktemp("stack") / "home")
-    try:
-        with terminal([MOOVIER, "up"], environment(settings)) as up:
-            up.wait_for("Ctrl-C stops everything", FIRST_START_S)
-            check_first_start(settings, up.text)
-            up.press_ctrl_c()
-            assert up.wait(STOP_S) == 0
-        assert stack_processes(settings.path()) == []
-        yield settings
-    finally:
-        end_stack_processes(settings.path())
-
-
-def check_first_start(settings: Settings, output: str) -> None:
-    """Assert what a finished first start prints and serves."""
-    for task in ("pull", "validate", "prepare", "tune [", "train [", "register", "gate", "promote"):
-        assert f"✓   {task}" in output
-    assert "SYNTHETIC" in output
-    assert read_secrets(settings).airflow_password in output
-    champion = re.search(r"Champion\s+(moovier_\w+)", output)
-    assert champion is not None
-    for address in (service_url(settings), airflow_url(settings), mlflow_url(settings)):
-        assert address in output
-
-    # The printed command works unchanged.
-    (command,) = re.findall(r"^curl .*$", output, re.MULTILINE)
-    answer = subprocess.run(
-        command.replace("curl ", "curl -s --fail --noproxy '*' ", 1),
-        shell=True,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert answer.returncode == 0
-    assert '"1"' in answer.stdout
-    assert predict(settings, top_k=3).headers["X-Moovier-Model"] == champion[1]
-
-    keys = read_secrets(settings)
-    with AirflowApi(airflow_url(settings), AIRFLOW_USER, keys.airflow_password) as airflow:
-        retraining = airflow.latest_run("moovier_retrain")
-        assert retraining is not None
-        assert retraining.state == "success"
-        assert retraining.id.startswith("asset_triggered"), "the asset of the ingest starts it"
 
 
 def test_next_start_does_not_retrain(stack: Settings) -> None:

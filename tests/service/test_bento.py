@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -93,6 +94,44 @@ def test_requirements_are_those_of_the_lock_without_training(built: Built) -> No
     assert pins <= {line.partition(";")[0].strip() for line in locked}
     assert not {pin.partition("==")[0] for pin in pins} & {"tensorflow-cpu", "mlflow", "pandas"}
     assert "USER bentoml" in (built.folder / "env" / "docker" / "Dockerfile").read_text()
+
+
+#: Answers as Docker does, and keeps the context of the build instead of building it.
+DOCKER = """#!/bin/sh
+case "$1" in
+version) echo '"27.0.0"' ;;
+build) for context; do :; done; cp -r "$context" "$KEPT"; echo "$@" > "$KEPT/arguments" ;;
+esac
+"""
+
+
+def test_containerize_hands_docker_a_whole_context(built: Built, tmp_path: Path) -> None:
+    docker, context = tmp_path / "bin" / "docker", tmp_path / "context"
+    docker.parent.mkdir()
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    path = f"{docker.parent}{os.pathsep}{os.environ['PATH']}"
+    variables = {**built.variables, "PATH": path, "KEPT": str(context)}
+    tag = f"moovier:{built.folder.name}"
+    command = (BENTOML, "containerize", "moovier:latest", "--image-tag", tag)
+    _run(command, variables, tmp_path)
+    assert f"--tag {tag}" in (context / "arguments").read_text()
+    assert (context / "src" / "bentos" / "service.py").is_file()
+    (model,) = json.loads(built.run(BENTOML, "models", "list", "-o", "json"))
+    name, version = model["tag"].split(":")
+    assert any((context / "models" / name / version).iterdir())
+
+    lines = (context / "env" / "docker" / "Dockerfile").read_text().splitlines()
+    assert any(line.startswith("FROM python:3.11-slim") for line in lines)
+    assert "EXPOSE 3000" in lines
+    # Nothing of this machine, and no process as root.
+    assert not [line for line in lines if str(ROOT) in line or "://" in line]
+    users = [line for line in lines if line.startswith("USER ")]
+    assert users[-1] == "USER bentoml"
+    copied = [line.split()[-2] for line in lines if line.startswith("COPY ")]
+    assert copied
+    assert all((context / source).exists() for source in copied if not source.startswith("/"))
+    assert lines[-1].startswith(("CMD", "ENTRYPOINT"))
 
 
 def _run(command: tuple[str, ...] | list[str], variables: dict[str, str], folder: Path) -> str:

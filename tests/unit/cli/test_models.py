@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -54,3 +56,31 @@ def test_models_shows_both_protocols_in_80_columns(
     ]
     # A version of an earlier release was not evaluated under these protocols.
     assert rows["moovier_dae_128_trained_1"][2:4] == ["–", "–"]
+
+
+def test_one_model_is_described_with_reasons_and_data(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hash_ = "7a07225112ccf8cdc73da1f2d56610d0.dir"
+    tags = {"data_name": "ml-latest-small", "data_hash": hash_, "gate": "promoted"}
+    champion = replace(
+        version(3, "champion", visitor_ndcg_at_10=0.4312, rmse=float("nan")),
+        tags=tags,
+        description="promoted: better for visitors\n\n- visitor: .431, better by .05\n---\nearlier",
+    )
+    registry = type("Registry", (), {"resolve": lambda _self, name: {"champion": champion}[name]})
+    monkeypatch.setattr(models, "_registry", registry)
+    monkeypatch.setenv("COLUMNS", "80")
+    models.show("champion")
+    lines = {line.strip() for line in capsys.readouterr().out.splitlines()}
+    assert {
+        "model     moovier_dae_128_trained_3 (version 3)",
+        "aliases   champion",
+        "metrics   visitor NDCG@10 0.431",  # the RMSE is not a number
+        "why       promoted: better for visitors",
+        "visitor: .431, better by .05",
+        f"data      ml-latest-small, hash {hash_}",
+    } <= lines
+    assert "earlier" not in lines
+    models.show("champion", as_json=True)
+    assert json.loads(capsys.readouterr().out)["data"]["hash"] == hash_

@@ -11,6 +11,7 @@ from moovier.stack.environment import (
     MARKER,
     PARALLELISM,
     read_secrets,
+    shell_environment,
     stack_environment,
     write_airflow_login,
 )
@@ -102,3 +103,16 @@ def test_parallel_trainings_share_the_cores(
     assert stack_environment(explicit, read_secrets(explicit))["MOOVIER_TRAIN_THREADS"] == "3"
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     assert stack_environment(settings, read_secrets(settings))["MOOVIER_TRAIN_THREADS"] == "1"
+
+
+def test_commands_of_a_shell_reach_the_stack_and_are_not_ended_with_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(MARKER, raising=False)
+    shell, stack = shell_environment(settings), stack_environment(settings, read_secrets(settings))
+    assert shell.items() <= stack.items()
+    assert MARKER not in shell
+    # Only variables that a process of the stack gets for itself are left out.
+    own = {name for name in stack if name.startswith(("AIRFLOW", "MLFLOW_TRACKING", "BENTOML"))}
+    assert own <= set(shell)
+    assert "MOOVIER_TRAIN_THREADS" not in shell

@@ -100,6 +100,22 @@ def test_paused_dags_are_resumed_and_reported(
     assert "moovier_retrain was paused: resumed" in output.getvalue()
 
 
+def test_task_that_waits_for_a_person_names_page_and_login(
+    fake: FakeAirflow, airflow: AirflowApi, report: Report, output: io.StringIO, tmp_path: Path
+) -> None:
+    fake.script["moovier_retrain"] = [
+        ("running", [task("approve", "awaiting_input")]),
+        ("success", [task("approve", "success")]),
+    ]
+    pipeline.first_retraining(airflow, tmp_path, report, no_check)
+    *_, waiting, approved = output.getvalue().splitlines()
+    assert approved.strip() == "✓   approve (1 s)"
+    assert waiting.strip() == (
+        "approve: waiting until a person approves or rejects it at "
+        f"{fake.url}/required_actions (user admin, password {PASSWORD})"
+    )
+
+
 def test_failed_task_raises_with_the_end_of_its_log(
     fake: FakeAirflow, airflow: AirflowApi, report: Report, output: io.StringIO, tmp_path: Path
 ) -> None:
