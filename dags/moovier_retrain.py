@@ -194,9 +194,9 @@ def needs_approval(decision: dict[str, Any]) -> bool:
     return asks and bool(result_of("gate", decision, "promote")["promote"])
 
 
-# `none_failed`: `approve` is skipped if nobody has to approve.
+# `approve` is skipped if nobody has to approve. If there are no new data, all tasks are skipped.
 @task(
-    trigger_rule="none_failed",
+    trigger_rule="none_failed_min_one_success",
     doc_md="Moves the alias `champion` if the gate decided so, and writes the reasons.",
 )
 def promote(plan: dict[str, Any], decision: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,13 @@ CASES: list[dict[str, Any]] = [
     {"dag": "moovier_retrain", "conf": {"families": ["lightgcn"]}, "marked": None},
     {"dag": "moovier_ingest", "conf": {}, "marked": None},
 ]
+#: The champion was trained on the same data.
+NOTHING_NEW = {
+    "dag": "moovier_retrain",
+    "conf": {},
+    "marked": None,
+    "returns": {"moovier.jobs.retrain.prepare": None},
+}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +65,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, str],
     script = Path(__file__).with_name("run_dags.py")
     for command in (
         [str(airflow), "db", "migrate"],
-        [sys.executable, str(script), str(DAGS), json.dumps(CASES)],
+        [sys.executable, str(script), str(DAGS), json.dumps([*CASES, NOTHING_NEW])],
     ):
         done = subprocess.run(
             command, env=environment, cwd=home, capture_output=True, text=True, timeout=280
@@ -92,6 +99,13 @@ def test_permanent_error_fails_the_task_at_once_with_its_message(
     assert "up_for_retry" not in states.values()
     assert message in log
     assert "AirflowFailException" in log
+
+
+def test_retraining_without_new_data_skips_every_task(
+    runs: list[tuple[dict[str, str], str]],
+) -> None:
+    states, _ = runs[len(CASES)]
+    assert set(states.values()) == {"skipped"}, states
 
 
 PLAN = {"families": ["emb", "ease"], "work": []}
