@@ -114,12 +114,16 @@ def test_stages_find_the_retraining_of_moovier_train(checkout: Checkout) -> None
 
 
 def test_experiment_changes_a_parameter_and_shows_the_difference(checkout: Checkout) -> None:
-    checkout.dvc("exp", "run", "--set-param", "trials=2", "--name", "two-trials")
+    checkout.dvc("exp", "run", "-S", "trials=2", "--name", "two-trials")
     with (checkout.folder / "pipeline" / "trials.csv").open() as file:
         assert [row["trial"] for row in csv.DictReader(file)] == ["0", "1"]
     params = json.loads(checkout.dvc("params", "diff", "--json"))
     assert params["params.yaml"]["trials"] == {"old": 1, "new": 2, "diff": 1}
-    assert isinstance(json.loads(checkout.dvc("metrics", "diff", "--json")), dict)
+    # With `--all`, since the second trial need not be better.
+    compared = json.loads(checkout.dvc("metrics", "diff", "--all", "--json"))
+    ndcg = compared["pipeline/metrics.json"]["best.visitor_ndcg_at_10"]
+    assert ndcg["new"] == checkout.json("metrics.json")["best"]["visitor_ndcg_at_10"]
+    assert ndcg["diff"] == pytest.approx(ndcg["new"] - ndcg["old"])
     assert "two-trials" in checkout.dvc("exp", "list")
 
 
