@@ -272,7 +272,7 @@ class Tracking:
                     self._experiment_id,
                     name=name,
                     source_run_id=run_id,
-                    tags={**record.tags, "key": key},
+                    tags={**source_tags(), **record.tags, "key": key},
                     params=record.param_texts(),
                     model_type=str(record.params.get(FAMILY, "")) or None,
                 )
