@@ -17,7 +17,7 @@ import pytest
 
 from moovier.settings import Settings
 from moovier.stack.environment import AIRFLOW_USER, read_secrets
-from moovier.stack.services import airflow_url
+from moovier.stack.services import airflow_url, service_url
 from tests.orchestration.local_stack import MOOVIER, NEXT_START_S, STOP_S, environment, moovier
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(2400)]
@@ -64,9 +64,12 @@ class RunningStack:
         path = f"/dags/{dag}/dagRuns/{run}/taskInstances"
         return {task["task_id"]: task["state"] for task in self.api("GET", path)["task_instances"]}
 
-    def model(self, name: str) -> dict[str, Any]:
-        model: dict[str, Any] = json.loads(self.shell(f"moovier models {name} --json"))
-        return model
+    def models(self) -> list[dict[str, Any]]:
+        models: list[dict[str, Any]] = json.loads(self.shell("moovier models --json"))
+        return models
+
+    def model(self, alias: str) -> dict[str, Any]:
+        return next(model for model in self.models() if alias in model["aliases"])
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +147,7 @@ def answered_retraining(running: RunningStack, answer: str) -> str:
     )
     (details,) = running.api("GET", f"/dags/{RETRAIN}/dagRuns/{run}/hitlDetails")["hitl_details"]
     assert details["subject"].startswith("Promote moovier_ease_")
-    assert "better" in details["body"]
+    assert "promoted: not worse than" in details["body"]
     assert running.model("champion")["version"] == champion, "promoted without an approval"
     running.api(
         "PATCH",
@@ -161,12 +164,16 @@ def answered_retraining(running: RunningStack, answer: str) -> str:
 def test_rejected_promotion_keeps_the_champion_and_approved_one_replaces_it(
     running: RunningStack,
 ) -> None:
-    # A weak champion, so that the gate wants a promotion.
-    weak = "moovier_emb_10_trained_0"
-    running.shell(f"moovier promote {weak}")
+    # The gate promotes a model that is as good as the champion and knows newer ratings.
+    old = next(model["name"] for model in running.models() if model["family"] == "ease")
+    running.shell(f"moovier promote {old}")
+    champion = running.model("champion")["version"]
+    rating = {"user_id": 1_000_001, "ratings": [{"movie_id": 1, "stars": 4.5}]}
+    address = f"{service_url(running.settings)}/ratings"
+    httpx.post(address, json=rating, trust_env=False, timeout=30).raise_for_status()
 
     run = answered_retraining(running, "Reject")
-    assert running.model("champion")["name"] == weak
+    assert running.model("champion")["version"] == champion
     challenger = running.model("challenger")
     assert challenger["family"] == "ease"
     assert challenger["gate"] == "kept"
@@ -175,8 +182,7 @@ def test_rejected_promotion_keeps_the_champion_and_approved_one_replaces_it(
     assert running.task_states(RETRAIN, run)["emit_champion"] == "skipped"
 
     run = answered_retraining(running, "Approve")
-    champion = running.model("champion")
-    assert champion["family"] == "ease"
-    assert champion["version"] > challenger["version"]
-    assert champion["gate_reasons"].startswith("promoted:")
+    promoted = running.model("champion")
+    assert promoted["version"] > challenger["version"]
+    assert promoted["gate_reasons"].startswith("promoted: not worse than")
     assert running.task_states(RETRAIN, run)["emit_champion"] == "success"
