@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(2400)]
 
 UP_S = 900.0
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
-#: A profile of its own, and started in the test of the first ingest.
-LATER = {"airflow-triggerer", "first-training"}
+#: Started in the test of the first ingest.
+LATER = {"first-training"}
 JOBS = {name for name, service in SERVICES.items() if service.get("restart") == "no"} - LATER
 LASTING = set(SERVICES) - JOBS - LATER - ABSENT
 READERS = {name: services - LATER - ABSENT for name, services in SECRET_READERS.items()}

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 #: Processes of Airflow that read its database; the worker only has Celery's results in it.
 _AIRFLOW = {f"airflow-{name}" for name in ("init", "api-server", "scheduler", "dag-processor")}
-_S3 = {"s3", "buckets", "mlflow", "airflow-api-server", "airflow-triggerer", "airflow-worker"}
+_S3 = {"s3", "buckets", "mlflow", "airflow-api-server", "airflow-worker"}
 
 #: The names of the services by variable. Postgres's script makes all roles.
 SECRET_READERS: Mapping[str, set[str]] = {
     "POSTGRES_PASSWORD": {"postgres"},
-    "AIRFLOW_DB_PASSWORD": {"postgres", *_AIRFLOW, "airflow-triggerer", "airflow-worker"},
+    "AIRFLOW_DB_PASSWORD": {"postgres", *_AIRFLOW, "airflow-worker"},
     "MLFLOW_DB_PASSWORD": {"postgres", "mlflow"},
     "OPTUNA_DB_PASSWORD": {"postgres", "optuna-init", "optuna-dashboard", "airflow-worker"},
     "MOOVIER_DB_PASSWORD": {"postgres", "service", "airflow-worker"},
@@ -25,6 +25,6 @@ SECRET_READERS: Mapping[str, set[str]] = {
     "MLFLOW_SECRET_KEY": {"mlflow"},
     "AIRFLOW_JWT_SECRET": {"airflow-api-server", "airflow-scheduler"},
     "AIRFLOW_API_SECRET_KEY": {"airflow-api-server", "airflow-worker"},
-    "AIRFLOW_FERNET_KEY": {*_AIRFLOW, "airflow-triggerer"},
+    "AIRFLOW_FERNET_KEY": _AIRFLOW,
     "TMDB_API_KEY": {"service"},
 }
