@@ -14,7 +14,7 @@ HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down reset test test-slow test-stack test-containers test-web lint format web openapi screenshots env faults
-.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-monitor bench-page bench-scale
+.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-new-movies bench-monitor bench-page bench-scale
 .PHONY: dist images lint-kubernetes
 .PHONY: test-tools bento
 .PHONY: test-quick test-fresh
@@ -112,6 +112,9 @@ bench-ablation: $(READY) ## Measure the effect of each part of `dae`
 
 bench-variety: $(READY) ## Measure what diversity and novelty cost and change
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.variety $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+bench-new-movies: $(READY) ## Measure recommendations of movies that nobody has rated (ARGS=--test)
+	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.new_movies $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 bench-monitor: $(READY) ## Count monitoring's alarms with and without planted drift
 	@$(BIN)/python -m benchmarks.monitor $(ARGS)

@@ -16,12 +16,14 @@ from bentos.routes import (
     events,
     models,
     movies,
+    new_movies,
     ops,
     predict,
     rating_import,
     ratings,
     recommend,
     train,
+    watch_providers,
     web_page,
 )
 from moovier import __version__
@@ -70,6 +72,8 @@ def create_app() -> FastAPI:
         recommend,
         rating_import,
         movies,
+        new_movies,
+        watch_providers,
         ratings,
         events,
         bento_client,

@@ -1,4 +1,4 @@
-"""API keys: who may write ratings and who may train.
+"""API keys: who may write ratings, train, and add movies.
 
 Requests from this machine need no key. Requests from elsewhere, or to a service that listens beyond
 this machine, need one: see docs/threat-model.md.
@@ -15,7 +15,7 @@ from bentos.client_address import client_of, is_loopback
 from moovier.feedback.api_keys import KeyStore
 from moovier.settings import Settings
 
-WRITE, TRAIN = "write", "train"
+WRITE, TRAIN, MOVIES = "write", "train", "movies"
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 

@@ -23,7 +23,7 @@ from moovier.errors import (
     UnknownModel,
     UnknownMovie,
 )
-from moovier.feedback.errors import FeedbackUnavailable, IdempotencyConflict
+from moovier.feedback.errors import FeedbackUnavailable, IdempotencyConflict, MovieConflict
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ _STATUS: tuple[tuple[type[MoovierError], int], ...] = (
     (BadRequest, 422),
     (UnknownMovie, 404),
     (IdempotencyConflict, 409),
+    (MovieConflict, 409),
     (RegistryError, 503),
     (BundleError, 503),
     (FeedbackUnavailable, 503),

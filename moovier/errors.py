@@ -14,6 +14,7 @@
     │       └── UnusableModel    the version cannot be used, as when it was registered by hand
     ├── FeedbackUnavailable      the database of feedback and keys is down (moovier/feedback)
     ├── IdempotencyConflict      an idempotency key came with other content (moovier/feedback)
+    ├── MovieConflict            the data set has this id for another movie (moovier/feedback)
     ├── TmdbError                TMDB returned no details (never reaches a client of the API)
     ├── ListsError               the lists of all users cannot be read or written
     ├── StaleResult              a stage's result has the form of another version of Moovier
@@ -132,9 +133,11 @@ class BadRequest(MoovierError):
 class UnknownMovie(MoovierError):
     """The catalogue has no movie with this MovieLens id."""
 
-    def __init__(self, movie_id: int) -> None:
-        """Make the error for ``movie_id``."""
-        super().__init__(f"no movie has the id {movie_id}; GET /movies finds ids by title")
+    def __init__(self, movie_id: int, message: str | None = None) -> None:
+        """Make the error for ``movie_id``, with a message of its own if one is given."""
+        super().__init__(
+            message or f"no movie has the id {movie_id}; GET /movies finds ids by title"
+        )
 
 
 class StackError(MoovierError):

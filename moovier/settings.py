@@ -185,6 +185,11 @@ class Settings(BaseSettings):
         4, description="Models that the service keeps in memory in addition to the champion."
     )
 
+    new_movies_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.05,
+        description="Share of the places of a personal list for movies that were added and that "
+        "nobody has rated (docs/decisions/new-movies.md); 0: they have no places of their own.",
+    )
     lists: str | None = Field(
         None,
         description="Folder or URL for the lists of all users from `moovier batch` and "

@@ -30,6 +30,8 @@ def strip_h5(name: str | None) -> str | None:
 Model = Annotated[Annotated[str, Field(max_length=MAX_MODEL_NAME)] | None, AfterValidator(strip_h5)]
 #: A MovieLens id, which is positive.
 Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID), BeforeValidator(whole_number)]
+#: A country, ISO 3166-1.
+Region = Annotated[str, Field(pattern="^[A-Z]{2}$", min_length=2, max_length=2)]
 Stars = Annotated[float, Field(strict=True, ge=0.5, le=5, multiple_of=0.5, allow_inf_nan=False)]
 Timestamp = Annotated[StrictInt, Field(ge=0, lt=TIMESTAMP_END), BeforeValidator(whole_number)]
 

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from bentos.schemas.fields import Id, Model, whole_number
+from bentos.schemas.fields import Id, Model, Region, whole_number
 from bentos.schemas.movies import (
     CURSOR_SCHEMA,
     MAX_GENRES,
@@ -25,12 +25,18 @@ from bentos.schemas.movies import (
     Genre,
 )
 from bentos.schemas.person_ratings import PersonRatings, to_request_ratings
+from moovier.data.ratings import MAX_ID
 from moovier.serving import requests
 from moovier.serving.filters import Filter
 from moovier.serving.group import MAX_PEOPLE, MIN_PEOPLE, GroupRequest, Strategy
+from moovier.serving.tmdb_filter import TmdbFilter
 from moovier.serving.variety import Variety
 
 MAX_EXCLUDED, MAX_CURSOR_LENGTH = 10_000, 900_000
+MAX_PROVIDERS, MAX_MINUTES = 50, 10_000
+_Minutes = Annotated[StrictInt, Field(ge=1, le=MAX_MINUTES), BeforeValidator(whole_number)]
+ProviderId = Annotated[StrictInt, Field(ge=1, le=MAX_ID), BeforeValidator(whole_number)]
+Language = Annotated[str, Field(pattern="^[a-z]{2}$", min_length=2, max_length=2)]
 # In a body, a string is not a number.
 _BodyYear = Annotated[StrictInt, Field(ge=MIN_YEAR, le=MAX_YEAR), BeforeValidator(whole_number)]
 _Weight = Annotated[StrictFloat, Field(ge=0, le=1)]
@@ -129,6 +135,17 @@ class RecommendRequest(BaseModel):
         None,
         description="Most movies of one series on a page. Titles identify a series.",
     )
+    providers: list[ProviderId] = Field(
+        [],
+        max_length=MAX_PROVIDERS,
+        description="Ids of TMDB's watch providers, any of which shows the movie in `region` "
+        "without an extra payment. This and the next four need a TMDB key. They narrow the best "
+        "300 movies of the list; movies that TMDB did not answer about are left out.",
+    )
+    region: Region = Field("US", description="Country of `providers`, ISO 3166-1.")
+    runtime_from: _Minutes | None = Field(None, description="Shortest runtime in minutes.")
+    runtime_to: _Minutes | None = Field(None, description="Longest runtime in minutes.")
+    language: Language | None = Field(None, description="Original language, ISO 639-1.")
     model_name: Model = Field(None, description="As in `/predict`; left out: the champion.")
 
     def to_request(self) -> requests.RecommendRequest:
@@ -142,14 +159,24 @@ class RecommendRequest(BaseModel):
             cursor=self.cursor,
             model_name=self.model_name,
             variety=Variety(self.diversity, self.novelty, self.max_per_series),
+            tmdb_filter=self._tmdb_filter(),
         )
+
+    def _tmdb_filter(self) -> TmdbFilter | None:
+        chosen = TmdbFilter(
+            tuple(self.providers), self.region, self.runtime_from, self.runtime_to, self.language
+        )
+        return chosen if chosen.providers or chosen.needs_details else None
 
     @model_validator(mode="after")
     def _is_one_person_or_a_group(self) -> Self:
         alone = self.user_id is not None or self.ratings is not None
         varied = self.diversity or self.novelty or self.max_per_series is not None
-        if self.people is not None and (alone or varied):
+        narrowed = self._tmdb_filter() is not None
+        if self.people is not None and (alone or varied or narrowed):
             other = "user_id and ratings" if alone else "diversity, novelty and max_per_series"
+            if narrowed:
+                other = "providers, runtimes and language"
             raise PydanticCustomError(
                 "people_and_one", "people cannot be combined with {other}", {"other": other}
             )

@@ -17,6 +17,7 @@ from moovier.cli.experiment import experiment_app
 from moovier.cli.keys import keys_app
 from moovier.cli.models import promote, rollback, show
 from moovier.cli.monitor import monitor
+from moovier.cli.movies import movies_app
 from moovier.cli.ratings import ratings_app
 from moovier.cli.recommend import recommend
 from moovier.cli.stage import stage_app
@@ -56,6 +57,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(experiment_app, name="experiment")
 app.add_typer(stage_app, name="stage")
 app.add_typer(ratings_app, name="ratings")
+app.add_typer(movies_app, name="movies")
 
 
 def main() -> None:

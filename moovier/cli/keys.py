@@ -15,7 +15,7 @@ from moovier.settings import load_settings
 if TYPE_CHECKING:
     from moovier.feedback.api_keys import KeyStore
 
-keys_app = typer.Typer(help="Manage the API keys for rating and fine-tuning.", no_args_is_help=True)
+keys_app = typer.Typer(help="Manage the API keys of the service.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of the key's owner.")]
 
@@ -25,13 +25,15 @@ class Scope(StrEnum):
 
     WRITE = "write"
     TRAIN = "train"
+    MOVIES = "movies"
 
 
 @keys_app.command()
 def make(
     name: Name,
     scope: Annotated[
-        list[Scope], typer.Option(help="write: ratings; train: fine-tuning. Repeat for both.")
+        list[Scope],
+        typer.Option(help="write: ratings; train: fine-tuning; movies: new movies. Repeatable."),
     ],
 ) -> None:
     """Make a key and print it once; only its hash is stored."""

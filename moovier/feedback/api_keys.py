@@ -20,8 +20,9 @@ from moovier.errors import BadRequest
 from moovier.feedback import schema
 from moovier.feedback.database import Database
 
-#: ``write`` allows to store and delete ratings, ``train`` to fine-tune.
-SCOPES = frozenset({"write", "train"})
+#: ``write`` allows to store and delete ratings, ``train`` to fine-tune, ``movies`` to add, change
+#: and delete new movies.
+SCOPES = frozenset({"write", "train", "movies"})
 PREFIX = "moo_"
 _KEY = re.compile(r"moo_[A-Za-z0-9_-]{43}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@ -]{0,99}")

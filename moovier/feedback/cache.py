@@ -19,6 +19,7 @@ from moovier.feedback.change_notification import ChangeListener
 from moovier.feedback.database import Database
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.events import NewEvent, with_implicit
+from moovier.feedback.new_movies import MOVIES_CHANGED, NewMovie, NewMovieStore
 from moovier.feedback.ratings import NewRating, UserFeedback
 from moovier.feedback.store import Added, FeedbackStore
 
@@ -43,6 +44,7 @@ class FeedbackCache:
         self._event_weights = event_weights or parse_event_weights(DEFAULT_WEIGHTS)
         self._lock = threading.Lock()
         self._reading_user = threading.Lock()
+        self._reading_movies = threading.Lock()
         self._opening = threading.Lock()
         self._reloading = threading.Lock()
         self._listener: ChangeListener | None = None
@@ -51,6 +53,10 @@ class FeedbackCache:
         self._users: dict[int, UserFeedback] = {}
         self._revisions: dict[int, int] = {}
         self._epoch = 0
+        #: The movies beside the data set at the last read.
+        self.new_movies: tuple[NewMovie, ...] = ()
+        #: Called after :attr:`new_movies` changed, in the thread that read them.
+        self.on_new_movies: Callable[[tuple[NewMovie, ...]], None] | None = None
         #: What is wrong with rows of the database that are left out, at the last full read.
         self.unreadable: tuple[str, ...] = ()
         #: The error of the last use of the database; None after a success.
@@ -72,12 +78,15 @@ class FeedbackCache:
         self._listener.start()
 
     def reload_user(self, user_id: int) -> None:
-        """Read the feedback of one user.
+        """Read the feedback of one user; ``MOVIES_CHANGED`` reads the new movies.
 
         Raises:
             FeedbackUnavailable: the database does not answer.
         """
-        self._read_user(self._open_store(), user_id)
+        if user_id == MOVIES_CHANGED:
+            self._read_new_movies(self._open_store())
+        else:
+            self._read_user(self._open_store(), user_id)
 
     def _reload(self) -> None:
         try:
@@ -89,6 +98,7 @@ class FeedbackCache:
                 user: with_implicit(own, self._event_weights)
                 for user, own in feedback.by_user().items()
             }
+            self._read_new_movies(store)
         except MoovierError as error:
             if self.trouble != str(error):
                 logger.warning("feedback: %s", error)
@@ -172,6 +182,29 @@ class FeedbackCache:
         """Delete events as :meth:`FeedbackStore.delete_events` does."""
         return self._write(user_id, lambda store: store.delete_events(user_id, movie_id, kind))
 
+    def put_movie(self, movie: NewMovie) -> bool:
+        """Store a new movie; :attr:`new_movies` has it afterwards. Return whether it is new.
+
+        Raises:
+            BadRequest: a field is out of range.
+            FeedbackUnavailable: the database does not answer.
+        """
+        store = self._open_store()
+        is_new = NewMovieStore(store.database).put([movie]) > 0
+        self._read_new_movies(store)
+        return is_new
+
+    def delete_movie(self, movie_id: int) -> bool:
+        """Delete a new movie; return whether it was stored.
+
+        Raises:
+            FeedbackUnavailable: the database does not answer.
+        """
+        store = self._open_store()
+        was_stored = NewMovieStore(store.database).delete(movie_id)
+        self._read_new_movies(store)
+        return was_stored
+
     def store(self) -> FeedbackStore:
         """Return the open store, for what is not cached.
 
@@ -207,6 +240,15 @@ class FeedbackCache:
                 else:
                     self._users.pop(user_id, None)
                 self._revisions[user_id] = self._revisions.get(user_id, 0) + 1
+
+    def _read_new_movies(self, store: FeedbackStore) -> None:
+        # Serialise reads: the latest read wins.
+        with self._reading_movies:
+            movies = NewMovieStore(store.database).all()
+            if movies != self.new_movies:
+                self.new_movies = movies
+                if self.on_new_movies is not None:
+                    self.on_new_movies(movies)
 
     def _reload_or_raise(self) -> None:
         self.reload()

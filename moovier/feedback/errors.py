@@ -16,3 +16,7 @@ class FeedbackUnavailable(MoovierError):
 
 class IdempotencyConflict(MoovierError):
     """An idempotency key was sent again with a different request."""
+
+
+class MovieConflict(MoovierError):
+    """A movie cannot be added, because the data set has its id for another movie."""

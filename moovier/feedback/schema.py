@@ -1,4 +1,4 @@
-"""The tables of feedback and API keys after the newest migration.
+"""The tables of feedback, new movies and API keys after the newest migration.
 
 All moments are whole seconds since 1970 (UTC). A test compares this module with the tables that
 the migrations create.
@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration. A database at this version needs no Alembic, which takes long to import.
-HEAD = "0003"
+HEAD = "0004"
 #: Not Alembic's default name: MLflow or Airflow may keep `alembic_version` in the same database.
 VERSION_TABLE = "moovier_schema"
 
@@ -92,6 +92,21 @@ lists = Table(
     Column("source", Text, nullable=False),
     Column("movie_ids", Text, nullable=False),
     Column("experiment", String(64)),
+)
+
+#: Movies beside the data set. ``title``: without the year. ``genres`` and ``people``: names,
+#: separated by ``|``.
+new_movies = Table(
+    "catalogue_new_movies",
+    metadata,
+    Column("movie_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("title", Text, nullable=False),
+    Column("year", Integer),
+    Column("genres", Text, nullable=False),
+    Column("tmdb_id", Integer),
+    Column("people", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("added_at", BigInteger, nullable=False),
 )
 
 #: API keys. ``key_hash``: SHA-256 of the key. ``scopes``: names, separated by spaces.

@@ -1,4 +1,4 @@
-"""Merge the users' feedback into a data set.
+"""Merge the users' feedback and new movies into a data set.
 
 The result is a new data set in ``<home>/data/merged/<md5>/``; the original files do not change. The
 same files and the same feedback give the same bytes, and so the same hash.
@@ -27,8 +27,10 @@ from moovier.errors import DataUnavailable, InvalidData
 from moovier.event_weights import parse_event_weights
 from moovier.feedback.database import exists
 from moovier.feedback.events import merge_events
+from moovier.feedback.new_movies import NewMovieStore
 from moovier.feedback.ratings import Feedback, StoredRating
 from moovier.feedback.store import FeedbackStore
+from moovier.jobs.movie_merge import append_movies
 from moovier.settings import Settings
 from moovier.timestamps import timestamp_problem
 
@@ -47,6 +49,7 @@ class Merge:
     older rating. ``deleted``: deleted from the files. ``unknown``: left out, because movies.csv
     does not have the movie. ``outdated``: left out, because the files have a newer rating or the
     same one. ``unreadable``: left out, because the row in the database cannot be read.
+    ``movies``: movies that were added, which movies.csv does not have.
     """
 
     added: int = 0
@@ -55,15 +58,18 @@ class Merge:
     unknown: int = 0
     outdated: int = 0
     unreadable: int = 0
+    movies: int = 0
 
     @property
     def changes(self) -> bool:
-        """Whether the merged ratings differ from those in the files."""
-        return bool(self.added or self.replaced or self.deleted)
+        """Whether the merged data set differs from the files."""
+        return bool(self.added or self.replaced or self.deleted or self.movies)
 
     def __str__(self) -> str:
         text = f"feedback: {self.added:,} ratings added, {self.replaced:,} replaced, "
         text += f"{self.deleted:,} deleted"
+        if self.movies:
+            text += f", {self.movies:,} movies added"
         if self.unknown:
             text += f", {self.unknown:,} left out (their movies are not in {MOVIES})"
         if self.outdated:
@@ -74,7 +80,7 @@ class Merge:
 
 
 def merge_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | None]:
-    """Return ``ref`` merged with the feedback, or ``ref`` and None without any.
+    """Return ``ref`` merged with feedback and new movies, or ``ref`` and None without any.
 
     Broken files (a column is missing, there is no rating, the last line is incomplete) are not
     merged; validation reports what is wrong with them.
@@ -89,19 +95,26 @@ def merge_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | N
         return ref, None
     with contextlib.closing(FeedbackStore.open(settings.database)) as store:
         feedback = store.everything()
+        new_movies = NewMovieStore(store.database).all()
     _check_deletions(feedback)
     if (ref.folder / EVENTS_MARK).exists():
         feedback = merge_events(feedback, parse_event_weights(settings.event_weights))
-    if not feedback or not _can_be_merged(ref.folder):
+    if not (feedback or new_movies) or not _can_be_merged(ref.folder):
         return ref, None
+    known = read_movie_ids(ref.folder, settings.bad_rows_share)
+    movies = [movie for movie in new_movies if movie.id not in known]
     merged_folder = settings.path("data", "merged")
     merged_folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".merging-", dir=merged_folder) as scratch:
         fresh = Path(scratch) / "data"
         fresh.mkdir()
-        merge = _write_ratings(ref.folder, fresh, feedback, settings.bad_rows_share)
+        changes = _Changes.of(feedback, known | {movie.id for movie in movies})
+        merge = _write_ratings(ref.folder, fresh, changes, settings.bad_rows_share)
+        merge = replace(merge, movies=len(movies))
         if not merge.changes:
             return replace(ref, note=_joined(ref.note, str(merge))), merge
+        if movies:
+            append_movies(ref.folder, fresh, movies)
         _link_other_files(ref.folder, fresh)
         hash_ = directory_hash(fresh)
         folder = merged_folder / hash_.removesuffix(".dir")
@@ -166,9 +179,8 @@ def _header(path: Path) -> list[str]:
         return []
 
 
-def _write_ratings(source: Path, target: Path, feedback: Feedback, bad_rows_share: float) -> Merge:
+def _write_ratings(source: Path, target: Path, changes: _Changes, bad_rows_share: float) -> Merge:
     """Write ``ratings.csv`` without removed rows, then the feedback."""
-    changes = _Changes.of(feedback, read_movie_ids(source, bad_rows_share))
     with (source / RATINGS).open("rb") as old_file, (target / RATINGS).open("wb") as new_file:
         first = old_file.readline()
         new_file.write(first)
@@ -328,10 +340,10 @@ def _is_deleted(row: StoredRating, feedback: Feedback) -> bool:
 
 
 def _link_other_files(source: Path, target: Path) -> None:
-    """Link or copy the files that are read, except ratings.csv."""
+    """Link or copy the files that are read and not written yet."""
     for name in FILES_READ:
         path = source / name
-        if name != RATINGS and path.is_file():
+        if not (target / name).exists() and path.is_file():
             try:
                 os.link(path.resolve(), target / name)
             except OSError:  # the target is on another file system, or on one without links

@@ -35,7 +35,7 @@ def genres(catalogue: Catalogue, weight: float) -> FeatureTable:
 
     Rare genres count more. A movie without genres has a vector of zeros.
     """
-    return _table(np.sqrt(weight) * _genre_vectors(catalogue))
+    return _table(np.sqrt(weight) * genre_vectors(catalogue))
 
 
 def years(catalogue: Catalogue, weight: float) -> FeatureTable:
@@ -43,7 +43,7 @@ def years(catalogue: Catalogue, weight: float) -> FeatureTable:
 
     A vector is a bump around the movie's year. A movie without a year has a vector of zeros.
     """
-    return _table(np.sqrt(weight) * _year_vectors(catalogue))
+    return _table(np.sqrt(weight) * year_vectors(catalogue))
 
 
 def _table(vectors: Floats) -> FeatureTable:
@@ -51,7 +51,7 @@ def _table(vectors: Floats) -> FeatureTable:
     return FeatureTable(as_float32(distinct), of.reshape(-1).astype(np.int64))
 
 
-def _genre_vectors(catalogue: Catalogue) -> Floats:
+def genre_vectors(catalogue: Catalogue) -> Floats:
     """Return unit vectors over the genres, each weighted by its inverse document frequency."""
     names = sorted({name for movie in catalogue for name in movie.genres} - {NO_GENRE})
     column = {name: place for place, name in enumerate(names)}
@@ -65,7 +65,7 @@ def _genre_vectors(catalogue: Catalogue) -> Floats:
     return _unit(vectors * (np.log(1.0 / np.maximum(share, 1e-9)) + 1e-3))
 
 
-def _year_vectors(catalogue: Catalogue) -> Floats:
+def year_vectors(catalogue: Catalogue) -> Floats:
     """Return unit vectors over the catalogue's years, highest at the movie's own year."""
     known = [movie.year for movie in catalogue if movie.year is not None]
     if not known:

@@ -178,6 +178,14 @@ class CoveredScorer(Scorer, Protocol):
         """
 
 
+@runtime_checkable
+class RowScorer(Protocol):
+    """A scorer that can score a few movies without the whole catalogue."""
+
+    def fold_in_rows(self, history: History, movies: Ints) -> Floats:
+        """Return ``fold_in(history)[movies]``, (len(movies),)."""
+
+
 class Family(Protocol):
     """A kind of model: how to build, train and score it."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from moovier.models.bundle import Bundle
 from moovier.registry.client import Registry
 from moovier.registry.version import NAME, Version
 from moovier.serving.recommender import Recommender
+
+logger = logging.getLogger(__name__)
 
 #: Seconds for which a version requested by name is remembered as broken: each attempt downloads
 #: the whole bundle.
@@ -42,7 +46,8 @@ class LoadedModel:
 
     def as_popular(self) -> LoadedModel:
         """Return a model with the same users and movies that ranks by popularity."""
-        source, popularity = self.recommender.bundle, self.recommender.user_recommender.popularity
+        base = self.recommender.base
+        source, popularity = base.bundle, base.user_recommender.popularity
         card = source.card.model_copy(update={"family": popular.NAME})
         arrays = {
             "counts": popularity.default(),
@@ -89,6 +94,8 @@ class BundleLoader:
         self._folder = folder
         self._lock = threading.Lock()
         self._broken: TTLCache[str, str] = TTLCache(MAX_BROKEN, BROKEN_FOR_S, time.monotonic)
+        #: Applied to every model that is loaded.
+        self.extend: Callable[[LoadedModel], LoadedModel] = lambda model: model
 
     def fetch(self, version: Version) -> LoadedModel:
         """Download and load a version.
@@ -99,7 +106,7 @@ class BundleLoader:
         """
         key = key_of(version)
         model = self._registry.load_bundle(version, self._folder / key)
-        return _test(model, key, version.number, version.name)
+        return self.extend(_test(model, key, version.number, version.name))
 
     def fetch_unless_broken(self, version: Version) -> LoadedModel:
         """Download and load a version, unless it was found broken a short while ago.
@@ -119,6 +126,21 @@ class BundleLoader:
             with self._lock:
                 self._broken[key] = str(error)
             raise
+
+    def fetch_stand_in(self, versions: Sequence[Version]) -> LoadedModel | None:
+        """Return a popularity model from the newest usable version; None if none is usable.
+
+        Raises:
+            RegistryError: the registry cannot deliver a version now.
+        """
+        for version in versions:
+            try:
+                newest = self.fetch_unless_broken(version)
+            except BundleError as error:
+                logger.warning("a version cannot stand in for a champion: %s", error)
+                continue
+            return self.extend(newest.as_popular())
+        return None
 
 
 def load(folder: Path, number: int, name: str) -> LoadedModel:

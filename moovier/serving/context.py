@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
 from anyio.to_thread import run_sync
 
 from moovier.event_weights import parse_event_weights
 from moovier.feedback.cache import FeedbackCache
+from moovier.feedback.new_movies import NewMovie
 from moovier.registry.client import Registry
 from moovier.serving.events import ServingEvents
 from moovier.serving.list_recording import ListRecording
 from moovier.serving.model_store import ModelStore
+from moovier.serving.new_movies import NewMovies
 from moovier.serving.page_cache import PageCache
 from moovier.serving.page_scheduler import PageScheduler
 from moovier.settings import Settings
 from moovier.tmdb.movie_details import Details
+from moovier.tmdb.texts import cached_texts
+
+logger = logging.getLogger(__name__)
 
 #: Seconds that one call to MLflow may take while a request waits for it.
 _REGISTRY_TIMEOUT_S = 5.0
@@ -46,6 +52,16 @@ async def open_context(settings: Settings, events: ServingEvents) -> ServingCont
     )
     model_store = ModelStore(registry, settings.path("bundles"), capacity=settings.loaded_models)
     feedback = FeedbackCache(settings.database, parse_event_weights(settings.event_weights))
+    texts_of = cached_texts(settings)
+
+    def set_new_movies(movies: tuple[NewMovie, ...]) -> None:
+        try:
+            model_store.set_new_movies(NewMovies(movies, settings.new_movies_share, texts_of))
+        except Exception:
+            # The models answer without them, and feedback must not stop being read.
+            logger.exception("the movies beside the data set could not be added to the models")
+
+    feedback.on_new_movies = set_new_movies
     await asyncio.gather(run_sync(model_store.restore), run_sync(feedback.reload))
     feedback.follow()
     return ServingContext(

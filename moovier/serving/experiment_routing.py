@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from moovier.experiments.experiment import CANARY, Experiment
 from moovier.feedback.served_lists import CHALLENGER_ARM, CHAMPION_ARM
 from moovier.serving.bundle_loader import LoadedModel
+
+logger = logging.getLogger(__name__)
 
 
 class Assignment(NamedTuple):
@@ -42,6 +45,16 @@ class ActiveExperiment:
         """Return the experiment of ``plan`` between two models."""
         return cls(plan, champion, challenger, plan.key(champion.number, challenger.number))
 
+    def with_models(
+        self, champion: LoadedModel | None, challenger: LoadedModel
+    ) -> ActiveExperiment:
+        """Return the experiment with other objects of the same models."""
+        if champion is None or champion.key != self.champion.key:
+            champion = self.champion
+        if champion is self.champion and challenger is self.challenger:
+            return self
+        return replace(self, champion=champion, challenger=challenger)
+
     def assignment(self, user_ids: Sequence[int]) -> Assignment:
         """Return the challenger if all the users belong to its arm, else the champion."""
         takes_all = self.plan.takes_all(user_ids)
@@ -55,3 +68,18 @@ class ActiveExperiment:
     def to_json(self) -> dict[str, object]:
         """Return what :meth:`ModelStore.restore` needs to continue the experiment."""
         return {"plan": self.plan.tag, "challenger": self.challenger.to_json()}
+
+
+def log_change(before: ActiveExperiment | None, after: ActiveExperiment | None) -> None:
+    """Log the start of an experiment, or its end."""
+    if after is not None and (before is None or before.key != after.key):
+        logger.info(
+            "experiment %s started: %s with %s (version %d), share %g",
+            after.plan.id,
+            after.plan.mode,
+            after.challenger.name,
+            after.challenger.number,
+            after.plan.share,
+        )
+    elif after is None and before is not None:
+        logger.info("experiment %s ended", before.plan.id)

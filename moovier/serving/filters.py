@@ -25,17 +25,24 @@ class Filter:
     """A choice of genres and years.
 
     A movie passes with any of ``genres``; no genres mean all. ``year_from`` and ``year_to`` are
-    inclusive. A movie whose year is unknown passes only a filter without years.
+    inclusive. A movie whose year is unknown passes only a filter without years. ``tmdb_ids``: only
+    these movies pass; None for all.
     """
 
     genres: tuple[str, ...] = ()
     year_from: int | None = None
     year_to: int | None = None
+    tmdb_ids: frozenset[int] | None = None
 
     @property
     def is_empty(self) -> bool:
         """Return whether every movie passes."""
-        return not self.genres and self.year_from is None and self.year_to is None
+        return (
+            not self.genres
+            and self.year_from is None
+            and self.year_to is None
+            and self.tmdb_ids is None
+        )
 
 
 class FilterIndex:
@@ -56,6 +63,7 @@ class FilterIndex:
         self._years = np.array(
             [_NO_YEAR if movie.year is None else movie.year for movie in catalogue], dtype=np.int64
         )
+        self._tmdb_ids = np.array([movie.tmdb_id or 0 for movie in catalogue], dtype=np.int64)
         known = self._years[self._years != _NO_YEAR]
         #: First and last year of release; None where no movie's year is known.
         self.span = (int(known.min()), int(known.max())) if known.size else None
@@ -107,4 +115,6 @@ class FilterIndex:
             mask &= self._years >= first
         if last is not None:
             mask &= (self._years <= last) & (self._years != _NO_YEAR)
+        if movie_filter.tmdb_ids is not None:
+            mask &= np.isin(self._tmdb_ids, list(movie_filter.tmdb_ids))
         return mask

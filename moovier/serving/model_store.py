@@ -33,8 +33,9 @@ from moovier.registry.version import CHALLENGER, CHAMPION, STARS, Version
 from moovier.serving import champion_file
 from moovier.serving.alias_follower import AliasFollower
 from moovier.serving.bundle_loader import BundleLoader, LoadedModel, RejectedModel, key_of
-from moovier.serving.experiment_routing import ActiveExperiment, Assignment
+from moovier.serving.experiment_routing import ActiveExperiment, Assignment, log_change
 from moovier.serving.known_versions import KnownVersions
+from moovier.serving.new_movies import NewMovies
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +46,7 @@ class ModelStore:
     def __init__(self, registry: Registry, folder: Path, *, capacity: int) -> None:
         """Hold models of ``registry``, whose bundles are kept in ``folder``.
 
-        ``capacity`` is the number of models beside the champion, the rating model and the
-        challenger.
+        ``capacity``: number of models beside champion, rating model and challenger.
         """
         self._registry = registry
         self._folder = folder
@@ -54,6 +54,7 @@ class ModelStore:
         self._lock = threading.Lock()
         self._refreshing = threading.Lock()
         self._loading = threading.Lock()
+        self._extending = threading.Lock()
         self._others: LRUCache[str, LoadedModel] = LRUCache(capacity)
         #: The versions at the last successful refresh.
         self.known = KnownVersions()
@@ -62,7 +63,7 @@ class ModelStore:
         self._champion = AliasFollower(self._loader, self._find_in_memory)
         self._stars = AliasFollower(self._loader, self._find_in_memory)
         self._challenger = AliasFollower(self._loader, self._find_in_memory)
-        #: The running experiment; None without one.
+        #: The running experiment, if any.
         self.experiment: ActiveExperiment | None = None
         #: The challenger whose experiment cannot run; None if it runs or there is none.
         self.experiment_rejected: RejectedModel | None = None
@@ -105,6 +106,27 @@ class ModelStore:
         saved = champion_file.restore(self._folder)
         self._names, self.experiment = saved.names, saved.experiment
         self._champion.model, self._stars.model = saved.champion, saved.stars
+        self._extend_loaded()
+
+    def set_new_movies(self, new_movies: NewMovies) -> None:
+        """Add these movies, and no others, to every model in memory and to those loaded later."""
+        self._loader.extend = new_movies.added_to
+        self._extend_loaded()
+
+    def _extend_loaded(self) -> None:
+        """Add the new movies to the models in memory that lack them."""
+        extend = self._loader.extend
+        with self._extending:
+            for follower in (self._champion, self._stars, self._challenger):
+                follower.model = follower.model and extend(follower.model)
+            self._stand_in = self._stand_in and extend(self._stand_in)
+            with self._lock:
+                others = [(key, model, extend(model)) for key, model in self._others.items()]
+                self._others.update((key, new) for key, old, new in others if new is not old)
+            if self.experiment is not None:
+                self.experiment = self.experiment.with_models(
+                    self.champion, self._challenger.model or extend(self.experiment.challenger)
+                )
 
     def refresh(self) -> None:
         """Read the registry once: load a new champion, and remember all names.
@@ -121,6 +143,7 @@ class ModelStore:
                 self._follow_stars(listing)
                 self._follow_champion(listing)
                 self._follow_challenger(listing)
+                self._extend_loaded()
                 self.registry_error, self.registry_unavailable = None, False
             except (MoovierError, OSError) as error:
                 self.registry_unavailable = isinstance(error, RegistryUnavailable)
@@ -162,8 +185,8 @@ class ModelStore:
     def assignment(self, name: str | None, users: Sequence[int] = ()) -> Assignment | None:
         """Return the model that answers a request, or None if it is not in memory.
 
-        Without ``name`` the experiment decides by ``users`` (MovieLens user ids): the challenger
-        answers if all of them belong to its arm, else the champion does.
+        Without ``name`` the experiment decides by ``users`` (MovieLens ids): the challenger answers
+        if all of them belong to its arm, else the champion.
         """
         champion = self._champion.model
         if name is not None or champion is None:
@@ -228,7 +251,7 @@ class ModelStore:
     def version(self, name: str) -> Version:
         """Return the version that ``name`` means, without loading it.
 
-        The last successful refresh decides; names that it does not know are asked of MLflow.
+        The last successful refresh decides; MLflow is asked for names that it does not know.
 
         Raises:
             UnknownModel: no model has this name.
@@ -279,7 +302,7 @@ class ModelStore:
                 with contextlib.suppress(BundleError):
                     self._champion.model = self._loader.fetch_unless_broken(last)
             if listing.versions and self.champion is None and self._stand_in is None:
-                self._stand_in = self._load_stand_in(listing.versions)
+                self._stand_in = self._loader.fetch_stand_in(listing.versions)
             self._champion.reject(unusable)
             return
         before, rejected_before = self._champion.model, self._champion.rejected
@@ -294,17 +317,6 @@ class ModelStore:
             logger.info("the champion is now %s (version %d)", version.name, version.number)
         self._stand_in = None
         self._save()
-
-    def _load_stand_in(self, versions: Sequence[Version]) -> LoadedModel | None:
-        """Return a popularity model from the newest usable version; None if none is usable."""
-        for version in versions:
-            try:
-                newest = self._loader.fetch_unless_broken(version)
-            except BundleError as error:
-                logger.warning("a version cannot stand in for a champion: %s", error)
-                continue
-            return newest.as_popular()
-        return None
 
     def _follow_stars(self, listing: Listing) -> None:
         """Load the rating model if it is new.
@@ -368,17 +380,7 @@ class ModelStore:
         if rejected is not None and rejected != self.experiment_rejected:
             logger.error("rejected the experiment on %s; the champion answers everybody", rejected)
         self.experiment_rejected = rejected
-        if experiment is not None and (before is None or before.key != experiment.key):
-            logger.info(
-                "experiment %s started: %s with %s (version %d), share %g",
-                experiment.plan.id,
-                experiment.plan.mode,
-                experiment.challenger.name,
-                experiment.challenger.number,
-                experiment.plan.share,
-            )
-        elif experiment is None and before is not None:
-            logger.info("experiment %s ended", before.plan.id)
+        log_change(before, experiment)
         if self.listing.holder(CHAMPION) is not None and self.champion_rejected is None:
             self._save()
 

@@ -14,6 +14,7 @@ from moovier.serving.page_builder import ModelPage, build_page
 from moovier.serving.page_cache import MAX_KEY_BYTES
 from moovier.serving.rendering import render_page
 from moovier.serving.requests import RecommendRequest
+from moovier.serving.tmdb_choice import with_choice
 
 #: Pages that may wait to be computed before the fast path gives up.
 _MAX_WAITING = 64
@@ -70,7 +71,7 @@ async def recommend_fast(
     if len(key) > MAX_KEY_BYTES or context.page_scheduler.waiting >= _MAX_WAITING:
         return None
     parsed = parse(key)
-    if parsed is None:
+    if parsed is None or parsed.tmdb_filter is not None:
         return None
     found = context.model_store.assignment(parsed.model_name, parsed.users)
     if found is None:
@@ -83,13 +84,17 @@ async def _build(
     context: ServingContext, assignment: Assignment, request: RecommendRequest, key: bytes
 ) -> ModelPage:
     """Compute a page and store it in the cache."""
+    if request.tmdb_filter is not None:
+        request = await with_choice(context, assignment.model, request)
     # Read before the page is computed, so that a change meanwhile invalidates the page.
     rating_model = context.model_store.stars
     revision = (0, 0) if request.user_id is None else context.feedback.revision(request.user_id)
     page = await context.page_scheduler.run(
         build_page, assignment.model, rating_model, request, context.feedback, context.events
     )
-    context.page_cache.store(key, request, page, rating_model, revision)
+    # TMDB's answers change while the request stays the same.
+    if request.filter.tmdb_ids is None:
+        context.page_cache.store(key, request, page, rating_model, revision)
     return page
 
 

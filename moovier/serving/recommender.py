@@ -16,7 +16,9 @@ from moovier.data.ratings import Floats, Ints
 from moovier.errors import BadRequest, BundleError
 from moovier.models.bundle import Bundle
 from moovier.models.families import family
+from moovier.models.family import Scorer
 from moovier.models.top_k import top_rows
+from moovier.serving.new_places import NO_ROWS, NewPlaces
 from moovier.serving.popularity import popular_days
 from moovier.serving.title_matching import TitleMatcher
 from moovier.serving.user_recommender import UserRecommender
@@ -52,21 +54,36 @@ class Answer:
 class Recommender:
     """One model with its users and catalogue. Immutable and safe to share between threads."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        scorer: Scorer | None = None,
+        base: Recommender | None = None,
+        new_movies: object = None,
+        new_rows: Ints = NO_ROWS,
+        new_share: float = 0.0,
+    ) -> None:
         """Build the scorer of a bundle.
+
+        With ``scorer`` the bundle's arrays are not needed. The others describe a model with new
+        movies (:mod:`moovier.serving.new_movies`): ``base`` is the model without them,
+        ``new_movies`` what was added, ``new_rows`` their rows, and ``new_share`` their share of
+        the places.
 
         Raises:
             BundleError: the arrays do not make a scorer for the bundle's catalogue.
         """
         # The scorer keeps what it needs of the arrays, often in another form.
         self.bundle = replace(bundle, arrays={})
+        self.base, self.new_movies = base or self, new_movies
         self._lock = threading.Lock()
         self._row_of = dict(
             zip(bundle.index.users.tolist(), range(len(bundle.index.users)), strict=True)
         )
         self._lists: LRUCache[int, _Ranking] = LRUCache(CACHED_USERS)
         try:
-            self._scorer = family(bundle.card.family).scorer(bundle.arrays)
+            self._scorer = scorer or family(bundle.card.family).scorer(bundle.arrays)
         except (KeyError, ValueError, BadRequest) as error:
             raise BundleError(f"{bundle.card.name} cannot score: {error}") from error
         if self._scorer.n_movies != len(bundle.catalogue):
@@ -74,12 +91,27 @@ class Recommender:
                 f"{bundle.card.name} scores {self._scorer.n_movies} movies, but its catalogue "
                 f"has {len(bundle.catalogue)}"
             )
-        self.user_recommender = UserRecommender(self.bundle, self._scorer, popular_days(bundle))
+        days = (
+            popular_days(bundle) if base is None else base.user_recommender.popularity.default_days
+        )
+        self.user_recommender: UserRecommender = UserRecommender(
+            self.bundle, self._scorer, days, NewPlaces(new_rows, new_share)
+        )
 
     @property
     def name(self) -> str:
         """Return the model's display name."""
         return self.bundle.card.name
+
+    @property
+    def scorer(self) -> Scorer:
+        """Return what scores the catalogue."""
+        return self._scorer
+
+    @property
+    def popular_days(self) -> int | None:
+        """Return the default window of popularity in days; None means all time."""
+        return self.user_recommender.popularity.default_days
 
     @cached_property
     def title_matcher(self) -> TitleMatcher:
@@ -183,7 +215,9 @@ class Recommender:
             scores = self._scorer.score(np.array(known, dtype=np.int64), histories)
             for row, user_scores in zip(known, scores.copy(), strict=True):
                 user_scores[histories[row].movies] = -np.inf
-                rankings[row] = _Ranking.of(user_scores, top_k)
+                best = top_rows(user_scores, top_k)
+                best = self.user_recommender.new_places.placed(user_scores, best)
+                rankings[row] = _Ranking(best, user_scores[best])
         if len(known) < len(rows):
             popularity = self.user_recommender.popularity
             rankings[_UNKNOWN] = _Ranking.of(popularity.default(), top_k)

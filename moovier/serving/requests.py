@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from moovier.serving.filters import Filter
+from moovier.serving.tmdb_filter import TmdbFilter
 from moovier.serving.variety import NO_VARIETY, Variety
 
 NO_FILTER = Filter()
@@ -20,7 +21,7 @@ class RecommendRequest:
     ``user_id`` is a MovieLens user id, known or not. ``ratings`` count on top of the user's own,
     or describe a visitor. With neither, the page holds popular movies. ``exclude`` holds MovieLens
     movie ids, ``cursor`` is ``next`` of the previous page, ``model_name`` is None for the champion,
-    and ``variety`` re-ranks the page.
+    ``variety`` re-ranks the page, and ``tmdb_filter`` narrows it by what only TMDB knows.
     """
 
     user_id: int | None = None
@@ -31,6 +32,7 @@ class RecommendRequest:
     cursor: str | None = None
     model_name: str | None = None
     variety: Variety = NO_VARIETY
+    tmdb_filter: TmdbFilter | None = None
 
     @property
     def users(self) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 from cachetools import LRUCache
@@ -22,9 +22,10 @@ from moovier.data.catalogue import Movie
 from moovier.data.ratings import Floats, History, Ints
 from moovier.feedback.ratings import NewRating
 from moovier.models.bundle import Bundle
-from moovier.models.family import Scorer
+from moovier.models.family import RowScorer, Scorer
 from moovier.models.top_k import top_rows
 from moovier.serving.filters import Filter, FilterIndex
+from moovier.serving.new_places import NO_NEW_PLACES, NewPlaces
 from moovier.serving.popularity import Popularity
 from moovier.serving.reasons import strongest_reasons
 from moovier.serving.title_search import TitleIndex
@@ -38,14 +39,6 @@ _EMPTY = History(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.
 _NO_ROWS = np.zeros(0, np.int64)
 
 Source = Literal["model", "similar", "popular"]
-
-
-@runtime_checkable
-class RowScorer(Protocol):
-    """A scorer that can score a few movies without the whole catalogue."""
-
-    def fold_in_rows(self, history: History, movies: Ints) -> Floats:
-        """Return ``fold_in(history)[movies]``, (len(movies),)."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +73,19 @@ class Page:
 class UserRecommender:
     """Pages for the users and visitors of one model. Safe to share between threads."""
 
-    def __init__(self, bundle: Bundle, scorer: Scorer, popular_days: int | None = None) -> None:
-        """Serve one bundle with a default window of popularity in days; None means all time."""
+    def __init__(
+        self,
+        bundle: Bundle,
+        scorer: Scorer,
+        popular_days: int | None = None,
+        new_places: NewPlaces = NO_NEW_PLACES,
+    ) -> None:
+        """Serve one bundle with a default window of popularity in days; None means all time.
+
+        ``new_places`` are the places of personal lists for new movies.
+        """
         self._bundle = bundle
+        self.new_places = new_places
         self._scorer = scorer
         self._row_scorer = scorer if isinstance(scorer, RowScorer) else None
         self._lock = threading.Lock()
@@ -225,6 +228,8 @@ class UserRecommender:
         if not variety.is_off:
             more = more or rows.size > top_k
             rows = self.variety_index.rerank(scores, rows, variety, top_k)
+        if known and not self.new_places.is_empty:
+            rows = self.new_places.placed(scores, rows)
         because: Sequence[tuple[Movie, ...]] = [()] * rows.size
         if known and reasons and rows.size:
             because = self.reasons(profile.history, rows)

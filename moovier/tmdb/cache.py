@@ -1,6 +1,6 @@
 """Cache TMDB's responses on disk, so that a restart does not fetch them again.
 
-The cache is one SQLite table of JSON texts; reading it executes nothing.
+The cache is one SQLite table of JSON texts for each kind of response; reading it executes nothing.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 #: Old builds of SQLite accept at most 999 parameters in one statement.
 _IDS_AT_ONCE = 500
+#: Kinds of responses, which are the names of the tables.
+Kind = Literal["details", "providers"]
 
 
 class Cache:
@@ -23,14 +26,14 @@ class Cache:
     cache is in memory only.
     """
 
-    def __init__(self, file: Path, ttl_s: float) -> None:
-        self._ttl_s = ttl_s
+    def __init__(self, file: Path, ttl_s: float, kind: Kind = "details") -> None:
+        self._ttl_s, self._kind = ttl_s, kind
         self._lock = threading.Lock()
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._db = _connect(str(file))
+            self._db = _connect(str(file), kind)
         except (OSError, sqlite3.DatabaseError):
-            self._db = _connect(":memory:")
+            self._db = _connect(":memory:", kind)
 
     def get(self, ids: Iterable[int]) -> dict[int, str]:
         """Return the valid texts of ``ids``; none where the file cannot be read."""
@@ -42,7 +45,7 @@ class Cache:
                 part = all_ids[start : start + _IDS_AT_ONCE]
                 marks = ",".join("?" * len(part))
                 rows = self._db.execute(
-                    f"SELECT id, text FROM details WHERE at >= ? AND id IN ({marks})",
+                    f"SELECT id, text FROM {self._kind} WHERE at >= ? AND id IN ({marks})",
                     (since, *part),
                 )
                 texts.update(rows)
@@ -54,7 +57,7 @@ class Cache:
         # As a context manager the connection commits, or rolls back on an error.
         with self._lock, contextlib.suppress(sqlite3.DatabaseError), self._db:
             self._db.executemany(
-                "INSERT OR REPLACE INTO details (id, text, at) VALUES (?, ?, ?)",
+                f"INSERT OR REPLACE INTO {self._kind} (id, text, at) VALUES (?, ?, ?)",
                 [(id_, text, now) for id_, text in texts.items()],
             )
 
@@ -64,9 +67,9 @@ class Cache:
             self._db.close()
 
 
-def _connect(name: str) -> sqlite3.Connection:
+def _connect(name: str, kind: Kind) -> sqlite3.Connection:
     db = sqlite3.connect(name, check_same_thread=False, timeout=1.0)
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=NORMAL")
-    db.execute("CREATE TABLE IF NOT EXISTS details (id INTEGER PRIMARY KEY, text TEXT, at REAL)")
+    db.execute(f"CREATE TABLE IF NOT EXISTS {kind} (id INTEGER PRIMARY KEY, text TEXT, at REAL)")
     return db

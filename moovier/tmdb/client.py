@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -25,9 +26,9 @@ from tenacity import (
 )
 
 from moovier.errors import TmdbError
+from moovier.tmdb import details, providers
 from moovier.tmdb.cache import Cache
 from moovier.tmdb.circuit_breaker import CircuitBreaker
-from moovier.tmdb.details import from_tmdb
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +50,38 @@ class _Retryable(TmdbError):
         self.wait_s = wait_s
 
 
-class TmdbClient:
-    """Movie details by TMDB id. It must be used from one event loop only."""
+@dataclass(frozen=True)
+class _Resource:
+    """A kind of response: its path, and how a response becomes an object that names the movie."""
 
-    def __init__(self, key: str, url: str, cache: Cache, *, budget_s: float) -> None:
+    name: str
+    path: str
+    reduce: Callable[[dict[str, Any]], dict[str, Any]]
+    #: A field that a good response has.
+    field: str
+
+
+_DETAILS = _Resource("details", "movie/{id}", details.from_tmdb, "title")
+_PROVIDERS = _Resource("providers", "movie/{id}/watch/providers", providers.from_tmdb, "id")
+
+
+class TmdbClient:
+    """Movie details and watch providers by TMDB id. It must be used from one event loop only."""
+
+    def __init__(
+        self,
+        key: str,
+        url: str,
+        cache: Cache,
+        *,
+        budget_s: float,
+        providers_cache: Cache | None = None,
+    ) -> None:
         """Prepare the HTTP client.
 
         ``key``: a v3 key or a v4 bearer token. ``budget_s``: the longest that one call of
-        :meth:`details` waits.
+        :meth:`details` or :meth:`providers` waits. Without ``providers_cache`` there are no
+        providers.
         """
         # A v4 token is a JSON web token. Only v3 keys go into the URL, which is never logged.
         is_bearer = key.count(".") == 2
@@ -70,32 +95,50 @@ class TmdbClient:
         )
         # httpx logs each URL at INFO, including a v3 key.
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        self._cache = cache
+        self._cache, self._providers_cache = cache, providers_cache
         self._budget_s = budget_s
         self._slots = asyncio.Semaphore(CONCURRENT)
         self.breaker = CircuitBreaker()
 
     async def details(self, ids: Iterable[int]) -> dict[int, bytes]:
         """Return the JSON details by id, without those that do not arrive within the budget."""
+        return await self._get(_DETAILS, self._cache, ids)
+
+    async def providers(self, ids: Iterable[int]) -> dict[int, bytes]:
+        """Return :func:`moovier.tmdb.providers.from_tmdb` by id as JSON, as :meth:`details`."""
+        if self._providers_cache is None:
+            return {}
+        return await self._get(_PROVIDERS, self._providers_cache, ids)
+
+    def cached_details(self, ids: Iterable[int]) -> dict[int, bytes]:
+        """Return what :meth:`details` has without asking TMDB."""
+        return _encoded(_cached(self._cache, set(ids)))
+
+    def cached_providers(self, ids: Iterable[int]) -> dict[int, bytes]:
+        """Return what :meth:`providers` has without asking TMDB."""
+        cache = self._providers_cache
+        return {} if cache is None else _encoded(_cached(cache, set(ids)))
+
+    async def _get(self, kind: _Resource, cache: Cache, ids: Iterable[int]) -> dict[int, bytes]:
         unique_ids = set(ids)
-        # Somebody may have edited the file: one bad row must not break a whole answer.
-        cached = self._cache.get(unique_ids)
-        texts = {id_: text for id_, text in cached.items() if _is_details(text, id_)}
+        texts = _cached(cache, unique_ids)
         missing = unique_ids - texts.keys()
         if missing and self.breaker.allow():
-            fetched = await self._fetch_all(missing)
-            self._cache.put(fetched)
+            fetched = await self._fetch_all(kind, missing)
+            cache.put(fetched)
             texts |= fetched
-        return {id_: text.encode() for id_, text in texts.items() if text}
+        return _encoded(texts)
 
     async def close(self) -> None:
         """Close the connections and the cache."""
         await self._http.aclose()
         self._cache.close()
+        if self._providers_cache is not None:
+            self._providers_cache.close()
 
-    async def _fetch_all(self, ids: set[int]) -> dict[int, str]:
-        """Fetch details within the budget; a text is empty where TMDB does not have the movie."""
-        tasks = {id_: asyncio.create_task(self._fetch(id_)) for id_ in ids}
+    async def _fetch_all(self, kind: _Resource, ids: set[int]) -> dict[int, str]:
+        """Fetch texts within the budget; a text is empty where TMDB does not have the movie."""
+        tasks = {id_: asyncio.create_task(self._fetch(kind, id_)) for id_ in ids}
         try:
             await asyncio.wait(tasks.values(), timeout=self._budget_s)
         finally:
@@ -117,7 +160,8 @@ class TmdbClient:
                 requested_wait_s = max(requested_wait_s, result.wait_s or 0.0)
         if reasons:
             logger.warning(
-                "no details from TMDB for %d of %d movies: %s",
+                "no %s from TMDB for %d of %d movies: %s",
+                kind.name,
                 len(ids) - len(fetched),
                 len(ids),
                 "; ".join(sorted(reasons)),
@@ -132,8 +176,8 @@ class TmdbClient:
             self.breaker.pause(min(requested_wait_s, LONGEST_PAUSE_S))
         return fetched
 
-    async def _fetch(self, id_: int) -> str:
-        """Fetch the details of one movie, with retries.
+    async def _fetch(self, kind: _Resource, id_: int) -> str:
+        """Fetch the text of one movie, with retries.
 
         Raises:
             TmdbError: they cannot be fetched; the message never contains the key.
@@ -146,16 +190,16 @@ class TmdbClient:
         ):
             with attempt:
                 async with self._slots:
-                    return await self._fetch_once(id_)
+                    return await self._fetch_once(kind, id_)
         raise AssertionError("tenacity ends by returning or raising")
 
     def _should_retry(self, error: BaseException) -> bool:
         """Return whether a retry may succeed and the requested wait fits the budget."""
         return isinstance(error, _Retryable) and (error.wait_s or 0.0) <= self._budget_s
 
-    async def _fetch_once(self, id_: int) -> str:
+    async def _fetch_once(self, kind: _Resource, id_: int) -> str:
         try:
-            response = await self._http.get(f"movie/{id_}")
+            response = await self._http.get(kind.path.format(id=id_))
         except httpx.HTTPError as error:
             # Not chained: httpx's errors contain the request, whose URL contains a v3 key.
             raise _Retryable(f"{type(error).__name__} during a request to TMDB") from None
@@ -167,11 +211,21 @@ class TmdbClient:
             raise _Retryable(f"TMDB answered {response.status_code}")
         if response.status_code != httpx.codes.OK:
             raise TmdbError(f"TMDB answered {response.status_code}; check TMDB_API_KEY")
-        return _to_details(response.content, id_)
+        return _to_text(kind, response.content, id_)
 
 
-def _is_details(text: Any, id_: int) -> bool:
-    """Return whether a text of the cache is the details of the movie, or empty."""
+def _cached(cache: Cache, ids: set[int]) -> dict[int, str]:
+    # Somebody may have edited the file: one bad row must not break a whole answer.
+    return {id_: text for id_, text in cache.get(ids).items() if _names(text, id_)}
+
+
+def _encoded(texts: dict[int, str]) -> dict[int, bytes]:
+    """Return the texts as bytes, without the movies that TMDB does not have."""
+    return {id_: text.encode() for id_, text in texts.items() if text}
+
+
+def _names(text: Any, id_: int) -> bool:
+    """Return whether a text of the cache is an object about the movie, or empty."""
     if not isinstance(text, str):
         return False
     try:
@@ -180,11 +234,11 @@ def _is_details(text: Any, id_: int) -> bool:
         return False
 
 
-def _to_details(content: bytes, id_: int) -> str:
-    """Convert a response to the details object of the movie.
+def _to_text(kind: _Resource, content: bytes, id_: int) -> str:
+    """Convert a response to the object of the movie.
 
     Raises:
-        TmdbError: the response is not one of this movie's details.
+        TmdbError: the response is not about this movie.
     """
     if len(content) > _MAX_BYTES:
         raise TmdbError(f"TMDB's response is too large: {len(content):,} bytes")
@@ -192,9 +246,9 @@ def _to_details(content: bytes, id_: int) -> str:
         response: Any = orjson.loads(content)
     except orjson.JSONDecodeError:
         raise TmdbError("TMDB's response is not JSON") from None
-    if not isinstance(response, dict) or response.get("id") != id_ or not response.get("title"):
-        raise TmdbError("TMDB's response does not hold the movie's details")
-    return orjson.dumps(from_tmdb(response)).decode()
+    if not isinstance(response, dict) or response.get("id") != id_ or not response.get(kind.field):
+        raise TmdbError(f"TMDB's response does not hold the movie's {kind.name}")
+    return orjson.dumps(kind.reduce(response)).decode()
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:

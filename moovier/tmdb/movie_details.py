@@ -28,13 +28,14 @@ class Details:
         """Create it with a TMDB client where the settings have a TMDB key."""
         if settings.tmdb_api_key is None:
             return cls(None)
-        cache = Cache(settings.path("tmdb.sqlite"), settings.tmdb_cache_h * 3600)
+        file, ttl_s = settings.path("tmdb.sqlite"), settings.tmdb_cache_h * 3600
         return cls(
             TmdbClient(
                 settings.tmdb_api_key.get_secret_value(),
                 settings.tmdb_url,
-                cache,
+                Cache(file, ttl_s),
                 budget_s=settings.tmdb_timeout_s,
+                providers_cache=Cache(file, ttl_s, "providers"),
             )
         )
 

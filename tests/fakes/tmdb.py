@@ -85,6 +85,11 @@ class FakeTmdb:
     body: bytes | None = None
     missing: set[int] = field(default_factory=set)
     requested: list[int] = field(default_factory=list)
+    requested_providers: list[int] = field(default_factory=list)
+    #: The watch providers of a movie by region, as TMDB sends them.
+    offers: dict[int, dict[str, Any]] = field(default_factory=dict)
+    #: Fields of a movie's details that differ.
+    changed: dict[int, dict[str, Any]] = field(default_factory=dict)
     most_at_once: int = 0
     address: str = ""
     _at_once: int = 0
@@ -93,9 +98,10 @@ class FakeTmdb:
     def answer(self, path: str, headers: Any) -> tuple[int, dict[str, str], bytes]:
         """Return the status, headers and body of a response."""
         url = urlsplit(path)
-        id_ = int(url.path.removeprefix("/3/movie/"))
+        text, _, rest = url.path.removeprefix("/3/movie/").partition("/")
+        id_ = int(text)
         with self._lock:
-            self.requested.append(id_)
+            (self.requested_providers if rest else self.requested).append(id_)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
             status = self.status or (self.statuses.pop(0) if self.statuses else None)
@@ -112,8 +118,22 @@ class FakeTmdb:
             return 404, {}, b'{"status_code": 34}'
         if self.body is not None:
             return 200, {}, self.body
+        if rest:
+            return 200, {}, json.dumps({"id": id_, "results": self.offers.get(id_, {})}).encode()
         # TMDB adds fields over the years.
-        return 200, {}, json.dumps({**details(id_), "origin_country": ["US"]}).encode()
+        changed = self.changed.get(id_, {})
+        return 200, {}, json.dumps({**details(id_), "origin_country": ["US"], **changed}).encode()
+
+
+def offer(id_: int, name: str, place: int = 1) -> dict[str, Any]:
+    """Return a provider as TMDB sends it."""
+    logo = f"/logo{id_}.jpg"
+    return {
+        "logo_path": logo,
+        "provider_id": id_,
+        "provider_name": name,
+        "display_priority": place,
+    }
 
 
 def details(id_: int) -> dict[str, Any]:

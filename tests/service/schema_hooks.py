@@ -18,6 +18,8 @@ REASONS = (
     "body: people cannot be combined with ",
     "body.people.[0-9]+: a person needs ",
     "year_from [0-9]+ is after year_to",
+    "movie [0-9]+: ",
+    "providers, runtimes and languages come from TMDB",
     "users times top_k must be at most",
     "the file is not a known export",
     "the zip ",

@@ -82,6 +82,8 @@ def test_each_excused_error_still_occurs(service: Service) -> None:
             client.post("/recommend", json={"ratings": [{"movie_id": 1, "stars": 5}] * 2}),
             client.post("/recommend", json={"user_id": 1, "people": [{"user_id": 1}] * 2}),
             client.post("/recommend", json={"people": [{"user_id": 1}, {}]}),
+            client.post("/recommend", json={"language": "fr"}),
+            client.put("/movies/9000001", json={"title": "\u00a0"}),
             *(
                 client.post("/ratings/match", content=content, headers=_BINARY)
                 for content in (b"a,b\n", b"PK\x03\x04", b"[]", b"title,year,rating\nHeat,1995,x\n")

@@ -6,6 +6,7 @@ import { ErrorNotice } from "../components/ErrorNotice";
 import { MovieGrid } from "../components/MovieGrid";
 import { Poster } from "../components/Poster";
 import { Stars } from "../components/Stars";
+import { WhereToWatch } from "../components/WhereToWatch";
 import { Back, Eye, No } from "../components/icons";
 import { useView } from "../components/useView";
 import { fetchSimilar } from "../lists/api";
@@ -89,6 +90,7 @@ function Details({ movie }: { movie: MovieDetails | null }) {
           <OtherActions movie={movie} />
         </div>
         <p class="movie-overview">{movie.overview ?? texts.movie.noDetails}</p>
+        <WhereToWatch movieId={movie.id} />
         <p class="movie-links">
           {movie.imdbId && <a href={`https://www.imdb.com/title/${movie.imdbId}/`} rel="noreferrer">{texts.movie.onImdb}</a>}
           {movie.tmdbId && <a href={`https://www.themoviedb.org/movie/${movie.tmdbId}`} rel="noreferrer">{texts.movie.onTmdb}</a>}

@@ -75,6 +75,7 @@ def test_feedback_creates_a_new_data_set_beside_the_original(
         "unknown": 0,
         "outdated": 0,
         "unreadable": 0,
+        "movies": 0,
     }
     assert "2 ratings added, 1 replaced, 1 deleted" in pulled["note"]
     assert directory_hash(folder) == before
