@@ -81,6 +81,7 @@ export const texts = {
     empty: "No movie matches the filters.",
     emptyHint: "Remove a filter to see more movies.",
     because: "Because you liked",
+    becauseOfGroup: "Because one of you liked",
     and: " and ",
     expected: (stars: number) => `We expect that you would give it ${decimal(stars)} stars`,
     starsShort: (stars: number) => decimal(stars),

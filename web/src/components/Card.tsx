@@ -52,7 +52,7 @@ export function Card({ movie, eager = false }: { movie: RecommendedMovie; eager?
       <p class="card-because">
         {first && (
           <>
-            {texts.list.because} <em>{first.title}</em>
+            {movie.starsByPerson.length ? texts.list.becauseOfGroup : texts.list.because} <em>{first.title}</em>
             {second && (
               <>
                 {texts.list.and}
