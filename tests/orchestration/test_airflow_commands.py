@@ -164,6 +164,11 @@ def answered_retraining(running: RunningStack, answer: str) -> str:
 def test_rejected_promotion_keeps_the_champion_and_approved_one_replaces_it(
     running: RunningStack,
 ) -> None:
+    # Retrainings run one after the other, and one of an earlier test would wait for an approval.
+    await_(
+        lambda: all(run["state"] != "running" for run in running.runs(RETRAIN, "asset_triggered")),
+        "the end of other retrainings",
+    )
     # The gate promotes a model that is as good as the champion and knows newer ratings.
     old = next(model["name"] for model in running.models() if model["family"] == "ease")
     running.shell(f"moovier promote {old}")
