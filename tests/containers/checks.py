@@ -70,5 +70,7 @@ def only_these_know_the_secrets(stack: Project, readers: Mapping[str, Set[str]])
     """Look for each secret in what `docker inspect` shows; ``readers``: services by variable."""
     for name, container in stack.containers().items():
         service, text = name.rpartition("-")[0], str(container)
-        known = {secret for secret in readers if stack.variables[secret] in text}
+        # An optional key may be empty.
+        given = {secret for secret in readers if stack.variables[secret]}
+        known = {secret for secret in given if stack.variables[secret] in text}
         assert known == {secret for secret in readers if service in readers[secret]}, name
