@@ -59,6 +59,11 @@ class HoldOutResult:
             BY_TIME: (self.users, self.ndcg),
         }[protocol]
 
+    @property
+    def has_users(self) -> bool:
+        """Whether any protocol has a user; none has for a model that only predicts stars."""
+        return any(self.of(protocol)[0].size for protocol in (VISITOR, NEXT_VISIT, BY_TIME))
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -113,9 +118,13 @@ def decide(
     users and movies.
 
     A protocol with fewer than ``LEAST_PEOPLE`` users decides nothing. If neither has enough, the
-    old split by time decides.
+    old split by time decides. A champion without any measured list, such as a model of stars that
+    was promoted by hand, is not compared with: otherwise nothing could ever replace it.
     """
     decisive, reasons = _compare(challenger, popularity, seed)
+    if champion is not None and not champion.has_users:
+        reasons.append(f"{champion.name} has no measured lists; comparison skipped")
+        champion = None
     against_champion: list[_Comparison] = []
     if champion is not None:
         against_champion, more_reasons = _compare(challenger, champion, seed)

@@ -170,8 +170,16 @@ def test_users_are_paired_by_id() -> None:
 
 
 def test_no_common_users_prevents_promotion() -> None:
-    for nobody in (None, HoldOutResult("old")):
-        new = HoldOutResult("new") if nobody is None else result("new", 0.5, 0.2)
-        decision = decide(new, nobody, POPULAR, knows_more=True)
+    others = HoldOutResult("old", users=np.array([9_999]), ndcg=np.array([0.1]))
+    for new, champion in ((HoldOutResult("new"), None), (result("new", 0.5, 0.2), others)):
+        decision = decide(new, champion, POPULAR, knows_more=True)
         assert not decision.promote
         assert "no user to compare" in decision.reasons[-1]
+
+
+def test_champion_without_measured_lists_can_be_replaced() -> None:
+    stars_only = HoldOutResult("stars")
+    decision = decide(result("new", 0.41, 0.12), stars_only, POPULAR)
+    assert decision.promote
+    assert "stars has no measured lists; comparison skipped" in decision.reasons
+    assert not decide(result("new", 0.30, 0.07), stars_only, POPULAR).promote
