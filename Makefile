@@ -37,12 +37,13 @@ reset: down ## Stop the stack and delete its files (FORCE=1: don't ask)
 		rm -rf -- "$(HOME_FOLDER)" && echo "deleted $(HOME_FOLDER)"; \
 	else echo "nothing to delete"; fi
 
-# One worker starts with whole stacks, the other one with the real data (tests/conftest.py).
+# One worker starts with whole stacks, one with the real data, one with the page (tests/conftest.py).
+# Three for two cores: these tests wait for servers a quarter of their time.
 test: $(READY) ## Run the tests (ARGS="tests/unit -k data" selects some)
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
-	@$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations=20
+	@$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder --durations=20
 endif
 
 # The packages whose tests start no server.

@@ -9,7 +9,7 @@ from bentos.app_state import context_of
 from bentos.auth import MOVIES
 from bentos.error_response import Problem
 from bentos.routes.responses import KEYS, NO_MOVIE, json_response, require_scope
-from bentos.schemas.movies import MovieId, MovieShown
+from bentos.schemas.movies import MovieShown, NewMovieId
 from bentos.schemas.new_movies import MovieDeleted, MovieToAdd
 from moovier.serving import catalogue_edits as serving
 
@@ -26,7 +26,7 @@ router = APIRouter(dependencies=[Depends(require_scope(MOVIES))])
         409: {"model": Problem, "description": "The data set has the id for another movie"},
     },
 )
-async def put(request: Request, movie_id: MovieId, body: MovieToAdd) -> Response:
+async def put(request: Request, movie_id: NewMovieId, body: MovieToAdd) -> Response:
     """Answer `PUT /movies/{movie_id}`."""
     is_new, payload, model = await serving.put_movie(context_of(request), body.to_movie(movie_id))
     response = json_response(payload, model)
@@ -40,7 +40,7 @@ async def put(request: Request, movie_id: MovieId, body: MovieToAdd) -> Response
     response_model=MovieDeleted,
     responses={**KEYS, **NO_MOVIE},
 )
-async def delete(request: Request, movie_id: MovieId) -> Response:
+async def delete(request: Request, movie_id: NewMovieId) -> Response:
     """Answer `DELETE /movies/{movie_id}`."""
     await serving.delete_movie(context_of(request), movie_id)
     return json_response({"deleted": movie_id})

@@ -24,6 +24,10 @@ Year = Annotated[int, Field(ge=MIN_YEAR, le=MAX_YEAR)]
 Genre = Annotated[str, Field(min_length=1, max_length=100)]
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)]
 
+NewMovieId = Annotated[
+    int,
+    Path(ge=1, le=MAX_ID, description="An id that the data set does not use.", examples=[9000001]),
+]
 MovieId = Annotated[int, Path(ge=1, le=MAX_ID, description="MovieLens id.", examples=[1])]
 _Genres = Annotated[
     Sequence[Genre], Query(max_length=MAX_GENRES, description="Movies with any of these.")

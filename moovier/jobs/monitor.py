@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -312,7 +313,8 @@ def _log(
         open_registry(settings), settings.mlflow_tracking_uri, f"{settings.experiment}-monitoring"
     )
     data, trained_on = check.data, check.model.card.data
-    key = run_key(key or f"{data.hash[:12]}-{summary['at']}")
+    # Two checks may begin in the same second.
+    key = run_key(key or f"{data.hash[:12]}-{summary['at']}-{secrets.token_hex(3)}")
     run_id = tracking.start(f"monitoring {key}", retraining=key, part=PART)
     tracking.log(
         run_id,

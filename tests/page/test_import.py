@@ -58,10 +58,12 @@ def test_file_is_imported_by_keyboard_on_a_phone(
     file.write_text(DIARY)
     with open_page(browser, service.address, PHONE) as page:
         visitor = Visitor(page)
-        page.goto("/you")
         chooser = page.get_by_label("Choose a file, or drop it here")
-        chooser.focus()
+        # Listens before the view opens, because Chromium starts to report choosers with a delay.
         with page.expect_file_chooser() as opened:
+            page.goto("/you")
+            chooser.focus()
+            expect(chooser).to_be_focused()
             page.keyboard.press("Enter")
         opened.value.set_files(file)
         take_over = page.get_by_role("button", name="Rate 1 movie")

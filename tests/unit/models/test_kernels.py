@@ -157,7 +157,7 @@ def test_rows_out_of_range_and_wrong_sizes_are_refused(compiled: Kernels) -> Non
     scorer: Any = DaeScorer(dae_arrays(rng), compiled)
     ratings = (np.array([N_COVERED]), np.ones(1, np.float32), np.ones(1, np.float32))
     scores = np.empty(N_MOVIES, np.float32)
-    rest = (scorer._head, scorer._popularity, scorer._covered, scores)
+    rest = (scorer._head, scorer._popularity, scorer.covered, scores)
     with pytest.raises(ValueError, match=f"row {N_COVERED} is not within 0 to {N_COVERED - 1}"):
         compiled.dae_scores(*scorer._model_arrays, *ratings, *rest)
     ratings = (np.array([0]), np.ones(2, np.float32), np.ones(1, np.float32))
