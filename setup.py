@@ -45,4 +45,8 @@ class BuildWithProjectFiles(build_py):
                     self.copy_file(str(file), str(target))
 
 
-setup(cmdclass={"build_py": BuildWithProjectFiles})
+setup(
+    cmdclass={"build_py": BuildWithProjectFiles},
+    # The compiled scorers use the stable ABI (Py_LIMITED_API in pyproject.toml).
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+)

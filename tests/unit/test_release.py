@@ -82,6 +82,7 @@ def installed(unpacked: Path) -> Path:
     """Build the wheel from the archive, as `make dist` does, and unpack it as pip would."""
     shutil.copytree(unpacked, unpacked.parents[1] / "wheel-source" / "moovier")
     wheel = build(unpacked.parents[1] / "wheel-source" / "moovier", "wheel")
+    assert "-cp311-abi3-" in wheel.name, "one wheel for every supported Python"
     site = unpacked.parents[1] / "site-packages"
     with zipfile.ZipFile(wheel) as content:
         content.extractall(site)
