@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
@@ -64,11 +64,11 @@ def result_of(task_id: str, result: _T | None, *keys: str) -> _T:
             f"the task `{task_id}` has no result, probably because it was marked as successful by "
             f"hand: clear `{task_id}`, so that it runs again with the tasks after it"
         )
-    if missing := [key for key in keys if key not in cast("Container[str]", result)]:
-        raise AirflowFailException(
-            f"the result of the task `{task_id}` has no {', '.join(missing)}, because it ran "
-            "before an update of Moovier: start a new run"
-        )
+    if keys:
+        from moovier.jobs.stage_results import with_keys
+
+        with failing_fast():
+            with_keys(cast("Mapping[str, Any]", result), keys, task_id, "start a new run")
     return result
 
 

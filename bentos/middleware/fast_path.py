@@ -22,8 +22,8 @@ from bentos.schemas.fields import strip_h5
 from bentos.schemas.plain_recommend import parse_plain
 from bentos.schemas.predict import MAX_USERS
 from bentos.schemas.recommend import RecommendRequest
-from moovier.data.ratings import MAX_ID
 from moovier.errors import MoovierError
+from moovier.ids import MAX_ID
 from moovier.serving import requests
 from moovier.serving.context import ServingContext
 from moovier.serving.predict import predict_from_cache

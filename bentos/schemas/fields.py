@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
-from moovier.data.ratings import MAX_ID
+from moovier.ids import MAX_ID
 from moovier.serving.requests import RequestRating
 from moovier.timestamps import TIMESTAMP_END
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query
 from pydantic import BaseModel, Field
 
-from moovier.data.ratings import MAX_ID
+from moovier.ids import MAX_ID
 from moovier.serving.filters import Filter
 from moovier.serving.movies import PageQuery
 from moovier.serving.popularity import MAX_DAYS, MIN_DAYS

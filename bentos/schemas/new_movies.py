@@ -14,24 +14,24 @@ from moovier.feedback.new_movies import (
     MAX_PERSON,
     MAX_TEXT,
     MAX_TITLE,
-    MAX_TMDB_ID,
     MAX_YEAR,
     MIN_YEAR,
     NewMovie,
 )
+from moovier.ids import MAX_SITE_ID
 
 #: No control characters and no ``|``, which separates names in the data set's files.
 _NAME = r"^[^|\x00-\x1f\x7f]*[^|\x00-\x20\x7f][^|\x00-\x1f\x7f]*$"
 _GENRE_NAME = r"^[^|,;\[\]\x00-\x1f\x7f]*[^|,;\[\]\x00-\x20\x7f][^|,;\[\]\x00-\x1f\x7f]*$"
 _TITLE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 _Year = Annotated[StrictInt, Field(ge=MIN_YEAR, le=MAX_YEAR), BeforeValidator(whole_number)]
-_TmdbId = Annotated[StrictInt, Field(ge=1, le=MAX_TMDB_ID), BeforeValidator(whole_number)]
+_TmdbId = Annotated[StrictInt, Field(ge=1, le=MAX_SITE_ID), BeforeValidator(whole_number)]
 _Genre = Annotated[str, Field(min_length=1, max_length=MAX_GENRE, pattern=_GENRE_NAME)]
 _Person = Annotated[str, Field(min_length=1, max_length=MAX_PERSON, pattern=_NAME)]
 
 
 class MovieToAdd(BaseModel):
-    """A movie beside the data set, of which its content is known."""
+    """A movie beside the data set, described by its content."""
 
     model_config = ConfigDict(
         extra="forbid",

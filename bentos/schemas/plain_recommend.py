@@ -12,7 +12,7 @@ from typing import Any
 from bentos.schemas.movies import MAX_GENRES, MAX_PAGE_SIZE
 from bentos.schemas.person_ratings import MAX_RATINGS
 from bentos.schemas.recommend import MAX_EXCLUDED
-from moovier.data.ratings import MAX_ID
+from moovier.ids import MAX_ID
 from moovier.serving.filters import Filter
 from moovier.serving.requests import RecommendRequest
 

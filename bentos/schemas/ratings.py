@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bentos.schemas.fields import VISIBLE_ASCII, Id, Rating
 from bentos.schemas.person_ratings import MAX_RATINGS
-from moovier.data.ratings import MAX_ID
 from moovier.feedback.ratings import LONGEST_REQUEST_ID
+from moovier.ids import MAX_ID
 
 UserQuery = Annotated[
     int, Query(ge=1, le=MAX_ID, description="MovieLens user id.", examples=[1000001])

@@ -25,7 +25,7 @@ from bentos.schemas.movies import (
     Genre,
 )
 from bentos.schemas.person_ratings import PersonRatings, to_request_ratings
-from moovier.data.ratings import MAX_ID
+from moovier.ids import MAX_ID
 from moovier.serving import requests
 from moovier.serving.filters import Filter
 from moovier.serving.group import MAX_PEOPLE, MIN_PEOPLE, GroupRequest, Strategy

@@ -20,9 +20,6 @@ from moovier.errors import BadRequest
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
-#: The largest id of a user or movie. It fits 64 bits, and JSON parsers that read numbers as doubles
-#: read it exactly.
-MAX_ID = 9_200_000_000_000_000_000
 #: Stars from which a user liked a movie: the usual threshold of work on MovieLens.
 LIKED_STARS = 3.5
 

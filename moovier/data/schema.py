@@ -17,15 +17,13 @@ from pandera.errors import SchemaErrors
 
 from moovier.data.catalogue import NO_GENRE
 from moovier.data.csv_values import shown
-from moovier.data.ratings import MAX_ID
 from moovier.event_weights import EVENT_KINDS
+from moovier.ids import MAX_ID, MAX_SITE_ID
 from moovier.timestamps import TIMESTAMP_END, timestamp_problem
 
 #: The half-star scale of MovieLens.
 LOWEST_STARS, HIGHEST_STARS, STEP = 0.5, 5.0, 0.5
 
-#: The largest id of IMDb and TMDB: both are far below, and 32 bits suit every reader.
-MAX_SITE_ID = 2**31 - 1
 
 #: A whole number that may be missing.
 OPTIONAL_INT = "Int64"

@@ -72,7 +72,8 @@ def development_split(ratings: Ratings, seed: int = SPLIT_SEED) -> Development:
     """
     counts, pauses = ratings.counts, _pauses(ratings, PAUSE_S, LEAST_BEFORE)
     few = MOST_VALIDATION_USERS
-    n_before = _without_tests(counts, pauses, seed)
+    held = _drawn_users(counts, seed, most=MOST_TEST_USERS)
+    n_before = _before_last_visit(np.where(held, 0, counts), pauses)
     visitors = _drawn_users(n_before, seed + 1, most=few)
     n_others = np.where(visitors, 0, n_before)
     n_train = _cut(n_others, pauses, few, seed + 1)
@@ -105,7 +106,8 @@ def split_both_tests(ratings: Ratings, seed: int) -> BothTests:
     """
     counts, pauses = ratings.counts, _pauses(ratings, PAUSE_S, LEAST_BEFORE)
     held = _drawn_users(counts, seed, most=MOST_TEST_USERS)
-    n_kept, n_before = np.where(held, 0, counts), _without_tests(counts, pauses, seed)
+    n_kept = np.where(held, 0, counts)
+    n_before = _before_last_visit(n_kept, pauses)
     return BothTests(
         before=_spans(ratings, 0, n_before),
         held_out=_spans(ratings, 0, np.where(held, counts, 0)),
@@ -113,10 +115,9 @@ def split_both_tests(ratings: Ratings, seed: int) -> BothTests:
     )
 
 
-def _without_tests(counts: Ints, pauses: _Pauses, seed: int) -> Ints:
-    """Return each user's number of ratings that are in no test, (n_users,)."""
-    held = _drawn_users(counts, seed, most=MOST_TEST_USERS)
-    return _cut(np.where(held, 0, counts), pauses, MOST_TEST_USERS, SPLIT_SEED)
+def _before_last_visit(counts: Ints, pauses: _Pauses) -> Ints:
+    """Return each user's number of ratings before the visit of the test, (n_users,)."""
+    return _cut(counts, pauses, MOST_TEST_USERS, SPLIT_SEED)
 
 
 def split_last_visit(

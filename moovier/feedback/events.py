@@ -1,7 +1,7 @@
 """Events that users cause besides ratings, and the ratings that they count as.
 
-A user's event of one kind about one movie is one fact: the newest time counts. Sending it again
-so changes nothing but the time.
+One event of each user, movie and kind is stored, the newest. Sending an event again changes only
+its time.
 """
 
 from __future__ import annotations

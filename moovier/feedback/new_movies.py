@@ -1,4 +1,4 @@
-"""Movies that were added beside the data set: nobody need have rated them.
+"""Movies that were added beside the data set, usually without any rating.
 
 They are kept in the feedback database, which every process of the service follows, and each
 ingest adds them to the data set.
@@ -17,6 +17,7 @@ from moovier.errors import BadRequest
 from moovier.feedback import schema
 from moovier.feedback.database import Database
 from moovier.feedback.ratings import is_id
+from moovier.ids import MAX_ID, MAX_SITE_ID
 
 #: Announces a change of the new movies where a user id announces a change of feedback: user ids
 #: begin at 1.
@@ -26,10 +27,6 @@ MOST = 10_000
 MAX_TITLE, MAX_GENRES, MAX_GENRE, MAX_PEOPLE, MAX_PERSON, MAX_TEXT = 300, 20, 50, 100, 100, 20_000
 #: Years that a title can end with, see :func:`moovier.data.catalogue.split_title`.
 MIN_YEAR, MAX_YEAR = 1800, 2199
-#: The largest movie id that the data set's schema accepts.
-MAX_MOVIE_ID = 9_200_000_000_000_000_000
-#: The largest id of TMDB that the data set's schema accepts.
-MAX_TMDB_ID = 2**31 - 1
 #: MovieLens's entry for a movie without genres.
 _NO_GENRE = "(no genres listed)"
 #: The data set's schema refuses them, as signs of another separator.
@@ -65,16 +62,16 @@ def check(movie: NewMovie) -> None:
     Raises:
         BadRequest: a field is out of range; the message says which.
     """
-    if not 1 <= movie.id <= MAX_MOVIE_ID:
-        raise BadRequest(f"movie id {movie.id} is not from 1 to {MAX_MOVIE_ID}")
+    if not 1 <= movie.id <= MAX_ID:
+        raise BadRequest(f"movie id {movie.id} is not from 1 to {MAX_ID}")
     if not movie.title.strip() or len(movie.title) > MAX_TITLE:
         raise BadRequest(f"movie {movie.id}: a title has 1 to {MAX_TITLE} characters")
     if movie.year is not None and not MIN_YEAR <= movie.year <= MAX_YEAR:
         raise BadRequest(
             f"movie {movie.id}: year {movie.year} is not from {MIN_YEAR} to {MAX_YEAR}"
         )
-    if movie.tmdb_id is not None and not 1 <= movie.tmdb_id <= MAX_TMDB_ID:
-        raise BadRequest(f"movie {movie.id}: TMDB id {movie.tmdb_id} is not 1 to {MAX_TMDB_ID}")
+    if movie.tmdb_id is not None and not 1 <= movie.tmdb_id <= MAX_SITE_ID:
+        raise BadRequest(f"movie {movie.id}: TMDB id {movie.tmdb_id} is not 1 to {MAX_SITE_ID}")
     _check_names(movie.id, "genres", movie.genres, MAX_GENRES, MAX_GENRE)
     _check_names(movie.id, "people", movie.people, MAX_PEOPLE, MAX_PERSON)
     if len(movie.text) > MAX_TEXT:
@@ -90,14 +87,16 @@ def check(movie: NewMovie) -> None:
 
 def _check_names(movie_id: int, field: str, names: Sequence[str], most: int, longest: int) -> None:
     if len(set(names)) < len(names) or any(name != name.strip() for name in names):
-        raise BadRequest(f"movie {movie_id}: {field} names one twice, or has spaces around a name")
+        raise BadRequest(
+            f"movie {movie_id}: {field} has a repeated name, or a name with spaces around it"
+        )
     if len(names) > most:
         raise BadRequest(f"movie {movie_id}: {len(names)} {field}; at most {most} are allowed")
     for name in names:
         if not name.strip() or len(name) > longest or "|" in name:
             raise BadRequest(
-                f"movie {movie_id}: {field} has {name[:longest]!r}; each has 1 to {longest} "
-                'characters, and none is "|"'
+                f"movie {movie_id}: {field} has {name[:longest]!r}; a name needs 1 to {longest} "
+                'characters without "|"'
             )
         if field == "genres" and any(mark in name for mark in _NOT_IN_GENRES):
             raise BadRequest(

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from moovier.data.catalogue import NO_GENRE, split_title
 from moovier.data.csv_values import whole_number
 from moovier.errors import BadRequest, MoovierError
@@ -20,7 +18,7 @@ from moovier.settings import Settings
 
 _REQUIRED = ("movieId", "title", "genres")
 _COLUMNS = (*_REQUIRED, "tmdbId", "people", "text")
-#: Fields of one file that csv accepts; a text may have 20,000 characters.
+#: Problems and ids that a message names.
 _SHOWN = 10
 
 
@@ -143,15 +141,15 @@ def _movie(row: dict[str, str]) -> NewMovie:
 
 
 def _rated_ids(movies: list[NewMovie], settings: Settings) -> list[int]:
-    """Return the ids that the champion has with ratings; none without a champion."""
+    """Return the ids that the champion has with ratings.
+
+    Without a champion there are none: the next ingest keeps the data set's own movies in any case.
+    """
     try:
         recommender = load_recommender(None, settings)[1]
     except MoovierError:
         return []
-    ids = np.array([movie.id for movie in movies], dtype=np.int64)
-    rows = recommender.bundle.index.movie_rows(ids)
-    counts = recommender.user_recommender.counts
-    return [int(i) for i, row in zip(ids, rows, strict=True) if row >= 0 and counts[row]]
+    return list(recommender.rated_titles([movie.id for movie in movies]))
 
 
 @contextlib.contextmanager

@@ -63,6 +63,13 @@ class AliasFollower:
             self.rejected = RejectedModel.unusable(version)
             logger.error("rejected %s; the last usable model stays", self.rejected)
 
+    def extend(self, extend: Callable[[LoadedModel], LoadedModel]) -> None:
+        """Replace the model by ``extend(model)``, unless another model came meanwhile."""
+        model = self.model
+        extended = model and extend(model)
+        if self.model is model:
+            self.model = extended
+
     def clear(self) -> None:
         """Forget the model: no version has the alias."""
         self.model = self.rejected = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -141,6 +141,18 @@ class BundleLoader:
                 continue
             return self.extend(newest.as_popular())
         return None
+
+    def extend_cached(self, models: MutableMapping[str, LoadedModel], lock: threading.Lock) -> None:
+        """Apply :attr:`extend` to the models of a cache, except to those replaced meanwhile.
+
+        Nothing is extended while ``lock`` is held, because requests wait for it.
+        """
+        with lock:
+            before = dict(models)
+        extended = {key: self.extend(model) for key, model in before.items()}
+        with lock:
+            same = [key for key in before if models.get(key) is before[key]]
+            models.update({key: extended[key] for key in same})
 
 
 def load(folder: Path, number: int, name: str) -> LoadedModel:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from anyio.to_thread import run_sync
 
 from moovier.errors import UnknownMovie
@@ -51,10 +50,8 @@ async def delete_movie(context: ServingContext, movie_id: int) -> None:
 
 
 def _check_free(model: LoadedModel, movie_id: int) -> None:
-    base = model.recommender.base
-    row = int(base.bundle.index.movie_rows(np.array([movie_id]))[0])
-    if row >= 0 and base.user_recommender.counts[row]:
-        title = base.bundle.catalogue[row].title
+    title = model.recommender.rated_titles([movie_id]).get(movie_id)
+    if title is not None:
         raise MovieConflict(
             f"the data set has the id {movie_id} for {title!r}, which has ratings; choose a free "
             "id, or change the data set's movies.csv"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -45,10 +45,14 @@ class ActiveExperiment:
         """Return the experiment of ``plan`` between two models."""
         return cls(plan, champion, challenger, plan.key(champion.number, challenger.number))
 
-    def with_models(
-        self, champion: LoadedModel | None, challenger: LoadedModel
+    def extended(
+        self,
+        extend: Callable[[LoadedModel], LoadedModel],
+        champion: LoadedModel | None,
+        challenger: LoadedModel | None,
     ) -> ActiveExperiment:
-        """Return the experiment with other objects of the same models."""
+        """Return the experiment with extended objects of the same models, where they exist."""
+        challenger = challenger or extend(self.challenger)
         if champion is None or champion.key != self.champion.key:
             champion = self.champion
         if champion is self.champion and challenger is self.challenger:

@@ -1,9 +1,8 @@
 """The models that a service holds in memory: always the champion, and a few others on request.
 
 Methods may wait for MLflow or the disk, so the service calls them from a worker thread; only
-:meth:`ModelStore.loaded` and :meth:`ModelStore.assignment` never wait. Loaded models keep answering
-whatever happens to MLflow. The champion is also kept on disk, so that a restart without MLflow
-serves it again.
+:meth:`ModelStore.loaded` and :meth:`ModelStore.assignment` never wait. Loaded models answer without
+MLflow. The champion is also kept on disk, so a restart without MLflow serves it again.
 """
 
 from __future__ import annotations
@@ -102,7 +101,7 @@ class ModelStore:
         return self._registry.address
 
     def restore(self) -> None:
-        """Load the models that were served last from the disk, if they are there and intact."""
+        """Load the models that were served last from the disk, if they are intact."""
         saved = champion_file.restore(self._folder)
         self._names, self.experiment = saved.names, saved.experiment
         self._champion.model, self._stars.model = saved.champion, saved.stars
@@ -114,19 +113,19 @@ class ModelStore:
         self._extend_loaded()
 
     def _extend_loaded(self) -> None:
-        """Add the new movies to the models in memory that lack them."""
+        """Add the new movies to the models in memory that lack them.
+
+        A refresh may replace a model meanwhile, and extends its own afterwards.
+        """
         extend = self._loader.extend
         with self._extending:
             for follower in (self._champion, self._stars, self._challenger):
-                follower.model = follower.model and extend(follower.model)
+                follower.extend(extend)
             self._stand_in = self._stand_in and extend(self._stand_in)
-            with self._lock:
-                others = [(key, model, extend(model)) for key, model in self._others.items()]
-                self._others.update((key, new) for key, old, new in others if new is not old)
-            if self.experiment is not None:
-                self.experiment = self.experiment.with_models(
-                    self.champion, self._challenger.model or extend(self.experiment.challenger)
-                )
+            self._loader.extend_cached(self._others, self._lock)
+            if (experiment := self.experiment) is not None:
+                changed = experiment.extended(extend, self.champion, self._challenger.model)
+                self.experiment = changed if self.experiment is experiment else self.experiment
 
     def refresh(self) -> None:
         """Read the registry once: load a new champion, and remember all names.

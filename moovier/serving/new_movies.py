@@ -64,12 +64,8 @@ class NewMovies:
 
     def _extended(self, base: Recommender) -> Recommender:
         bundle, counts = base.bundle, base.user_recommender.counts
-        known_rows = bundle.index.movie_rows(np.array([movie.id for movie in self.movies]))
-        new = [
-            movie
-            for movie, row in zip(self.movies, known_rows.tolist(), strict=True)
-            if row < 0 or not counts[row]
-        ]
+        rated = base.rated_titles([movie.id for movie in self.movies])
+        new = [movie for movie in self.movies if movie.id not in rated]
         if not new or not counts.any():
             return base
         catalogue, new_ids = bundle.catalogue, {movie.id for movie in new}

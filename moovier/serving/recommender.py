@@ -108,10 +108,19 @@ class Recommender:
         """Return what scores the catalogue."""
         return self._scorer
 
-    @property
-    def popular_days(self) -> int | None:
-        """Return the default window of popularity in days; None means all time."""
-        return self.user_recommender.popularity.default_days
+    def rated_titles(self, movie_ids: Sequence[int]) -> dict[int, str]:
+        """Return the titles of the movies among ``movie_ids`` (MovieLens) that have ratings, by id.
+
+        Movies that were added beside the data set do not count, even after somebody rated them.
+        """
+        base = self.base
+        rows = base.bundle.index.movie_rows(np.array(movie_ids, dtype=np.int64)).tolist()
+        counts, catalogue = base.user_recommender.counts, base.bundle.catalogue
+        return {
+            movie_id: catalogue[row].title
+            for movie_id, row in zip(movie_ids, rows, strict=True)
+            if row >= 0 and counts[row]
+        }
 
     @cached_property
     def title_matcher(self) -> TitleMatcher:

@@ -184,7 +184,7 @@ def test_result_from_before_an_update_asks_for_a_new_run(
     _, _, source, missing = STALE[case]
     name, text = caught[len(INCOMPLETE) + case]
     assert name == "AirflowFailException"
-    assert re.search(f"`{source}` has no {missing},.*update.*start a new run", text)
+    assert re.search(f"`{source}` .*another version.*missing: {missing}.*start a new run", text)
 
 
 @pytest.mark.parametrize("case", range(len(ERRORS)), ids=lambda case: ERRORS[case][0])

@@ -98,17 +98,15 @@ def test_lists_are_filtered_by_runtime_and_language(client: InProcessClient) -> 
     assert ids(client, language="en", providers=[8], region="FR") == {RENTED}
 
 
-def test_filter_follows_what_tmdb_says_later(
+def test_tmdb_is_asked_once_and_the_cache_answers_without_it(
     parts: tuple[InProcessClient, FakeTmdb], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, tmdb = parts
-    before = list(tmdb.requested_providers)
     assert ids(client, providers=[8]) == {STREAMED}
-    assert tmdb.requested_providers.count(10) == 1  # asked once, then cached
-    # Without answers from TMDB the cache decides.
+    assert tmdb.requested_providers.count(10) == 1
     monkeypatch.setattr(tmdb, "status", 500)
     assert ids(client, providers=[8]) == {STREAMED}
-    assert len(tmdb.requested_providers) >= len(before)
+    assert tmdb.requested_providers.count(10) == 1
 
 
 def test_filter_needs_a_key(toy_service: tuple[InProcessClient, Any]) -> None:

@@ -101,7 +101,7 @@ export const texts = {
     copied: "The link is copied.",
     notCopied: "The browser does not allow copying. The link is selected: copy it by hand.",
     list: (friends: number) => (friends === 1 ? "For the two of you" : `For the ${whole(friends + 1)} of you`),
-    listLead: "A fair mix, in which nobody falls behind; without movies that one of you has rated.",
+    listLead: "Movies that suit all of you, without those that one of you has rated.",
     people: (n: number) => ["You", ...Array.from({ length: n - 1 }, (_, i) => (n > 2 ? `Friend ${i + 1}` : "Friend"))],
     expected: (who: string, stars: number) => `${who}: ${decimal(stars)} stars expected`,
   },

@@ -17,7 +17,7 @@ from bentos.middleware import rate_limit
 from bentos.middleware.rate_limit import BURST_S, TokenBuckets
 from bentos.middleware.stack import front
 from bentos.schemas.pages import Recommendations
-from moovier.data.ratings import MAX_ID
+from moovier.ids import MAX_ID
 from moovier.jobs.registration import open_registry
 from tests.service.api.client import (
     ApiClient,

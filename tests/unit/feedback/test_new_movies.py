@@ -71,7 +71,7 @@ def test_damaged_row_is_left_out(sqlite_url: str) -> None:
         (replace(BARE, title="\ud800"), "not valid Unicode"),
         (replace(BARE, year=1700), "year 1700"),
         (replace(BARE, genres=("a|b",)), "genres has 'a"),
-        (replace(BARE, genres=("a", "a")), "names one twice"),
+        (replace(BARE, genres=("a", "a")), "a repeated name"),
         (replace(BARE, genres=("(no genres listed)",)), "leave genres empty"),
         (replace(BARE, people=("x",) * 1 + (" y",)), "spaces around"),
         (replace(BARE, text="x" * 20_001), "more than 20,000"),

@@ -10,7 +10,9 @@ from moovier.errors import BadRequest
 from moovier.feedback.new_movies import NewMovie
 from moovier.jobs import add_movies as module
 from moovier.jobs.add_movies import AddedMovies, add_movies, delete_movie, list_movies, read_movies
+from moovier.serving.recommender import Recommender
 from moovier.settings import Settings
+from tests.fixtures import toy_bundle
 
 HEADER = "movieId,title,genres,tmdbId,people,text\n"
 GOOD = (
@@ -41,9 +43,8 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_movies_of_a_file_are_stored_replaced_and_deleted(
-    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, settings: Settings
 ) -> None:
-    monkeypatch.setattr(module, "_rated_ids", lambda movies, settings: [])
     assert add_movies(write(tmp_path, GOOD), settings) == AddedMovies(2, 0)
     assert list_movies(settings) == (ODYSSEY, UNTITLED)
     changed = write(tmp_path, "movieId,title,genres\n9002,Titled (2020),Drama\n9003,More,\n")
@@ -55,6 +56,17 @@ def test_movies_of_a_file_are_stored_replaced_and_deleted(
         delete_movie(9001, settings)
 
 
+def test_ids_of_rated_movies_are_refused(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champion = (None, Recommender(toy_bundle()))
+    monkeypatch.setattr(module, "load_recommender", lambda model, settings: champion)
+    rows = "2,Taken,\n32,Unrated,\n900,Free,\n"
+    with pytest.raises(BadRequest, match=r"these ids with ratings: 2; choose free ids"):
+        add_movies(write(tmp_path, f"movieId,title,genres\n{rows}"), settings)
+    assert list_movies(settings) == ()
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -63,7 +75,7 @@ def test_movies_of_a_file_are_stored_replaced_and_deleted(
         ("9,,Drama,,,", "line 2: movie 9: a title has"),
         ("9,T,Drama|,,,", "line 2: movie 9: genres has ''"),
         ("9,T,Drama;Comedy,,,", "line 2: movie 9: genre 'Drama;Comedy'"),
-        ("9,T,Drama|Drama,,,", "line 2: movie 9: genres names one twice"),
+        ("9,T,Drama|Drama,,,", "line 2: movie 9: genres has a repeated name"),
         ("9,T,Drama,-4,,", "line 2: movie 9: TMDB id -4"),
         ("9,T,Drama,,,,,", "line 2: has too many fields"),
         ("9,T,Drama\n9,U,Drama", "line 3: movie 9 is in the file more than once"),

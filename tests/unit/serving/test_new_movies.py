@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from moovier.data.catalogue import Catalogue
 from moovier.feedback.new_movies import NewMovie
+from moovier.models.cold_start import ColdStartScorer
 from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.new_movies import NewMovies
 from moovier.serving.recommender import Recommender
@@ -64,23 +69,32 @@ def test_movie_of_the_data_set_is_new_only_without_ratings(model: LoadedModel) -
     assert next(item.score for item in scores if item.movie.id == 32) > 0
 
 
-def test_texts_of_other_movies_decide_among_equals(model: LoadedModel) -> None:
+@pytest.mark.parametrize("alike", [1, 2])
+def test_movie_with_the_same_words_is_the_nearest(alike: int) -> None:
     bundle = toy_bundle()
-    asked: list[list[int]] = []
+    catalogue = Catalogue.of([replace(movie, tmdb_id=10 * movie.id) for movie in bundle.catalogue])
+    model = LoadedModel(3, "toy", "3-run", Recommender(replace(bundle, catalogue=catalogue)))
 
-    def texts_of(tmdb_ids: object) -> dict[int, str]:
-        asked.append(list(tmdb_ids))  # type: ignore[call-overload]
-        return {77: "a heist in the desert"}
+    def texts_of(tmdb_ids: Sequence[int]) -> dict[int, str]:
+        texts = {77: "a heist in the desert", 10 * alike: "another desert heist"}
+        return {id_: text for id_, text in texts.items() if id_ in tmdb_ids}
 
-    movie = NewMovie(900, "High", 1995, ("Drama",), tmdb_id=77)
-    NewMovies((movie,), texts_of=texts_of).added_to(model)
-    assert [77] in asked
-    assert bundle.index.movies.tolist() == list(MOVIE_IDS)
+    movie = NewMovie(900, "High", tmdb_id=77)
+    scorer = NewMovies((movie,), texts_of=texts_of).added_to(model).recommender.scorer
+    assert isinstance(scorer, ColdStartScorer)
+    (row, *_) = scorer._neighbours.rows[0].tolist()
+    assert catalogue[row].id == alike
+
+
+def test_titles_of_rated_movies_are_named_by_id(model: LoadedModel) -> None:
+    recommender = NewMovies((ABOVE,)).added_to(model).recommender
+    assert recommender.rated_titles([2, 32, 900, 47]) == {2: "Movie 2", 47: "Movie 47"}
 
 
 def test_popularity_keeps_its_window(model: LoadedModel) -> None:
     extended = NewMovies((BELOW,)).added_to(model).recommender
-    assert extended.popular_days == model.recommender.popular_days
+    days = model.recommender.user_recommender.popularity.default_days
+    assert extended.user_recommender.popularity.default_days == days
     counts = extended.user_recommender.counts
     assert counts.tolist() == [1, 2, 0, 0, 0, 1]
     assert np.isfinite(extended.user_recommender.popularity.default()).all()
