@@ -1,0 +1,1 @@
+"""Tests on a real master and two workers: ``make test-spark``."""
