@@ -10,6 +10,7 @@ A folder of columns::
     stars.npy        (n,) 32 bits
     timestamps.npy   (n,) Unix seconds, 32 bits until 2038
     catalogue.json   one [id, title, year, genres, imdb_id, tmdb_id] per movie
+    ids.npz          the texts of ids that are text; missing where all are whole numbers
 
 ``<home>/data/columns/`` holds such a folder for each data set that was read lately. Its name is the
 data set's hash, so that the CSV files of one version are parsed once, and processes that map it
@@ -23,6 +24,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +33,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from moovier.data import id_texts
 from moovier.data.array_files import pack_catalogue, unpack_catalogue
 from moovier.data.catalogue import Catalogue
+from moovier.data.id_texts import IdTexts
 from moovier.data.ratings import Histories, Index
 from moovier.errors import BundleError
 from moovier.json_files import write_json
@@ -49,21 +53,30 @@ KEPT = 3
 class Columns:
     """A valid data set over its index.
 
-    ``set_aside``: bad rows that were left out, each "file, row N: reason".
+    ``set_aside``: bad rows that were left out, each "file, row N: reason". ``ids``: the texts of
+    ids that are text; None where all are whole numbers.
     """
 
     index: Index
     histories: Histories
     catalogue: Catalogue
     set_aside: tuple[str, ...] = ()
+    ids: IdTexts | None = None
 
 
 def parsed(
-    folder: Path, hash_: str, settings: Settings, *, name: str, synthetic: bool
+    folder: Path,
+    hash_: str,
+    settings: Settings,
+    *,
+    name: str,
+    synthetic: bool,
+    parse: Callable[[], Columns] | None = None,
 ) -> tuple[Columns, Path]:
     """Return the columns of a data set and their folder; parse the CSV files if needed.
 
-    ``folder``: the CSV files. ``hash_``: their hash.
+    ``folder``: the CSV files. ``hash_``: their hash. ``parse``: parses them elsewhere; None: on
+    this machine.
 
     Raises:
         InvalidData: the data is invalid; one problem per bad row.
@@ -74,7 +87,10 @@ def parsed(
         columns = read(target)
         os.utime(target)
         return columns, target
-    columns = _parse(folder, settings.bad_rows_share, name, synthetic)
+    if parse is not None:
+        columns = parse()
+    else:
+        columns = _parse(folder, settings.bad_rows_share, name, synthetic)
     stored.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".writing-", dir=stored) as scratch:
         fresh = Path(scratch) / "columns"
@@ -93,7 +109,7 @@ def _parse(folder: Path, bad_rows_share: float, name: str, synthetic: bool) -> C
 
     data = read_movielens(folder, bad_rows_share=bad_rows_share, name=name, synthetic=synthetic)
     index, ratings, catalogue = to_arrays(data)
-    return Columns(index, ratings.histories, catalogue, data.set_aside)
+    return Columns(index, ratings.histories, catalogue, data.set_aside, data.ids)
 
 
 def write(folder: Path, columns: Columns) -> None:
@@ -102,18 +118,22 @@ def write(folder: Path, columns: Columns) -> None:
     for name, array in _arrays(columns).items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
     (folder / CATALOGUE).write_bytes(pack_catalogue(columns.catalogue))
+    names = files()
+    if columns.ids is not None:
+        id_texts.write(folder / id_texts.FILE, columns.ids)
+        names = (*names, id_texts.FILE)
     write_json(
         folder / HEAD,
         {
             "format": FORMAT,
             "set_aside": list(columns.set_aside),
-            "sha256": {name: _sha256(folder / name) for name in files()},
+            "sha256": {name: _sha256(folder / name) for name in names},
         },
     )
 
 
 def files() -> tuple[str, ...]:
-    """Return the names of all files but the head."""
+    """Return the names of all files but the head and the texts of ids, which may be missing."""
     return (*(f"{name}.npy" for name in ARRAYS), CATALOGUE)
 
 
@@ -142,7 +162,8 @@ def read(folder: Path) -> Columns:
         head = orjson.loads((folder / HEAD).read_bytes())
         if head["format"] != FORMAT:
             raise BundleError(f"columns format {head['format']}; this version reads {FORMAT}")
-        for name in files():
+        has_texts = id_texts.FILE in head["sha256"]
+        for name in (*files(), *([id_texts.FILE] if has_texts else [])):
             if _sha256(folder / name) != head["sha256"][name]:
                 raise BundleError(f"{name} was altered: its SHA-256 is not the one in {HEAD}")
         users, movies, offsets, rated, stars, timestamps = (
@@ -153,6 +174,7 @@ def read(folder: Path) -> Columns:
             Histories(np.array(offsets), rated, stars, timestamps, n_movies=movies.size),
             unpack_catalogue((folder / CATALOGUE).read_bytes()),
             tuple(head["set_aside"]),
+            id_texts.read(folder / id_texts.FILE) if has_texts else None,
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"no usable columns in {folder.name}: {error}") from error
@@ -161,7 +183,8 @@ def read(folder: Path) -> Columns:
 def link(source: Path, target: Path) -> None:
     """Link or copy the files of columns into the folder ``target``."""
     target.mkdir(parents=True, exist_ok=True)
-    for name in (*files(), HEAD):
+    has_texts = (source / id_texts.FILE).exists()
+    for name in (*files(), *([id_texts.FILE] if has_texts else []), HEAD):
         try:
             os.link(source / name, target / name)
         except OSError:  # another file system, or one without links

@@ -33,12 +33,12 @@ class Block:
 
 
 def blocks(
-    file: BinaryIO, header: Sequence[str], user_column: str, users: Collection[int]
+    file: BinaryIO, header: Sequence[str], user_column: str | None, users: Collection[int]
 ) -> Iterator[Block]:
     """Return the lines below the header in blocks; chosen are those of ``users``.
 
-    ``file``: read up to the end of the header. Where the users of a block cannot be read surely,
-    all of its lines are chosen.
+    ``file``: read up to the end of the header. ``user_column``: None where user ids are texts. All
+    lines of a block are chosen then, and where its users cannot be read surely.
     """
     wanted = np.array(sorted(users), dtype=np.int64)
     row = 2
@@ -47,7 +47,7 @@ def blocks(
         ends = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == ord("\n")) + 1
         if not content.endswith(b"\n"):
             ends = np.append(ends, len(content))
-        found = _users(content, header, user_column)
+        found = None if user_column is None else _users(content, header, user_column)
         if found is None or found.size != ends.size:
             chosen = np.arange(ends.size)
         else:

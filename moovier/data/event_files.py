@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ from moovier.data.movielens import (
     SYNTHETIC_MARK,
     read_movie_ids,
 )
+from moovier.data.text_columns import TextColumns
 from moovier.errors import InvalidData
 from moovier.event_weights import parse_event_weights, stars_of_weight
 from moovier.settings import Settings
@@ -42,30 +45,62 @@ def has_events_only(folder: Path) -> bool:
     return (folder / EVENTS).is_file() and not (folder / RATINGS).exists()
 
 
+@dataclass(frozen=True)
+class Events:
+    """The valid rows of ``events.csv``.
+
+    ``table``: columns userId, movieId (both numbers), event, timestamp (Unix seconds). ``texts``:
+    the ids that are texts in the file. ``set_aside``: bad rows that were left out.
+    """
+
+    table: pd.DataFrame
+    texts: TextColumns
+    set_aside: tuple[str, ...]
+
+
+def read_events(folder: Path, settings: Settings) -> Events:
+    """Read ``events.csv``.
+
+    Raises:
+        InvalidData: a file is invalid, with each bad row.
+    """
+    tables = Tables(folder, settings.bad_rows_share)
+    texts = TextColumns.of(folder / EVENTS, folder / MOVIES)
+    movies = read_movie_ids(folder, settings.bad_rows_share, texts)
+    ids = pd.Series(sorted(movies), dtype=np.int64)
+    columns = texts.within(schema.EVENT_COLUMNS)
+    table = tables.read_valid_rows(EVENTS, columns, schema.events_schema(ids))
+    return Events(table, texts, tuple(tables.set_aside))
+
+
 def ratings_of_events(folder: Path, settings: Settings) -> tuple[Path, str]:
     """Convert a folder of events to a folder of ratings; return it with a note.
 
     Raises:
         InvalidData: a file is invalid, with each bad row; or no event counts.
     """
-    tables = Tables(folder, settings.bad_rows_share)
-    ids = pd.Series(sorted(read_movie_ids(folder, settings.bad_rows_share)), dtype=np.int64)
-    events = tables.read_valid_rows(EVENTS, schema.EVENT_COLUMNS, schema.events_schema(ids))
-    ratings = _to_ratings(events, settings.event_weights)
+    events = read_events(folder, settings)
+    ratings = to_ratings(events.table, parse_event_weights(settings.event_weights))
+    for name, column in events.texts.by_name.items():
+        ratings[name] = ratings[name].map(column.by_number())
     if not len(ratings):
         raise InvalidData(
             f"{EVENTS}: no event counts as a rating; MOOVIER_EVENT_WEIGHTS is "
             f"{settings.event_weights!r}"
         )
-    note = f"{len(events):,} events count as {len(ratings):,} ratings; there are no stars"
-    if tables.set_aside:
-        note += f"; {len(tables.set_aside):,} bad rows set aside, such as {tables.set_aside[0]}"
+    note = f"{len(events.table):,} events count as {len(ratings):,} ratings; there are no stars"
+    if events.set_aside:
+        note += f"; {len(events.set_aside):,} bad rows set aside, such as {events.set_aside[0]}"
     return _written(folder, ratings, settings), note
 
 
-def _to_ratings(events: pd.DataFrame, event_weights: str) -> pd.DataFrame:
-    """Return one rating per user and movie, in the order of users, times and movies."""
-    weights = events["event"].map(parse_event_weights(event_weights)).to_numpy(np.float64)
+def to_ratings(events: pd.DataFrame, event_weights: Mapping[str, float]) -> pd.DataFrame:
+    """Return one rating per user and movie, in the order of users, times and movies.
+
+    ``events``: see :attr:`Events.table`. The result has the columns userId, movieId, rating (stars)
+    and timestamp.
+    """
+    weights = events["event"].map(event_weights).to_numpy(np.float64)
     counted = events[weights != 0].assign(weight=weights[weights != 0])
     counted["strength"] = counted["weight"].abs()
     order = ["userId", "movieId", "strength", "timestamp", "event"]

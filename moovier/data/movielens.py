@@ -19,7 +19,9 @@ from moovier.data.catalogue import NO_GENRE, Catalogue, Movie, split_title
 from moovier.data.csv_tables import Tables
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.foreign_files import describe_file
+from moovier.data.id_texts import IdTexts, TextTable
 from moovier.data.ratings import Index, Ratings
+from moovier.data.text_columns import TextColumn, TextColumns
 from moovier.errors import InvalidData
 
 RATINGS, MOVIES, LINKS = "ratings.csv", "movies.csv", "links.csv"
@@ -29,6 +31,7 @@ SYNTHETIC_MARK = "SYNTHETIC.txt"
 EVENTS_MARK = "EVENTS.txt"
 #: The files that are read; no other file of a folder changes anything.
 FILES_READ = (RATINGS, MOVIES, LINKS, SYNTHETIC_MARK, EVENTS_MARK)
+NO_TEXTS = TextColumns()
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class MovieLens:
 
     ``ratings``: columns userId, movieId, rating, timestamp, in file order. ``movies``: columns
     movieId, title, genres, year, imdbId, tmdbId, one row per movie. ``set_aside``: bad rows that
-    were left out, each "file, row N: reason".
+    were left out, each "file, row N: reason". ``ids``: the texts of ids that are text; None where
+    all ids are whole numbers.
     """
 
     name: str
@@ -45,6 +49,7 @@ class MovieLens:
     movies: pd.DataFrame
     synthetic: bool
     set_aside: tuple[str, ...] = ()
+    ids: IdTexts | None = None
 
 
 def read_movielens(
@@ -63,40 +68,85 @@ def read_movielens(
         InvalidData: the data is invalid; one problem per bad row, with file, row and reason. Row
             1 is the header.
     """
-    if folder.is_file():
-        raise InvalidData(describe_file(folder))
-    if not folder.is_dir():
-        raise InvalidData(f"{folder} is not a folder: name a folder in MovieLens layout")
-    tables = Tables(folder, bad_rows_share)
-    movies = _movies(tables)
-    ids = movies["movieId"]
-    links = (
-        tables.read_valid_rows(LINKS, schema.LINK_COLUMNS, schema.links_schema(ids))
-        if (folder / LINKS).exists()
-        else None
-    )
+    tables = tables_of(folder, bad_rows_share)
+    texts = TextColumns.of(folder / RATINGS, folder / MOVIES)
+    movies = read_movies(tables, texts)
     ratings = tables.read_valid_rows(
         RATINGS,
-        schema.RATING_COLUMNS,
-        schema.ratings_schema(ids),
+        texts.within(schema.RATING_COLUMNS),
+        schema.ratings_schema(movies["movieId"]),
         replaced=schema.older_ratings,
     )
     return MovieLens(
         name=name or folder.resolve().name,
         ratings=ratings,
-        movies=_with_details(movies, links),
+        movies=movies,
         synthetic=(folder / SYNTHETIC_MARK).exists() if synthetic is None else synthetic,
         set_aside=tuple(tables.set_aside),
+        ids=_id_texts(texts, ratings, movies),
     )
 
 
-def read_movie_ids(folder: Path, bad_rows_share: float) -> frozenset[int]:
+def tables_of(folder: Path, bad_rows_share: float) -> Tables:
+    """Return the tables of a folder in MovieLens layout.
+
+    Raises:
+        InvalidData: it is no folder.
+    """
+    if folder.is_file():
+        raise InvalidData(describe_file(folder))
+    if not folder.is_dir():
+        raise InvalidData(f"{folder} is not a folder: name a folder in MovieLens layout")
+    return Tables(folder, bad_rows_share)
+
+
+def read_movies(tables: Tables, texts: TextColumns = NO_TEXTS) -> pd.DataFrame:
+    """Return :attr:`MovieLens.movies` of a folder.
+
+    ``texts``: the columns that have text ids, which also gets the texts of the movies.
+
+    Raises:
+        InvalidData: movies.csv or links.csv cannot be used, or too many of its rows are bad.
+    """
+    movies = _movies(tables, texts)
+    if not (tables.folder / LINKS).exists():
+        return _with_details(movies, None)
+    rules = schema.links_schema(movies["movieId"])
+    columns = texts.within(schema.LINK_COLUMNS)
+    return _with_details(movies, tables.read_valid_rows(LINKS, columns, rules))
+
+
+def read_movie_ids(
+    folder: Path, bad_rows_share: float, texts: TextColumns = NO_TEXTS
+) -> frozenset[int]:
     """Return the ids of the valid movies of a folder.
+
+    ``texts``: the columns that have text ids, which also gets the texts of the movies.
 
     Raises:
         InvalidData: movies.csv cannot be used, or too many of its rows are bad.
     """
-    return frozenset(_movies(Tables(folder, bad_rows_share))["movieId"].tolist())
+    return frozenset(_movies(Tables(folder, bad_rows_share), texts)["movieId"].tolist())
+
+
+def _id_texts(texts: TextColumns, ratings: pd.DataFrame, movies: pd.DataFrame) -> IdTexts | None:
+    """Return the texts of the users with ratings and of the movies.
+
+    Raises:
+        InvalidData: two texts have the same number.
+    """
+    used = ((texts.users, ratings["userId"]), (texts.movies, movies["movieId"]))
+    tables = {
+        column.kind: TextTable.of(_used_texts(column, numbers))
+        for column, numbers in used
+        if column is not None
+    }
+    return IdTexts(tables) if tables else None
+
+
+def _used_texts(column: TextColumn, numbers: pd.Series) -> dict[int, str]:
+    by_number = column.by_number()
+    return {number: by_number[number] for number in numbers.unique().tolist()}
 
 
 def own_folder_hash(folder: Path) -> str:
@@ -104,8 +154,9 @@ def own_folder_hash(folder: Path) -> str:
     return directory_hash(folder, FILES_READ)
 
 
-def _movies(tables: Tables) -> pd.DataFrame:
-    return tables.read_valid_rows(MOVIES, schema.MOVIE_COLUMNS, schema.movies_schema())
+def _movies(tables: Tables, texts: TextColumns) -> pd.DataFrame:
+    columns = texts.within(schema.MOVIE_COLUMNS)
+    return tables.read_valid_rows(MOVIES, columns, schema.movies_schema())
 
 
 def to_arrays(data: MovieLens) -> tuple[Index, Ratings, Catalogue]:

@@ -205,5 +205,12 @@ class Histories:
         return np.diff(self.offsets)
 
     def movie_counts(self) -> Ints:
-        """Count the ratings per movie, (n_movies,)."""
-        return np.bincount(self.movies, minlength=self.n_movies).astype(np.int64)
+        """Return the number of ratings of each movie, (n_movies,), read-only."""
+        return self._movie_counts
+
+    @cached_property
+    def _movie_counts(self) -> Ints:
+        # Kept, because each epoch of a training needs it, and millions of ratings take a while.
+        counts = np.bincount(self.movies, minlength=self.n_movies).astype(np.int64)
+        counts.setflags(write=False)
+        return counts

@@ -6,7 +6,7 @@ The text of a check is the reason in error messages: "ratings.csv, row 7: <reaso
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from pandera.errors import SchemaErrors
 
 from moovier.data.catalogue import NO_GENRE
 from moovier.data.csv_values import shown
+from moovier.data.text_columns import TextColumn
 from moovier.event_weights import EVENT_KINDS
 from moovier.ids import MAX_ID, MAX_SITE_ID
 from moovier.timestamps import TIMESTAMP_END, timestamp_problem
@@ -201,29 +202,37 @@ def _genre_checks() -> list[pa.Check]:
     ]
 
 
-def bad_rows(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> dict[int, str]:
-    """Return the positions of bad rows in ``frame``, ascending, with the first reason of each."""
+def bad_rows(
+    frame: pd.DataFrame,
+    schema: pa.DataFrameSchema,
+    text_columns: Mapping[str, TextColumn] | None = None,
+) -> dict[int, str]:
+    """Return the positions of bad rows in ``frame``, ascending, with the first reason of each.
+
+    ``text_columns``: the columns that have numbers of texts; a reason names the text.
+    """
     try:
         schema.validate(frame, lazy=True)
     except SchemaErrors as error:
         reasons: dict[int, str] = {}
+        texts = {name: column.by_number() for name, column in (text_columns or {}).items()}
         for case in error.failure_cases.itertuples():
             if pd.isna(case.index):
                 # It concerns the whole table, such as a column's type, which the reader ensures.
                 raise
-            reason = _reason(case)
+            reason = _reason(case, texts.get(case.column, {}))
             reasons.setdefault(int(case.index), reason)
         return dict(sorted(reasons.items()))
     return {}
 
 
-def _reason(case: Any) -> str:
-    """Describe one failure case of pandera."""
+def _reason(case: Any, texts: Mapping[int, str]) -> str:
+    """Describe one failure case of pandera; ``texts``: texts by number, where these stand."""
     if case.schema_context == "DataFrameSchema":
         return str(case.check)
     if case.check == "not_nullable":
         return f"{case.column} is missing"
-    value = case.failure_case
+    value = texts[int(case.failure_case)] if texts else case.failure_case
     if case.column == "timestamp":
         return f"timestamp {value} {timestamp_problem(int(value))}"
     text = f"{value:g}" if isinstance(value, float) else str(value)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from moovier.data import columns, dvc_remote, event_files, grouplens
+from moovier.data import columns, dvc_remote, event_files, grouplens, parquet_files
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.dvc_remote import Pointer
 from moovier.data.foreign_files import describe_file
@@ -217,12 +217,23 @@ def _reference(pointer: Pointer, source: Source = "cache", note: str = "") -> Da
 
 
 def _directory(path: Path, settings: Settings) -> DataRef:
-    folder, note = _existing(path), ""
-    if event_files.has_events_only(folder):
-        folder, note = event_files.ratings_of_events(folder, settings)
+    folder, note = converted(_existing(path), settings)
     synthetic = (folder / SYNTHETIC_MARK).exists()
     hash_ = own_folder_hash(folder)
     return DataRef(folder.name, folder, hash_, synthetic, "directory", note)
+
+
+def converted(folder: Path, settings: Settings) -> tuple[Path, str]:
+    """Return a folder with ``ratings.csv`` for one with events or Parquet, and a note.
+
+    Raises:
+        InvalidData: the events or the Parquet file are invalid.
+    """
+    if event_files.has_events_only(folder):
+        return event_files.ratings_of_events(folder, settings)
+    if parquet_files.has_parquet_only(folder):
+        return parquet_files.ratings_of_parquet(folder, settings), ""
+    return folder, ""
 
 
 def _existing(path: Path) -> Path:

@@ -19,9 +19,11 @@ from moovier.feedback.change_notification import ChangeListener
 from moovier.feedback.database import Database
 from moovier.feedback.errors import FeedbackUnavailable
 from moovier.feedback.events import NewEvent, with_implicit
+from moovier.feedback.id_texts import IdTextStore
 from moovier.feedback.new_movies import MOVIES_CHANGED, NewMovie, NewMovieStore
 from moovier.feedback.ratings import NewRating, UserFeedback
 from moovier.feedback.store import Added, FeedbackStore
+from moovier.ids import MOVIE, Kind
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -55,6 +57,8 @@ class FeedbackCache:
         self._epoch = 0
         #: The movies beside the data set at the last read.
         self.new_movies: tuple[NewMovie, ...] = ()
+        #: The texts of movie ids that came with requests, at the last read.
+        self.movie_texts: dict[int, str] = {}
         #: Called after :attr:`new_movies` changed, in the thread that read them.
         self.on_new_movies: Callable[[tuple[NewMovie, ...]], None] | None = None
         #: What is wrong with rows of the database that are left out, at the last full read.
@@ -205,6 +209,17 @@ class FeedbackCache:
         self._read_new_movies(store)
         return was_stored
 
+    def keep_texts(self, kind: Kind, texts: Mapping[int, str]) -> None:
+        """Store the texts of ids, before anything is stored under their numbers.
+
+        Raises:
+            IdConflict: another text with one of the numbers is stored.
+            FeedbackUnavailable: the database does not answer.
+        """
+        IdTextStore(self._open_store().database).keep(kind, texts)
+        if kind == MOVIE:
+            self.movie_texts = {**self.movie_texts, **texts}
+
     def store(self) -> FeedbackStore:
         """Return the open store, for what is not cached.
 
@@ -244,7 +259,8 @@ class FeedbackCache:
     def _read_new_movies(self, store: FeedbackStore) -> None:
         # Serialise reads: the latest read wins.
         with self._reading_movies:
-            movies = NewMovieStore(store.database).all()
+            movies = NewMovieStore(store.database).all(self.new_movies)
+            self.movie_texts = IdTextStore(store.database).movies()
             if movies != self.new_movies:
                 self.new_movies = movies
                 if self.on_new_movies is not None:

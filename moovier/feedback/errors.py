@@ -18,5 +18,9 @@ class IdempotencyConflict(MoovierError):
     """An idempotency key was sent again with a different request."""
 
 
+class IdConflict(MoovierError):
+    """Two text ids have the same number inside."""
+
+
 class MovieConflict(MoovierError):
     """A movie cannot be added, because the data set has its id for another movie."""

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration. A database at this version needs no Alembic, which takes long to import.
-HEAD = "0004"
+HEAD = "0005"
 #: Not Alembic's default name: MLflow or Airflow may keep `alembic_version` in the same database.
 VERSION_TABLE = "moovier_schema"
 
@@ -107,6 +107,16 @@ new_movies = Table(
     Column("people", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("added_at", BigInteger, nullable=False),
+)
+
+#: The texts of ids in the other tables, where the data set's ids are texts. ``kind``: ``user`` or
+#: ``movie``.
+id_texts = Table(
+    "id_texts",
+    metadata,
+    Column("kind", String(8), primary_key=True),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
 )
 
 #: API keys. ``key_hash``: SHA-256 of the key. ``scopes``: names, separated by spaces.

@@ -34,6 +34,7 @@ from moovier.feedback.ratings import (
 from moovier.feedback.served_lists import ServedList
 from moovier.feedback.stored_rows import to_deleted_users, to_deletions, to_ratings
 from moovier.feedback.upsert import insert_into, upsert_newer
+from moovier.ids import USER
 
 #: Columns that a newer rating of the same movie replaces.
 _CHANGED = ("stars", "timestamp", "request_id")
@@ -205,6 +206,9 @@ class FeedbackStore:
                 )
                 served_lists.forget_user(connection, user_id)
                 event_rows.remove(connection, user_id)
+                # The tombstones need no text: the ingest compares numbers.
+                texts = schema.id_texts
+                connection.execute(delete(texts).where(texts.c.kind == USER, texts.c.id == user_id))
                 statement = delete(table).where(table.c.user_id == user_id)
             else:
                 _tombstone(connection, schema.deleted_ratings, {**row, "movie_id": movie_id})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from moovier.data.array_files import (
     pack_catalogue,
@@ -27,6 +29,44 @@ def test_arrays_keep_values_and_types(tmp_path: Path) -> None:
     for name, array in arrays.items():
         assert read[name].dtype == array.dtype
         np.testing.assert_array_equal(read[name], array)
+
+
+def test_large_arrays_are_mapped_read_only_and_aligned(tmp_path: Path) -> None:
+    file, rng = tmp_path / "some.npz", np.random.default_rng(0)
+    arrays: dict[str, NDArray[Any]] = {
+        "small": np.arange(3),
+        "half": rng.random((70, 1000)).astype(np.float16),
+        "columns": np.asfortranarray(rng.random((300, 200))),
+        "empty": np.zeros((0, 5), np.float32),
+        "ids": np.arange(50_000),
+    }
+    write_arrays(file, arrays)
+    read = read_arrays(file, mapped=True)
+    assert read.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert (read[name].dtype, read[name].shape) == (array.dtype, array.shape)
+        np.testing.assert_array_equal(read[name], array)
+        is_mapped = isinstance(read[name].base, np.memmap)
+        assert is_mapped == (name in ("half", "columns", "ids")), name
+        assert not is_mapped or read[name].ctypes.data % 64 == 0
+        assert read[name].flags.writeable != is_mapped
+    assert read["columns"].flags.f_contiguous
+    # NumPy reads the file as one of its own.
+    with np.load(file, allow_pickle=False) as archive:
+        assert archive.zip.testzip() is None
+        np.testing.assert_array_equal(archive["half"], arrays["half"])
+
+
+def test_files_of_numpy_are_read_without_a_map(tmp_path: Path) -> None:
+    ids = np.arange(50_000)
+    for save in (np.savez, np.savez_compressed):
+        save(tmp_path / "some.npz", x=np.arange(3), ids=ids)
+        read = read_arrays(tmp_path / "some.npz", mapped=True)
+        np.testing.assert_array_equal(read["ids"], ids)
+    objects = np.array([{}] * 20_000, dtype=object)
+    np.savez(tmp_path / "objects.npz", allow_pickle=True, objects=objects)
+    with pytest.raises(ValueError, match="pickle"):
+        read_arrays(tmp_path / "objects.npz", mapped=True)
 
 
 def test_python_objects_are_refused(tmp_path: Path) -> None:

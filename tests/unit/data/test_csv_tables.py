@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from moovier.data.csv_tables import SHOWN_PROBLEMS, Tables
+from moovier.data.csv_problems import SHOWN_PROBLEMS
+from moovier.data.csv_tables import Tables
 from moovier.data.schema import OPTIONAL_INT
 from moovier.errors import InvalidData
 

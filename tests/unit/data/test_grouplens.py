@@ -26,7 +26,7 @@ def test_zip_is_unpacked_into_a_folder_of_its_name(
 ) -> None:
     grouplens.serve(zipped(folder))
     scratch = tmp_path / "deep" / "scratch"
-    unpacked = grouplens_download.download(pointer, grouplens.url + "/", scratch, timeout_s=5)
+    unpacked = grouplens_download.download(pointer, grouplens.url + "/", scratch, timeout_s=60)
     assert unpacked.name == REAL
     assert unpacked.parent.parent == scratch
     assert directory_hash(unpacked) == pointer.hash
@@ -43,7 +43,7 @@ def test_progress_grows_up_to_the_size_of_the_zip(
         pointer,
         grouplens.url,
         tmp_path / "scratch",
-        timeout_s=5,
+        timeout_s=60,
         progress=lambda received, total: calls.append((received, total)),
     )
     assert calls == sorted(calls)
@@ -66,7 +66,7 @@ def test_progress_has_no_total_where_the_server_gives_none(
         pointer,
         grouplens.url,
         tmp_path / "scratch",
-        timeout_s=5,
+        timeout_s=60,
         progress=lambda received, total: totals.append(total),
     )
     assert set(totals) == {None}
@@ -90,7 +90,7 @@ def test_redirect_is_followed(
 
     grouplens.answer = answer
     unpacked = grouplens_download.download(
-        pointer, grouplens.url, tmp_path / "scratch", timeout_s=5
+        pointer, grouplens.url, tmp_path / "scratch", timeout_s=60
     )
     assert directory_hash(unpacked) == pointer.hash
     assert grouplens.requests == 2
@@ -103,7 +103,7 @@ def test_concurrent_downloads_do_not_share_a_folder(
 
     def download(_: int) -> Path:
         return grouplens_download.download(
-            pointer, grouplens.url, tmp_path / "scratch", timeout_s=5
+            pointer, grouplens.url, tmp_path / "scratch", timeout_s=60
         )
 
     with ThreadPoolExecutor(4) as threads:
@@ -117,5 +117,5 @@ def test_failed_download_leaves_an_empty_scratch_folder(
 ) -> None:
     grouplens.serve(b"not a zip")
     with pytest.raises(DataUnavailable, match="not a complete zip"):
-        grouplens_download.download(pointer, grouplens.url, tmp_path / "scratch", timeout_s=5)
+        grouplens_download.download(pointer, grouplens.url, tmp_path / "scratch", timeout_s=60)
     assert list((tmp_path / "scratch").iterdir()) == []

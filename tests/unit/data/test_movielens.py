@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moovier.data.csv_tables import SHOWN_PROBLEMS
+from moovier.data.csv_problems import SHOWN_PROBLEMS
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import SYNTHETIC_MARK, read_movielens, to_arrays
 from moovier.errors import InvalidData

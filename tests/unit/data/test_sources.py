@@ -156,13 +156,15 @@ def test_failed_download_is_reported_and_leaves_nothing(
             grouplens.serve(b"")
         case "hangs":
             grouplens.hang()
+    # Long enough for a busy machine where the server answers.
+    timeout_s = 0.5 if fault == "hangs" else 30.0
     online = with_(
-        settings, data="ml-latest-small", grouplens_url=grouplens.url, download_timeout_s=0.5
+        settings, data="ml-latest-small", grouplens_url=grouplens.url, download_timeout_s=timeout_s
     )
     started = time.monotonic()
     with pytest.raises(DataUnavailable, match=BAD_ANSWERS[fault]):
         sources.fetch(online)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 25
     assert grouplens.requests == 1
     assert nothing_stored(settings)
 

@@ -6,12 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from moovier.cli import app
-from moovier.cli.keys import Scope
 from moovier.errors import BadRequest
-from moovier.feedback.api_keys import SCOPES, KeyStore
+from moovier.feedback.api_keys import KeyStore
 
 
 @pytest.fixture
@@ -104,36 +101,3 @@ def test_database_does_not_contain_the_key(sqlite_url: str, tmp_path: Path) -> N
         assert secret not in content
         assert secret[:8] not in content
     keys.close()
-
-
-def test_cli_makes_lists_and_revokes_keys(tmp_path: Path) -> None:
-    def moovier(*words: str) -> str:
-        result = CliRunner().invoke(
-            app, ["keys", *words], env={"MOOVIER_HOME": str(tmp_path), "COLUMNS": "100"}
-        )
-        assert result.exit_code == 0, result.output
-        return result.stdout
-
-    assert "no API keys yet" in moovier("list")
-    key = moovier("make", "page", "--scope", "write", "--scope", "train").strip()
-    listed = moovier("list")
-    assert "page" in listed
-    assert "train, write" in listed
-    assert key[4:12] not in listed
-    keys = KeyStore.open(f"sqlite:///{tmp_path / 'moovier.db'}")
-    assert keys.scopes_of(key) == frozenset({"write", "train"})
-    assert "page" in moovier("revoke", "page")
-    assert keys.scopes_of(key) is None
-    keys.close()
-
-
-def test_cli_requires_a_known_scope(tmp_path: Path) -> None:
-    for words in (["page"], ["page", "--scope", "root"]):
-        result = CliRunner().invoke(
-            app, ["keys", "make", *words], env={"MOOVIER_HOME": str(tmp_path)}
-        )
-        assert result.exit_code == 2
-
-
-def test_cli_offers_all_scopes() -> None:
-    assert {scope.value for scope in Scope} == SCOPES

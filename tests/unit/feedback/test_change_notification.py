@@ -19,7 +19,7 @@ from moovier.feedback.database import Database
 from moovier.feedback.store import FeedbackStore
 from tests.unit.feedback.test_cache import give, movies
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def running(
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < until, "the condition never came true"
         time.sleep(0.01)

@@ -43,9 +43,9 @@ def test_other_process_hears_of_a_change(url: str) -> None:
         cache.add(1, [NewRating(1, 4, 10)], request_id=None, idempotency_key=None)
         with contextlib.closing(Database.open(url)) as other:
             NewMovieStore(other).put([FULL])
-            wait_for(lambda: cache.new_movies == (FULL,), timeout_s=10)
+            wait_for(lambda: cache.new_movies == (FULL,), timeout_s=90)
             NewMovieStore(other).delete(FULL.id)
-            wait_for(lambda: cache.new_movies == (), timeout_s=10)
+            wait_for(lambda: cache.new_movies == (), timeout_s=90)
         assert heard == [(FULL,), ()]
         assert cache.for_user(1) is not None
     finally:
