@@ -37,8 +37,9 @@ from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Floats, Histories, Ints, Ratings
 from moovier.data.split import Development, development_split
 from moovier.evaluation import metrics, visitor
-from moovier.models import cold_start, content_features
-from moovier.models.cold_start import ColdStartScorer, Neighbours, Similarity, WordIndex
+from moovier.models import content_features, content_neighbours
+from moovier.models.cold_start import ColdStartScorer
+from moovier.models.content_neighbours import ContentIndex, Neighbours, Similarity
 from moovier.models.families import family
 from moovier.models.family import Scorer
 from moovier.models.top_k import top_rows
@@ -129,19 +130,15 @@ def _train(
 def _neighbours(case: Case, similarity: Similarity) -> Neighbours:
     """Return the neighbours of the held-out movies, by titles, genres and years."""
     new = [case.catalogue[row] for row in case.new_rows.tolist()]
-    return cold_start.find_neighbours(
-        new,
-        [movie.title for movie in new],
-        case.catalogue,
-        WordIndex([movie.title for movie in case.catalogue]),
-        case.train.histories.movie_counts(),
-        similarity,
-    )
+    titles = [movie.title for movie in case.catalogue]
+    counts = case.train.histories.movie_counts()
+    index = ContentIndex(case.catalogue, titles, counts, similarity)
+    return index.find(new, [movie.title for movie in new])
 
 
 def _extended(case: Case) -> ColdStartScorer:
     """Return the scorer with content scores for the held-out movies."""
-    neighbours = _neighbours(case, cold_start.DEFAULT)
+    neighbours = _neighbours(case, content_neighbours.DEFAULT)
     rows = np.arange(len(case.catalogue))
     return ColdStartScorer(case.scorer, case.train.histories, rows, case.new_rows, neighbours)
 
@@ -185,7 +182,7 @@ def _among_new(case: Case, people: People) -> dict[str, Any]:
     years = np.array([case.catalogue[row].year or 0 for row in case.new_rows.tolist()], np.float32)
     draws = np.random.default_rng(0)
     methods = {
-        "content scores": [_content_scores(case, people, cold_start.DEFAULT)],
+        "content scores": [_content_scores(case, people, content_neighbours.DEFAULT)],
         "genres of one's likes": [_genre_scores(case, people.users, case.train.histories)],
         "newest first": [np.tile(years, (shape[0], 1))],
         "random": [draws.random(shape, np.float32) for _ in range(10)],

@@ -6,6 +6,7 @@ It holds arrays and JSON, no pickle, and a hash of each file. A bundle is a fold
     scoring.npz      the family's arrays
     people.npz       index (users, movies) and histories (offsets, movies, stars, timestamps)
     catalogue.json   [id, title, year, genres, imdb_id, tmdb_id] of each movie, ascending ids
+    ids.npz          the texts of ids that are text; missing where all are whole numbers
 
 MLflow stores the Keras model beside it; scoring does not need it.
 """
@@ -21,6 +22,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from moovier.data import id_texts
 from moovier.data.array_files import (
     pack_catalogue,
     read_arrays,
@@ -30,6 +32,7 @@ from moovier.data.array_files import (
     write_ratings,
 )
 from moovier.data.catalogue import Catalogue
+from moovier.data.id_texts import IdTexts
 from moovier.data.ratings import Histories, Index
 from moovier.errors import BundleError
 from moovier.models.family import Arrays
@@ -91,6 +94,7 @@ class Bundle:
     histories: Histories
     catalogue: Catalogue
     arrays: Arrays = field(repr=False)
+    ids: IdTexts | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         n_movies = self.index.movies.size
@@ -115,7 +119,11 @@ def save(bundle: Bundle, folder: Path) -> Path:
     write_arrays(folder / "scoring.npz", bundle.arrays)
     write_ratings(folder / "people.npz", bundle.index, bundle.histories)
     (folder / "catalogue.json").write_bytes(pack_catalogue(bundle.catalogue))
-    hashes = {name: _sha256(folder / name) for name in _FILES}
+    names: tuple[str, ...] = _FILES
+    if bundle.ids is not None:
+        id_texts.write(folder / id_texts.FILE, bundle.ids)
+        names = (*names, id_texts.FILE)
+    hashes = {name: _sha256(folder / name) for name in names}
     card = {"card": bundle.card.model_dump(mode="json"), "sha256": hashes}
     (folder / CARD).write_bytes(orjson.dumps(card, option=orjson.OPT_INDENT_2))
     return folder
@@ -132,6 +140,8 @@ def read_card(file: Path) -> Card | None:
 def load(folder: Path) -> Bundle:
     """Read a bundle and verify the hashes of its files.
 
+    Its large arrays are mapped into memory, so replace its files instead of writing to them.
+
     Raises:
         BundleError: A file is missing, altered, or of another format.
     """
@@ -143,22 +153,38 @@ def load(folder: Path) -> Bundle:
                 f"the bundle has format {card.format}, but this version of Moovier reads only "
                 f"format {FORMAT}; train the model again or use a matching version"
             )
-        for name in _FILES:
+        has_texts = id_texts.FILE in head["sha256"]
+        for name in (*_FILES, *([id_texts.FILE] if has_texts else [])):
             if _sha256(folder / name) != head["sha256"][name]:
                 raise BundleError(
                     f"{name} was altered: its SHA-256 differs from the one in {CARD}; download the "
                     "bundle again"
                 )
-        index, histories = read_ratings(folder / "people.npz")
+        index, histories = read_ratings(folder / "people.npz", mapped=True)
         return Bundle(
             card=card,
             index=index,
             histories=histories,
             catalogue=unpack_catalogue((folder / "catalogue.json").read_bytes()),
-            arrays=read_arrays(folder / "scoring.npz"),
+            arrays=read_arrays(folder / "scoring.npz", mapped=True),
+            ids=id_texts.read(folder / id_texts.FILE) if has_texts else None,
         )
     except (OSError, KeyError, TypeError, ValueError, ValidationError) as error:
         raise BundleError(f"cannot read the bundle in {folder.name}: {error}") from error
+
+
+def read_ids(folder: Path) -> tuple[Index, IdTexts | None]:
+    """Return the ids of a bundle and their texts, without reading or verifying the rest.
+
+    Raises:
+        BundleError: The ids cannot be read.
+    """
+    try:
+        index, _ = read_ratings(folder / "people.npz", mapped=True)
+        file = folder / id_texts.FILE
+        return index, id_texts.read(file) if file.exists() else None
+    except (OSError, KeyError, ValueError) as error:
+        raise BundleError(f"cannot read the ids in {folder.name}: {error}") from error
 
 
 def _sha256(file: Path) -> str:

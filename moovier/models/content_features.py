@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from moovier.data.catalogue import NO_GENRE, Catalogue
+from moovier.data.catalogue import NO_GENRE, Catalogue, Movie
 from moovier.data.ratings import Floats, Ints
 from moovier.models.family import as_float32
 
@@ -51,18 +52,51 @@ def _table(vectors: Floats) -> FeatureTable:
     return FeatureTable(as_float32(distinct), of.reshape(-1).astype(np.int64))
 
 
+class GenreSpace:
+    """The genres of a catalogue, each weighted by its inverse document frequency."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """Count the genres of ``catalogue``."""
+        names = sorted({name for movie in catalogue for name in movie.genres} - {NO_GENRE})
+        self._column = {name: place for place, name in enumerate(names)}
+        share = self._counts(catalogue).mean(axis=0)
+        # A genre that every movie has gets a small weight, so that its vector has a direction.
+        self._weights = np.log(1.0 / np.maximum(share, 1e-9)) + 1e-3
+
+    def vectors(self, movies: Iterable[Movie]) -> Floats:
+        """Return a unit vector for each movie, (n_movies, n_genres).
+
+        Genres that the catalogue lacks do not count; a movie without others has zeros.
+        """
+        return _unit(self._counts(movies) * self._weights)
+
+    def _counts(self, movies: Iterable[Movie]) -> Floats:
+        genres_of = [movie.genres for movie in movies]
+        vectors = np.zeros((len(genres_of), max(len(self._column), 1)), dtype=np.float32)
+        for row, names in enumerate(genres_of):
+            for name in names:
+                if name in self._column:
+                    vectors[row, self._column[name]] = 1.0
+        return vectors
+
+
 def genre_vectors(catalogue: Catalogue) -> Floats:
     """Return unit vectors over the genres, each weighted by its inverse document frequency."""
-    names = sorted({name for movie in catalogue for name in movie.genres} - {NO_GENRE})
-    column = {name: place for place, name in enumerate(names)}
-    vectors = np.zeros((len(catalogue), max(len(names), 1)), dtype=np.float32)
-    for row, movie in enumerate(catalogue):
-        for name in movie.genres:
-            if name in column:
-                vectors[row, column[name]] = 1.0
-    share = vectors.mean(axis=0)
-    # A genre that every movie has gets a small weight, so that its vector has a direction.
-    return _unit(vectors * (np.log(1.0 / np.maximum(share, 1e-9)) + 1e-3))
+    return GenreSpace(catalogue).vectors(catalogue)
+
+
+def year_cosines(years: Ints, year: int | None) -> Floats:
+    """Return the cosine of a movie of ``year`` with movies of ``years``, (n_movies,), 0 to 1.
+
+    It is that of the bumps of :func:`year_vectors` on a line without ends. A negative year is
+    unknown. With r = 2^(-1 / half-life), two bumps d years apart have the cosine
+    r^d (1 + d (1 - r²) / (1 + r²)), by the geometric series.
+    """
+    if year is None:
+        return np.zeros(years.size, dtype=np.float32)
+    gap, ratio = np.abs(years - year), 2.0 ** (-1.0 / YEAR_HALF_LIFE)
+    cosines = ratio**gap * (1.0 + gap * (1 - ratio**2) / (1 + ratio**2))
+    return np.where(years >= 0, cosines, 0.0).astype(np.float32)
 
 
 def year_vectors(catalogue: Catalogue) -> Floats:

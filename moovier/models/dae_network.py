@@ -62,7 +62,10 @@ def build(constants: Constants, params: DaeParams) -> Any:
     hidden = layers.Concatenate()([ops.tanh(encoded), log_count])
     logits = layers.Dense(n, name="decode")(hidden) + constants.trend[None]
     powered = rated * ops.power(stars / 5.0, params.star_power)
-    neighbours = layers.Dense(n, use_bias=False, trainable=False, name="neighbours")(powered)
+    # Its weights are set below; drawing millions of random ones first would take a second.
+    neighbours = layers.Dense(
+        n, use_bias=False, trainable=False, kernel_initializer="zeros", name="neighbours"
+    )(powered)
     logits += params.neighbours * ops.power(count, params.neighbours_power) * neighbours
     genre_layer = layers.Dense(
         constants.genres.shape[1], use_bias=False, trainable=False, name="genres"

@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from moovier.data.ratings import Floats, Histories, History, Ints
 from moovier.models import kernels
-from moovier.models.family import Arrays, HyperParameters, as_float32
+from moovier.models.family import Arrays, HyperParameters, as_float32, fold_in_each
 from moovier.models.kernels import Kernels
 from moovier.models.recency import Recency
 
@@ -150,16 +150,13 @@ class DaeScorer:
 
     def score(self, users: Ints, histories: Histories) -> Floats:
         """Return the scores of known users, (len(users), n_movies)."""
-        scores = np.empty((len(users), self.n_movies), dtype=np.float32)
-        for row, user in enumerate(users):
-            scores[row] = self.fold_in(histories[int(user)])
-        return scores
+        return fold_in_each(self.fold_in, users, histories, self.n_movies)
 
     def fold_in(self, history: History) -> Floats:
         """Return the scores for a visitor, (n_movies,)."""
         places, weights, stars = self._inputs(history)
         if not places.size:
-            return as_float32(self._popularity)
+            return self._popularity.copy()
         if self._kernels is not None:
             scores = np.empty(self.n_movies, dtype=np.float32)
             ratings = (places, weights, stars)

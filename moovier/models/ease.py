@@ -29,6 +29,7 @@ from moovier.models.family import (
     Scorer,
     Trial,
     as_float32,
+    fold_in_each,
 )
 from moovier.models.item_statistics import ItemStatistics, Weighting
 
@@ -84,10 +85,7 @@ class EaseScorer:
 
     def score(self, users: Ints, histories: Histories) -> Floats:
         """Return the scores of known users, (len(users), n_movies)."""
-        scores = np.empty((len(users), self.n_movies), dtype=np.float32)
-        for row, user in enumerate(users):
-            scores[row] = self.fold_in(histories[int(user)])
-        return scores
+        return fold_in_each(self.fold_in, users, histories, self.n_movies)
 
     def fold_in(self, history: History) -> Floats:
         """Return the scores for a visitor, (n_movies,)."""
@@ -243,7 +241,8 @@ def _keras_model(weights: Any) -> Any:
 
     n_covered = int(weights.shape[0])
     rated = keras.Input((n_covered,), name="rated")
-    layer = keras.layers.Dense(n_covered, use_bias=False, name=_LAYER)
+    # Millions of random weights would be drawn for nothing.
+    layer = keras.layers.Dense(n_covered, use_bias=False, kernel_initializer="zeros", name=_LAYER)
     model = keras.Model(rated, layer(rated), name=NAME)
     layer.set_weights([weights.astype(np.float32)])
     return model

@@ -9,6 +9,7 @@ from moovier.errors import BadRequest
 from moovier.models.bayesian_mf import TasteFamily
 from moovier.models.dae import DaeFamily
 from moovier.models.ease import EaseFamily
+from moovier.models.elsa import ElsaFamily
 from moovier.models.family import Family
 from moovier.models.neumf import NeuMFFamily
 from moovier.models.popular import PopularFamily
@@ -22,6 +23,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             DaeFamily(),
             TasteFamily(),
             NeuMFFamily(),
+            ElsaFamily(),
             EaseFamily(),
             TimelineFamily(),
             PopularFamily(),
@@ -32,6 +34,10 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 #: Families of earlier releases: registered models are still served and compared, but a retraining
 #: trains them only on request by name. Why: docs/decisions/order-of-lists.md.
 RETIRED = frozenset({"timeline"})
+
+#: Families for catalogues larger than item-item weights cover: a retraining of such a catalogue
+#: trains them, others only on request by name (:mod:`moovier.training.budget`).
+FOR_LARGE_CATALOGUES = frozenset({"elsa"})
 
 
 def family(name: str) -> Family:

@@ -179,6 +179,18 @@ class CoveredScorer(Scorer, Protocol):
 
 
 @runtime_checkable
+class SharedOrderScorer(Protocol):
+    """A scorer that ranks the movies in one order for everybody.
+
+    ``shared_order``: (n,) movie rows with a finite score, best first, ties by row.
+    """
+
+    @property
+    def shared_order(self) -> Ints:
+        """See the class."""
+
+
+@runtime_checkable
 class RowScorer(Protocol):
     """A scorer that can score a few movies without the whole catalogue."""
 
@@ -234,3 +246,13 @@ class Family(Protocol):
 def as_float32(values: NDArray[Any]) -> Floats:
     """Return contiguous float32 values; a copy only where needed."""
     return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def fold_in_each(
+    fold_in: Callable[[History], Floats], users: Ints, histories: Histories, n_movies: int
+) -> Floats:
+    """Return the scores of known users, (len(users), n_movies), one history at a time."""
+    scores = np.empty((len(users), n_movies), dtype=np.float32)
+    for row, user in enumerate(users):
+        scores[row] = fold_in(histories[int(user)])
+    return scores

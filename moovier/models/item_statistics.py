@@ -41,12 +41,14 @@ class ItemStatistics:
 
     ``folder``: keeps the files, which another machine computes for itself. ``whole``: all ratings.
     ``covered``: (n_covered,) rows of the movies that the weights cover. ``threads``: of a sum.
+    ``sum_whole``: returns X'X of all ratings, computed elsewhere; None: this machine sums them.
     """
 
     folder: Path
     whole: Histories
     covered: Ints
     threads: int = 1
+    sum_whole: Callable[[Weighting], Doubles] | None = None
 
     def weights(
         self, part: Histories, *, lambda_: float, weighting: Weighting
@@ -65,13 +67,20 @@ class ItemStatistics:
         n_changed = int(self.whole.counts()[changed].sum())
         if n_changed > self.whole.movies.size // 3:
             return np.array(self._sum(part, weighting))
-        total = self._sum(self.whole, weighting)
+        total = self._sum_whole(weighting)
         if not n_changed:
             return np.array(total)
         gone, stayed = select(self.whole, changed), select(part, changed)
         result = total - gram(gone, self.covered, weighting, threads=self.threads)
         result += gram(stayed, self.covered, weighting, threads=self.threads)
         return np.asarray(result, dtype=np.float64)
+
+    def _sum_whole(self, weighting: Weighting) -> Doubles:
+        """Return X'X of all ratings, read-only."""
+        elsewhere = self.sum_whole
+        if elsewhere is None:
+            return self._sum(self.whole, weighting)
+        return self._kept(f"gram-{_name(self.whole, weighting)}", lambda: elsewhere(weighting))
 
     def _sum(self, part: Histories, weighting: Weighting) -> Doubles:
         """Return X'X of a part without the help of another one, read-only."""

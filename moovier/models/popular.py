@@ -6,6 +6,7 @@ rating. The model has no weights, so it has no Keras model and cannot be fine-tu
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -24,6 +25,7 @@ from moovier.models.family import (
     Trial,
     as_float32,
 )
+from moovier.models.top_k import top_rows
 from moovier.timestamps import DAY_S
 
 NAME = "popular"
@@ -54,6 +56,11 @@ class PopularScorer:
     def __init__(self, counts: NDArray[Any]) -> None:
         self._counts = as_float32(counts)
         self.n_movies = int(self._counts.size)
+
+    @cached_property
+    def shared_order(self) -> Ints:
+        """The movies by their counts, most first, (n_movies,)."""
+        return top_rows(self._counts, self.n_movies)
 
     def score(self, users: Ints, histories: Histories) -> Floats:
         """Return the counts for each user, (len(users), n_movies)."""

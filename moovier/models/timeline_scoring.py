@@ -15,7 +15,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from moovier.data.ratings import Floats, Histories, History, Ints
 from moovier.models.content_features import FeatureTable
-from moovier.models.family import Arrays, HyperParameters, as_float32
+from moovier.models.family import Arrays, HyperParameters, as_float32, fold_in_each
 from moovier.timestamps import YEAR_S
 
 Doubles = NDArray[np.float64]
@@ -135,10 +135,7 @@ class TimelineScorer:
 
     def score(self, users: Ints, histories: Histories) -> Floats:
         """Return the scores of known users, (len(users), n_movies)."""
-        scores = np.empty((len(users), self.n_movies), dtype=np.float32)
-        for row, user in enumerate(users):
-            scores[row] = self.fold_in(histories[int(user)])
-        return scores
+        return fold_in_each(self.fold_in, users, histories, self.n_movies)
 
     def fold_in(self, history: History) -> Floats:
         """Return the scores for a visitor, (n_movies,)."""

@@ -35,8 +35,6 @@ NAMES = (
     *("mu", "beta", "tau2", "noise", "spread", "z", "cov", "taste", "steady"),
     *("prior_ratings", "passes"),
 )
-#: Ratings that are summed in one step, which bounds the memory of a sweep.
-_CHUNK = 4096
 #: Users whose tastes are solved in one step outside of a fit.
 _USERS = 2000
 
@@ -75,18 +73,16 @@ def features(
     return np.hstack([np.ones((len(year), 1)), hot.reshape(len(year), -1), bumps, rest])
 
 
-def _sums(table: Floats, rows: Ints, groups: Ints, n_groups: int) -> Floats:
+def _sums(table: Floats, rows: Ints, ends: Ints) -> Floats:
     """Return the sums of ``table[rows]`` by group, ``(n_groups, C)``.
 
-    ``table``: ``(R, C)``. ``rows`` and ``groups``: ``(N,)``, ``groups`` ascending.
+    ``table``: ``(R, C)``. ``rows``: ``(N,)``, by group. ``ends``: ``(n_groups + 1,)``, group g owns
+    the places from ``ends[g]`` to ``ends[g + 1]``. A sparse product makes no copy of the rows.
     """
-    out = np.zeros((n_groups, table.shape[1]))
-    for start in range(0, len(groups), _CHUNK):
-        chunk = slice(start, start + _CHUNK)
-        chunk_groups = groups[chunk]
-        first = np.flatnonzero(np.r_[True, chunk_groups[1:] != chunk_groups[:-1]])
-        out[chunk_groups[first]] += np.add.reduceat(table[rows[chunk]], first, axis=0)
-    return out
+    from scipy.sparse import csr_matrix
+
+    groups = csr_matrix((np.ones(len(rows)), rows, ends), (len(ends) - 1, len(table)))
+    return np.asarray(groups @ table)
 
 
 def pack(square: Floats) -> Floats:
@@ -111,6 +107,7 @@ class _Data:
 
     ``users``, ``movies``, ``stars``: ``(N,)``. ``by_movie``: ``(N,)``, the order that sorts them by
     movie. ``ends``: ``(U + 1,)``, user u owns the rows from ``ends[u]`` to ``ends[u + 1]``.
+    ``movie_ends``: ``(M + 1,)``, the same for movies in the order ``by_movie``.
     """
 
     users: Ints
@@ -118,6 +115,7 @@ class _Data:
     stars: Floats
     by_movie: Ints
     ends: Ints
+    movie_ends: Ints
     features: Floats
 
     @classmethod
@@ -132,6 +130,7 @@ class _Data:
             np.asarray(stars, dtype=float)[order],
             np.argsort(movies, kind="stable"),
             np.searchsorted(users, np.arange(n_users + 1)),
+            np.cumsum(np.r_[0, np.bincount(movies, minlength=len(features))]),
             np.asarray(features, dtype=float),
         )
 
@@ -147,15 +146,22 @@ class _UserStatistics:
     ``E[z (y - mu - m)]`` and ``square (U,)`` sums ``E[(y - mu - m)^2]``.
     """
 
-    def __init__(self, z: Floats, cov_sum: Floats, residual: Floats, ends: Ints, n_x: int) -> None:
-        """Take ``z (N, D)`` and ``residual = y - mu - m (N,)`` by rating, ``cov_sum (U, X, X)``."""
+    def __init__(
+        self, z: Floats, movies: Ints, cov_sum: Floats, residual: Floats, ends: Ints, n_x: int
+    ) -> None:
+        """Take ``z (M, D)``, ``movies (N,)``, ``residual = y - mu - m (N,)`` and the others.
+
+        ``cov_sum (U, X, X)``: sums of covariances. A user's rows of ``z`` are gathered when they
+        are needed, so that they stay in the processor's cache.
+        """
         self.count = np.diff(ends)
         n, d = len(self.count), z.shape[1]
         self.gram, self.cross, self.square = np.empty((n, d, d)), np.empty((n, d)), np.empty(n)
         for user in range(n):
             rows = slice(ends[user], ends[user + 1])
-            self.gram[user] = z[rows].T @ z[rows]
-            self.cross[user] = z[rows].T @ residual[rows]
+            rated = z[movies[rows]]
+            self.gram[user] = rated.T @ rated
+            self.cross[user] = rated.T @ residual[rows]
             self.square[user] = residual[rows] @ residual[rows]
         self.gram[:, -n_x:, -n_x:] += cov_sum
         self.cross[:, -n_x:] -= cov_sum[:, 0]
@@ -343,10 +349,10 @@ class _Ascent:
 
     def _user_statistics(self) -> _UserStatistics:
         data = self._data
-        cov_sum = unpack(_sums(self.cov, data.movies, data.users, data.n_users))
         return _UserStatistics(
-            np.hstack([data.features, self.x])[data.movies],
-            cov_sum,
+            np.hstack([data.features, self.x]),
+            data.movies,
+            unpack(_sums(self.cov, data.movies, data.ends)),
             data.stars - self.mu - self.x[data.movies, 0],
             data.ends,
             self._n_x,
@@ -370,10 +376,10 @@ class _Ascent:
             push[rows] = steady[user] * (
                 np.outer(rest, slopes[user]) - known @ unsure[user, :n_f, n_f:]
             )
-        users, movies = data.users[data.by_movie], data.movies[data.by_movie]
-        precision = unpack(_sums(pack(second), users, movies, self._n_movies))
+        users = data.users[data.by_movie]
+        precision = unpack(_sums(pack(second), users, data.movie_ends))
         prior = np.diag(np.r_[1.0 / self.tau2, self._v_precision])
         doubt = np.linalg.inv(precision + prior)
-        pull = _sums(push, data.by_movie, movies, self._n_movies)
+        pull = _sums(push, data.by_movie, data.movie_ends)
         pull[:, 0] += (data.features @ self.beta) / self.tau2
         self.x, self.cov = (doubt @ pull[..., None])[..., 0], pack(doubt)

@@ -11,16 +11,17 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 #: Old builds of SQLite accept at most 999 parameters in one statement.
 _IDS_AT_ONCE = 500
 #: Kinds of responses, which are the names of the tables.
-Kind = Literal["details", "providers"]
+#: ``content``: what a movie is about, and its people. ``regions``: the providers of a country.
+Kind = Literal["details", "providers", "content", "regions"]
 
 
 class Cache:
-    """Texts by TMDB id, each valid for ``ttl_s`` seconds. Safe to share between threads.
+    """Texts by number, mostly TMDB ids, each valid for ``ttl_s`` seconds. Safe between threads.
 
     An empty text records that TMDB does not have the movie. Where the file cannot be used, the
     cache is in memory only.
@@ -35,10 +36,13 @@ class Cache:
         except (OSError, sqlite3.DatabaseError):
             self._db = _connect(":memory:", kind)
 
-    def get(self, ids: Iterable[int]) -> dict[int, str]:
-        """Return the valid texts of ``ids``; none where the file cannot be read."""
+    def get(self, ids: Iterable[int], *, any_age: bool = False) -> dict[int, str]:
+        """Return the valid texts of ``ids``; none where the file cannot be read.
+
+        With ``any_age`` expired texts are valid too.
+        """
         all_ids = list(ids)
-        since = time.time() - self._ttl_s
+        since = 0.0 if any_age else time.time() - self._ttl_s
         texts: dict[int, str] = {}
         with self._lock, contextlib.suppress(sqlite3.DatabaseError):
             for start in range(0, len(all_ids), _IDS_AT_ONCE):
@@ -65,6 +69,11 @@ class Cache:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+
+def open_caches(file: Path, ttl_s: float) -> dict[Kind, Cache]:
+    """Open the caches of all kinds of responses in one file."""
+    return {kind: Cache(file, ttl_s, kind) for kind in get_args(Kind)}
 
 
 def _connect(name: str, kind: Kind) -> sqlite3.Connection:

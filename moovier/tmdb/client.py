@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,8 @@ from tenacity import (
 )
 
 from moovier.errors import TmdbError
-from moovier.tmdb import details, providers
-from moovier.tmdb.cache import Cache
+from moovier.tmdb import content, details, providers
+from moovier.tmdb.cache import Cache, Kind
 from moovier.tmdb.circuit_breaker import CircuitBreaker
 
 logger = logging.getLogger(__name__)
@@ -50,38 +50,54 @@ class _Retryable(TmdbError):
         self.wait_s = wait_s
 
 
+def _no_query(id_: int) -> dict[str, str]:
+    return {}
+
+
 @dataclass(frozen=True)
 class _Resource:
-    """A kind of response: its path, and how a response becomes an object that names the movie."""
+    """A kind of response: its address, and how a response becomes an object that has the id.
 
-    name: str
+    ``field``: a field that a good response has. ``names_itself``: whether a response has the id.
+    """
+
+    name: Kind
     path: str
     reduce: Callable[[dict[str, Any]], dict[str, Any]]
-    #: A field that a good response has.
     field: str
+    query: Callable[[int], dict[str, str]] = _no_query
+    names_itself: bool = True
 
 
 _DETAILS = _Resource("details", "movie/{id}", details.from_tmdb, "title")
 _PROVIDERS = _Resource("providers", "movie/{id}/watch/providers", providers.from_tmdb, "id")
+_CONTENT = _Resource(
+    "content",
+    "movie/{id}",
+    content.from_tmdb,
+    "title",
+    query=lambda _: {"append_to_response": "credits"},
+)
+_REGIONS = _Resource(
+    "regions",
+    "watch/providers/movie",
+    providers.of_region,
+    "results",
+    query=lambda number: {"watch_region": providers.region_of(number)},
+    names_itself=False,
+)
 
 
 class TmdbClient:
     """Movie details and watch providers by TMDB id. It must be used from one event loop only."""
 
     def __init__(
-        self,
-        key: str,
-        url: str,
-        cache: Cache,
-        *,
-        budget_s: float,
-        providers_cache: Cache | None = None,
+        self, key: str, url: str, caches: Mapping[Kind, Cache], *, budget_s: float
     ) -> None:
         """Prepare the HTTP client.
 
-        ``key``: a v3 key or a v4 bearer token. ``budget_s``: the longest that one call of
-        :meth:`details` or :meth:`providers` waits. Without ``providers_cache`` there are no
-        providers.
+        ``key``: a v3 key or a v4 bearer token. ``caches``: of all kinds. ``budget_s``: the longest
+        that one call waits.
         """
         # A v4 token is a JSON web token. Only v3 keys go into the URL, which is never logged.
         is_bearer = key.count(".") == 2
@@ -95,52 +111,74 @@ class TmdbClient:
         )
         # httpx logs each URL at INFO, including a v3 key.
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        self._cache, self._providers_cache = cache, providers_cache
+        self._caches = caches
         self._budget_s = budget_s
         self._slots = asyncio.Semaphore(CONCURRENT)
         self.breaker = CircuitBreaker()
 
     async def details(self, ids: Iterable[int]) -> dict[int, bytes]:
         """Return the JSON details by id, without those that do not arrive within the budget."""
-        return await self._get(_DETAILS, self._cache, ids)
+        return await self._get(_DETAILS, ids)
 
     async def providers(self, ids: Iterable[int]) -> dict[int, bytes]:
         """Return :func:`moovier.tmdb.providers.from_tmdb` by id as JSON, as :meth:`details`."""
-        if self._providers_cache is None:
-            return {}
-        return await self._get(_PROVIDERS, self._providers_cache, ids)
+        return await self._get(_PROVIDERS, ids)
+
+    async def content(
+        self, ids: Iterable[int], *, budget_s: float | None = None
+    ) -> dict[int, bytes]:
+        """Return :func:`moovier.tmdb.content.from_tmdb` by id as JSON, as :meth:`details`.
+
+        ``budget_s``: the longest that the call waits; None: as the others.
+        """
+        return await self._get(_CONTENT, ids, budget_s)
+
+    def lacking_content(self, ids: Sequence[int], *, any_age: bool = False) -> list[int]:
+        """Return the ids whose content is not cached; with ``any_age``, not even an old one."""
+        cached = self._cached("content", set(ids), any_age=any_age)
+        return [id_ for id_ in dict.fromkeys(ids) if id_ not in cached]
+
+    async def region_providers(self, region: str) -> bytes | None:
+        """Return :func:`moovier.tmdb.providers.of_region` as JSON; None where TMDB is silent."""
+        number = providers.region_number(region)
+        return (await self._get(_REGIONS, [number])).get(number)
 
     def cached_details(self, ids: Iterable[int]) -> dict[int, bytes]:
         """Return what :meth:`details` has without asking TMDB."""
-        return _encoded(_cached(self._cache, set(ids)))
+        return _encoded(self._cached("details", set(ids)))
 
     def cached_providers(self, ids: Iterable[int]) -> dict[int, bytes]:
         """Return what :meth:`providers` has without asking TMDB."""
-        cache = self._providers_cache
-        return {} if cache is None else _encoded(_cached(cache, set(ids)))
+        return _encoded(self._cached("providers", set(ids)))
 
-    async def _get(self, kind: _Resource, cache: Cache, ids: Iterable[int]) -> dict[int, bytes]:
+    def _cached(self, kind: Kind, ids: set[int], *, any_age: bool = False) -> dict[int, str]:
+        # Somebody may have edited the file: one bad row must not break a whole answer.
+        texts = self._caches[kind].get(ids, any_age=any_age)
+        return {id_: text for id_, text in texts.items() if _names(text, id_)}
+
+    async def _get(
+        self, kind: _Resource, ids: Iterable[int], budget_s: float | None = None
+    ) -> dict[int, bytes]:
         unique_ids = set(ids)
-        texts = _cached(cache, unique_ids)
+        texts = self._cached(kind.name, unique_ids)
         missing = unique_ids - texts.keys()
         if missing and self.breaker.allow():
-            fetched = await self._fetch_all(kind, missing)
-            cache.put(fetched)
+            fetched = await self._fetch_all(kind, missing, budget_s or self._budget_s)
+            self._caches[kind.name].put(fetched)
             texts |= fetched
         return _encoded(texts)
 
     async def close(self) -> None:
         """Close the connections and the cache."""
         await self._http.aclose()
-        self._cache.close()
-        if self._providers_cache is not None:
-            self._providers_cache.close()
+        for cache in self._caches.values():
+            cache.close()
 
-    async def _fetch_all(self, kind: _Resource, ids: set[int]) -> dict[int, str]:
+    async def _fetch_all(self, kind: _Resource, ids: set[int], budget_s: float) -> dict[int, str]:
         """Fetch texts within the budget; a text is empty where TMDB does not have the movie."""
         tasks = {id_: asyncio.create_task(self._fetch(kind, id_)) for id_ in ids}
         try:
-            await asyncio.wait(tasks.values(), timeout=self._budget_s)
+            await asyncio.wait(tasks.values(), timeout=budget_s)
         finally:
             for task in tasks.values():
                 task.cancel()
@@ -152,7 +190,7 @@ class TmdbClient:
             if isinstance(result, str):
                 fetched[id_] = result
             elif isinstance(result, asyncio.CancelledError):
-                reasons.add(f"no response within {self._budget_s:g} s")
+                reasons.add(f"no response within {budget_s:g} s")
             else:
                 # Other errors may contain the URL, and with it the key.
                 reasons.add(str(result) if isinstance(result, TmdbError) else type(result).__name__)
@@ -160,7 +198,7 @@ class TmdbClient:
                 requested_wait_s = max(requested_wait_s, result.wait_s or 0.0)
         if reasons:
             logger.warning(
-                "no %s from TMDB for %d of %d movies: %s",
+                "no %s from TMDB for %d of %d ids: %s",
                 kind.name,
                 len(ids) - len(fetched),
                 len(ids),
@@ -172,7 +210,7 @@ class TmdbClient:
             self.breaker.record_success()
         else:
             self.breaker.record_failure(len(ids))
-        if requested_wait_s > self._budget_s:
+        if requested_wait_s > budget_s:
             self.breaker.pause(min(requested_wait_s, LONGEST_PAUSE_S))
         return fetched
 
@@ -199,7 +237,7 @@ class TmdbClient:
 
     async def _fetch_once(self, kind: _Resource, id_: int) -> str:
         try:
-            response = await self._http.get(kind.path.format(id=id_))
+            response = await self._http.get(kind.path.format(id=id_), params=kind.query(id_))
         except httpx.HTTPError as error:
             # Not chained: httpx's errors contain the request, whose URL contains a v3 key.
             raise _Retryable(f"{type(error).__name__} during a request to TMDB") from None
@@ -212,11 +250,6 @@ class TmdbClient:
         if response.status_code != httpx.codes.OK:
             raise TmdbError(f"TMDB answered {response.status_code}; check TMDB_API_KEY")
         return _to_text(kind, response.content, id_)
-
-
-def _cached(cache: Cache, ids: set[int]) -> dict[int, str]:
-    # Somebody may have edited the file: one bad row must not break a whole answer.
-    return {id_: text for id_, text in cache.get(ids).items() if _names(text, id_)}
 
 
 def _encoded(texts: dict[int, str]) -> dict[int, bytes]:
@@ -246,6 +279,8 @@ def _to_text(kind: _Resource, content: bytes, id_: int) -> str:
         response: Any = orjson.loads(content)
     except orjson.JSONDecodeError:
         raise TmdbError("TMDB's response is not JSON") from None
+    if isinstance(response, dict) and not kind.names_itself:
+        response["id"] = id_
     if not isinstance(response, dict) or response.get("id") != id_ or not response.get(kind.field):
         raise TmdbError(f"TMDB's response does not hold the movie's {kind.name}")
     return orjson.dumps(kind.reduce(response)).decode()

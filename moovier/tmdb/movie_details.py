@@ -9,7 +9,7 @@ import orjson
 
 from moovier.data.catalogue import Movie
 from moovier.settings import Settings
-from moovier.tmdb.cache import Cache
+from moovier.tmdb.cache import open_caches
 from moovier.tmdb.client import TmdbClient
 from moovier.tmdb.details import from_catalogue
 
@@ -33,9 +33,8 @@ class Details:
             TmdbClient(
                 settings.tmdb_api_key.get_secret_value(),
                 settings.tmdb_url,
-                Cache(file, ttl_s),
+                open_caches(file, ttl_s),
                 budget_s=settings.tmdb_timeout_s,
-                providers_cache=Cache(file, ttl_s, "providers"),
             )
         )
 

@@ -17,8 +17,8 @@ ATTRIBUTION = (
 KINDS = {"stream": "flatrate", "free": "free", "ads": "ads", "rent": "rent", "buy": "buy"}
 #: Ways that cost nothing beyond a subscription, which the filter by provider counts.
 WITHOUT_EXTRA_COST = ("stream", "free", "ads")
-#: Most providers of one kind and region that are kept.
-_MOST = 50
+#: Most providers of one kind and region that are kept, and of a whole region.
+_MOST, _MOST_OF_REGION = 50, 200
 
 
 def from_tmdb(response: dict[str, Any]) -> dict[str, Any]:
@@ -45,6 +45,34 @@ def provider_ids(region: dict[str, Any]) -> set[int]:
     return {provider["id"] for kind in WITHOUT_EXTRA_COST for provider in region[kind]}
 
 
+def of_region(response: dict[str, Any]) -> dict[str, Any]:
+    """Reduce the list of a country's providers to ``{"id": …, "providers": […]}``.
+
+    https://developer.themoviedb.org/reference/watch-providers-movie-list
+    """
+    region = region_of(response["id"])
+    results = response.get("results")
+    values = [_at_home(value, region) for value in results] if isinstance(results, list) else []
+    return {"id": response["id"], "providers": _offers(values, _MOST_OF_REGION)}
+
+
+def region_number(region: str) -> int:
+    """Return a number for a country (ISO 3166-1), since the cache's keys are numbers."""
+    return int.from_bytes(region.encode("ascii"), "big")
+
+
+def region_of(number: int) -> str:
+    """Return the country of :func:`region_number`."""
+    return number.to_bytes(2, "big").decode("ascii")
+
+
+def _at_home(value: Any, region: str) -> Any:
+    """Return a provider with its place of display in the country, if TMDB names one."""
+    places = value.get("display_priorities") if isinstance(value, dict) else None
+    place = places.get(region) if isinstance(places, dict) else None
+    return {**value, "display_priority": place} if isinstance(place, int) else value
+
+
 def _region(value: dict[str, Any]) -> dict[str, Any]:
     link = value.get("link")
     is_link = isinstance(link, str) and link.startswith("https://www.themoviedb.org/")
@@ -52,7 +80,7 @@ def _region(value: dict[str, Any]) -> dict[str, Any]:
     return {"link": link if is_link else None, **offers}
 
 
-def _offers(values: Any) -> list[dict[str, Any]]:
+def _offers(values: Any, most: int = _MOST) -> list[dict[str, Any]]:
     if not isinstance(values, list):
         return []
     known = [
@@ -69,7 +97,7 @@ def _offers(values: Any) -> list[dict[str, Any]]:
             "name": value["provider_name"],
             "logo_path": value["logo_path"] if isinstance(value.get("logo_path"), str) else None,
         }
-        for value in known[:_MOST]
+        for value in known[:most]
     ]
 
 

@@ -5,56 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moovier.data.catalogue import Catalogue, Movie
 from moovier.data.ratings import Floats, Histories, History, Ints
-from moovier.models.cold_start import (
-    ColdStartScorer,
-    Neighbours,
-    RowColdStartScorer,
-    Similarity,
-    WordIndex,
-    find_neighbours,
-)
-
-
-def movie(id_: int, year: int | None = 2000, *genres: str) -> Movie:
-    return Movie(id_, f"Movie {id_}", year, genres, None, None)
-
-
-RATED = Catalogue(
-    (
-        movie(1, 2000, "Drama"),
-        movie(2, 2000, "Comedy"),
-        movie(3, 1950, "Comedy"),
-        movie(4, 2000, "Comedy"),
-    )
-)
-COUNTS = np.array([9, 9, 9, 0])
-TEXTS = ["a ship at sea", "two friends", "a dog", "two friends"]
-
-
-def nearest(new: Movie, words: str = "", **change: float) -> list[int]:
-    similarity = Similarity(neighbours=3, **change)  # type: ignore[arg-type]
-    found = find_neighbours([new], [words], RATED, WordIndex(TEXTS), COUNTS, similarity)
-    assert found.weights.sum() == pytest.approx(1.0)
-    assert (np.diff(found.weights[0]) <= 0).all()
-    return [RATED[row].id for row in found.rows[0].tolist()]
-
-
-def test_nearest_movie_has_the_genre_the_year_or_the_words() -> None:
-    assert nearest(movie(9, 2000, "Comedy"), text=0.0)[0] == 2
-    assert nearest(movie(9, 1950, "Comedy"), text=0.0)[0] == 3
-    assert nearest(movie(9, None), "The SHIP", genres=0.0)[0] == 1
-
-
-def test_movie_without_ratings_is_no_neighbour() -> None:
-    assert 4 not in nearest(movie(9, 2000, "Comedy"), "two friends")
-
-
-def test_movie_without_any_content_gets_the_mean_of_the_rated_ones() -> None:
-    found = find_neighbours([movie(9, None)], [""], RATED, WordIndex(TEXTS), COUNTS)
-    assert sorted(found.rows[0].tolist()) == [0, 1, 2]
-    assert found.weights[0] == pytest.approx([1 / 3] * 3)
+from moovier.models.cold_start import ColdStartScorer, RowColdStartScorer
+from moovier.models.content_neighbours import Neighbours
 
 
 class _Toy:

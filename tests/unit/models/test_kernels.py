@@ -13,16 +13,20 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from moovier.data.ratings import History, Ints
+from moovier.data.ratings import Ints
 from moovier.models import kernels, top_k
 from moovier.models.dae_scoring import DaeScorer
-from moovier.models.family import Arrays
 from moovier.models.kernels import Kernels
 from moovier.models.variational_scoring import Predictor
+from tests.unit.models.random_arrays import (
+    N_COVERED,
+    N_MOVIES,
+    dae_arrays,
+    random_history,
+    taste_arrays,
+)
 
 SOURCE = Path(kernels.__file__).with_name("_kernels.c")
-N_MOVIES, N_COVERED, SIZE, N_GENRES = 61, 37, 13, 5
-N_UNKNOWNS, N_OF_MOVIE = 7, 3
 
 
 @pytest.fixture(scope="module")
@@ -45,55 +49,6 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return cast(Kernels, module)
-
-
-def dae_arrays(rng: np.random.Generator) -> Arrays:
-    def normal(*shape: int) -> np.ndarray:
-        return rng.standard_normal(shape).astype(np.float32)
-
-    return {
-        "encode_rated": normal(N_COVERED, SIZE),
-        "encode_stars": normal(N_COVERED, SIZE),
-        "encode_bias": normal(SIZE),
-        "decode": normal(SIZE + 1, N_COVERED),
-        "decode_bias": normal(N_COVERED),
-        # Smaller than the smallest normal number of half precision, too.
-        "neighbours": (normal(N_COVERED, N_COVERED) * 10.0 ** rng.integers(-7, 1)).astype(
-            np.float16
-        ),
-        "genres": np.abs(normal(N_COVERED, N_GENRES)),
-        "mean_genres": np.abs(normal(N_GENRES)),
-        "covered": np.sort(rng.choice(N_MOVIES, N_COVERED, replace=False)),
-        "counts": rng.integers(0, 90, N_MOVIES),
-        "serving": np.array([2.0, 25.0, 0.3, 8.0, 11.0, 400.0, 100.0, 0.1]),
-    }
-
-
-def taste_arrays(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    spread = rng.standard_normal((N_UNKNOWNS, N_UNKNOWNS))
-    of_movies = rng.standard_normal((N_MOVIES, N_OF_MOVIE, N_OF_MOVIE)) / 9
-    cov = of_movies @ of_movies.transpose(0, 2, 1)
-    rows, columns = np.triu_indices(N_OF_MOVIE)
-    arrays = {
-        "z": rng.standard_normal((N_MOVIES, N_UNKNOWNS)) / 3,
-        "cov": cov[:, rows, columns],
-        "taste": np.zeros((1, N_UNKNOWNS)),
-        "spread": spread @ spread.T + np.eye(N_UNKNOWNS),
-        "mu": np.array(3.4),
-        "noise": np.array(0.7),
-        "prior_ratings": np.array(30.0),
-        "passes": np.array(rng.integers(1, 5)),
-        "beta": np.zeros(N_UNKNOWNS - N_OF_MOVIE),
-    }
-    return {name: np.asarray(values, dtype=np.float32) for name, values in arrays.items()}
-
-
-def random_history(rng: np.random.Generator, k: int) -> History:
-    return History(
-        rng.choice(N_MOVIES, k, replace=False),
-        (rng.integers(1, 11, k) / 2).astype(np.float32),
-        np.sort(rng.integers(0, 10**8, k)),
-    )
 
 
 @pytest.mark.parametrize("seed", range(8))

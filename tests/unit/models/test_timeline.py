@@ -1,182 +1,102 @@
-"""The fast scores of ``timeline`` against its definition, computed pair by pair."""
+"""The arrays of ``timeline``, and their Keras model."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from moovier.data.catalogue import Catalogue, Movie
-from moovier.data.ratings import History, Ratings
-from moovier.models import timeline, timeline_scoring
-from moovier.models.timeline_scoring import TimelineParams, TimelineScorer
+from moovier.data.ratings import Ratings
+from moovier.models import timeline
+from moovier.models.family import FitContext, Scorer
+from moovier.models.timeline import TimelineFamily
+from moovier.models.timeline_scoring import ASKING, NO_MOVIE, TimelineParams
+from moovier.timestamps import YEAR_S
+from tests.contracts import toy
 
-YEAR_S = 31_556_952
-N_USERS, N_MOVIES = 30, 40
-PARAMS = TimelineParams(
-    size=6, half_life=3, back=0.5, back_half_life=2, shrink=2, era=1.5, lambda_=2, star_power=0.7
-)
+PARAMS = TimelineParams(size=2, half_life=1.0, back=0.5, back_half_life=2.0, lambda_=2.0)
 CATALOGUE = Catalogue.of(
-    Movie(
-        id=row,
-        title=f"Movie {row}",
-        year=None if row == 3 else 1980 + row % 9,
-        genres=() if row == 4 else ("Drama",) if row % 3 else ("Comedy", "War"),
-        imdb_id=None,
-        tmdb_id=None,
-    )
-    for row in range(N_MOVIES)
+    Movie(row, f"Movie {row}", 1990 + row, ("Drama",), None, None) for row in range(7)
 )
 
 
-@pytest.fixture(scope="module")
-def ratings() -> Ratings:
-    random = np.random.default_rng(3)
-    users, movies, moments = [], [], []
-    for user in range(N_USERS):
-        rated = random.choice(N_MOVIES, random.integers(1, 20), replace=False)
-        users += [user] * rated.size
-        movies += rated.tolist()
-        first = random.integers(20, 45) * YEAR_S
-        moments += (first + np.cumsum(random.integers(1, YEAR_S // 9, rated.size))).tolist()
-    stars = random.integers(1, 11, len(users)) / 2
-    return Ratings(
-        np.array(users), np.array(movies), stars.astype(np.float32), np.array(moments), 30, 40
+def test_the_kernel_falls_with_the_distance_and_is_negative_before() -> None:
+    expected = [-0.5 * 2 ** (-2 / 2), -0.5 * 2 ** (-1 / 2), 0.0, 2**-1, 2**-2]
+    np.testing.assert_allclose(timeline.kernel(PARAMS), expected, rtol=1e-6)
+
+
+def test_timelines_of_users_are_separated_by_the_reach_of_flow(tiny_ratings: Ratings) -> None:
+    arrays = timeline.build_arrays(tiny_ratings, PARAMS, CATALOGUE)
+    row, gap, expected = arrays["timeline"], [NO_MOVIE] * PARAMS.size, [NO_MOVIE] * PARAMS.size
+    for user in range(5):
+        expected += [*tiny_ratings.histories[user].movies.tolist(), *gap]
+    assert row.tolist() == expected
+    rated = row != NO_MOVIE
+    moments = np.concatenate([tiny_ratings.histories[user].timestamps for user in range(5)])
+    np.testing.assert_allclose(arrays["when"][rated], moments / YEAR_S, rtol=1e-6)
+    assert not arrays["when"][~rated].any()
+
+
+def test_places_of_each_movie_are_sorted_by_time(tiny_ratings: Ratings) -> None:
+    arrays = timeline.build_arrays(tiny_ratings, PARAMS, CATALOGUE)
+    for movie in range(7):
+        places = arrays["places"][arrays["offsets"][movie] : arrays["offsets"][movie + 1]]
+        assert (arrays["timeline"][places] == movie).all()
+        assert (np.diff(arrays["when"][places]) >= 0).all()
+        assert places.size == (tiny_ratings.movies == movie).sum() == arrays["counts"][movie]
+
+
+def test_the_arrays_have_the_hyper_parameters_of_scoring(tiny_ratings: Ratings) -> None:
+    params = PARAMS.model_copy(update={name: 0.5 + place for place, name in enumerate(ASKING)})
+    arrays = timeline.build_arrays(tiny_ratings, params, CATALOGUE)
+    assert arrays["asking"].tolist() == [0.5 + place for place in range(len(ASKING))]
+
+
+def test_the_strongest_neighbours_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline, "MOST_NEIGHBOURS", 2)
+    weights = np.array([[0.0, 0.1, -0.9], [0.2, 0.0, 0.3], [-0.5, 0.4, 0.0]], np.float16)
+    neighbours, values = timeline._strongest(weights, np.array([3, 8, 9]))
+    pairs = [dict(zip(*row, strict=True)) for row in zip(neighbours.tolist(), values, strict=True)]
+    assert [set(row) for row in pairs] == [{8, 9}, {3, 9}, {3, 8}]
+    np.testing.assert_allclose([pairs[0][9], pairs[2][3]], [-0.9, -0.5], rtol=1e-3)
+
+
+def test_a_fit_is_one_epoch_with_its_validation() -> None:
+    reports: list[Any] = []
+    scorers: list[Scorer] = []
+
+    def ndcg(scorer: Scorer) -> float:
+        scorers.append(scorer)
+        return 0.25
+
+    context = FitContext(
+        toy.catalogue(),
+        seed=0,
+        validation_ndcg=ndcg,
+        on_epoch=lambda epoch, metrics: reports.append((epoch, dict(metrics))),
     )
+    result = TimelineFamily().fit(toy.ratings(), TimelineParams(size=4), context)
+    assert reports == [(0, {"val_ndcg_at_10": 0.25})]
+    assert (result.epochs, dict(result.curves)) == (1, {"val_ndcg_at_10": [0.25]})
+    assert [scorer.n_movies for scorer in scorers] == [toy.N_MOVIES]
 
 
-@pytest.fixture(scope="module")
-def history(ratings: Ratings) -> History:
-    longest = int(np.argmax(ratings.histories.counts()))
-    return ratings.histories[longest]
-
-
-def scorer_of(ratings: Ratings, **changed: float) -> TimelineScorer:
-    params = PARAMS.model_copy(update=changed)
-    return TimelineScorer(timeline.build_arrays(ratings, params, CATALOGUE))
-
-
-def flow_by_definition(ratings: Ratings, history: History) -> NDArray[np.float64]:
-    """Return the flow: a sum over rated movies, their occurrences and the movies around those."""
-    flow, now = np.zeros(N_MOVIES), history.timestamps[-1] / YEAR_S
-    for place, (movie, stars) in enumerate(zip(history.movies, history.stars, strict=True)):
-        reached, support = np.zeros(N_MOVIES), 0.0
-        for user in range(N_USERS):
-            timeline = ratings.histories[user]
-            for middle in np.flatnonzero(timeline.movies == movie):
-                years = abs(timeline.timestamps[middle] / YEAR_S - now)
-                era = PARAMS.era_floor + (1 - PARAMS.era_floor) * 2 ** (-years / PARAMS.era)
-                support += era
-                for other, target in enumerate(timeline.movies):
-                    distance = other - middle
-                    if 0 < distance <= PARAMS.size:
-                        reached[target] += era * 2 ** (-distance / PARAMS.half_life)
-                    elif -PARAMS.size <= distance < 0:
-                        fading = 2 ** (distance / PARAMS.back_half_life)
-                        reached[target] -= era * PARAMS.back * fading
-        age = len(history) - 1 - place
-        recency = 2 ** (-age / PARAMS.asking_half_life) + PARAMS.asking_floor
-        flow += (stars / 5) ** PARAMS.star_power * recency * reached / (support + PARAMS.shrink)
-    return flow
-
-
-def test_flow_follows_its_definition(ratings: Ratings, history: History) -> None:
-    scorer = scorer_of(ratings, company=0.0, genres=0.0, years=0.0)
-    flow = flow_by_definition(ratings, history)
-    popularity = np.bincount(ratings.movies, minlength=N_MOVIES) / np.bincount(ratings.movies).max()
-    expected = flow / flow.std() + 1e-3 * popularity
-    np.testing.assert_allclose(scorer.fold_in(history), expected, rtol=2e-4, atol=2e-4)
-
-
-def company_by_definition(ratings: Ratings, history: History) -> NDArray[np.float64]:
-    """Return EASE's scores with B from an explicit inverse, over movies with three ratings."""
-    covered = np.flatnonzero(np.bincount(ratings.movies, minlength=N_MOVIES) >= 3)
-    x = np.zeros((N_USERS, N_MOVIES))
-    for user in range(N_USERS):
-        timeline = ratings.histories[user]
-        moments = timeline.timestamps
-        # All ratings since the last pause of a day have no later visit.
-        for place, (movie, stars) in enumerate(zip(timeline.movies, timeline.stars, strict=True)):
-            pauses = np.flatnonzero(np.diff(moments[place:]) >= 86_400)
-            later = len(timeline) - (place + pauses[0] + 1) if pauses.size else 0
-            x[user, movie] = stars / 5 * 2 ** (-later / 10_000)
-    inverse = np.linalg.inv(x[:, covered].T @ x[:, covered] + PARAMS.lambda_ * np.eye(covered.size))
-    b = -inverse / np.diag(inverse)
-    np.fill_diagonal(b, 0.0)
-    age = np.arange(len(history))[::-1]
-    weights = np.zeros(N_MOVIES)
-    weights[history.movies] = history.stars / 5 * 2 ** (-age / PARAMS.company_half_life)
-    company = np.zeros(N_MOVIES)
-    company[covered] = weights[covered] @ b
-    return company
-
-
-def test_company_is_ease_with_all_neighbours(ratings: Ratings, history: History) -> None:
-    with_company = scorer_of(ratings, genres=0.0, years=0.0)
-    without = scorer_of(ratings, genres=0.0, years=0.0, company=0.0)
-    company = (with_company.fold_in(history) - without.fold_in(history)) / PARAMS.company
-    expected = company_by_definition(ratings, history)
-    np.testing.assert_allclose(company, expected / expected.std(), rtol=2e-3, atol=5e-3)
-
-
-def test_content_is_nearness_of_genres_and_years(ratings: Ratings, history: History) -> None:
-    from moovier.models import content_features
-
-    without = scorer_of(ratings, genres=0.0, years=0.0)
-    with_content = scorer_of(ratings, genres=3.0, years=2.0)
-    rows = [content_features.genres(CATALOGUE, 3.0), content_features.years(CATALOGUE, 2.0)]
-    genre_rows, year_rows = (table.rows() for table in rows)
-    nearness = genre_rows @ genre_rows.T + year_rows @ year_rows.T
-    age = np.arange(len(history))[::-1]
-    liking = history.stars / 5 * 2 ** (-age / PARAMS.content_half_life)
-    expected = nearness[:, history.movies] @ (liking / liking.sum())
-    content = with_content.fold_in(history) - without.fold_in(history)
-    np.testing.assert_allclose(content, expected, rtol=1e-3, atol=1e-4)
-
-
-def test_reasons_add_up_to_the_score(ratings: Ratings, history: History) -> None:
-    scorer = scorer_of(ratings)
-    scores = scorer.fold_in(history)
-    parts = scorer.explain(history, np.arange(N_MOVIES))
-    # Up to the small term of popularity, which belongs to no rating.
-    np.testing.assert_allclose(parts.sum(axis=1), scores, atol=2e-3)
-
-
-def test_flow_follows_the_heaviest_of_too_many_places(
-    ratings: Ratings, history: History, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scorer = scorer_of(ratings)
-    everything = scorer._flows(history)
-    monkeypatch.setattr(timeline_scoring, "MOST_PLACES", 9)
-    fewer = scorer._flows(history)
-    assert fewer.targets.shape == (9, everything.targets.shape[1])
-    np.testing.assert_allclose(np.sort(fewer.weights), np.sort(everything.weights)[-9:])
-
-
-def test_flow_follows_the_nearest_of_too_many_occurrences(
-    ratings: Ratings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scorer = scorer_of(ratings)
-    often = int(np.argmax(np.bincount(ratings.movies)))
-    years = np.sort(ratings.timestamps[ratings.movies == often] / YEAR_S)
-    monkeypatch.setattr(timeline_scoring, "MOST_OCCURRENCES", 2)
-    for now, nearest in ((0.0, years[:2]), (99.0, years[-2:]), (years[3] + 1e-4, years[3:5])):
-        starts, lengths = scorer._nearest(np.array([often]), now)
-        assert lengths.tolist() == [2]
-        followed = scorer._when[starts[0] : starts[0] + 2]
-        np.testing.assert_allclose(followed, nearest, atol=1e-3)
-
-
-def test_a_history_with_one_rating_or_none_is_served(ratings: Ratings) -> None:
-    scorer = scorer_of(ratings)
-    empty = History(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
-    most_rated = int(np.argmax(np.bincount(ratings.movies)))
-    assert int(np.argmax(scorer.fold_in(empty))) == most_rated
-    single = History(np.array([5]), np.array([4.0], np.float32), np.array([30 * YEAR_S]))
-    assert np.isfinite(scorer.fold_in(single)).all()
-
-
-def test_content_scores_movies_without_flow(ratings: Ratings, history: History) -> None:
-    scorer = scorer_of(ratings.take(ratings.movies == 7))
-    assert np.isfinite(scorer.fold_in(history)).all()
-    assert scorer.fold_in(history).std() > 0
+def test_keras_computes_flow_and_company(tiny_ratings: Ratings) -> None:
+    arrays = timeline.build_arrays(tiny_ratings, PARAMS, CATALOGUE)
+    model = timeline._keras_model(arrays)
+    n_covered = arrays["covered"].size
+    support = np.zeros((1, 9, 1), np.float32)
+    support[0, 4, 0] = 1.0
+    rated, liked = np.eye(1, n_covered), np.eye(1, 7)
+    flow, company, content = (
+        np.asarray(output) for output in model.predict_on_batch([support, rated, liked])
+    )
+    # One rating at place 4 gives the kernel around it.
+    np.testing.assert_allclose(flow[0, 2:7, 0], arrays["kernel"], rtol=1e-5)
+    weights = np.zeros(7)
+    weights[arrays["neighbours"][0]] = arrays["company"][0]
+    np.testing.assert_allclose(company[0], weights[arrays["covered"]], rtol=1e-5)
+    rows = np.hstack([arrays[kind][arrays[f"{kind}_of"]] for kind in ("genres", "years")])
+    np.testing.assert_allclose(content[0], rows @ rows[0], rtol=1e-4)

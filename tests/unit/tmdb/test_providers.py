@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from moovier.tmdb.cache import Cache
+from moovier.tmdb.cache import open_caches
 from moovier.tmdb.client import TmdbClient
 from moovier.tmdb.providers import empty_region, from_tmdb, provider_ids
 from tests.fakes.tmdb import V3_KEY, FakeTmdb, offer
@@ -26,14 +26,8 @@ def fetch(tmdb: FakeTmdb, folder: Path, *ids: int) -> dict[int, Any]:
     """Return the providers from a new client."""
 
     async def session() -> dict[int, bytes]:
-        file = folder / "tmdb.sqlite"
-        client = TmdbClient(
-            V3_KEY,
-            tmdb.address,
-            Cache(file, 60.0),
-            budget_s=5.0,
-            providers_cache=Cache(file, 60.0, "providers"),
-        )
+        caches = open_caches(folder / "tmdb.sqlite", 60.0)
+        client = TmdbClient(V3_KEY, tmdb.address, caches, budget_s=30.0)
         try:
             return await client.providers(ids)
         finally:
