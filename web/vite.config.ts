@@ -5,7 +5,7 @@ import { defineConfig, type Plugin } from "vite";
 
 const SERVICE = process.env["MOOVIER_SERVICE"] ?? "http://127.0.0.1:8000";
 /** What the page asks the service for; all else is the page's own. */
-const API = ["/models", "/movies", "/popular", "/recommend", "/ratings", "/events", "/train", "/overview"];
+const API = ["/models", "/movies", "/popular", "/trending", "/providers", "/recommend", "/ratings", "/events", "/train", "/overview"];
 
 /** Writes each file a second and third time, compressed as far as it goes: the service only picks. */
 function packed(): Plugin {

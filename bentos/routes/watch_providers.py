@@ -1,4 +1,4 @@
-"""`/movies/{id}/providers`: where a movie can be watched."""
+"""`/movies/{id}/providers` and `/providers`: where a movie can be watched."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from bentos.app_state import context_of
 from bentos.routes.responses import NO_MOVIE, json_response
 from bentos.schemas.movies import MovieId
-from bentos.schemas.watch_providers import MovieProviders, RegionQuery
+from bentos.schemas.watch_providers import MovieProviders, RegionProviders, RegionQuery
 from moovier.serving import watch_providers as serving
 
 router = APIRouter()
@@ -23,3 +23,13 @@ router = APIRouter()
 async def providers(request: Request, movie_id: MovieId, region: RegionQuery = "US") -> Response:
     """Answer `/movies/{movie_id}/providers`."""
     return json_response(*await serving.movie_providers(context_of(request), movie_id, region))
+
+
+@router.get(
+    "/providers",
+    summary="The services that show movies in a country; needs a TMDB key",
+    response_model=RegionProviders,
+)
+async def of_region(request: Request, region: RegionQuery = "US") -> Response:
+    """Answer `/providers`."""
+    return json_response(await serving.region_providers(context_of(request), region))

@@ -16,6 +16,7 @@ from moovier.jobs.registration import open_registry
 from moovier.settings import Settings
 from tests.dvc_checkout import ROOT, real_remote
 from tests.page.browser import CHROMIUM, launch_chromium
+from tests.page.service_with_tmdb import WithTmdb, service_with_tmdb
 from tests.registry_fixtures import register_trained
 from tests.servers import Server
 from tests.service.conftest import Service, own_settings, promote, running_service
@@ -86,5 +87,15 @@ def trained(mlflow: Server, data: Path, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="session")
 def service(trained: Settings, built: Path) -> Iterator[Service]:
-    with running_service(trained) as running:
+    # A test fine-tunes on the page and waits for it.
+    with running_service(trained, MOOVIER_PRELOAD_TRAINER="true") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def with_tmdb(
+    trained: Settings, service: Service, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WithTmdb]:
+    """A service with a TMDB key beside ``service``."""
+    with service_with_tmdb(trained, service, tmp_path_factory.mktemp("with-tmdb")) as running:
         yield running

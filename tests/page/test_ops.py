@@ -131,14 +131,14 @@ def test_fine_tuning_registers_a_model(browser: Browser, service: Service) -> No
             '{"users": [1], "movies": [999999999], "ratings": [5]}'
         )
         page.get_by_role("button", name="Fine-tune").click()
-        expect(page.locator(".progress")).to_contain_text("none of the movies", timeout=90_000)
+        expect(page.locator(".progress")).to_contain_text("none of the movies", timeout=240_000)
         page.get_by_label("Mine (1)").check()
         page.get_by_label("Epochs without improvement").fill("1")
         page.get_by_role("button", name="Fine-tune").click()
         expect(page.get_by_role("progressbar")).to_be_visible()
         expect(page.locator(".elapsed")).to_be_visible()
         expect(page.locator(".progress")).to_contain_text(
-            "The new model is called moovier_dae_128_trained_1", timeout=120_000
+            "The new model is called moovier_dae_128_trained_1", timeout=240_000
         )
         assert "moovier_dae_128_trained_1" in client.get("/models").json()
         expect(models_section(page)).to_contain_text("moovier_dae_128_trained_1")

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, Request, Route, expect
 from moovier.settings import Settings
 from tests.fakes.tmdb import V3_KEY, fake_tmdb
 from tests.page.browser import DESKTOP, IMAGE_SERVER, PHONE, open_page
+from tests.page.service_with_tmdb import WithTmdb
 from tests.page.visitor import Visitor, click_stars
 from tests.servers import free_port
 from tests.service.conftest import Service, running_service
@@ -248,14 +249,10 @@ def test_page_survives_a_service_restart_and_a_broken_tmdb(
 
 
 def test_tmdb_image_covers_drawn_poster_unless_it_is_missing(
-    browser: Browser, trained: Settings
+    browser: Browser, with_tmdb: WithTmdb
 ) -> None:
     pixel = Path(__file__).with_name("pixel.png").read_bytes()
-    with (
-        fake_tmdb() as tmdb,
-        running_service(trained, TMDB_API_KEY=V3_KEY, MOOVIER_TMDB_URL=tmdb.address) as service,
-        open_page(browser, service.address, strict=False) as page,
-    ):
+    with open_page(browser, with_tmdb.address, strict=False) as page:
         image_urls: list[str] = []
 
         def send_pixel(route: Route) -> None:

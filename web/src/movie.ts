@@ -1,9 +1,11 @@
 /** The movies that the page shows, converted from the service's answers. */
 import type { ListItem, MovieAnswer } from "./api/types";
 
+/** An id of a movie or a user: a number, or a text where the data set has text ids. */
+export type Id = number | string;
+
 export interface Movie {
-  /** MovieLens id. */
-  id: number;
+  id: Id;
   title: string;
   year: number | null;
   genres: string[];
@@ -16,7 +18,7 @@ export interface RecommendedMovie extends Movie {
   stars: number | null;
   /** In a list for several people: the predicted stars of each, the visitor first; else empty. */
   starsByPerson: (number | null)[];
-  because: { id: number; title: string }[];
+  because: { id: Id; title: string }[];
   requestId: string;
 }
 
@@ -37,7 +39,7 @@ export const posterUrl = (path: string, width: 185 | 342 | 500): string =>
   `${IMAGE_SERVER}/w${width}${path}`;
 
 /** Convert TMDB's or the catalogue's details; fields of a wrong type count as missing. */
-export function toMovie(id: number, fields: ListItem["movie"]): Movie {
+export function toMovie(id: Id, fields: ListItem["movie"]): Movie {
   const genres = Array.isArray(fields["genres"]) ? fields["genres"] : [];
   return {
     id,
@@ -75,6 +77,12 @@ export function toMovieDetails(answer: MovieAnswer): MovieDetails {
     tmdbId: typeof tmdbId === "number" ? tmdbId : null,
   };
 }
+
+/** Return the address of a movie's page. */
+export const moviePath = (id: Id): string => `/movie/${encodeURIComponent(id)}`;
+
+/** Return an id as an address has it: a number where it looks like one. */
+export const parseId = (text: string): Id => (/^[1-9]\d{0,14}$/.test(text) ? Number(text) : text);
 
 /** Return the title with its year: "Toy Story (1995)". */
 export const titleWithYear = ({ title, year }: { title: string; year: number | null }): string =>

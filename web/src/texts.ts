@@ -3,6 +3,10 @@
 const whole = (n: number): string => (n < 1000 ? String(n) : n.toLocaleString("en"));
 const count = (n: number, singular: string, plural: string): string => `${whole(n)} ${n === 1 ? singular : plural}`;
 const decimal = (n: number): string => n.toFixed(1);
+const duration = (minutes: number): string => {
+  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
+  return [hours && `${hours} h`, (rest || !hours) && `${rest} min`].filter(Boolean).join(" ");
+};
 const ratingWord = (stars: number): string =>
   ["", "Awful", "Bad", "Poor", "Weak", "So-so", "All right", "Good", "Very good", "Great", "A favourite"][stars * 2] ?? "";
 
@@ -60,7 +64,7 @@ export const texts = {
   rated: {
     heading: "You rated",
     all: (n: number) => `All ${whole(n)}`,
-    userId: (id: number) => `MovieLens user ${id}`,
+    userId: (id: number | string) => `MovieLens user ${id}`,
   },
   list: {
     popular: "Popular now",
@@ -118,6 +122,22 @@ export const texts = {
     years: "Years",
     from: "From",
     to: "To",
+    more: (n: number) => (n ? `More filters (${whole(n)})` : "More filters"),
+    moreLabel: "Where to watch, length and language",
+    providers: "Watch on",
+    provider: (id: number) => `Service ${id}`,
+    anyProvider: "Any service",
+    anotherProvider: "Another service",
+    noProviders: "TMDB does not answer, so there are no services to choose from.",
+    length: "Length",
+    lengths: (from: number | null, to: number | null) => {
+      if (from !== null && to !== null) return `${duration(from)} to ${duration(to)}`;
+      if (to !== null) return `Up to ${duration(to)}`;
+      return from === null ? "Any length" : `${duration(from)} or more`;
+    },
+    language: "Language",
+    anyLanguage: "Any language",
+    cantonese: "Cantonese",
     clear: "Clear filters",
     clearShort: "Clear",
     reversedYears: "The first year is after the last year.",
@@ -189,7 +209,7 @@ export const texts = {
     userId: "User id",
     signInDo: "Sign in",
     signOut: "Sign out",
-    signedIn: (id: number) => `You are signed in as user ${id}.`,
+    signedIn: (id: number | string) => `You are signed in as user ${id}.`,
     invalidId: "The user id must be a whole number of 1 or more.",
   },
   errors: {

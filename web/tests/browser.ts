@@ -64,7 +64,7 @@ export interface FakeBrowser {
   storage: FakeStorage;
   service: FakeService;
   /** Report whether the browser is online. */
-  navigator: { onLine: boolean };
+  navigator: { onLine: boolean; language: string };
   dispatch: (event: Event) => void;
 }
 
@@ -73,7 +73,7 @@ export function newBrowser(): FakeBrowser {
   vi.resetModules();
   const storage = new FakeStorage();
   const service = new FakeService();
-  const navigator = { onLine: true };
+  const navigator = { onLine: true, language: "en-GB" };
   const events = new EventTarget();
   const NodeRequest = Request;
   vi.stubGlobal("localStorage", storage);

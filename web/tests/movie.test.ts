@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { posterUrl, titleWithYear, toMovie, toMovieDetails } from "../src/movie";
+import { moviePath, parseId, posterUrl, titleWithYear, toMovie, toMovieDetails } from "../src/movie";
 
 const FIELDS = {
   title: "Heat",
@@ -77,4 +77,12 @@ describe("a movie's details", () => {
     const unknown = { ...answer, movie: { ...answer.movie, runtime: 0 } };
     expect(toMovieDetails(unknown).runtimeMinutes).toBe(null);
   });
+});
+
+test("the address of a movie escapes its id, and reads it again", () => {
+  expect(moviePath(7)).toBe("/movie/7");
+  expect(moviePath("what, now?/2")).toBe("/movie/what%2C%20now%3F%2F2");
+  expect(parseId("7")).toBe(7);
+  expect(parseId("007")).toBe("007");
+  expect(parseId("heat-1995")).toBe("heat-1995");
 });

@@ -20,6 +20,7 @@ export type ListAnswer = Answer<paths["/recommend"]["post"]>;
 export type ListItem = ListAnswer["items"][number];
 export type MovieAnswer = Answer<paths["/movies/{movie_id}"]["get"]>;
 export type ProvidersAnswer = Answer<paths["/movies/{movie_id}/providers"]["get"]>;
+export type RegionProviders = Answer<paths["/providers"]["get"]>;
 export type MatchedFile = Answer<paths["/ratings/match"]["post"]>;
 export type Overview = Answer<paths["/overview"]["get"]>;
 export type Model = Overview["models"][number];

@@ -1,5 +1,5 @@
 /** A card for one recommended movie. Its size does not depend on its content. */
-import type { RecommendedMovie } from "../movie";
+import { type RecommendedMovie, moviePath } from "../movie";
 import { hideMovie, rateMovie, unrateMovie } from "../visitor/actions";
 import { starsById } from "../visitor/store";
 import { texts } from "../texts";
@@ -13,7 +13,7 @@ export function Card({ movie, eager = false }: { movie: RecommendedMovie; eager?
   return (
     <article class="card" data-movie={movie.id}>
       <div class="card-poster">
-        <a class="card-link" href={`/movie/${movie.id}`} tabIndex={-1} aria-hidden="true">
+        <a class="card-link" href={moviePath(movie.id)} tabIndex={-1} aria-hidden="true">
           <Poster movie={movie} eager={eager} />
         </a>
         <div class="card-actions">
@@ -36,7 +36,7 @@ export function Card({ movie, eager = false }: { movie: RecommendedMovie; eager?
         </div>
       </div>
       <h3 class="card-title">
-        <a href={`/movie/${movie.id}`}>{movie.title}</a>
+        <a href={moviePath(movie.id)}>{movie.title}</a>
       </h3>
       <p class="card-facts">
         <span>{movie.year ?? "–"}</span>

@@ -1,7 +1,14 @@
 /** The filters for genres and years. The chosen ones are part of the URL. */
 import { useEffect, useState } from "preact/hooks";
 import { useFilterOptions } from "../lists/filterOptions";
-import { type Filters, NO_FILTERS, type Order, hasFilters, parseYear } from "../lists/filterQuery";
+import {
+  type Filters,
+  NO_FILTERS,
+  type Order,
+  countTmdbFilters,
+  hasFilters,
+  parseYear,
+} from "../lists/filterQuery";
 import { genreName, texts } from "../texts";
 
 interface Props {
@@ -48,6 +55,30 @@ export function OrderFilter({ filters, onChange, orders }: Props & { orders: rea
         </button>
       ))}
     </div>
+  );
+}
+
+interface MoreProps {
+  isOpen: boolean;
+  filters: Filters;
+  onToggle: () => void;
+}
+
+/** A button that opens the filters; nothing where the service has no TMDB key. */
+export function MoreFiltersButton({ isOpen, filters, onToggle }: MoreProps) {
+  if (!useFilterOptions().tmdb) return null;
+  const count = countTmdbFilters(filters);
+  return (
+    <button
+      type="button"
+      class="chip"
+      aria-expanded={isOpen}
+      aria-controls="more-filters"
+      data-active={count > 0 || undefined}
+      onClick={onToggle}
+    >
+      {texts.filters.more(count)}
+    </button>
   );
 }
 

@@ -1,4 +1,4 @@
-import { titleWithYear } from "../movie";
+import { moviePath, titleWithYear } from "../movie";
 import type { MovieSummary } from "../visitor/visitor";
 import { unhide } from "../visitor/store";
 import { texts } from "../texts";
@@ -20,7 +20,7 @@ export function HiddenMovies({ heading, lead, movies }: Props) {
       <ul class="rows">
         {movies.map((movie) => (
           <li key={movie.id}>
-            <a class="row-title" href={`/movie/${movie.id}`}>{titleWithYear(movie)}</a>
+            <a class="row-title" href={moviePath(movie.id)}>{titleWithYear(movie)}</a>
             <button type="button" class="row-remove" aria-label={texts.you.unhide(movie.title)} onClick={() => unhide(movie.id)}>
               <Cross />
             </button>

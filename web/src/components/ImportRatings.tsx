@@ -1,7 +1,7 @@
 /** A panel to take over ratings from a file of another service. */
 import { useRef, useState } from "preact/hooks";
 import { client, toApiError, unwrap } from "../api/client";
-import { titleWithYear } from "../movie";
+import { type Id, titleWithYear } from "../movie";
 import { texts } from "../texts";
 import { type Choices, type Entry, movieOf, toEntries, toTakeOver } from "../visitor/importing";
 import { takeOver } from "../visitor/store";
@@ -90,7 +90,7 @@ export function ImportRatings() {
 interface MatchesProps {
   found: Found;
   choices: Choices;
-  onChoose: (line: number, id: number | null) => void;
+  onChoose: (line: number, id: Id | null) => void;
   onClose: () => void;
 }
 
@@ -139,7 +139,7 @@ function Rows({ entries, choices, onChoose }: RowsProps) {
           <select
             aria-label={texts.you.movieOf(entry.title)}
             value={String(movieOf(entry, choices)?.id ?? "")}
-            onChange={({ currentTarget: { value } }) => onChoose(entry.line, value ? Number(value) : null)}
+            onChange={({ currentTarget: { value } }) => onChoose(entry.line, entry.movies.find(({ id }) => String(id) === value)?.id ?? null)}
           >
             <option value="">{texts.you.leaveOut}</option>
             {entry.movies.map((movie) => (

@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { type Movie, posterUrl } from "../movie";
 import { genreName } from "../texts";
 import { MOTIFS } from "./motifs";
-import { lookOf, randomNumbers } from "./palettes";
+import { lookOf, randomNumbers, seedOf } from "./palettes";
 
 interface Props {
   movie: Movie;
@@ -48,7 +48,7 @@ function Art({ movie }: { movie: Movie }) {
     const { motif, palette: [ground, first, second] } = lookOf(movie);
     return (
       <svg viewBox="0 0 200 300" preserveAspectRatio="xMidYMid slice">
-        <g transform="translate(0 24)">{MOTIFS[motif](randomNumbers(movie.id + 7), first, second)}</g>
+        <g transform="translate(0 24)">{MOTIFS[motif](randomNumbers(seedOf(movie.id) + 7), first, second)}</g>
         <path d="M0 0H200V24H0ZM0 212H200V300H0Z" fill={ground} />
       </svg>
     );

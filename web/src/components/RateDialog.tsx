@@ -1,6 +1,6 @@
 /** A dialog to rate one movie, or to hide it. */
 import { useEffect, useRef } from "preact/hooks";
-import { type Movie, titleWithYear } from "../movie";
+import { type Movie, moviePath, titleWithYear } from "../movie";
 import { hideMovie, rateMovie, unrateMovie } from "../visitor/actions";
 import { starsById } from "../visitor/store";
 import { genreName, texts } from "../texts";
@@ -65,7 +65,7 @@ export function RateDialog({ movie, onClose }: { movie: Movie; onClose: (isAnswe
                 {texts.rate[list]}
               </button>
             ))}
-            <a class="button" href={`/movie/${movie.id}`}>{texts.rate.details}</a>
+            <a class="button" href={moviePath(movie.id)}>{texts.rate.details}</a>
           </div>
         </div>
         <button type="button" class="rate-close" aria-label={texts.rate.close} onClick={() => close(false)}>

@@ -1,5 +1,6 @@
 /** A bar with the newest rated movies, from which the list below it is computed. */
 import { useLocation } from "preact-iso";
+import { moviePath } from "../movie";
 import { visitor } from "../visitor/store";
 import { texts } from "../texts";
 import { Star } from "./icons";
@@ -21,7 +22,7 @@ export function RatedBar() {
         )}
         {newest.map(({ movie, stars }) => (
           <li key={movie.id}>
-            <a href={`/movie/${movie.id}`}>
+            <a href={moviePath(movie.id)}>
               <Poster movie={movie} width={185} />
               <span class="rated-title">{movie.title}</span>
               <span class="rated-stars">

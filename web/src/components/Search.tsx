@@ -61,7 +61,7 @@ export function Search() {
           aria-expanded={isExpanded && movies.length > 0}
           aria-controls={`${id}-list`}
           aria-autocomplete="list"
-          aria-activedescendant={isExpanded && movies[active] ? `${id}-${movies[active].id}` : undefined}
+          aria-activedescendant={isExpanded && movies[active] ? `${id}-${encodeURIComponent(movies[active].id)}` : undefined}
           onInput={(event) => {
             setQuery(event.currentTarget.value);
             setIsOpen(true);
@@ -90,7 +90,7 @@ export function Search() {
           {movies.map((movie, index) => (
             <Option
               key={movie.id}
-              id={`${id}-${movie.id}`}
+              id={`${id}-${encodeURIComponent(movie.id)}`}
               movie={movie}
               active={index === active}
               onChoose={() => choose(movie)}

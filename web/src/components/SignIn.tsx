@@ -1,17 +1,30 @@
 /** A panel to sign in as a user of the MovieLens data set. */
 import { useState } from "preact/hooks";
+import { client, unwrap } from "../api/client";
+import { parseId } from "../movie";
 import { signIn, visitor } from "../visitor/store";
 import { texts } from "../texts";
+
+/** Return whether the service takes this text as a user id: its data set may have text ids. */
+async function takesText(id: string): Promise<boolean> {
+  try {
+    await unwrap(client.POST("/recommend", { body: { user_id: id, top_k: 1 } }));
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 export function SignIn() {
   const [text, setText] = useState("");
   const [isInvalid, setIsInvalid] = useState(false);
   const { userId } = visitor.value;
-  const submit = (event: Event) => {
+  const submit = async (event: Event) => {
     event.preventDefault();
-    const isValid = /^[1-9]\d{0,14}$/.test(text.trim());
+    const id = parseId(text.trim());
+    const isValid = typeof id === "number" || (/\D/.test(id) && (await takesText(id)));
     setIsInvalid(!isValid);
-    if (isValid) signIn(Number(text.trim()));
+    if (isValid) signIn(id);
   };
   return (
     <section class="panel" aria-labelledby="sign-in-heading">
@@ -19,12 +32,11 @@ export function SignIn() {
       {userId === null ? (
         <>
           <p class="faint">{texts.you.signInLead}</p>
-          <form class="inline-form" onSubmit={submit} noValidate>
+          <form class="inline-form" onSubmit={(event) => void submit(event)} noValidate>
             <label class="field">
               <span>{texts.you.userId}</span>
               <input
                 type="text"
-                inputMode="numeric"
                 value={text}
                 aria-invalid={isInvalid}
                 aria-describedby={isInvalid ? "sign-in-error" : undefined}

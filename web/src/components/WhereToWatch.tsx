@@ -2,25 +2,14 @@
 import { useEffect, useState } from "preact/hooks";
 import { client, unwrap } from "../api/client";
 import type { ProvidersAnswer } from "../api/types";
+import type { Id } from "../movie";
 import { texts } from "../texts";
-import { readItem, writeItem } from "../visitor/storage";
+import { chooseCountry, countries, ownCountry } from "../visitor/country";
 
 const KINDS = ["stream", "free", "ads", "rent", "buy"] as const;
-/** Countries to choose from, by ISO 3166-1; the visitor's own comes first. */
-const COUNTRIES = ["US", "GB", "CA", "AU", "IE", "NZ", "DE", "AT", "CH", "FR", "BE", "NL", "ES", "PT", "IT", "SE", "NO", "DK", "FI", "PL", "BR", "MX", "AR", "IN", "JP", "KR"];
-const STORED = "moovier-country";
 
-/** Return the country that was chosen before, else the one of the browser's language. */
-function initialCountry(): string {
-  const own = readItem(STORED) ?? navigator.language.split("-")[1]?.toUpperCase() ?? "";
-  return /^[A-Z]{2}$/.test(own) ? own : "US";
-}
-
-const countryName = (code: string): string =>
-  new Intl.DisplayNames(["en"], { type: "region" }).of(code) ?? code;
-
-export function WhereToWatch({ movieId }: { movieId: number }) {
-  const [country, setCountry] = useState(initialCountry);
+export function WhereToWatch({ movieId }: { movieId: Id }) {
+  const country = ownCountry.value;
   const [offers, setOffers] = useState<ProvidersAnswer | null>(null);
   useEffect(() => {
     const abort = new AbortController();
@@ -32,10 +21,6 @@ export function WhereToWatch({ movieId }: { movieId: number }) {
     return () => abort.abort();
   }, [movieId, country]);
   if (!offers?.known) return null;
-  const choose = (code: string) => {
-    writeItem(STORED, code);
-    setCountry(code);
-  };
   const kinds = KINDS.filter((kind) => offers[kind].length > 0);
   return (
     <section class="watch" aria-labelledby="watch-heading">
@@ -44,10 +29,10 @@ export function WhereToWatch({ movieId }: { movieId: number }) {
         <select
           aria-label={texts.movie.country}
           value={country}
-          onChange={(event) => choose(event.currentTarget.value)}
+          onChange={(event) => chooseCountry(event.currentTarget.value)}
         >
-          {[...new Set([country, ...COUNTRIES])].map((code) => (
-            <option key={code} value={code}>{countryName(code)}</option>
+          {countries(country).map(({ code, name }) => (
+            <option key={code} value={code}>{name}</option>
           ))}
         </select>
       </div>

@@ -1,5 +1,5 @@
 /** The motif and colours of a drawn poster, chosen by the movie's most telling genre. */
-import type { Movie } from "../movie";
+import type { Id, Movie } from "../movie";
 
 export type Motif =
   | "blinds" | "sunset" | "chevrons" | "teeth" | "waves" | "frames" | "bubbles" | "orbits" | "moon"
@@ -40,7 +40,7 @@ const LOOKS: readonly (readonly [names: readonly string[], look: Look])[] = [
 const DEFAULT_LOOK: Look = { motifs: ["frames"], palettes: [["#33363d", "#c9c4b8", "#6c717c", CREAM], ["#d9d3c5", "#3b4350", "#a34a2f", NIGHT]] };
 
 export function lookOf(movie: Movie): { motif: Motif; palette: Palette; genre: string | null } {
-  const random = randomNumbers(movie.id);
+  const random = randomNumbers(seedOf(movie.id));
   const [names, look] = LOOKS.find(([names]) => names.some((name) => movie.genres.includes(name))) ?? [[], DEFAULT_LOOK];
   const pick = <Item,>(items: readonly Item[]): Item =>
     items[Math.floor(random() * items.length)]!;
@@ -49,6 +49,14 @@ export function lookOf(movie: Movie): { motif: Motif; palette: Palette; genre: s
     motif: pick(look.motifs),
     genre: names.find((name) => movie.genres.includes(name)) ?? movie.genres[0] ?? null,
   };
+}
+
+/** Return a movie's seed: its number, or the FNV-1a hash of its text. */
+export function seedOf(id: Id): number {
+  if (typeof id === "number") return id;
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < id.length; at++) hash = Math.imul(hash ^ id.charCodeAt(at), 0x01000193);
+  return hash >>> 0;
 }
 
 /** Return a generator of numbers from 0 to 1, the same for the same seed (mulberry32). */

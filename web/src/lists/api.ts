@@ -1,10 +1,11 @@
 /** Requests for lists of movies: recommended, popular and similar ones. */
 import { client, unwrap } from "../api/client";
 import type { ListAnswer, RecommendRequest } from "../api/types";
-import { type RecommendedMovie, toRecommendedMovie } from "../movie";
+import { type Id, type RecommendedMovie, toRecommendedMovie } from "../movie";
+import { ownCountry } from "../visitor/country";
 import { isPersonalised, visitor } from "../visitor/store";
 import { hiddenMovieIds, userIdOf } from "../visitor/visitor";
-import type { Filters, Order } from "./filterQuery";
+import { type Filters, type Order, countTmdbFilters } from "./filterQuery";
 import type { Page } from "./paged";
 
 const PAGE_SIZE = 24;
@@ -24,17 +25,18 @@ export function fetchDiscoverPage(
   signal: AbortSignal,
 ): Promise<Page<RecommendedMovie>> {
   const exclude = hiddenMovieIds(visitor.value);
-  // /trending and /popular can be cached, but cannot exclude movies.
+  // /trending and /popular can be cached, but cannot exclude movies or ask TMDB.
   if (!isPersonalised.value && filters.order === "trending") {
     return fetchTrending(filters, cursor, signal);
   }
-  if (!isPersonalised.value && !exclude.length) return fetchPopular(filters, cursor, signal);
+  const isCommon = !isPersonalised.value && !exclude.length && !countTmdbFilters(filters);
+  if (isCommon) return fetchPopular(filters, cursor, signal);
   return fetchRecommended(filters, exclude, cursor, signal);
 }
 
 async function fetchRecommended(
   filters: Filters,
-  exclude: number[],
+  exclude: Id[],
   cursor: string | null,
   signal: AbortSignal,
 ): Promise<Page<RecommendedMovie>> {
@@ -46,6 +48,7 @@ async function fetchRecommended(
     year_to: filters.yearTo,
     exclude,
     cursor,
+    ...tmdbParameters(filters),
     ...(isPersonalised.value ? VARIETY[filters.order] : {}),
   };
   return toPage(await unwrap(client.POST("/recommend", { body, signal })));
@@ -53,7 +56,7 @@ async function fetchRecommended(
 
 /** Fetch movies for the visitor and friends who watch together. */
 export async function fetchForGroup(
-  friends: ReadonlyMap<number, number>[],
+  friends: ReadonlyMap<Id, number>[],
   cursor: string | null,
   signal: AbortSignal,
 ): Promise<Page<RecommendedMovie>> {
@@ -94,7 +97,7 @@ async function fetchPopular(
 
 /** Fetch movies that are similar to one movie. */
 export async function fetchSimilar(
-  movieId: number,
+  movieId: Id,
   cursor: string | null,
   signal: AbortSignal,
 ): Promise<Page<RecommendedMovie>> {
@@ -112,4 +115,14 @@ const filterParameters = ({ genres, yearFrom, yearTo }: Filters) => ({
   ...(genres.length ? { genres } : {}),
   ...(yearFrom === null ? {} : { year_from: yearFrom }),
   ...(yearTo === null ? {} : { year_to: yearTo }),
+});
+
+/** Return the filters by what only TMDB knows; a service without a TMDB key refuses them. */
+const tmdbParameters = (filters: Filters): Partial<RecommendRequest> => ({
+  ...(filters.providers.length
+    ? { providers: filters.providers, region: filters.country ?? ownCountry.value }
+    : {}),
+  ...(filters.runtimeFrom === null ? {} : { runtime_from: filters.runtimeFrom }),
+  ...(filters.runtimeTo === null ? {} : { runtime_to: filters.runtimeTo }),
+  ...(filters.language === null ? {} : { language: filters.language }),
 });

@@ -1,16 +1,18 @@
-/** The genres and years to filter by: MovieLens's until the service has sent its own. */
+/** What lists can be filtered by: MovieLens's genres and years, until the service has sent its own. */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { client, unwrap } from "../api/client";
 import { texts } from "../texts";
 import type { Filters } from "./filterQuery";
 
-type Options = Omit<Filters, "order">;
+/** `tmdb`: whether the service can filter by what only TMDB knows. */
+type Options = Pick<Filters, "genres" | "yearFrom" | "yearTo"> & { tmdb: boolean };
 
 const options = signal<Options>({
   genres: Object.keys(texts.genres),
   yearFrom: 1902,
   yearTo: 2018,
+  tmdb: false,
 });
 let isRequested = false;
 
@@ -25,8 +27,8 @@ export function useFilterOptions(): Options {
 async function request(): Promise<void> {
   isRequested = true;
   try {
-    const { genres, year_from, year_to } = await unwrap(client.GET("/filters"));
-    options.value = { genres, yearFrom: year_from ?? null, yearTo: year_to ?? null };
+    const { genres, year_from, year_to, tmdb } = await unwrap(client.GET("/filters"));
+    options.value = { genres, yearFrom: year_from ?? null, yearTo: year_to ?? null, tmdb };
   } catch {
     isRequested = false; // The next view with filters tries again.
   }

@@ -1,5 +1,6 @@
 /** A list that is loaded page by page, and can be reloaded while the old items are shown. */
 import { type Signal, batch, signal } from "@preact/signals";
+import type { Id } from "../movie";
 import { type ApiError, isAbort, toApiError } from "../api/client";
 
 export interface Page<Item> {
@@ -14,7 +15,7 @@ export type LoadPage<Item> = (cursor: string | null, signal: AbortSignal) => Pro
 /** `loading`: the first page is loading; `loadingMore`: a later page is loading. */
 export type State = "idle" | "loading" | "loadingMore";
 
-export class PagedList<Item extends { id: number }> {
+export class PagedList<Item extends { id: Id }> {
   /** Null before the first page. */
   readonly items: Signal<Item[] | null> = signal(null);
   readonly state: Signal<State> = signal("idle");

@@ -1,7 +1,7 @@
 /** The first view: search, the rated movies, and the list of what to watch. */
-import { useLocation } from "preact-iso";
-import { useEffect, useRef } from "preact/hooks";
-import { GenreFilter, OrderFilter, YearFilter } from "../components/Filters";
+import { lazy, useLocation } from "preact-iso";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { GenreFilter, MoreFiltersButton, OrderFilter, YearFilter } from "../components/Filters";
 import { MovieGrid } from "../components/MovieGrid";
 import { RatedBar } from "../components/RatedBar";
 import { Search } from "../components/Search";
@@ -10,6 +10,8 @@ import { isOutdated, list, refreshList, updateList } from "../lists/discover";
 import {
   type Filters,
   NO_FILTERS,
+  NO_TMDB_FILTERS,
+  countTmdbFilters,
   filtersToUrl,
   hasFilters,
   parseFilters,
@@ -22,11 +24,16 @@ const DEEP_PX = 500;
 const PERSONAL_ORDERS = ["default", "varied", "lesserKnown"] as const;
 const COMMON_ORDERS = ["default", "trending"] as const;
 
+/** Loaded when it is opened: most visitors do without it. */
+const MoreFilters = lazy(() => import("../components/MoreFilters").then((module) => module.MoreFilters));
+
 export function Discover() {
   const { query, route } = useLocation();
   const filters = parseFilters(query);
   const section = useRef<HTMLElement>(null);
-  const { genres, yearFrom, yearTo, order } = filters;
+  const { yearFrom, yearTo, order } = filters;
+  // Shown when the visitor opens it, or when a link has such filters.
+  const [hasMore, setHasMore] = useState(countTmdbFilters(filters) > 0);
   const isReversed = yearFrom !== null && yearTo !== null && yearFrom > yearTo;
   useView(texts.titles.discover);
   useEffect(() => {
@@ -35,7 +42,7 @@ export function Discover() {
     const isShown = list.items.peek() !== null;
     const isDeep = isShown && (section.current?.getBoundingClientRect().top ?? 0) < -DEEP_PX;
     updateList(filters, isDeep);
-  }, [tasteKey.value, genres.join(), yearFrom, yearTo, order]);
+  }, [tasteKey.value, filtersToUrl(filters)]);
 
   const isForMe = isPersonalised.value;
   const isTrending = !isForMe && order === "trending";
@@ -57,11 +64,18 @@ export function Discover() {
           <p class="faint">{isForMe ? texts.list.forYouLead : commonLead(list.days.value)}</p>
           <YearFilter filters={filters} onChange={change} />
         </div>
-        <OrderFilter
-          filters={filters}
-          onChange={change}
-          orders={isForMe ? PERSONAL_ORDERS : COMMON_ORDERS}
-        />
+        <div class="filter-row">
+          <OrderFilter
+            filters={filters}
+            // Movies on the rise cannot be filtered by what only TMDB knows.
+            onChange={(to) => change(to.order === "trending" ? { ...to, ...NO_TMDB_FILTERS } : to)}
+            orders={isForMe ? PERSONAL_ORDERS : COMMON_ORDERS}
+          />
+          {!isTrending && (
+            <MoreFiltersButton isOpen={hasMore} filters={filters} onToggle={() => setHasMore(!hasMore)} />
+          )}
+        </div>
+        {hasMore && !isTrending && <MoreFilters filters={filters} onChange={change} />}
         <GenreFilter filters={filters} onChange={change} />
         {isReversed && <p class="warning" role="alert">{texts.filters.reversedYears}</p>}
         <MovieGrid

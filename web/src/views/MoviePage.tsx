@@ -11,19 +11,19 @@ import { Back, Eye, No } from "../components/icons";
 import { useView } from "../components/useView";
 import { fetchSimilar } from "../lists/api";
 import { PagedList } from "../lists/paged";
-import { type MovieDetails, type RecommendedMovie, titleWithYear, toMovieDetails } from "../movie";
+import { type Id, type MovieDetails, type RecommendedMovie, parseId, titleWithYear, toMovieDetails } from "../movie";
 import { genreName, texts } from "../texts";
 import { hideMovie, rateMovie, unrateMovie } from "../visitor/actions";
 import { starsById, unhide, visitor } from "../visitor/store";
 import { NotFound } from "./NotFound";
 
 export function MoviePage() {
-  const id = Number(useRoute().params["id"]);
+  const id = parseId(useRoute().params["id"] ?? "");
   // The key makes another movie a new component without any state of the one before.
   return <MovieById key={id} id={id} />;
 }
 
-function MovieById({ id }: { id: number }) {
+function MovieById({ id }: { id: Id }) {
   const { movie, error, reload } = useMovieDetails(id);
   const similar = useMemo(() => new PagedList<RecommendedMovie>(), [id]);
   useView(texts.titles.of(movie ? titleWithYear(movie) : texts.name));
@@ -132,7 +132,7 @@ interface MovieState {
   reload: () => void;
 }
 
-function useMovieDetails(id: number): MovieState {
+function useMovieDetails(id: Id): MovieState {
   const [movie, setMovie] = useState<MovieDetails | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   const [reloads, setReloads] = useState(0);

@@ -1,5 +1,6 @@
 /** Movies in a file of another service, as the service matched them and the visitor corrected them. */
 import type { MatchedFile } from "../api/types";
+import type { Id } from "../movie";
 import type { MovieSummary, Rating } from "./visitor";
 
 export interface Entry {
@@ -17,7 +18,7 @@ export interface Entry {
 }
 
 /** Line to the id of the chosen movie; null: leave the entry out. */
-export type Choices = ReadonlyMap<number, number | null>;
+export type Choices = ReadonlyMap<number, Id | null>;
 
 export function toEntries(answer: MatchedFile): Entry[] {
   return answer.entries.map(({ line, title, year, stars, timestamp, movie, others, is_sure }) => ({
@@ -54,8 +55,8 @@ export function toTakeOver(
   choices: Choices,
   now: number,
 ): { ratings: Omit<Rating, "user">[]; seen: MovieSummary[] } {
-  const ratings = new Map<number, Omit<Rating, "user">>();
-  const seen = new Map<number, MovieSummary>();
+  const ratings = new Map<Id, Omit<Rating, "user">>();
+  const seen = new Map<Id, MovieSummary>();
   for (const entry of entries) {
     const movie = movieOf(entry, choices);
     if (!movie) continue;

@@ -5,35 +5,36 @@
  * requires an API key, nothing is sent at all.
  */
 import { client, isAbort, toApiError, unwrap } from "../api/client";
+import type { Id } from "../movie";
 import { readItem, writeItem } from "./storage";
 
 interface Rate {
   do: "rate";
-  user: number;
-  movie: number;
+  user: Id;
+  movie: Id;
   stars: number;
   at: number;
   requestId: string | null;
 }
 interface Unrate {
   do: "unrate";
-  user: number;
+  user: Id;
   /** Null: all ratings that the user gave here. */
-  movie: number | null;
+  movie: Id | null;
 }
 /** `seen` or `not_for_me`, the service's names of the lists of hidden movies. */
 export type HidingEvent = "seen" | "not_for_me";
 interface Hide {
   do: "hide";
-  user: number;
-  movie: number;
+  user: Id;
+  movie: Id;
   event: HidingEvent;
   at: number;
 }
 interface Unhide {
   do: "unhide";
-  user: number;
-  movie: number;
+  user: Id;
+  movie: Id;
   event: HidingEvent;
 }
 type Write = Rate | Unrate | Hide | Unhide;
@@ -171,5 +172,5 @@ function isWrite(value: unknown): value is Write {
   if (typeof value !== "object" || value === null) return false;
   const write = value as Partial<Write>;
   const isKnown = ["rate", "unrate", "hide", "unhide"].includes(write.do ?? "");
-  return isKnown && typeof write.user === "number";
+  return isKnown && (typeof write.user === "number" || typeof write.user === "string");
 }

@@ -1,6 +1,6 @@
 /** The visitor of this browser: one signal, stored in the browser, shared by its windows. */
 import { computed, effect, signal } from "@preact/signals";
-import type { Movie } from "../movie";
+import type { Id, Movie } from "../movie";
 import * as outbox from "./outbox";
 import { readItem, writeItem } from "./storage";
 import {
@@ -45,7 +45,7 @@ export const starsById = computed(
 );
 
 /** Movies whose ratings are being removed. */
-const removing = new Set<number>();
+const removing = new Set<Id>();
 
 effect(() => {
   isStored.value = writeItem(KEY, JSON.stringify(toStored(visitor.value)));
@@ -95,7 +95,7 @@ export function takeOver(ratings: Omit<Rating, "user">[], seen: MovieSummary[]):
 }
 
 /** Remove a rating here after the service, if it can be reached, has deleted it. */
-export async function unrate(movieId: number): Promise<void> {
+export async function unrate(movieId: Id): Promise<void> {
   removing.add(movieId);
   const rating = visitor.value.ratings.find(({ movie }) => movie.id === movieId);
   if (rating) {
@@ -114,7 +114,7 @@ export function hide(movie: Movie, list: HiddenList): void {
   void outbox.enqueue({ do: "hide", user, movie: movie.id, event: EVENTS[list], at });
 }
 
-export function unhide(movieId: number): void {
+export function unhide(movieId: Id): void {
   const user = userIdOf(visitor.value);
   const lists = HIDDEN_LISTS.filter((list) => visitor.value[list].some(({ id }) => id === movieId));
   if (!lists.length) return;
@@ -124,8 +124,8 @@ export function unhide(movieId: number): void {
   );
 }
 
-/** Sign in as a MovieLens user; null: become anonymous again. */
-export function signIn(userId: number | null): void {
+/** Sign in as a user of the data set; null: become anonymous again. */
+export function signIn(userId: Id | null): void {
   visitor.value = { ...visitor.value, userId };
 }
 

@@ -1,5 +1,5 @@
 /** A visitor's ratings and hidden movies, as pure functions without storage or network. */
-import { type Movie, toMovie } from "../movie";
+import { type Id, type Movie, toMovie } from "../movie";
 
 /** What the browser keeps of a movie. */
 export type MovieSummary = Pick<Movie, "id" | "title" | "year" | "genres" | "poster">;
@@ -13,14 +13,14 @@ export interface Rating {
   /** Unix seconds; 0: unknown. */
   at: number;
   /** The user id that the rating was sent under: the anonymous one, or a MovieLens user's. */
-  user: number;
+  user: Id;
 }
 
 export interface Visitor {
   /** Drawn at random in this browser, far above MovieLens's user ids. */
   anonymousId: number;
   /** The MovieLens user that the visitor signed in as. */
-  userId: number | null;
+  userId: Id | null;
   /** Oldest first. */
   ratings: Rating[];
   /** Movies that are left out of every list, without counting as ratings. */
@@ -34,18 +34,19 @@ export const MIN_STARS = 0.5;
 export const MAX_STARS = 5;
 const MAX_TITLE_LENGTH = 300;
 const MAX_GENRES = 20;
+const MAX_ID_LENGTH = 200;
 
 export function newVisitor(): Visitor {
   return { anonymousId: drawId(), userId: null, ratings: [], seen: [], notForMe: [] };
 }
 
 /** Return the user id that requests are sent under. */
-export const userIdOf = (visitor: Visitor): number => visitor.userId ?? visitor.anonymousId;
+export const userIdOf = (visitor: Visitor): Id => visitor.userId ?? visitor.anonymousId;
 
-export const starsOf = (visitor: Visitor, movieId: number): number | null =>
+export const starsOf = (visitor: Visitor, movieId: Id): number | null =>
   visitor.ratings.find(({ movie }) => movie.id === movieId)?.stars ?? null;
 
-export const hiddenMovieIds = (visitor: Visitor): number[] =>
+export const hiddenMovieIds = (visitor: Visitor): Id[] =>
   [...visitor.seen, ...visitor.notForMe].map(({ id }) => id);
 
 /** Rate a movie, as the newest rating. A hidden movie is shown again. */
@@ -56,7 +57,7 @@ export function withRating(visitor: Visitor, movie: Movie, stars: number, at: nu
 }
 
 /** Remove a movie's rating, and show the movie again. */
-export function withoutMovie(visitor: Visitor, movieId: number): Visitor {
+export function withoutMovie(visitor: Visitor, movieId: Id): Visitor {
   const ratings = visitor.ratings.filter(({ movie }) => movie.id !== movieId);
   return { ...withMovieShown(visitor, movieId), ratings };
 }
@@ -68,7 +69,7 @@ export function withMovieHidden(visitor: Visitor, movie: Movie, list: HiddenList
 }
 
 /** Take a movie out of the lists of hidden movies. */
-export function withMovieShown(visitor: Visitor, movieId: number): Visitor {
+export function withMovieShown(visitor: Visitor, movieId: Id): Visitor {
   const others = (movies: MovieSummary[]) => movies.filter(({ id }) => id !== movieId);
   return { ...visitor, seen: others(visitor.seen), notForMe: others(visitor.notForMe) };
 }
@@ -108,7 +109,7 @@ export function parseVisitor(text: string): Visitor | null {
   const anonymousId = parseWholeNumber(value["anonymousId"]);
   return {
     anonymousId: anonymousId && anonymousId >= MIN_ANONYMOUS_ID ? anonymousId : drawId(),
-    userId: parseWholeNumber(value["userId"]),
+    userId: parseStoredId(value["userId"]),
     ratings: ratings as Rating[],
     seen,
     notForMe,
@@ -139,7 +140,7 @@ function parseRating(value: unknown): Rating | null {
     movie,
     stars,
     at: parseWholeNumber(value["at"]) ?? 0,
-    user: parseWholeNumber(value["user"]) ?? 0,
+    user: parseStoredId(value["user"]) ?? 0,
   };
 }
 
@@ -155,8 +156,8 @@ function parseMovies(value: unknown): MovieSummary[] | null {
 
 function parseMovie(value: unknown): MovieSummary | null {
   if (!isObject(value)) return null;
-  const id = parseWholeNumber(value["id"]);
-  if (id === null || id < 1 || typeof value["title"] !== "string") return null;
+  const id = parseStoredId(value["id"]);
+  if (!id || typeof value["title"] !== "string") return null;
   const genres = Array.isArray(value["genres"]) ? value["genres"] : [];
   // Checked like a poster path of the service: it becomes part of a URL.
   const { poster } = toMovie(id, { poster_path: value["poster"] });
@@ -171,6 +172,12 @@ function parseMovie(value: unknown): MovieSummary | null {
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null;
+
+/** Return a whole number of 0 or more, or a text that can be an id; null for anything else. */
+const parseStoredId = (value: unknown): Id | null =>
+  typeof value === "string" && value && value.length <= MAX_ID_LENGTH
+    ? value
+    : parseWholeNumber(value);
 
 /** Return a whole number of 0 or more; null for anything else. */
 const parseWholeNumber = (value: unknown): number | null =>

@@ -80,6 +80,16 @@ test("trending movies come from their own route", async () => {
   expect(browser.service.requests[0]).toMatchObject({ method: "GET", path: "/trending" });
 });
 
+test("filters by what only TMDB knows are sent with the visitor's country", async () => {
+  await api.fetchDiscoverPage({ ...NO_FILTERS, providers: [8], runtimeTo: 120 }, null, signal());
+  await api.fetchDiscoverPage({ ...NO_FILTERS, providers: [8], country: "FR", language: "fr" }, null, signal());
+  const [own, french] = browser.service.requests;
+  expect(own).toMatchObject({ method: "POST", path: "/recommend" });
+  expect(own!.body).toMatchObject({ ratings: [], providers: [8], region: "GB", runtime_to: 120 });
+  expect(own!.body).not.toHaveProperty("language");
+  expect(french!.body).toMatchObject({ providers: [8], region: "FR", language: "fr" });
+});
+
 test("the order of a personal list asks for variety", async () => {
   await prepare(() => store.rate(movie(1), 4.5));
   await api.fetchDiscoverPage({ ...NO_FILTERS, order: "varied" }, null, signal());

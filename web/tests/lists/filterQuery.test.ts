@@ -21,6 +21,9 @@ describe("the URL", () => {
       "/?genres=Drama&from=1990&to=1999",
     ],
     [{ ...NO_FILTERS, order: "varied" as const }, "/?order=varied"],
+    [{ ...NO_FILTERS, providers: [8, 337], country: "FR" }, "/?on=8%2C337&in=FR"],
+    [{ ...NO_FILTERS, runtimeFrom: 90, runtimeTo: 120 }, "/?min=90&max=120"],
+    [{ ...NO_FILTERS, language: "fr" }, "/?language=fr"],
   ])("keeps the filters %j", (filters, url) => {
     expect(filtersToUrl(filters)).toBe(url);
     expect(parseFilters(queryOf(url))).toEqual(filters);
@@ -28,6 +31,13 @@ describe("the URL", () => {
 
   test("with invalid values has no filters", () => {
     expect(parseFilters({ genres: ",,", from: "199", to: "later", order: "best" })).toEqual(NO_FILTERS);
+    const invalid = { on: "0,x,-1", in: "FR", min: "0", max: "1.5", language: "FR" };
+    expect(parseFilters(invalid)).toEqual(NO_FILTERS);
+  });
+
+  test("of movies on the rise has no filters by what only TMDB knows", () => {
+    const query = { order: "trending", on: "8", in: "FR", max: "90", language: "fr" };
+    expect(parseFilters(query)).toEqual({ ...NO_FILTERS, order: "trending" });
   });
 });
 
@@ -52,4 +62,9 @@ test("any filter counts", () => {
   expect(hasFilters({ ...NO_FILTERS, genres: ["War"] })).toBe(true);
   expect(hasFilters({ ...NO_FILTERS, yearFrom: 1990 })).toBe(true);
   expect(hasFilters({ ...NO_FILTERS, yearTo: 1990 })).toBe(true);
+  expect(hasFilters({ ...NO_FILTERS, providers: [8] })).toBe(true);
+  expect(hasFilters({ ...NO_FILTERS, runtimeTo: 90 })).toBe(true);
+  expect(hasFilters({ ...NO_FILTERS, language: "fr" })).toBe(true);
+  // A country alone filters nothing.
+  expect(hasFilters({ ...NO_FILTERS, country: "FR" })).toBe(false);
 });

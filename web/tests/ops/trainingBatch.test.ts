@@ -13,9 +13,11 @@ test("a visitor's ratings are three parallel lists", () => {
 test("pasted JSON is read without its other keys", () => {
   const text = '{"users": [1], "movies": [2], "ratings": [3.5], "more": 1}';
   expect(parseBatch(text)).toEqual({ users: [1], movies: [2], ratings: [3.5] });
+  const texts = '{"users": ["anna"], "movies": ["heat-1995"], "ratings": [3]}';
+  expect(parseBatch(texts)).toEqual({ users: ["anna"], movies: ["heat-1995"], ratings: [3] });
 });
 
-test.each(["", "null", "[]", "{}", '{"users": [1], "movies": [2]}', '{"users": ["1"], "movies": [2], "ratings": [3]}'])(
+test.each(["", "null", "[]", "{}", '{"users": [1], "movies": [2]}', '{"users": [null], "movies": [2], "ratings": [3]}'])(
   "other text is refused: %s",
   (text) => {
     expect(parseBatch(text)).toBe(null);

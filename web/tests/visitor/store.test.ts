@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import type { Id } from "../../src/movie";
 import { toStored, newVisitor, withRating } from "../../src/visitor/visitor";
 import { type FakeBrowser, deferred, json, movie, newBrowser, settle } from "../browser";
 
@@ -12,7 +13,7 @@ let store: Store;
 const load = async (): Promise<Store> => import("../../src/visitor/store");
 const stored = (): Record<string, unknown> =>
   JSON.parse(browser.storage.items.get(KEY)!) as Record<string, unknown>;
-const ratedIds = (): number[] => store.visitor.value.ratings.map(({ movie }) => movie.id);
+const ratedIds = (): Id[] => store.visitor.value.ratings.map(({ movie }) => movie.id);
 const storageEvent = (key: string, newValue: string | null): Event =>
   Object.assign(new Event("storage"), { key, newValue });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { friendsOf, parseFragment, toFragment, toTaste } from "../../src/visitor/together";
+import type { Id } from "../../src/movie";
 import { movie } from "../browser";
 
 const rated = (...pairs: [number, number][]) =>
@@ -18,6 +19,16 @@ describe("the fragment of a link", () => {
     expect(taste!.size).toBe(100);
     expect(taste!.has(20)).toBe(false);
     expect(taste!.has(120)).toBe(true);
+  });
+
+  test("holds movies with text ids", () => {
+    const tastes = [
+      new Map<Id, number>([["heat-1995", 5], ["a.b~c d/é", 0.5], [7, 3]]),
+      new Map<Id, number>([["1917", 4]]),
+    ];
+    expect(toFragment(tastes)).toBe("#with=_heat%2d1995-a._a%2eb%7ec%20d%2F%C3%A9-1.7-6~_1917-8");
+    expect(parseFragment(toFragment(tastes))).toEqual(tastes);
+    expect(parseFragment("#with=_%E0%A4-a")).toEqual([]);
   });
 
   test.each(["", "#main", "#with=", "#with=~~", "#with=0-5", "#with=1-b", "#with=1-5-5", "#with=<b>"])(

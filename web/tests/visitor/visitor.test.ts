@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import * as visitors from "../../src/visitor/visitor";
+import type { Id } from "../../src/movie";
 import { movie } from "../browser";
 
 const rated = (...ids: number[]): visitors.Visitor =>
   ids.reduce((visitor, id) => visitors.withRating(visitor, movie(id), 4, id), visitors.newVisitor());
-const ids = (visitor: visitors.Visitor): number[] => visitor.ratings.map(({ movie }) => movie.id);
+const ids = (visitor: visitors.Visitor): Id[] => visitor.ratings.map(({ movie }) => movie.id);
 
 describe("a visitor", () => {
   test("has a random id above MovieLens's user ids", () => {
@@ -18,6 +19,16 @@ describe("a visitor", () => {
     expect(visitors.userIdOf(visitor)).toBe(visitor.anonymousId);
     expect(visitors.userIdOf({ ...visitor, userId: 7 })).toBe(7);
   });
+});
+
+test("text ids are stored and read again", () => {
+  const slug = { ...movie(1), id: "heat-1995" };
+  const visitor = { ...visitors.withRating(visitors.newVisitor(), slug, 4, 1), userId: "6f96-19ff" };
+  const read = visitors.parseVisitor(visitors.exportFile(visitor))!;
+  expect(visitors.userIdOf(read)).toBe("6f96-19ff");
+  expect(visitors.starsOf(read, "heat-1995")).toBe(4);
+  const empty = { film: { ...slug, id: "" }, stars: 4, at: 1, user: 1 };
+  expect(visitors.parseVisitor(JSON.stringify({ ratings: [empty] }))).toBe(null);
 });
 
 describe("ratings", () => {
