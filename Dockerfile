@@ -1,7 +1,8 @@
 # Two images from one lock; mlflow/Dockerfile is the third. Each installs its extras only, in the
 # versions that the lock names. `RUN --mount` needs BuildKit: Docker 23, or 20.10 with Compose 2.
 #   serving   answers requests, and has the page: no TensorFlow, no Airflow, no MLflow
-#   training  Airflow and all that its tasks need; also runs the fine-tuning service
+#   training  Airflow and all that its tasks need; also runs the fine-tuning service. With
+#             `--build-arg ENGINE=spark` it has Java and Spark, for the cluster and its drivers.
 
 FROM python:3.11.14-slim-bookworm AS base
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -13,7 +14,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 RUN useradd --uid 1000 --create-home moovier \
     && install --directory --owner moovier --group moovier /var/lib/moovier
 WORKDIR /opt/moovier
-COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY pyproject.toml requirements.lock requirements-spark.lock README.md LICENSE ./
 
 # Mounted where packages are installed, and in no image.
 FROM base AS tools
@@ -61,6 +62,15 @@ RUN --mount=type=bind,from=tools,source=/tools,target=/tools \
     /tools/bin/uv pip install --constraint requirements.lock --requirements pyproject.toml \
         --extra train --extra serve --extra orchestrate \
     && /tools/slim_packages.sh libclang
+ARG ENGINE=local
+RUN --mount=type=bind,from=tools,source=/tools,target=/tools \
+    if [ "$ENGINE" = spark ]; then \
+        apt-get update \
+        && apt-get install --yes --no-install-recommends openjdk-17-jre-headless \
+        && rm -rf /var/lib/apt/lists/* \
+        && /tools/bin/uv pip install --constraint requirements-spark.lock \
+            --requirements pyproject.toml --extra spark; \
+    fi
 COPY moovier moovier
 COPY bentos bentos
 COPY dags dags

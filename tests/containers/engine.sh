@@ -10,11 +10,14 @@
 #
 # It needs root on Debian 12 and Debian's package mirror. The engine has its own socket and storage,
 # so that it neither sees nor changes those of an engine that runs here already. Compose and
-# buildx come from Debian 13, since Debian 12 has no packages of them.
+# buildx come from Debian 13, since Debian 12 has no packages of them. CONTAINERS_SUITE (trixie,
+# forky, ...) takes the engine of another Debian with its runc and containerd. Only one engine at a
+# time: they share the network of this machine.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-store="${CONTAINERS_ENGINE:-/var/lib/moovier-engine}"
+suite="${CONTAINERS_SUITE:-}"
+store="${CONTAINERS_ENGINE:-/var/lib/moovier-engine${suite:+-$suite}}"
 # The mirror that this machine installs from.
 mirror="${CONTAINERS_MIRROR:-$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -v security | head -1)}"
 bundle=/etc/ssl/certs/ca-certificates.crt
@@ -57,13 +60,38 @@ install_plugins() {
     rm -rf "$lists"
 }
 
+# Unpack the other suite's engine with all that it needs into $store/engine.
+unpack_engine() {
+    [[ -e "$store/engine/.complete" ]] && return
+    say "unpacking the engine of $suite"
+    local packages="$store/packages"
+    rm -rf -- "$packages" "$store/engine"
+    debootstrap --variant=minbase --include=docker.io,iptables --download-only "$suite" "$packages" "$mirror" \
+        /usr/share/debootstrap/scripts/sid >"$store/debootstrap.log"
+    for file in "$packages"/var/cache/apt/archives/*.deb; do dpkg -x "$file" "$store/engine"; done
+    # What update-alternatives does when the package is installed.
+    for name in iptables ip6tables; do ln -sf "$name-nft" "$store/engine/usr/sbin/$name"; done
+    rm -rf -- "$packages"
+    touch "$store/engine/.complete"
+}
+
 start_dockerd() {
     docker info >/dev/null 2>&1 && return
     say "starting dockerd"
     mkdir -p "$store"
     # A crashed engine leaves these behind.
     rm -f "$store/docker.pid" "$store/exec/containerd/containerd.pid"
-    setsid nohup dockerd --data-root "$store/data" --exec-root "$store/exec" --host "$DOCKER_HOST" \
+    local program=(dockerd)
+    if [[ -n "$suite" ]]; then
+        unpack_engine
+        # Only the engine and its containers' runtime see the other suite's programs and libraries.
+        program=(unshare --mount --propagation private sh -euc 'mount --bind "$0/usr" /usr && exec dockerd "$@"' "$store/engine")
+    fi
+    # Under control groups version 1 all containers together weigh as much as one process of the
+    # machine. Beside other work, health checks would then exceed their time-outs.
+    local weight=/sys/fs/cgroup/cpu/docker
+    [[ ! -e "${weight%/*}/cpu.shares" ]] || { mkdir -p "$weight" && echo 8192 >"$weight/cpu.shares"; }
+    setsid nohup "${program[@]}" --data-root "$store/data" --exec-root "$store/exec" --host "$DOCKER_HOST" \
         --pidfile "$store/docker.pid" >"$store/dockerd.log" 2>&1 &
     for _ in $(seq 60); do
         docker info >/dev/null 2>&1 && return
@@ -154,7 +182,7 @@ case "${1:-}" in
         rm -rf -- "$store"
         ;;
     *)
-        sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+        sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
         exit 2
         ;;
 esac

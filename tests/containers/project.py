@@ -8,17 +8,24 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.stack_processes.compose import read_compose
+from tests.stack_processes.container_paths import ROOT
 from tests.stack_processes.docker import DockerStack
 from tests.stack_processes.driver import generated_variables
 
 #: Grafana has no stand-in: Debian has no package of it.
 ABSENT = frozenset({"grafana"} if "CONTAINERS_STANDINS" in os.environ else ())
 
+#: The services of docker-compose.yaml that need no profile, by name.
+SERVICES = read_compose(ROOT / "docker-compose.yaml", generated_variables())
+
+HOG = Path(__file__).with_name("memory_hog.py")
 #: One service for each image of ours.
 BUILT = ("service", "trainer", "mlflow")
 
@@ -47,6 +54,19 @@ class Process:
     uids: frozenset[int]
     capabilities: int
     no_new_privileges: bool
+
+
+def backup_commands() -> tuple[str, str]:
+    """Return the commands of docs/operations.md that back up and restore.
+
+    Without the last line, which starts all services: this machine may lack some of them.
+    """
+    text = (ROOT / "docs" / "operations.md").read_text()
+    (section,) = re.findall(r"^### Backup and restore$(.*?)^### ", text, re.MULTILINE | re.DOTALL)
+    backup, restore = re.findall(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    last = "docker compose up -d\n"
+    assert restore.endswith(last)
+    return backup, restore.removesuffix(last)
 
 
 class Project(DockerStack):
@@ -108,6 +128,24 @@ class Project(DockerStack):
         assert done.returncode == 0, f"{script}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         return done.stdout
 
+    def exhaust_memory(self, name: str, word: str = "") -> None:
+        """Allocate memory in a container until the kernel kills one of its processes.
+
+        The process is the main program, or with ``word`` one that has mapped a file of that name.
+        """
+        container, since = self.containers()[name]["Id"], time.time()
+        hog = ("python", "-c", HOG.read_text(), word)
+        problem = "0"
+        try:
+            docker("exec", container, *hog)
+        except RuntimeError as error:
+            # It fails if its container ends, too.
+            problem = str(error).rpartition("exit code ")[2]
+        filters = ("--filter", f"container={container}", "--filter", "event=oom")
+        period = ("--since", f"{since:.3f}", "--until", f"{time.time() + 1:.3f}")
+        events = docker("events", *period, *filters)
+        assert events, f"{name} was never out of memory: exit code {problem}"
+
     def down(self, *, volumes: bool) -> None:
         """Remove the containers and networks, and with ``volumes`` the data."""
         options = ["--volumes"] if volumes else []
@@ -146,18 +184,33 @@ def _first_ancestor(pid: int, found: Mapping[int, Mapping[str, str]]) -> int:
 
 
 @contextlib.contextmanager
-def project(**variables: str) -> Iterator[Project]:
-    """Yield a project that is not started; remove it with its data afterwards."""
+def project(root: Path = ROOT, **variables: str) -> Iterator[Project]:
+    """Yield a project that is not started; remove it with its data afterwards.
+
+    ``root``: the checkout whose files it takes at first.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        overrides = []
-        if "CONTAINERS_STANDINS" in os.environ:
-            # The engine of engine.sh reaches the package registries through the host only.
-            overrides = [Path(folder) / "network.yaml"]
-            services = {name: {"build": {"network": "host"}} for name in BUILT}
-            overrides[0].write_text(json.dumps({"services": services}))
-        env = Path(folder) / "env"
-        created = Project(generated_variables(**variables), {}, env, overrides)
+        created = Project(
+            generated_variables(root=root, **variables),
+            {},
+            Path(folder) / "env",
+            network_overrides(Path(folder)),
+            root,
+        )
         try:
             yield created
         finally:
             created.down(volumes=True)
+
+
+def network_overrides(folder: Path) -> list[Path]:
+    """Return the compose files with which this engine can build; ``folder``: where to write them.
+
+    The engine of engine.sh reaches the package registries through the host only.
+    """
+    if "CONTAINERS_STANDINS" not in os.environ:
+        return []
+    file = folder / "network.yaml"
+    services = {name: {"build": {"network": "host"}} for name in BUILT}
+    file.write_text(json.dumps({"services": services}))
+    return [file]

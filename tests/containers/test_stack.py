@@ -5,30 +5,38 @@ The tests are steps of one stack's life, in this order.
 
 from __future__ import annotations
 
-import re
+import os
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 import moovier
 from tests.containers import checks
-from tests.containers.project import ABSENT, Project, docker, project
+from tests.containers.project import ABSENT, SERVICES, Project, backup_commands, docker, project
 from tests.stack_processes.api_client import RegistryClient, ServiceClient, http
 from tests.stack_processes.container_paths import ROOT
-from tests.stack_processes.faults import FAULTS, WORKERS, Outcome, first_ingest, retraining
+from tests.stack_processes.faults import (
+    FAULTS,
+    WORKERS,
+    Outcome,
+    first_ingest,
+    retraining,
+)
 from tests.stack_processes.secret_readers import SECRET_READERS
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(7200)]
 
-UP_S = 900.0
-SERVICES = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
+UP_S = 1800.0
 #: Started in the test of the first ingest.
 LATER = {"first-training"}
-JOBS = {name for name, service in SERVICES.items() if service.get("restart") == "no"} - LATER
+JOBS = {name for name, service in SERVICES.items() if not service.restarts} - LATER
 LASTING = set(SERVICES) - JOBS - LATER - ABSENT
-READERS = {name: services - LATER - ABSENT for name, services in SECRET_READERS.items()}
+READERS = {
+    name: services & set(SERVICES) - LATER - ABSENT for name, services in SECRET_READERS.items()
+}
 (KILLED_WORKER,) = (fault for fault in FAULTS if fault.container is None)
 
 
@@ -94,6 +102,23 @@ def test_packages_of_the_images_are_whole(stack: Project) -> None:
         assert version.strip() == moovier.__version__, image
 
 
+def test_images_of_a_release_carry_its_version(stack: Project) -> None:
+    """`make dist` builds the images of the compose file under the version of its wheel."""
+    network = "--network=host" if "CONTAINERS_STANDINS" in os.environ else ""
+    make = ["make", "--no-print-directory", "images", f"DOCKER_BUILD_ARGS={network}"]
+    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for image in ("moovier-serving", "moovier-training", "moovier-mlflow"):
+        released = f"{image}:{moovier.__version__}"
+        assert f"built the image {released}" in done.stdout
+        layers = [
+            docker("inspect", "--format={{json .RootFS.Layers}}", name)
+            for name in (image, released)
+        ]
+        assert layers[0] == layers[1], image
+        docker("image", "rm", released)
+
+
 def test_first_retraining_makes_a_champion_that_answers(
     stack: Project, undisturbed: Outcome
 ) -> None:
@@ -123,6 +148,36 @@ def test_retraining_succeeds_although_its_worker_is_killed(
     assert outcome.retried > 0, "no task was interrupted"
 
 
+@pytest.mark.parametrize("service", ["mlflow", "trainer", "service", "airflow-worker"])
+def test_service_beyond_its_memory_limit_is_restarted_and_loses_nothing(
+    stack: Project, undisturbed: Outcome, service: str
+) -> None:
+    before, versions, ratings = stack.containers(), _versions(stack), _feedback(stack)
+    champion = RegistryClient(stack).champion()["version"]
+    stack.exhaust_memory(f"{service}-1")
+    _await_restart(stack, f"{service}-1", before[f"{service}-1"]["RestartCount"])
+    stack.await_all_healthy(timeout_s=UP_S)
+    restarted = {
+        name: container["RestartCount"] - before[name]["RestartCount"]
+        for name, container in stack.containers().items()
+    }
+    assert {name for name, times in restarted.items() if times} == {f"{service}-1"}
+    ServiceClient(stack).await_version(champion)
+    assert (_versions(stack), _feedback(stack)) == (versions, ratings)
+
+
+def test_fine_tuning_works_after_the_restarts(stack: Project, undisturbed: Outcome) -> None:
+    """It needs the service, the trainer and MLflow."""
+    key = stack.run("service", "moovier", "keys", "make", "trainer", "--scope", "train").split()[-1]
+    answer = ServiceClient(stack).http.post(
+        "/train",
+        json={"users": [1, 2], "movies": [1, 2], "ratings": [5, 4]},
+        headers={"X-API-Key": key},
+        timeout=300.0,
+    )
+    assert answer.status_code == 200, answer.text
+
+
 def test_every_service_restarts(stack: Project, undisturbed: Outcome) -> None:
     version = RegistryClient(stack).champion()["version"]
     for service in sorted(LASTING):
@@ -135,26 +190,31 @@ def test_backup_is_restored_on_an_empty_disk(
     stack: Project, undisturbed: Outcome, tmp_path: Path
 ) -> None:
     """The commands of docs/operations.md."""
-    text = (ROOT / "docs" / "operations.md").read_text()
-    (section,) = re.findall(r"^### Backup and restore$(.*?)^### ", text, re.MULTILINE | re.DOTALL)
-    backup, restore = re.findall(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    backup, restore = backup_commands()
     version, versions = RegistryClient(stack).champion()["version"], _versions(stack)
+    ratings = _feedback(stack)
     before = ServiceClient(stack).await_version(version)
     stack.shell(backup, tmp_path)
     stack.down(volumes=True)
     assert stack.left_over() == []
-    # Its last line starts all services, of which this machine may lack some.
-    stack.shell(restore.removesuffix("docker compose up -d\n"), tmp_path)
+    stack.shell(restore, tmp_path)
     stack.up(timeout_s=UP_S, without=frozenset(ABSENT))
     assert _versions(stack) == versions
     after = ServiceClient(stack).await_version(version)
     assert after.json() == before.json()
-    assert _feedback(stack) == 1
+    assert _feedback(stack) == ratings > 0
 
 
 def test_nothing_is_left_after_the_removal(stack: Project) -> None:
     stack.down(volumes=True)
     assert stack.left_over() == []
+
+
+def _await_restart(stack: Project, name: str, earlier: int) -> None:
+    deadline = time.monotonic() + 240.0
+    while stack.containers()[name]["RestartCount"] == earlier:
+        assert time.monotonic() < deadline, f"{name} was not restarted"
+        time.sleep(0.5)
 
 
 def _versions(stack: Project) -> list[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from importlib.metadata import distribution, distributions
@@ -51,6 +50,8 @@ NOT_ROOT = {
     # Starts as root to give its folder to another user.
     "chrislusf/seaweedfs",
 }
+#: Programs of pyspark, which the training image has with the engine `spark` only.
+SPARK_PROGRAMS = {"spark-class"}
 #: The service that writes into its own file system: DVC puts the data beside their pointer.
 WRITES = {"airflow-worker"}
 
@@ -102,7 +103,7 @@ def test_services_get_only_the_secrets_that_they_need() -> None:
     secret = re.compile("PASSWORD|SECRET|FERNET|KEY")
     assert set(SECRET_READERS) == {name for name in variables if secret.search(name)}
     readers: dict[str, set[str]] = {name: set() for name in SECRET_READERS}
-    for name, service in read_compose(COMPOSE, variables).items():
+    for name, service in read_compose(COMPOSE, variables, {"spark"}).items():
         text = repr((service.command, service.healthcheck, dict(service.environment)))
         for variable in SECRET_READERS:
             if variables[variable] in text:
@@ -243,14 +244,15 @@ def _commands(service: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def _extras(target: str) -> set[str]:
-    """Return the extras that a target of the Dockerfile installs."""
+def _extras(target: str) -> frozenset[str]:
+    """Return the extras that a target of the Dockerfile installs with the local engine."""
     stages = re.split(r"^FROM ", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     (stage,) = [stage for stage in stages if re.match(rf"\S+ AS {target}$", stage, re.MULTILINE)]
-    return set(re.findall(r"--extra (\w+)", stage))
+    return frozenset(re.findall(r"--extra (\w+)", stage)) - {"spark"}
 
 
-def _installed_with(extras: set[str]) -> set[str]:
+@functools.cache
+def _installed_with(extras: frozenset[str]) -> frozenset[str]:
     """Return the names of all distributions that ``moovier[extras]`` requires."""
     seen: set[tuple[str, str]] = set()
     todo = [("moovier", extra) for extra in ["", *extras]]
@@ -264,17 +266,18 @@ def _installed_with(extras: set[str]) -> set[str]:
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
                 wanted = canonicalize_name(requirement.name)
                 todo += [(wanted, more) for more in ["", *requirement.extras]]
-    return {name for name, _ in seen}
+    return frozenset(name for name, _ in seen)
 
 
-def _programs(names: set[str]) -> set[str]:
+@functools.cache
+def _programs(names: frozenset[str]) -> frozenset[str]:
     """Return the console scripts of the distributions ``names``."""
-    return {
+    return frozenset(
         script.name
         for installed in distributions()
         if canonicalize_name(installed.name) in names
         for script in installed.entry_points.select(group="console_scripts")
-    }
+    )
 
 
 def test_every_command_exists_in_its_image(compose: dict[str, Any]) -> None:
@@ -286,9 +289,11 @@ def test_every_command_exists_in_its_image(compose: dict[str, Any]) -> None:
             programs = IMAGE_PROGRAMS[service["image"].partition(":")[0]]
         elif "target" in build:
             programs = BASE_IMAGE_PROGRAMS | _programs(_installed_with(_extras(build["target"])))
+            if service.get("profiles") == ["spark"]:
+                programs |= SPARK_PROGRAMS
         else:
             assert build["dockerfile"] == "mlflow/Dockerfile"
-            programs = BASE_IMAGE_PROGRAMS | _programs(_installed_with(set(tracking)))
+            programs = BASE_IMAGE_PROGRAMS | _programs(_installed_with(frozenset(tracking)))
         for command in _commands(service):
             assert command[0] in programs, f"{name} runs {command[0]}"
 
@@ -303,7 +308,7 @@ def test_serving_image_has_no_tensorflow_airflow_or_mlflow() -> None:
     training = _installed_with(_extras("training"))
     assert {"keras", "apache-airflow", "mlflow", "dvc", "dvc-s3", "optuna"} <= training
     assert {"psycopg-binary", "celery", "redis", "apache-airflow-providers-fab"} <= training
-    tracking = _installed_with({"tracking"})
+    tracking = _installed_with(frozenset({"tracking"}))
     assert {"mlflow", "flask-wtf", "boto3", "psycopg-binary", "optuna-dashboard"} <= tracking
     assert tracking.isdisjoint({"keras", "apache-airflow", "bentoml"})
 
@@ -346,51 +351,3 @@ def test_the_database_script_is_valid_shell() -> None:
     script = ROOT / "deploy" / "postgres" / "databases.sh"
     done = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_grafana_files_name_the_data_source_and_the_dashboards(compose: dict[str, Any]) -> None:
-    """Only the files are tested, because Grafana has no local program."""
-    folder = ROOT / "deploy" / "grafana"
-    (source,) = yaml.safe_load(
-        (folder / "provisioning" / "datasources" / "prometheus.yaml").read_text()
-    )["datasources"]
-    assert source["url"] == "http://prometheus:9090"
-    (provider,) = yaml.safe_load(
-        (folder / "provisioning" / "dashboards" / "moovier.yaml").read_text()
-    )["providers"]
-    mounted = [volume.split(":")[:2] for volume in compose["services"]["grafana"]["volumes"]]
-    assert ["./deploy/grafana/dashboards", provider["options"]["path"]] in mounted
-    assert ["./deploy/grafana/provisioning", "/etc/grafana/provisioning"] in mounted
-    dashboards = set()
-    for file in (folder / "dashboards").glob("*.json"):
-        dashboard = json.loads(file.read_text())
-        dashboards.add(dashboard["uid"])
-        ids = [panel["id"] for panel in dashboard["panels"]]
-        assert len(set(ids)) == len(ids)
-        for panel in dashboard["panels"]:
-            if panel["type"] != "row":
-                assert panel["datasource"]["uid"] == source["uid"], panel["title"]
-                assert panel["targets"], panel["title"]
-    assert len(dashboards) == 3
-    home = compose["services"]["grafana"]["environment"][
-        "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"
-    ]
-    assert (folder / "dashboards" / Path(home).name).is_file()
-
-
-def test_prometheus_accepts_its_configuration() -> None:
-    if shutil.which("promtool") is None:
-        assert "CI" not in os.environ, "CI needs promtool (Debian's package prometheus)"
-        pytest.skip("no promtool")
-    folder = ROOT / "deploy" / "prometheus"
-    for arguments, file in (
-        (["config", "--syntax-only"], folder / "prometheus.yaml"),
-        (["rules"], folder / "rules" / "moovier.yaml"),
-    ):
-        done = subprocess.run(
-            ["promtool", "check", *arguments, str(file)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr

@@ -68,7 +68,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, str],
         [sys.executable, str(script), str(DAGS), json.dumps([*CASES, NOTHING_NEW])],
     ):
         done = subprocess.run(
-            command, env=environment, cwd=home, capture_output=True, text=True, timeout=280
+            command, env=environment, cwd=home, capture_output=True, text=True, timeout=900
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     parts = (done.stdout + "\n").split(f"\n{MARK}")
@@ -90,7 +90,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, str],
         (7, "validate", "row 602"),
     ],
 )
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(2000)
 def test_permanent_error_fails_the_task_at_once_with_its_message(
     runs: list[tuple[dict[str, str], str]], case: int, failed: str, message: str
 ) -> None:

@@ -14,9 +14,6 @@ from typing import Any
 
 import pytest
 
-from moovier.jobs import dvc_stages
-from moovier.jobs.retrain_plan import RetrainConfig
-from moovier.settings import Settings
 from tests.dvc_checkout import ROOT, new_project
 from tests.servers import Server
 
@@ -105,12 +102,6 @@ def test_second_repro_trains_nothing(checkout: Checkout) -> None:
     assert "moovier stage ingest" in output
     for stage in ("tune", "train", "evaluate"):
         assert f"Stage '{stage}' didn't change, skipping" in output
-
-
-def test_stages_find_the_retraining_of_moovier_train(checkout: Checkout) -> None:
-    settings = Settings(project=checkout.folder)
-    options = {"data": "sample", "trials": 1, "families": ["ease"], "seed": 0, "workers": 1}
-    assert dvc_stages.read_params(settings) == RetrainConfig.of({**options, "embedding_sizes": []})
 
 
 def test_experiment_changes_a_parameter_and_shows_the_difference(checkout: Checkout) -> None:

@@ -54,10 +54,10 @@ def answers(stack: ProcessStack, name: str) -> bool:
 def processes_of(stack: ProcessStack) -> list[psutil.Process]:
     """Return the processes that work in the stack's folder, independently of the stack's own list.
 
-    Waits up to 10 s for the first one.
+    Waits up to a minute for the first one.
     """
     processes: list[psutil.Process] = []
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not processes and time.monotonic() < deadline:
         for process in psutil.process_iter():
             try:

@@ -19,6 +19,7 @@ from tests.orchestration.local_stack import (
     FIRST_START_S,
     MOOVIER,
     NEXT_START_S,
+    QUICK_S,
     STOP_S,
     environment,
     moovier,
@@ -27,7 +28,7 @@ from tests.orchestration.local_stack import (
 )
 from tests.orchestration.terminal import terminal
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 
 def supervised_pids(settings: Settings) -> dict[str, int]:
@@ -45,7 +46,7 @@ def test_next_start_does_not_retrain(stack: Settings) -> None:
     # A second `up` restarts nothing. Only supervised processes are compared, because Airflow starts
     # and ends children all the time.
     before = supervised_pids(stack)
-    code, output = moovier(stack, "up", timeout_s=60)
+    code, output = moovier(stack, "up", timeout_s=QUICK_S)
     assert code == 0
     assert "already running" in output
     assert service_url(stack) in output
@@ -53,7 +54,7 @@ def test_next_start_does_not_retrain(stack: Settings) -> None:
 
     # A stack of another home on the same ports is refused, and this one keeps running.
     other = stack.model_copy(update={"home": stack.home.with_name("other")})
-    code, output = moovier(other, "up", timeout_s=60)
+    code, output = moovier(other, "up", timeout_s=QUICK_S)
     assert code == 1
     assert f"port {stack.port}" in output
     assert "MOOVIER_PORT" in output
@@ -68,13 +69,13 @@ def test_next_start_does_not_retrain(stack: Settings) -> None:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
-    code, output = moovier(stack, "down", timeout_s=60)
+    code, output = moovier(stack, "down", timeout_s=QUICK_S)
     assert (code, output.strip()) == (0, "nothing is running")
 
 
 def test_ctrl_c_during_the_start_ends_all_processes(stack: Settings) -> None:
     with terminal([MOOVIER, "up"], environment(stack)) as up:
-        up.wait_for("supervisor started", 60)
+        up.wait_for("supervisor started", QUICK_S)
         assert stack_processes(stack.path())
         up.press_ctrl_c()
         assert up.wait(STOP_S) == 130
@@ -86,7 +87,7 @@ def test_ctrl_c_during_the_start_ends_all_processes(stack: Settings) -> None:
 @pytest.mark.stack
 def test_killed_start_is_resumed(stack: Settings) -> None:
     with terminal([MOOVIER, "up"], environment(stack)) as up:
-        up.wait_for("supervisor started", 60)
+        up.wait_for("supervisor started", QUICK_S)
         up.process.kill()
         up.process.wait()
     remaining = {process.pid for process in stack_processes(stack.path())}
