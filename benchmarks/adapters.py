@@ -25,7 +25,7 @@ TUNING_SEED = 0
 #: The family that all models are compared with.
 CHAMPION = "dae"
 #: Families that are trained by gradient descent.
-BY_GRADIENT = frozenset({"dae", "emb"})
+BY_GRADIENT = frozenset({"dae", "emb", "elsa"})
 
 
 @dataclass(frozen=True)

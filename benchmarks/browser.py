@@ -52,10 +52,10 @@ def running_page(data: str | None) -> Iterator[tuple[Browser, str, sources.DataR
             registry.set_rating_model(
                 models.register(settings, folder, reference.folder, "taste", 10)
             )
-            with service(settings) as address, sync_playwright() as playwright:
+            with service(settings) as running, sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
                 try:
-                    yield browser, address, reference
+                    yield browser, running.address, reference
                 finally:
                     browser.close()
 

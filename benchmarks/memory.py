@@ -1,22 +1,28 @@
-"""Measure the peak memory of processes that start during a block."""
+"""Measure the memory and the processor time of other processes."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import resource
 import threading
 from collections.abc import Iterator
 
 import psutil
 
-_SAMPLE_S = 0.5
+_SAMPLE_S = 1.0
 _GB = 1e9
 
 
 class Peak:
-    """The greatest sum of proportional set sizes (PSS) that was seen, in GB."""
+    """The greatest sum of proportional set sizes (PSS) that was seen, in GB.
+
+    ``loads``: the machine's load average of the last minute, at each sample.
+    """
 
     def __init__(self) -> None:
         self.gb = 0.0
+        self.loads: list[float] = []
 
 
 @contextlib.contextmanager
@@ -31,6 +37,7 @@ def peak_memory(root: int, *, without: frozenset[int] = frozenset()) -> Iterator
     def sample() -> None:
         while not ended.wait(_SAMPLE_S):
             peak.gb = max(peak.gb, _total_pss(root, without) / _GB)
+            peak.loads.append(os.getloadavg()[0])
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()
@@ -39,6 +46,12 @@ def peak_memory(root: int, *, without: frozenset[int] = frozenset()) -> Iterator
     finally:
         ended.set()
         thread.join()
+
+
+def processor_s() -> float:
+    """Return the processor seconds of all processes that this one started and saw end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def descendants(root: int) -> frozenset[int]:

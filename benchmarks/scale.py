@@ -7,15 +7,15 @@ budget of trials. Each is measured from its start to its end, with all starts of
 Without ``--airflow`` the retraining is ``moovier train`` beside an MLflow of its own, in one
 process. With ``--airflow`` both stages run in the stack of ``moovier up``, two tasks at a time.
 ``peak_gb`` is the greatest PSS of all processes of a stage together, without the servers.
-``processor_s`` is the processor time of these processes, which hardly depends on other work on the
-machine; it is measured without Airflow only.
+``processor_s`` is the processor time of these processes, which depends less on other work on the
+machine; it is measured without Airflow only. ``load`` tells how much other work there was.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -32,10 +32,11 @@ import psutil
 from rich.table import Table
 
 from benchmarks import report
-from benchmarks.memory import peak_memory
+from benchmarks.memory import peak_memory, processor_s
 from benchmarks.scale_data import write_ratings
 from benchmarks.servers import ROOT, free_port, mlflow_server
 from moovier.cli.console import plain_console
+from moovier.json_files import read_json
 from moovier.settings import Settings
 from moovier.stack.services import console_script
 
@@ -49,13 +50,18 @@ BAR_EXPONENT = 1.1
 
 @dataclass(frozen=True)
 class Row:
-    """The time (seconds) and peak memory (GB) of one stage on one data set."""
+    """The time (seconds) and peak memory (GB) of one stage on one data set.
+
+    ``load``: mean load average of the machine meanwhile; above its cores the machine had other work
+    and ``seconds`` says little.
+    """
 
     ratings: int
     stage: str
     seconds: float
     peak_gb: float
     processor_s: float | None = None
+    load: float | None = None
 
 
 def main() -> None:
@@ -63,37 +69,54 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Growth of ingest and retraining with the data.")
     parser.add_argument("--size", type=int, action="append", help="number of ratings; repeatable")
     parser.add_argument("--data", type=Path, help="folder to keep the generated data in")
+    parser.add_argument("--add", action="store_true", help="keep the file's rows of other sizes")
+    parser.add_argument("--keep", action="store_true", help="keep MOOVIER_HOME beside the data")
     parser.add_argument("--trials", type=int, help="trials per family; default: the setting")
     parser.add_argument("--airflow", action="store_true", help="run the stages in Airflow")
     parser.add_argument("--ingest-only", action="store_true", help="measure no retraining")
     options = parser.parse_args()
     console = plain_console(soft_wrap=False)
-    rows: list[Row] = []
+    through = "airflow" if options.airflow else "processes"
+    sizes = options.size or SIZES
+    rows = _earlier_rows(through, sizes) if options.add else []
     measure = in_airflow if options.airflow else in_processes
     with _folder(options.data) as folder:
-        for size in options.size or SIZES:
+        for size in sizes:
             data = write_ratings(folder / f"scale-{size}", size)
-            with tempfile.TemporaryDirectory(prefix=f"home-{size}-", dir=folder) as home:
-                found = measure(data, size, Path(home), options.trials, options.ingest_only)
+            with _home(folder, size, options.keep) as home:
+                found = measure(data, size, home, options.trials, options.ingest_only)
                 for row in found:
-                    rows.append(row)
+                    rows = sorted([*rows, row], key=lambda row: row.ratings)
                     console.print(
                         f"{size:,} {row.stage}: {row.seconds:.0f} s, {row.peak_gb:.2f} GB"
                     )
+                    # Each row, because the next one may take long, or fail.
+                    file = _write(through, options.trials, rows)
     console.print(table(rows))
-    file = report.write(
-        "scale",
-        {
-            "through": "airflow" if options.airflow else "processes",
-            "trials": options.trials or "default",
-            "rows": [asdict(row) for row in rows],
-            "exponents": exponents(rows),
-        },
-    )
     console.print(f"written to {file.relative_to(ROOT)}")
     if problems := missed(rows):
         console.print("missed bars: " + "; ".join(problems))
         sys.exit(1)
+
+
+def _write(through: str, trials: int | None, rows: Sequence[Row]) -> Path:
+    return report.write(
+        "scale",
+        {
+            "through": through,
+            "trials": trials or "default",
+            "rows": [asdict(row) for row in rows],
+            "exponents": exponents(rows),
+        },
+    )
+
+
+def _earlier_rows(through: str, sizes: Sequence[int]) -> list[Row]:
+    """Return the rows in the file that were measured the same way, of other sizes."""
+    found = read_json(report.OUT / "scale.json")
+    if found is None or found["through"] != through:
+        return []
+    return [row for row in (Row(**row) for row in found["rows"]) if row.ratings not in sizes]
 
 
 @contextmanager
@@ -104,6 +127,17 @@ def _folder(kept: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="bench-scale-") as scratch:
         yield Path(scratch)
+
+
+@contextmanager
+def _home(folder: Path, size: int, is_kept: bool) -> Iterator[Path]:
+    if is_kept:
+        home = folder / f"home-{size}"
+        home.mkdir()
+        yield home
+        return
+    with tempfile.TemporaryDirectory(prefix=f"home-{size}-", dir=folder) as home_name:
+        yield Path(home_name)
 
 
 def in_processes(
@@ -145,24 +179,41 @@ def _run(
     stage: str,
     log: Path,
 ) -> Row:
-    """Run commands one after the other and measure them together."""
-    started, used, peak_gb = time.perf_counter(), _processor_s(), 0.0
-    with log.open("ab") as output:
+    """Run commands one after the other and measure them together.
+
+    In the log, each line starts with the wall and the processor seconds of its process so far.
+    """
+    started, used, peak_gb = time.perf_counter(), processor_s(), 0.0
+    loads = []
+    with log.open("a", encoding="utf-8") as output:
         for command in commands:
             process = subprocess.Popen(
-                command, env=dict(environment), stdout=output, stderr=output, cwd=ROOT
+                command,
+                env=dict(environment),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                cwd=ROOT,
             )
+            assert process.stdout is not None
+            begun = time.perf_counter()
             with peak_memory(process.pid) as peak:
+                for line in process.stdout:
+                    elapsed, busy = time.perf_counter() - begun, _processor_s_of(process.pid)
+                    output.write(f"{elapsed:7.1f} {busy:7.1f} {peak.gb:5.2f}  {line}")
+                    output.flush()
                 if code := process.wait():
                     raise SystemExit(f"{command} failed ({code}):\n{log.read_text()[-3000:]}")
             peak_gb = max(peak_gb, peak.gb)
-    return Row(size, stage, time.perf_counter() - started, peak_gb, _processor_s() - used)
+            loads += peak.loads
+    seconds, spent = time.perf_counter() - started, processor_s() - used
+    return Row(size, stage, seconds, peak_gb, spent, float(np.mean(loads)) if loads else None)
 
 
-def _processor_s() -> float:
-    """Return the processor seconds of all processes that this one started and saw end."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def _processor_s_of(pid: int) -> float:
+    with contextlib.suppress(psutil.Error):
+        return float(sum(psutil.Process(pid).cpu_times()[:4]))
+    return 0.0
 
 
 def in_airflow(
@@ -193,8 +244,11 @@ def in_airflow(
         seconds = _dag_seconds(home / "airflow" / "airflow.db")
     finally:
         subprocess.run([moovier, "down"], env=environment, cwd=ROOT, check=False)
-    yield Row(size, "ingest", used.seconds + seconds["moovier_ingest"], used.peak_gb)
-    yield Row(size, "retrain", seconds["moovier_retrain"], peak.gb)
+    load = float(np.mean(peak.loads)) if peak.loads else None
+    yield Row(
+        size, "ingest", used.seconds + seconds["moovier_ingest"], used.peak_gb, load=used.load
+    )
+    yield Row(size, "retrain", seconds["moovier_retrain"], peak.gb, load=load)
 
 
 def _scheduler(home: Path, up: subprocess.Popen[bytes]) -> int:
@@ -259,13 +313,14 @@ def missed(rows: Sequence[Row]) -> list[str]:
 def table(rows: Sequence[Row]) -> Table:
     """Return the table of all rows."""
     shown = Table(title="Growth with the number of ratings")
-    for column in ("ratings", "stage", "seconds", "peak GB", "processor s"):
+    for column in ("ratings", "stage", "seconds", "peak GB", "processor s", "load"):
         shown.add_column(column, justify="left" if column == "stage" else "right")
     for row in rows:
-        processor = "" if row.processor_s is None else f"{row.processor_s:.1f}"
-        shown.add_row(
-            f"{row.ratings:,}", row.stage, f"{row.seconds:.1f}", f"{row.peak_gb:.2f}", processor
+        processor, load = (
+            "" if value is None else f"{value:.1f}" for value in (row.processor_s, row.load)
         )
+        seconds, peak = f"{row.seconds:.1f}", f"{row.peak_gb:.2f}"
+        shown.add_row(f"{row.ratings:,}", row.stage, seconds, peak, processor, load)
     shown.caption = ", ".join(f"{name} ~ n^{value:.2f}" for name, value in exponents(rows).items())
     return shown
 

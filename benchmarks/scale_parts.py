@@ -35,14 +35,16 @@ from moovier.jobs.registration import write_model
 from moovier.models import ease
 from moovier.models.bundle import Bundle, Card, DataFacts
 from moovier.models.dae_scoring import DaeParams
-from moovier.models.families import family
+from moovier.models.families import FOR_LARGE_CATALOGUES, family
+from moovier.models.family import HyperParameters
 from moovier.models.item_statistics import ItemStatistics, Weighting
 from moovier.monitoring import drift
 from moovier.monitoring.dataset_diff import Change, Snapshot
 from moovier.serving.recommender import Recommender
 from moovier.settings import Settings
 from moovier.training import budget, fit, protocols
-from moovier.training.budget import Size
+from moovier.training.budget import Budget, Size
+from moovier.tuning import study
 
 #: Users whose lists are measured, and the length of a list.
 LIST_USERS, TOP_K = 4096, 100
@@ -133,11 +135,17 @@ def measure(
     found = meter.run("check and map columns", lambda: columns.read(parsed))
     ratings = found.histories.ratings()
     split = meter.run("split", lambda: development_split(ratings))
-    size = Size(len(ratings), ratings.n_users, ratings.n_movies)
-    names = families or ("dae", "ease", "taste", "emb")
+    size = Size(len(ratings), ratings.n_users, ratings.n_movies, budget.frequent(ratings))
     plan = budget.plan(
-        names, size, trials=20, embedding_sizes=(50,), memory=Settings().train_memory_gb
+        families or ("dae", "ease", "taste", "emb"),
+        size,
+        trials=20,
+        embedding_sizes=(50,),
+        memory=Settings().train_memory_gb,
+        may_add=() if families else tuple(FOR_LARGE_CATALOGUES),
     )
+    for note in plan.notes:
+        print(note)
     fit.limit_threads(threads)
     popular = meter.run(
         "popularity, all windows",
@@ -148,7 +156,7 @@ def measure(
         lambda: protocols.evaluate(popular, ratings, catalogue=found.catalogue),
     )
     statistics = None
-    if plan.covered is not None:
+    if plan.covered is not None and set(budget.DENSE) & set(plan.families):
         covered = plan.covered
         statistics = meter.run(
             f"sums of {covered} movies and one solution",
@@ -156,7 +164,8 @@ def measure(
         )
     data = _Data(found, ratings, split, statistics)
     for name in plan.families:
-        _measure_family(meter, data, name, threads, scratch)
+        params = _default_params(name, plan)
+        _measure_family(meter, data, name, params, threads, scratch)
     _measure_monitoring(meter, data)
 
 
@@ -172,9 +181,16 @@ def _statistics(
     return statistics
 
 
-def _measure_family(meter: Meter, data: _Data, name: str, threads: int, scratch: Path) -> None:
+def _default_params(name: str, plan: Budget) -> HyperParameters:
+    """Return the family's defaults, on the grids of the plan: its first trial."""
+    values = study.default_values(name, plan.grids.get(name, {})) or {}
+    return family(name).hyper_parameters.model_validate(values)
+
+
+def _measure_family(
+    meter: Meter, data: _Data, name: str, params: HyperParameters, threads: int, scratch: Path
+) -> None:
     """Measure a trial, the tests, the final training and the storage of one family."""
-    params = family(name).hyper_parameters()  # type: ignore[call-arg]  # all fields have defaults
     catalogue, statistics = data.columns.catalogue, data.statistics
     trained = meter.run(
         f"{name}, one trial",

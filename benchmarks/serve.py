@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import orjson
 from rich.console import Console
 from rich.table import Table
@@ -38,20 +37,22 @@ from benchmarks.servers import (
     free_port,
     mlflow_server,
     process,
-    service_environment,
+    proportional_memory,
+    service,
     wait_until_ready,
-    worker_of,
+    workers_of,
 )
+from benchmarks.visitors import visitors as visitors_of
 from moovier.cli.console import plain_console
 from moovier.data import sources
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.ratings import Ratings
 from moovier.jobs.registration import open_registry
 from moovier.settings import Settings, load_settings
-from moovier.stack.services import console_script, service_command
+from moovier.stack.services import console_script
 
 USERS, TOP_K = [1, 263], 3
-RATINGS, GENRE, VISITORS = 20, "Comedy", 20_000
+GENRE, VISITORS = "Comedy", 20_000
 #: The champion, the rating model, and two models that are loaded to measure the memory.
 CHAMPION, RATING_MODEL, OTHERS = ("dae", 128), ("taste", 10), (("ease", 3), ("emb", 25))
 #: The bars: seconds until ready, MB of the worker, ratios of requests/s and of the 99th percentile.
@@ -95,6 +96,11 @@ def main() -> None:
         f"four models, {result['worker_after_load_mb']:.0f} MB after "
         f"{result['requests']:,} requests"
     )
+    pss = result["worker_pss_mb"]
+    console.print(
+        f"proportional memory (PSS): one worker {pss[0][0]:.0f} MB; two workers "
+        f"{pss[1][0]:.0f} and {pss[1][1]:.0f} MB, because they share pages of files"
+    )
     tuning = result["fine_tuning"]
     console.print(
         f"during {tuning['trainings']} fine-tunings the p99 of /predict is "
@@ -119,20 +125,10 @@ def main() -> None:
 
 
 def _visitors(ratings: Ratings, folder: Path) -> list[bytes]:
-    """Return the bodies of different visitors with ``RATINGS`` ratings of a real history each."""
+    """Return the bodies of different visitors."""
     index, _, _ = to_arrays(read_movielens(folder))
-    histories, rng = ratings.histories, np.random.default_rng(0)
-    long_enough = np.flatnonzero(histories.counts() >= 2 * RATINGS)
-    bodies = []
-    for user in rng.choice(long_enough, VISITORS).tolist():
-        history = histories[user]
-        rows = np.sort(rng.choice(len(history), RATINGS, replace=False))
-        stars_by_id = {
-            str(index.movies[movie]): float(stars)
-            for movie, stars in zip(history.movies[rows], history.stars[rows], strict=True)
-        }
-        bodies.append(orjson.dumps({"ratings": stars_by_id, "genres": [GENRE]}))
-    return bodies
+    made = visitors_of(index, ratings.histories, VISITORS)
+    return [orjson.dumps({"ratings": stars, "genres": [GENRE]}) for stars in made]
 
 
 def _measure(
@@ -143,14 +139,14 @@ def _measure(
     folder: Path,
     options: argparse.Namespace,
 ) -> dict[str, Any]:
-    port = free_port()
-    environment = service_environment(settings)
-    settings.path().mkdir(parents=True, exist_ok=True)
-    command = service_command(settings.model_copy(update={"port": port}))
+    shares = [
+        proportional_memory(settings.model_copy(update={"workers": workers}), visitors)
+        for workers in (1, 2)
+    ]
     users = orjson.dumps(USERS)
-    with process(command, environment, folder / "service.log") as server:
-        ready_s = wait_until_ready(f"http://{HOST}:{port}/readyz", server, folder / "service.log")
-        worker = worker_of(server, "Moovier")
+    with service(settings) as running:
+        port = running.port
+        (worker,) = workers_of(running.process, "Moovier")
         answers = {
             "predict": _post(port, PREDICT, users),
             "recommend": _post(port, RECOMMEND, visitors[0]),
@@ -168,9 +164,10 @@ def _measure(
         "request": {name: len(answer) for name, answer in answers.items()},
         "connections": options.connections,
         "seconds_per_round": options.seconds,
-        "ready_s": ready_s,
+        "ready_s": running.ready_s,
         "bare_ready_s": bare_ready_s,
         "worker_mb": one_model,
+        "worker_pss_mb": shares,
         "worker_all_models_mb": all_models,
         "worker_after_load_mb": after,
         "requests": sum(

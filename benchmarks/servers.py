@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -97,6 +98,7 @@ def service_environment(settings: Settings) -> dict[str, str]:
     environment = {
         **os.environ,
         "MOOVIER_HOME": str(settings.home),
+        "MOOVIER_WORKERS": str(settings.workers),
         "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
         "BENTOML_HOME": str(settings.path("bentoml")),
         "BENTOML_DO_NOT_TRACK": "true",
@@ -105,29 +107,64 @@ def service_environment(settings: Settings) -> dict[str, str]:
     return environment
 
 
+@dataclass(frozen=True)
+class Service:
+    """A running service; ``ready_s``: seconds from its start until it was ready."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    ready_s: float
+
+    @property
+    def address(self) -> str:
+        """Return its URL."""
+        return f"http://{HOST}:{self.port}"
+
+
 @contextlib.contextmanager
-def service(settings: Settings) -> Iterator[str]:
-    """Run the service of ``settings`` with its trainer; yield its address."""
-    port = free_port()
-    address, log = f"http://{HOST}:{port}", settings.path("service.log")
+def service(settings: Settings) -> Iterator[Service]:
+    """Run the service of ``settings`` with its trainer, on a free port."""
+    port, log = free_port(), settings.path("service.log")
     settings.path().mkdir(parents=True, exist_ok=True)
     command = service_command(settings.model_copy(update={"port": port}))
     with process(command, service_environment(settings), log) as server:
-        wait_until_ready(f"{address}/readyz", server, log)
-        yield address
+        ready_s = wait_until_ready(f"http://{HOST}:{port}/readyz", server, log)
+        yield Service(port, server, ready_s)
 
 
-def worker_of(server: subprocess.Popen[bytes], name: str) -> psutil.Process:
-    """Return the worker process of the BentoML service ``name``.
+def proportional_memory(settings: Settings, visitors: Sequence[bytes]) -> list[float]:
+    """Return the proportional memory (PSS) of each worker in MB, largest first.
+
+    ``visitors``: bodies of `/recommend`; a few of them are answered first.
+    """
+    with service(settings) as running:
+        # New connections, so that each worker answers a part.
+        for body in visitors[:200]:
+            httpx.post(
+                f"{running.address}/recommend",
+                content=body,
+                headers={"Content-Type": "application/json"},
+                trust_env=False,
+                timeout=60.0,
+            ).raise_for_status()
+        workers = workers_of(running.process, "Moovier")
+        return sorted((one.memory_full_info().pss / 2**20 for one in workers), reverse=True)
+
+
+def workers_of(server: subprocess.Popen[bytes], name: str) -> list[psutil.Process]:
+    """Return the worker processes of the BentoML service ``name``.
 
     Raises:
         RuntimeError: There is no such worker.
     """
+    workers = []
     for worker in psutil.Process(server.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
             arguments = worker.cmdline()
             if "--service-name" not in arguments:
                 continue
             if arguments[arguments.index("--service-name") + 1] == name:
-                return worker
-    raise RuntimeError(f"BentoML runs no worker of the service {name}")
+                workers.append(worker)
+    if not workers:
+        raise RuntimeError(f"BentoML runs no worker of the service {name}")
+    return workers

@@ -6,6 +6,7 @@ test rating. :mod:`moovier.training.protocols` evaluates a finished recipe.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -83,6 +84,7 @@ def train(
         statistics=statistics,
     )
     limit_threads(threads)
+    _free_memory(statistics)
     started = time.perf_counter()
     fitted = kind.fit(parts.train, params, context)
     fit_s = time.perf_counter() - started
@@ -133,6 +135,7 @@ def refit(
     ``users``: see :class:`moovier.models.family.FitContext`.
     """
     limit_threads(threads)
+    _free_memory(statistics)
     context = FitContext(
         catalogue,
         seed,
@@ -142,6 +145,16 @@ def refit(
         users=users,
     )
     return family(family_name).fit(ratings, params, context)
+
+
+def _free_memory(statistics: ItemStatistics | None) -> None:
+    """Free the earlier models of a process that trains with large data.
+
+    They refer to each other in circles, and each may hold matrices of hundreds of MB. With small
+    data this would take longer than it is worth.
+    """
+    if statistics is not None:
+        gc.collect()
 
 
 def limit_threads(threads: int) -> None:

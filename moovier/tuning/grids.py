@@ -14,6 +14,16 @@ from moovier.models.family import Trial
 Grids = Mapping[str, Sequence[Any]]
 
 
+def on_grid(value: Any, grid: Sequence[Any] | None) -> Any:
+    """Return the value of ``grid`` that is nearest to ``value``; ``value`` without a grid.
+
+    A value in the grid stays, also one that is not a number.
+    """
+    if grid is None or value in grid:
+        return value
+    return min(grid, key=lambda other: abs(other - value))
+
+
 class OnGrids:
     """A trial that suggests the parameters with a grid from their grid only."""
 

@@ -31,7 +31,7 @@ from moovier.models.family import HyperParameters, OnEpoch
 from moovier.models.item_statistics import ItemStatistics
 from moovier.training.fit import Trained, train
 from moovier.tuning import storage as study_storage
-from moovier.tuning.grids import DefaultTrial, Grids, OnGrids
+from moovier.tuning.grids import DefaultTrial, Grids, OnGrids, on_grid
 from moovier.tuning.storage import (
     OUTAGE_ERRORS,
     StudyError,
@@ -185,14 +185,21 @@ def _unwritable(study: Study, error: Exception) -> StudyError:
     )
 
 
-def enqueue_defaults(study: Study, family_name: str, *, popular_days: int = 0) -> None:
+def enqueue_defaults(
+    study: Study,
+    family_name: str,
+    *,
+    popular_days: int = 0,
+    grids: Grids = MappingProxyType({}),
+) -> None:
     """Queue the family's defaults as the first trial of a study without trials.
 
     Tuning is then never worse than the defaults on the validation part. ``popular_days``: the
     window of popularity that is best on validation, 0 for all time. A family that can prefer what
-    is popular recently tries this window in its second trial.
+    is popular recently tries this window in its second trial. ``grids``: the only values of some
+    parameters; a default that is none of them is replaced by the nearest one.
     """
-    values = default_values(family_name)
+    values = default_values(family_name, grids)
     if values is None or study.get_trials(deepcopy=False):
         return
     study.enqueue_trial(values)
@@ -201,15 +208,18 @@ def enqueue_defaults(study: Study, family_name: str, *, popular_days: int = 0) -
         study.enqueue_trial({**values, **recent})
 
 
-def default_values(family_name: str) -> dict[str, Any] | None:
-    """Return the family's defaults as a trial's values; None if the space does not hold them."""
+def default_values(family_name: str, grids: Grids = MappingProxyType({})) -> dict[str, Any] | None:
+    """Return the family's defaults as a trial's values; None if the space does not hold them.
+
+    ``grids``: see :func:`enqueue_defaults`.
+    """
     kind = family(family_name)
     trial = DefaultTrial(_defaults(kind.hyper_parameters))
     try:
         kind.search_space(trial)
     except LookupError:
         return None
-    return trial.suggested
+    return {name: on_grid(value, grids.get(name)) for name, value in trial.suggested.items()}
 
 
 def _defaults(space: type[HyperParameters]) -> dict[str, Any]:

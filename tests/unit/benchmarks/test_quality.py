@@ -345,7 +345,7 @@ def test_contenders_are_every_family_and_baseline() -> None:
 
     assert models[0].name == CHAMPION
     assert {model.name for model in models if model.ours} == set(FAMILIES)
-    assert {model.name for model in models if model.keras} == {"dae", "emb"}
+    assert {model.name for model in models if model.keras} == {"dae", "emb", "elsa"}
     assert len({model.name for model in models}) == len(models)
     assert [model.name for model in contenders(empty, ["LIKED"])] == ["most liked"]
 

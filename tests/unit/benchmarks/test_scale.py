@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.scale import Row, _run, exponents, missed
+from benchmarks import report
+from benchmarks.scale import Row, _earlier_rows, _run, _write, exponents, missed
 from benchmarks.scale_data import write_ratings
 from moovier.data.movielens import read_movielens, to_arrays
 from moovier.data.split import hold_out_users
@@ -64,6 +65,15 @@ def test_slow_large_and_superlinear_stages_miss_their_bars() -> None:
         "25,000,000 retrain took 9.0 GB",
     ]
     assert missed([*rows, Row(25_000_000, "retrain", 9e6, 1.0)])[-1].startswith("retrain_seconds")
+
+
+def test_rows_of_other_sizes_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "OUT", tmp_path)
+    assert _earlier_rows("processes", [5]) == []
+    rows = [Row(5, "retrain", 100.0, 1.0), Row(9, "retrain", 120.0, 1.0, 90.0, 3.5)]
+    _write("processes", None, rows)
+    assert _earlier_rows("processes", [5]) == rows[1:]
+    assert _earlier_rows("airflow", [5]) == []
 
 
 def test_processor_time_is_that_of_the_commands(tmp_path: Path) -> None:
