@@ -23,7 +23,12 @@ from moovier.errors import (
     UnknownModel,
     UnknownMovie,
 )
-from moovier.feedback.errors import FeedbackUnavailable, IdempotencyConflict, MovieConflict
+from moovier.feedback.errors import (
+    FeedbackUnavailable,
+    IdConflict,
+    IdempotencyConflict,
+    MovieConflict,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +40,7 @@ _STATUS: tuple[tuple[type[MoovierError], int], ...] = (
     (UnknownMovie, 404),
     (IdempotencyConflict, 409),
     (MovieConflict, 409),
+    (IdConflict, 409),
     (RegistryError, 503),
     (BundleError, 503),
     (FeedbackUnavailable, 503),

@@ -16,6 +16,7 @@ from bentos.auth import Authenticator
 from bentos.metrics import EVENTS
 from bentos.state_metrics import StateReporter
 from moovier.serving.context import ServingContext, close_context, open_context
+from moovier.serving.movies import prepare
 from moovier.settings import load_settings
 
 logger = logging.getLogger(__name__)
@@ -59,8 +60,10 @@ async def _follow_registry(context: ServingContext, stopping: asyncio.Event) -> 
                 await run_in_threadpool(context.feedback.reload)
             await run_in_threadpool(context.model_store.refresh)
             reporter.report()
+            if (model := context.model_store.loaded(None)) is not None:
+                await run_in_threadpool(prepare, model.recommender)
         except Exception:
             # The next refresh may succeed; the loaded models keep answering.
-            logger.exception("the registry could not be read")
+            logger.exception("the models could not be refreshed")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), context.settings.registry_poll_s)

@@ -29,7 +29,7 @@ app = LazyApp(traced=TRACED)
 
 @bentoml.service(
     name="Moovier",
-    workers=1,
+    workers=load_settings().workers,
     traffic={"timeout": TIMEOUT_S + 10},
     # Answers do not need the trainer, so readiness does not depend on it.
     runner_probe={"enabled": False},

@@ -1,7 +1,8 @@
 """The fine-tuning service: a process of its own, so that no answer waits for a training.
 
-Keras and MLflow are imported in the background after the start; an earlier request waits for them.
-One training runs at a time, a few wait, and further ones are refused.
+Keras and MLflow are imported in the background after the start, and an earlier request waits for
+them; ``MOOVIER_PRELOAD_TRAINER=false`` leaves them to the first training. One training runs at a
+time, a few wait, and further ones are refused.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Trainer:
         logs.configure(every_request=False)
         self._training = threading.Lock()
         self._imports = threading.Thread(target=self._import_libraries, daemon=True)
-        self._imports.start()
+        if self._settings.preload_trainer:
+            self._imports.start()
 
     @bentoml.api(route="/fine_tune")  # type: ignore[untyped-decorator]
     def fine_tune(
@@ -61,7 +63,8 @@ class Trainer:
 
         Returns ``{"name", "version", "skipped"}``, or ``{"status", "detail"}`` of an HTTP error.
         """
-        self._imports.join()
+        if self._imports.is_alive():
+            self._imports.join()
         try:
             from moovier.jobs.finetune import fine_tune
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import Param, dag, get_current_context, task
 from moovier_assets import CHAMPION, LISTS
+from moovier_spark import cluster_task, on_cluster
 from moovier_tasks import DEFAULTS, failing_fast, result_of, results_of
 
 PARAMS = {
@@ -53,6 +54,9 @@ PARAMS = {
     writes one shard's file to a staging folder, and `publish` publishes all files at once, with
     `_manifest.json` and, last, `_SUCCESS`, and emits the asset `moovier_lists`. Readers see the
     complete set or none. Each task can be run again at any time.
+
+    With `MOOVIER_ENGINE=spark`, `write_on_cluster` takes the place of `plan_shards` and `write`: a
+    Spark job whose tasks write one shard each.
     """,
 )
 def moovier_batch() -> None:
@@ -87,20 +91,31 @@ def moovier_batch() -> None:
         doc_md="Checks that every part is complete and publishes them; returns the manifest.",
     )
     def publish(
-        plan: dict[str, Any], parts: list[dict[str, Any]], *, outlet_events: Any = None
+        plan: dict[str, Any], parts: list[dict[str, Any]] | None, *, outlet_events: Any = None
     ) -> dict[str, Any]:
         from moovier.jobs import batch
 
         plan = result_of("prepare", plan, "shards")
-        written = results_of("write", parts, plan["shards"])
         with failing_fast():
-            manifest = batch.finish(plan, written)
+            if on_cluster():
+                manifest = batch.finish_on_cluster(plan)
+            else:
+                manifest = batch.finish(plan, results_of("write", parts, plan["shards"]))
         outlet_events[LISTS].extra = {
             key: value for key, value in manifest.items() if not isinstance(value, list | dict)
         }
         return manifest
 
     plan = prepare()
+    if on_cluster():
+        written = cluster_task(
+            "write_on_cluster",
+            "lists",
+            after="prepare",
+            doc_md="Writes the lists of all users on the Spark cluster, one task per shard.",
+        )
+        plan >> written >> publish(plan, None)
+        return
     publish(plan, write.partial(plan=plan).expand(shard=plan_shards(plan)))
 
 

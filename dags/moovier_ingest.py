@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import dag, task
 from moovier_assets import RATINGS
+from moovier_spark import cluster_task, on_cluster
 from moovier_tasks import DEFAULTS, failing_fast, result_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ FACTS = ("name", "hash", "synthetic", "ratings", "users", "movies", "report")
 
     Invalid data fails the run before any training: the task's log lists file, row and reason. The
     champion stays in service.
+
+    With `MOOVIER_ENGINE=spark`, `sort_on_cluster` reads, checks and sorts the ratings as a Spark
+    job, and `validate` reports the result.
     """,
 )
 def moovier_ingest() -> None:
@@ -52,7 +56,16 @@ def moovier_ingest() -> None:
         outlet_events[RATINGS].extra = facts
         return facts
 
-    validate(pull())
+    pulled = pull()
+    validated = validate(pulled)
+    if on_cluster():
+        sorted_ = cluster_task(
+            "sort_on_cluster",
+            "histories",
+            after="pull",
+            doc_md="Validates and sorts the ratings on the Spark cluster, for `validate`.",
+        )
+        pulled >> sorted_ >> validated
 
 
 moovier_ingest()

@@ -51,7 +51,7 @@ PARAMS = {
         minItems=1,
         title="Families",
         description="Model families to tune and train, one per line, such as `emb`; empty: the "
-        "setting `MOOVIER_FAMILIES`, by default all.",
+        "setting `MOOVIER_FAMILIES`, by default those that suit the data.",
     ),
     "embedding_sizes": Param(
         [50, 25, 10],

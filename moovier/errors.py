@@ -17,6 +17,7 @@
     ├── MovieConflict            the data set has this id for another movie (moovier/feedback)
     ├── TmdbError                TMDB returned no details (never reaches a client of the API)
     ├── ListsError               the lists of all users cannot be read or written
+    ├── ClusterError             the Spark cluster is unreachable, or a job on it failed
     ├── StaleResult              a stage's result has the form of another version of Moovier
     ├── BadRequest               a request is invalid (HTTP 422)
     ├── UnknownMovie             the catalogue lacks the movie (HTTP 404)
@@ -118,6 +119,12 @@ class TmdbError(MoovierError):
 
 class ListsError(MoovierError):
     """The lists of all users are incomplete, or cannot be read or written."""
+
+    is_transient = True
+
+
+class ClusterError(MoovierError):
+    """The Spark cluster cannot be reached, or a job on it failed."""
 
     is_transient = True
 

@@ -45,6 +45,11 @@ def parse_event_weights(text: str) -> Mapping[str, float]:
     return {kind: weights.get(kind, 0.0) for kind in EVENT_KINDS}
 
 
+def format_event_weights(weights: Mapping[str, float]) -> str:
+    """Return the text of ``weights`` that :func:`parse_event_weights` reads, without zeros."""
+    return ",".join(f"{kind}={weight:g}" for kind, weight in weights.items() if weight)
+
+
 def valid_event_weights(text: str) -> str:
     """Return ``text`` if :func:`parse_event_weights` reads it.
 

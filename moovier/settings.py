@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -26,7 +26,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from moovier.errors import SettingsError
 from moovier.event_weights import DEFAULT_WEIGHTS, valid_event_weights
 from moovier.project_files import default_project
-from moovier.urls import database_url, server_url, study_storage
+from moovier.urls import database_url, server_url, spark_url, study_storage
 
 PREFIX = "MOOVIER_"
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     families: Names = Field(
         (),
         description="Model families that a retraining trains, separated by commas, such as "
-        "`dae,ease`; empty: all.",
+        "`dae,ease`; empty: those that suit the data.",
     )
     tuning_workers: Workers = Field(2, description="Processes that share one Optuna study.")
     train_threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
@@ -142,6 +142,21 @@ class Settings(BaseSettings):
         8.0,
         description="Memory that the tasks of a retraining may use together, in GB; with large "
         "data a retraining thins or leaves out models to stay within it, and reports so.",
+    )
+    engine: Literal["local", "spark"] = Field(
+        "local",
+        description="What computes on large data: `local`, or `spark`, an Apache Spark cluster "
+        "(extra `spark`, see docs/spark.md).",
+    )
+    spark_master: Annotated[str, AfterValidator(spark_url)] | None = Field(
+        None,
+        description="Master of the cluster: `spark://host:7077`, `k8s://https://host:443`, or "
+        "`sc://host:15002` (Spark Connect).",
+    )
+    spark_folder: str | None = Field(
+        None,
+        description="Folder or URL such as `s3://bucket/spark` that this machine and the cluster's "
+        "workers share, for sorted histories; unset: `spark` in `home`.",
     )
     promotion_approval: bool = Field(
         False,
@@ -158,6 +173,16 @@ class Settings(BaseSettings):
     # Serving
     host: str = Field("127.0.0.1", description="Address that the service listens on.")
     port: Port = Field(8000, description="Port of the HTTP API.")
+    workers: Workers = Field(
+        default_factory=lambda: min(max((os.cpu_count() or 1) // 2, 1), 4),
+        description="Processes of the service that answer requests and share one port; unset: one "
+        "for each two cores, 1 to 4.",
+    )
+    preload_trainer: bool = Field(
+        True,
+        description="Whether the service imports Keras and MLflow at its start, so that the first "
+        "fine-tuning is quick; `false` saves some 300 MB until then.",
+    )
     keep_alive_s: Annotated[int, Field(ge=1, le=86_400)] = Field(
         75,
         description="Seconds for which the service keeps an idle connection open; more than the "
@@ -206,8 +231,9 @@ class Settings(BaseSettings):
     )
     rate_per_s: Rate | None = Field(
         None,
-        description="Requests per second and client; the service answers more with 429. Unset: 50 "
-        "for clients on other machines, no limit for clients on this machine.",
+        description="Requests per second and client that a process of the service answers; it "
+        "answers more with 429. Unset: 50 for clients on other machines, no limit for clients on "
+        "this machine.",
     )
 
     # TMDB

@@ -33,6 +33,20 @@ def server_url(url: str) -> str:
     return url
 
 
+def spark_url(url: str) -> str:
+    """Return the URL of a Spark master or of a Spark Connect server.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if not re.match(r"(spark|sc)://[^/\s]+|k8s://(https?://)?[^/\s]+", url):
+        raise ValueError(
+            "is not a Spark master: give spark://host:7077, k8s://https://host:443, or "
+            "sc://host:15002 for Spark Connect"
+        )
+    return url
+
+
 def database_url(url: str) -> str:
     """Return the URL of a SQLite file or of Postgres, in the spelling that SQLAlchemy takes.
 

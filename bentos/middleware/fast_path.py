@@ -50,7 +50,8 @@ class FastPath:
             await self.app(scope, receive, send)
             return
         handler, context = _HANDLERS.get(scope["path"]), self._state.context
-        if handler is None or context is None:
+        # Text ids are translated for the routes only.
+        if handler is None or context is None or context.id_texts is not None:
             await self.app(scope, receive, send)
             return
         message = await receive()

@@ -14,6 +14,7 @@ from bentos.middleware.probes import Probes
 from bentos.middleware.rate_limit import RateLimit
 from bentos.middleware.request_id import RequestId
 from bentos.middleware.span import Span
+from bentos.middleware.text_ids import TextIds
 from bentos.middleware.trailing_slash import TrailingSlash
 
 
@@ -30,7 +31,7 @@ def front(
     With ``traced`` every request gets a span and goes to the routes, so there is no fast path.
     """
     # The fast path answers exact paths and POST only, so it needs neither of these two.
-    app = TrailingSlash(Head(Probes(app, api)))
+    app = TrailingSlash(Head(Probes(TextIds(app, state), api)))
     if not traced:
         app = FastPath(app, state)
     app = Compression(app)

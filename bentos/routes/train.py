@@ -17,7 +17,9 @@ from bentos.routes.responses import KEYS, require_scope
 from bentos.schemas.predict import ModelName
 from bentos.schemas.train import NewRatings, Patience, ValidationSplit
 from moovier.data.ratings import check_parallel
+from moovier.ids import USER
 from moovier.registry.version import CHAMPION
+from moovier.serving.text_ids import keep_texts
 
 logger = logging.getLogger(__name__)
 router = APIRouter(dependencies=[Depends(require_scope(TRAIN))])
@@ -49,6 +51,7 @@ async def train(
     """Answer `/train`."""
     # The trainer checks this as well, but may be busy for a while.
     check_parallel(batch.users, batch.movies, batch.ratings)
+    await keep_texts(context_of(request), USER, batch.users)
     result = await _fine_tune(
         state_of(request).trainer,
         model_name=model_name or CHAMPION,

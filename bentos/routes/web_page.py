@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
 from bentos.app_state import context_of
+from moovier.ids import MOVIE
 
 router = APIRouter(include_in_schema=False)
 
@@ -77,6 +78,19 @@ async def view(request: Request) -> Response:
 
 for _path in VIEWS:
     router.add_api_route(_path, view, methods=["GET", "HEAD"])
+
+
+@router.api_route("/movie/{movie_id:path}", methods=["GET", "HEAD"])
+async def text_movie(request: Request, movie_id: str) -> Response:
+    """Answer a movie's view, where the ids of movies are texts.
+
+    Raises:
+        HTTPException: 404 where they are whole numbers.
+    """
+    texts = context_of(request).id_texts
+    if texts is None or not texts.is_text(MOVIE):
+        raise HTTPException(404, "not found; see /docs for the available routes")
+    return await view(request)
 
 
 @router.api_route("/page/{name}", methods=["GET", "HEAD"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bentos.schemas.fields import Id, Model
+from bentos.schemas.fields import Model, UserId
 from bentos.schemas.predict import MAX_USERS
 from bentos.schemas.train import NewRatings
 from moovier.serving.recommender import MAX_TOP_K, MIN_TOP_K
@@ -15,7 +15,9 @@ class PredictArguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    users: list[Id] = Field(min_length=1, max_length=MAX_USERS, description="MovieLens user ids.")
+    users: list[UserId] = Field(
+        min_length=1, max_length=MAX_USERS, description="MovieLens user ids."
+    )
     model_name: Model = None
     top_k: int = Field(10, ge=MIN_TOP_K, le=MAX_TOP_K, description="Movies for each user.")
 

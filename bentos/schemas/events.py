@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from bentos.schemas.fields import VISIBLE_ASCII, Id, Timestamp
+from bentos.schemas.fields import VISIBLE_ASCII, MovieId, ShownId, Timestamp, UserId
 from moovier.event_weights import EventKind
 from moovier.feedback.ratings import LONGEST_REQUEST_ID
 from moovier.serving.user_events import RequestEvent
@@ -21,7 +21,7 @@ class Event(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    movie_id: Id
+    movie_id: MovieId
     event: EventKind = Field(
         description="`seen`, `finished` and `not_for_me` leave the movie out of the user's lists. "
         "The setting `event_weights` says what each kind counts."
@@ -45,7 +45,7 @@ class GivenEvents(BaseModel):
         },
     )
 
-    user_id: Id
+    user_id: UserId
     events: list[Event] = Field(min_length=1, max_length=MAX_EVENTS)
     request_id: str | None = Field(
         None,
@@ -66,7 +66,7 @@ class EventsAck(BaseModel):
 class OwnEvent(BaseModel):
     """An event that was sent to this service."""
 
-    movie_id: int
+    movie_id: ShownId
     event: EventKind
     timestamp: int
     request_id: str | None
@@ -75,7 +75,7 @@ class OwnEvent(BaseModel):
 class OwnEvents(BaseModel):
     """The events of a user, oldest first."""
 
-    user_id: int
+    user_id: ShownId
     events: list[OwnEvent]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query
 from pydantic import BaseModel, Field
 
-from moovier.ids import MAX_ID
+from bentos.schemas.fields import MovieIdText, ShownId, id_examples
 from moovier.serving.filters import Filter
 from moovier.serving.movies import PageQuery
 from moovier.serving.popularity import MAX_DAYS, MIN_DAYS
@@ -25,10 +25,11 @@ Genre = Annotated[str, Field(min_length=1, max_length=100)]
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)]
 
 NewMovieId = Annotated[
-    int,
-    Path(ge=1, le=MAX_ID, description="An id that the data set does not use.", examples=[9000001]),
+    MovieIdText,
+    Path(description="An id that the data set does not use."),
+    id_examples(9000001),
 ]
-MovieId = Annotated[int, Path(ge=1, le=MAX_ID, description="MovieLens id.", examples=[1])]
+MovieId = Annotated[MovieIdText, Path(description="Movie id."), id_examples(1)]
 _Genres = Annotated[
     Sequence[Genre], Query(max_length=MAX_GENRES, description="Movies with any of these.")
 ]
@@ -82,7 +83,7 @@ Page = Annotated[PageQuery, Depends(_page_query)]
 class MovieShown(BaseModel):
     """A movie with its number of ratings and mean stars."""
 
-    movie_id: int
+    movie_id: ShownId
     movie: dict[str, Any]
     title: str
     year: int | None

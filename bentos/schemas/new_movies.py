@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
-from bentos.schemas.fields import whole_number
+from bentos.schemas.fields import ShownId, whole_number
 from moovier.feedback.new_movies import (
     MAX_GENRE,
     MAX_GENRES,
@@ -76,4 +76,4 @@ class MovieToAdd(BaseModel):
 class MovieDeleted(BaseModel):
     """The id of the movie that was deleted."""
 
-    deleted: int
+    deleted: ShownId

@@ -6,11 +6,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from bentos.schemas.fields import ShownId
+
 
 class Reason(BaseModel):
     """A movie that this user rated and liked."""
 
-    movie_id: int
+    movie_id: ShownId
     title: str
 
 
@@ -21,7 +23,7 @@ class Recommended(BaseModel):
     ``stars`` is the rating that the user would give, 0.5 to 5.
     """
 
-    movie_id: int = Field(description="MovieLens id.")
+    movie_id: ShownId = Field(description="MovieLens id.")
     movie: dict[str, Any]
     score: float
     stars: float | None

@@ -16,14 +16,19 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from bentos.schemas.fields import Rating, Stars
+from bentos.schemas.fields import Rating, Stars, number_for_movie
+from moovier.ids import MAX_TEXT_ID, MOVIE
 from moovier.serving.requests import RequestRating
+from moovier.serving.text_ids import current_ids
 
 MAX_RATINGS = 5_000
 _MOVIE_KEY = r"[1-9][0-9]{0,17}"
 
 
 def _check_movie_key(value: Any) -> Any:
+    ids = current_ids.get()
+    if ids is not None and ids.is_text(MOVIE):
+        return number_for_movie(value)
     # Each id has one spelling, so that no id can come twice.
     if isinstance(value, str) and not re.fullmatch(_MOVIE_KEY, value, re.ASCII):
         raise ValueError("a movie id is a positive whole number of at most 18 digits")
@@ -58,7 +63,8 @@ _StarsByMovie = Annotated[
     WithJsonSchema(
         {
             "type": "object",
-            "propertyNames": {"pattern": f"^{_MOVIE_KEY}$"},
+            # A number, or a text where the data set has texts.
+            "propertyNames": {"minLength": 1, "maxLength": MAX_TEXT_ID},
             "additionalProperties": {
                 "type": "number",
                 "minimum": 0.5,

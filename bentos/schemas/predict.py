@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import Body, Query
 
-from bentos.schemas.fields import Id, Model
+from bentos.schemas.fields import Model, UserId
 from moovier.serving.recommender import MAX_TOP_K, MIN_TOP_K
 
 MAX_USERS = 1000
 Users = Annotated[
-    list[Id],
+    list[UserId],
     Body(
         min_length=1,
         max_length=MAX_USERS,

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from bentos.schemas.fields import ShownId
 from moovier.data.catalogue import Movie, natural_title
 from moovier.serving.rating_import import Imported, MatchedEntry, MatchedFile
 from moovier.serving.title_matching import How
@@ -25,7 +26,7 @@ FILE_BODY = {
 class MovieNamed(BaseModel):
     """A movie of the catalogue."""
 
-    movie_id: int
+    movie_id: ShownId
     title: str
     year: int | None
     genres: list[str]
@@ -51,7 +52,7 @@ class FileMatched(BaseModel):
 
     source: str
     skipped: int = Field(description="Entries that are not movies or have no rating.")
-    seen: list[int] = Field(description="Movie ids that were watched and not rated.")
+    seen: list[ShownId] = Field(description="Movie ids that were watched and not rated.")
     entries: list[EntryShown]
 
 

@@ -7,15 +7,20 @@ from typing import Annotated
 from fastapi import Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from bentos.schemas.fields import VISIBLE_ASCII, Id, Rating
+from bentos.schemas.fields import (
+    VISIBLE_ASCII,
+    MovieIdText,
+    Rating,
+    ShownId,
+    UserId,
+    UserIdText,
+    id_examples,
+)
 from bentos.schemas.person_ratings import MAX_RATINGS
 from moovier.feedback.ratings import LONGEST_REQUEST_ID
-from moovier.ids import MAX_ID
 
-UserQuery = Annotated[
-    int, Query(ge=1, le=MAX_ID, description="MovieLens user id.", examples=[1000001])
-]
-MovieQuery = Annotated[int, Query(ge=1, le=MAX_ID, description="MovieLens movie id.")]
+UserQuery = Annotated[UserIdText, Query(description="User id."), id_examples(1000001)]
+MovieQuery = Annotated[MovieIdText, Query(description="Movie id.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -37,7 +42,7 @@ class GivenRatings(BaseModel):
         },
     )
 
-    user_id: Id
+    user_id: UserId
     ratings: list[Rating] = Field(min_length=1, max_length=MAX_RATINGS)
     request_id: str | None = Field(
         None,
@@ -62,7 +67,7 @@ class RatingsAck(BaseModel):
 class OwnRating(BaseModel):
     """A rating that was sent to this service."""
 
-    movie_id: int
+    movie_id: ShownId
     stars: float
     timestamp: int
     request_id: str | None
@@ -71,7 +76,7 @@ class OwnRating(BaseModel):
 class OwnRatings(BaseModel):
     """The ratings that a user sent to this service, oldest first, without those of the data set."""
 
-    user_id: int
+    user_id: ShownId
     ratings: list[OwnRating]
 
 

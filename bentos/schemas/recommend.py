@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from bentos.schemas.fields import Id, Model, Region, whole_number
+from bentos.schemas.fields import Model, MovieId, Region, UserId, whole_number
 from bentos.schemas.movies import (
     CURSOR_SCHEMA,
     MAX_GENRES,
@@ -48,7 +48,7 @@ class Person(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    user_id: Id | None = Field(None, description="MovieLens user id, known or not.")
+    user_id: UserId | None = Field(None, description="MovieLens user id, known or not.")
     ratings: PersonRatings | None = Field(None, description="As in `ratings` of the request.")
 
     @model_validator(mode="after")
@@ -90,7 +90,7 @@ class RecommendRequest(BaseModel):
         },
     )
 
-    user_id: Id | None = Field(None, description="MovieLens user id, known or not.")
+    user_id: UserId | None = Field(None, description="MovieLens user id, known or not.")
     ratings: PersonRatings | None = Field(
         None,
         description="Ratings of this user or visitor: a list of `{movie_id, stars, timestamp?}`, "
@@ -115,7 +115,7 @@ class RecommendRequest(BaseModel):
     genres: list[Genre] = Field([], max_length=MAX_GENRES, description="Movies with any of these.")
     year_from: _BodyYear | None = None
     year_to: _BodyYear | None = None
-    exclude: list[Id] = Field(
+    exclude: list[MovieId] = Field(
         [], max_length=MAX_EXCLUDED, description="MovieLens ids to leave out."
     )
     cursor: (

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from bentos.schemas.fields import Id, Stars
+from bentos.schemas.fields import MovieId, Stars, UserId
 
 MAX_RATINGS = 20_000
 ValidationSplit = Annotated[
@@ -35,8 +35,10 @@ class NewRatings(BaseModel):
         },
     )
 
-    users: list[Id] = Field(min_length=1, max_length=MAX_RATINGS, description="MovieLens ids.")
-    movies: list[Id] = Field(min_length=1, max_length=MAX_RATINGS, description="MovieLens ids.")
+    users: list[UserId] = Field(min_length=1, max_length=MAX_RATINGS, description="Ids.")
+    movies: list[MovieId] = Field(
+        min_length=1, max_length=MAX_RATINGS, description="MovieLens ids."
+    )
     ratings: list[Stars] = Field(
         min_length=1, max_length=MAX_RATINGS, description="Stars, 0.5 to 5 in steps of 0.5."
     )

@@ -1,7 +1,8 @@
-"""`moovier data pull | status | validate | use DIR | pointer MODEL`: the data set of ratings."""
+"""`moovier data`: the data set of ratings, or of events."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,14 +68,13 @@ def validate(
     ] = None,
 ) -> None:
     """Validate every row; print file, row (1 is the header) and reason of each problem."""
-    from moovier.data.event_files import has_events_only, ratings_of_events
     from moovier.data.movielens import read_movielens
-    from moovier.data.sources import fetch
+    from moovier.data.sources import converted, fetch
 
     settings, console = load_settings(), plain_console()
     folder = folder or fetch(settings).folder
-    if has_events_only(folder):
-        folder, note = ratings_of_events(folder, settings)
+    folder, note = converted(folder, settings)
+    if note:
         console.print(note)
     data = read_movielens(folder, bad_rows_share=settings.bad_rows_share)
     console.print(
@@ -115,6 +115,44 @@ def pointer(
     from moovier.jobs.data_version import write_pointer
 
     typer.echo(write_pointer(model, load_settings()))
+
+
+@data_app.command()
+def event_weights(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with `events.csv`.")],
+    trials: Annotated[
+        int, typer.Option(min=2, max=1000, help="Sets of weights, the current ones first.")
+    ] = 40,
+) -> None:
+    """Try weights of events on the validation part; print the best.
+
+    Nothing is changed: to use the weights, set MOOVIER_EVENT_WEIGHTS. See
+    docs/events.md.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from rich.progress import Progress
+
+    from moovier.jobs import event_weight_tuning as job
+
+    console = plain_console()
+    with Progress(transient=True, console=plain_console(stderr=True)) as bar:
+        task = bar.add_task("Trials", total=trials)
+
+        def progress(number: int, best: float) -> None:
+            bar.update(task, completed=number, description=f"Trials, best NDCG@10 {best:.4f}")
+
+        tuned = job.tune(folder, load_settings(), trials=trials, on_trial=progress)
+    console.print(
+        f"{tuned.trials} trials; NDCG@10 of the next visit of {tuned.users} validation users\n"
+        f"current  {tuned.current_ndcg:.4f}  {tuned.current}\n"
+        f"best     {tuned.best_ndcg:.4f}  {tuned.best}\n"
+        f"gain of the best on the users who did not choose it: {tuned.gain:+.4f} "
+        f"(95 % {tuned.low:+.4f} to {tuned.high:+.4f})"
+    )
+    if tuned.is_better:
+        console.print(f"better: set MOOVIER_EVENT_WEIGHTS={tuned.best}")
+    else:
+        console.print("not surely better: keep the current weights")
 
 
 def _show_ref(console: Console, ref: DataRef, choice: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""`moovier ratings import FILE --user N`: ratings from other services."""
+"""`moovier ratings import FILE --user ID`: ratings from other services."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moovier.cli.console import plain_console
+from moovier.cli.options import parse_id
 from moovier.settings import load_settings
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def import_file(
             "title, year and rating."
         ),
     ],
-    user: Annotated[int, typer.Option(min=1, help="User id that the ratings belong to.")],
+    user: Annotated[str, typer.Option(help="User id that the ratings belong to.")],
     dry_run: Annotated[bool, typer.Option(help="Show the matches and store nothing.")] = False,
 ) -> None:
     """Store one person's ratings from a file; a second time changes nothing."""
@@ -47,7 +48,7 @@ def import_file(
             bar.update(task, completed=done, total=total)
 
         result = import_ratings(
-            file, user, dry_run=dry_run, settings=load_settings(), on_progress=progress
+            file, parse_id(user), dry_run=dry_run, settings=load_settings(), on_progress=progress
         )
     _show(result, dry_run=dry_run)
 

@@ -10,14 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from moovier.cli.console import plain_console
-from moovier.cli.options import Model, TopK
+from moovier.cli.options import Model, TopK, parse_id
 from moovier.settings import load_settings
 
 _COLUMNS = ("user", "rank", "movie_id", "title", "year", "genres", "imdb_id", "tmdb_id", "score")
 
 
 def recommend(
-    user: Annotated[list[int], typer.Option(help="MovieLens user id; repeat for several.")],
+    user: Annotated[list[str], typer.Option(help="User id; repeat for several.")],
     top_k: TopK = 10,
     model: Model = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
@@ -28,7 +28,8 @@ def recommend(
     """Recommend unrated movies to users, without the service."""
     from moovier.jobs import recommend as job
 
-    result = job.recommend(user, top_k, model, settings=load_settings())
+    users = [parse_id(text) for text in user]
+    result = job.recommend(users, top_k, model, settings=load_settings())
     if result["feedback"] is not None:
         typer.echo(
             f"warning: the lists ignore ratings since the training: {result['feedback']}", err=True

@@ -13,7 +13,7 @@ import numpy as np
 from moovier.data.ratings import Floats, Histories, Ints, Ratings
 from moovier.evaluation import metrics
 from moovier.evaluation.metrics import Values
-from moovier.models.family import CoveredScorer, Scorer
+from moovier.models.family import CoveredScorer, Scorer, SharedOrderScorer
 from moovier.models.item_statistics import select
 from moovier.models.top_k import top_rows
 
@@ -107,6 +107,12 @@ def top_lists(scorer: Scorer, users: Ints, known: Histories, k: int, *, batch: i
     ``users``: (n,) rows of ``known``. ``batch``: users that are scored at once. Returns (n, k).
     """
     top = np.full((users.size, k), -1, dtype=np.int64)
+    if isinstance(scorer, SharedOrderScorer):
+        order = scorer.shared_order
+        for row, user in enumerate(users.tolist()):
+            best = _first_unseen(order, known[user].movies, known.n_movies, k)
+            top[row, : best.size] = best
+        return top
     for start in range(0, users.size, batch):
         part = users[start : start + batch]
         lists = top[start : start + batch]
@@ -137,6 +143,14 @@ def _write_covered(lists: Ints, scorer: CoveredScorer, users: Ints, known: Histo
     for row in np.flatnonzero(is_short):
         history = histories[int(row)]
         lists[row] = top_unseen(scorer.fold_in(history), history.movies, k)
+
+
+def _first_unseen(order: Ints, seen: Ints, n_movies: int, k: int) -> Ints:
+    """Return the first k rows of ``order`` without ``seen``, (k,) or fewer."""
+    first = order[: k + seen.size]
+    is_seen = np.zeros(n_movies, dtype=np.bool_)
+    is_seen[seen] = True
+    return first[~is_seen[first]][:k]
 
 
 def top_unseen(scores: Floats, seen: Ints, k: int) -> Ints:

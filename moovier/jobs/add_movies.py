@@ -11,15 +11,19 @@ from pathlib import Path
 from moovier.data.catalogue import NO_GENRE, split_title
 from moovier.data.csv_values import whole_number
 from moovier.errors import BadRequest, MoovierError
-from moovier.feedback.database import Database
+from moovier.feedback.database import Database, exists
+from moovier.feedback.id_texts import IdTextStore
 from moovier.feedback.new_movies import NewMovie, NewMovieStore, check
+from moovier.ids import MOVIE
 from moovier.jobs.recommend import load_recommender
+from moovier.jobs.text_ids import OutsideIds
 from moovier.settings import Settings
 
 _REQUIRED = ("movieId", "title", "genres")
 _COLUMNS = (*_REQUIRED, "tmdbId", "people", "text")
 #: Problems and ids that a message names.
 _SHOWN = 10
+WHOLE_NUMBERS = OutsideIds()
 
 
 @dataclass(frozen=True)
@@ -40,16 +44,22 @@ def add_movies(file: Path, settings: Settings) -> AddedMovies:
         BadRequest: the file cannot be read, or rows of it are wrong; the message names them.
         FeedbackUnavailable: the database does not answer.
     """
-    movies = read_movies(file)
+    ids = _ids(settings)
+    texts: dict[int, str] = {}
+    movies = read_movies(file, ids, texts)
     taken = _rated_ids(movies, settings)
     if taken:
-        ids = ", ".join(map(str, taken[:_SHOWN])) + (", ..." if len(taken) > _SHOWN else "")
+        names = ", ".join(str(texts.get(movie, movie)) for movie in taken[:_SHOWN]) + (
+            ", ..." if len(taken) > _SHOWN else ""
+        )
         raise BadRequest(
-            f"{file.name}: the data set has these ids with ratings: {ids}; choose free ids, or "
+            f"{file.name}: the data set has these ids with ratings: {names}; choose free ids, or "
             "change the data set's movies.csv"
         )
-    with _store(settings) as store:
-        added = store.put(movies)
+    with _database(settings) as database:
+        if texts:
+            IdTextStore(database).keep(MOVIE, texts)
+        added = NewMovieStore(database).put(movies)
     return AddedMovies(added, len(movies) - added)
 
 
@@ -59,26 +69,47 @@ def list_movies(settings: Settings) -> tuple[NewMovie, ...]:
     Raises:
         FeedbackUnavailable: the database does not answer.
     """
-    with _store(settings) as store:
-        return store.all()
+    with _database(settings) as database:
+        return NewMovieStore(database).all()
 
 
-def delete_movie(movie_id: int, settings: Settings) -> None:
+def movie_texts(settings: Settings) -> dict[int, str]:
+    """Return the text ids of movies beside the data set by number; whole numbers have none.
+
+    Raises:
+        FeedbackUnavailable: the database does not answer.
+    """
+    if not exists(settings.database):
+        return {}
+    with _database(settings) as database:
+        return IdTextStore(database).movies()
+
+
+def delete_movie(movie_id: int | str, settings: Settings) -> None:
     """Delete a movie beside the data set.
 
     Raises:
         BadRequest: no movie that was added has the id.
         FeedbackUnavailable: the database does not answer.
     """
-    with _store(settings) as store:
-        if not store.delete(movie_id):
+    with _database(settings) as database:
+        numbers = {text: number for number, text in IdTextStore(database).movies().items()}
+        try:
+            number = numbers.get(str(movie_id)) or whole_number(str(movie_id), "movieId")
+        except ValueError:
+            number = 0
+        if not NewMovieStore(database).delete(number):
             raise BadRequest(
                 f"no movie that was added has the id {movie_id}; `moovier movies list` shows them"
             )
 
 
-def read_movies(file: Path) -> list[NewMovie]:
+def read_movies(
+    file: Path, ids: OutsideIds = WHOLE_NUMBERS, texts: dict[int, str] | None = None
+) -> list[NewMovie]:
     """Read and check the movies of a CSV file.
+
+    ``texts``: gets the texts of the ids, where ``ids`` are texts.
 
     Raises:
         BadRequest: the file cannot be read, or rows of it are wrong; the message names them.
@@ -87,10 +118,12 @@ def read_movies(file: Path) -> list[NewMovie]:
     problems: list[str] = []
     for line, row in _rows(file):
         try:
-            movie = _movie(row)
+            movie = _movie(row, ids)
             if movie.id in movies:
-                raise BadRequest(f"movie {movie.id} is in the file more than once")
+                raise BadRequest(f"movie {row['movieId']} is in the file more than once")
             movies[movie.id] = movie
+            if texts is not None and ids.is_text(MOVIE):
+                texts[movie.id] = row["movieId"]
         except (BadRequest, ValueError) as error:
             problems.append(f"line {line}: {error}")
     if problems:
@@ -123,12 +156,12 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise BadRequest(f"{file.name} is not a CSV file: {error}") from error
 
 
-def _movie(row: dict[str, str]) -> NewMovie:
+def _movie(row: dict[str, str], ids: OutsideIds) -> NewMovie:
     title, year = split_title(row["title"])
     genres = row["genres"].strip()
     tmdb_id = row.get("tmdbId", "").strip()
     movie = NewMovie(
-        id=whole_number(row["movieId"], "movieId"),
+        id=_number(row["movieId"], ids),
         title=title,
         year=year,
         genres=() if genres in ("", NO_GENRE) else tuple(genres.split("|")),
@@ -138,6 +171,18 @@ def _movie(row: dict[str, str]) -> NewMovie:
     )
     check(movie)
     return movie
+
+
+def _number(text: str, ids: OutsideIds) -> int:
+    return ids.number(MOVIE, text) if ids.is_text(MOVIE) else whole_number(text, "movieId")
+
+
+def _ids(settings: Settings) -> OutsideIds:
+    """Return the ids of the champion; whole numbers without one."""
+    try:
+        return OutsideIds.of(load_recommender(None, settings)[1].bundle.ids, settings)
+    except MoovierError:
+        return WHOLE_NUMBERS
 
 
 def _rated_ids(movies: list[NewMovie], settings: Settings) -> list[int]:
@@ -153,6 +198,6 @@ def _rated_ids(movies: list[NewMovie], settings: Settings) -> list[int]:
 
 
 @contextlib.contextmanager
-def _store(settings: Settings) -> Iterator[NewMovieStore]:
+def _database(settings: Settings) -> Iterator[Database]:
     with contextlib.closing(Database.open(settings.database)) as database:
-        yield NewMovieStore(database)
+        yield database

@@ -1,7 +1,8 @@
 """Write the best movies of all users to files, for other systems.
 
 Each list equals that of `/predict` at the same time: the same scores, and the same handling of
-feedback since the training. This module needs neither TensorFlow nor the MLflow library nor pandas.
+feedback since the training and of new movies. This module needs neither TensorFlow nor the MLflow
+library nor pandas.
 """
 
 from __future__ import annotations
@@ -29,11 +30,15 @@ from moovier.feedback import database
 from moovier.feedback.events import with_implicit
 from moovier.feedback.ratings import UserFeedback
 from moovier.feedback.store import FeedbackStore
+from moovier.ids import MOVIE, USER, Kind
+from moovier.jobs import engine
 from moovier.jobs.batch_defaults import DEFAULT_SHARDS, DEFAULT_TOP_K
-from moovier.jobs.batch_store import SCHEMA, BatchStore, new_key, part_name
+from moovier.jobs.batch_store import SCHEMA, BatchStore, new_key, part_name, with_texts
 from moovier.jobs.config import parse_config
+from moovier.jobs.recommend import with_new_movies
 from moovier.jobs.registration import open_registry
 from moovier.jobs.stage_results import parse_result, with_keys
+from moovier.jobs.text_ids import OutsideIds
 from moovier.registry.version import CHAMPION
 from moovier.serving import live_users
 from moovier.serving.recommender import MAX_TOP_K, MIN_TOP_K, Recommender
@@ -48,6 +53,8 @@ _USERS_PER_STEP = 1024
 _MIN_USERS_FOR_PROCESSES = 5_000
 #: What a person does about an unreadable plan.
 _AGAIN = "start a new run"
+WHOLE_NUMBERS = OutsideIds()
+_ID_COLUMNS: dict[str, Kind] = {"user_id": USER, "movie_id": MOVIE}
 
 
 class BatchConfig(BaseModel):
@@ -138,16 +145,17 @@ def _write(
 ) -> dict[str, Any]:
     plan = _plan(plan_json)
     users = _users(recommender, feedback, shard, plan.shards)
+    ids = OutsideIds.of(recommender.bundle.ids, settings)
     rows = 0
     # One user's list is too small for several threads; the shards run in parallel instead.
     with (
         threadpool_limits(1, user_api="blas"),
-        _store(settings).writing(plan.key, shard) as writer,
+        _store(settings).writing(plan.key, shard, schema_of(ids)) as writer,
     ):
         for start in range(0, len(users), _USERS_PER_STEP):
             step_users = users[start : start + _USERS_PER_STEP]
             lists = live_users.ranking_ids(recommender, step_users, plan.top_k, feedback.get)
-            table = lists_table(step_users, lists, plan.version)
+            table = lists_table(step_users, lists, plan.version, ids)
             writer.write_table(table)
             rows += table.num_rows
             done = start + len(step_users)
@@ -192,7 +200,7 @@ def finish(
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "users": sum(int(part["users"]) for part in parts),
             "rows": sum(int(part["rows"]) for part in parts),
-            "columns": {field.name: str(field.type) for field in SCHEMA},
+            "columns": {field.name: str(field.type) for field in store.schema(plan.key, 0)},
             "parts": [
                 {"file": part_name(part["shard"]), "users": part["users"], "rows": part["rows"]}
                 for part in parts
@@ -225,6 +233,9 @@ def batch_all(
 def _write_all(plan_json: Mapping[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
     """Write all shards; yield the result of each."""
     shards = range(plan_json["shards"])
+    if engine.uses_spark(settings):
+        yield from _run_on_cluster(plan_json, settings)
+        return
     workers = min(len(shards), os.cpu_count() or 1)
     recommender = _recommender(settings, plan_json["version"])
     if workers == 1 or recommender.bundle.index.users.size < _MIN_USERS_FOR_PROCESSES:
@@ -236,6 +247,36 @@ def _write_all(plan_json: Mapping[str, Any], settings: Settings) -> Iterator[dic
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
         yield from pool.map(partial(write, plan_json, settings=settings), shards)
+
+
+def write_on_cluster(plan_json: Mapping[str, Any], *, settings: Settings) -> None:
+    """Write the files of all shards on the Spark cluster, for :func:`finish_on_cluster`.
+
+    Raises:
+        ClusterError: the cluster failed, or a shard cannot be written.
+    """
+    parts = list(_run_on_cluster(plan_json, settings))
+    engine.write_result(f"lists-{_plan(plan_json).key}", parts, settings)
+
+
+def finish_on_cluster(
+    plan_json: Mapping[str, Any], *, settings: Settings | None = None
+) -> dict[str, Any]:
+    """Publish what :func:`write_on_cluster` wrote; see :func:`finish`.
+
+    Raises:
+        ListsError: it has not written the lists.
+    """
+    settings = settings or load_settings()
+    parts = engine.read_result(f"lists-{_plan(plan_json).key}", settings)
+    if parts is None:
+        raise ListsError("the cluster has not written these lists; write them before publishing")
+    return finish(plan_json, parts, settings=settings)
+
+
+def _run_on_cluster(plan_json: Mapping[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
+    write_shard = partial(write, plan_json, settings=settings)
+    return engine.run_shards(write_shard, _plan(plan_json).shards, settings)
 
 
 def _plan(plan_json: Mapping[str, Any]) -> BatchPlan:
@@ -259,22 +300,42 @@ def _users(
 
 
 def lists_table(
-    users: Sequence[int], lists: Sequence[tuple[Ints, Floats]], version: int
+    users: Sequence[int],
+    lists: Sequence[tuple[Ints, Floats]],
+    version: int,
+    ids: OutsideIds = WHOLE_NUMBERS,
 ) -> pa.Table:
-    """Return the lists, movie ids and scores of each user, as rows of :data:`SCHEMA`."""
+    """Return the lists, movie ids and scores of each user, as rows of :func:`schema_of`."""
     lengths = np.array([movies.size for movies, _ in lists], dtype=np.int64)
     n_rows = int(lengths.sum())
     starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
     return pa.table(
         {
-            "user_id": np.repeat(np.array(users, dtype=np.int64), lengths),
+            "user_id": _shown(np.repeat(np.array(users, dtype=np.int64), lengths), USER, ids),
             "rank": (np.arange(n_rows) - starts + 1).astype(np.int32),
-            "movie_id": np.concatenate([movies for movies, _ in lists]).astype(np.int64),
+            "movie_id": _shown(
+                np.concatenate([movies for movies, _ in lists]).astype(np.int64), MOVIE, ids
+            ),
             "score": np.concatenate([scores for _, scores in lists]).astype(np.float32),
             "model_version": np.full(n_rows, version, dtype=np.int32),
         },
-        schema=SCHEMA,
+        schema=schema_of(ids),
     )
+
+
+def schema_of(ids: OutsideIds) -> pa.Schema:
+    """Return :data:`SCHEMA` with strings for ids that are texts."""
+    text_columns = [name for name, kind in _ID_COLUMNS.items() if ids.is_text(kind)]
+    return with_texts(SCHEMA, text_columns)
+
+
+def _shown(numbers: Ints, kind: Kind, ids: OutsideIds) -> Any:
+    """Return ids as they are outside: the same array, or strings."""
+    if not ids.is_text(kind):
+        return numbers
+    distinct, places = np.unique(numbers, return_inverse=True)
+    texts = pa.array([str(ids.shown(kind, number)) for number in distinct.tolist()], pa.string())
+    return texts.take(pa.array(places))
 
 
 def _recommender(settings: Settings, number: int) -> Recommender:
@@ -282,7 +343,7 @@ def _recommender(settings: Settings, number: int) -> Recommender:
     version = registry.resolve(str(number))
     # The run id distinguishes versions of two registries that have the same number.
     folder = settings.path("bundles", f"{version.number}-{version.run_id}")
-    return Recommender(registry.load_bundle(version, folder))
+    return with_new_movies(Recommender(registry.load_bundle(version, folder)), settings)
 
 
 def _feedback(settings: Settings) -> dict[int, UserFeedback]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,13 @@ _KEY, _KEY_TIME = b"moovier_key", "%Y%m%dT%H%M%SZ"
 _ABANDONED = timedelta(days=2)
 
 
+def with_texts(schema: pa.Schema, names: Collection[str]) -> pa.Schema:
+    """Return a schema with strings in the columns ``names``."""
+    return pa.schema(
+        [(field.name, pa.string() if field.name in names else field.type) for field in schema]
+    )
+
+
 def new_key(now: datetime | None = None) -> str:
     """Return a new key for the parts of one run; it starts with the time."""
     return f"{(now or datetime.now(UTC)).strftime(_KEY_TIME)}-{uuid.uuid4().hex[:8]}"
@@ -72,7 +79,9 @@ class BatchStore:
         self._is_local = isinstance(self._files, LocalFileSystem)
 
     @contextlib.contextmanager
-    def writing(self, key: str, shard: int) -> Iterator[pq.ParquetWriter]:
+    def writing(
+        self, key: str, shard: int, columns: pa.Schema = SCHEMA
+    ) -> Iterator[pq.ParquetWriter]:
         """Yield a writer of one part; the part exists only after the block has succeeded."""
         folder = self._staging(key)
         part = f"{folder}/{part_name(shard)}"
@@ -80,7 +89,7 @@ class BatchStore:
         target = f"{folder}/_{part_name(shard)}" if self._is_local else part
         with _as_lists_error(self.url):
             self._files.makedirs(folder, exist_ok=True)
-            schema = SCHEMA.with_metadata({_KEY: key.encode()})
+            schema = columns.with_metadata({_KEY: key.encode()})
             with (
                 self._files.open(target, "wb") as file,
                 pq.ParquetWriter(file, schema, compression="zstd") as writer,
@@ -101,6 +110,12 @@ class BatchStore:
         if (metadata.metadata or {}).get(_KEY) != key.encode():
             raise ListsError(f"{part_name(shard)} belongs to another run; write it again")
         return int(metadata.num_rows)
+
+    def schema(self, key: str, shard: int) -> pa.Schema:
+        """Return the columns of a part, which are :data:`SCHEMA` or its form with text ids."""
+        part = f"{self._staging(key)}/{part_name(shard)}"
+        with _as_lists_error(self.url), self._files.open(part, "rb") as file:
+            return pq.read_schema(file)
 
     def manifest(self, name: str) -> dict[str, Any] | None:
         """Return the manifest of the published set ``name``, or None if there is none."""

@@ -187,7 +187,7 @@ def _train(
         epochs=trained.fitted.epochs,
         seed=plan.seed,
         threads=settings.threads,
-        statistics=statistics_of(plan, data, settings.threads),
+        statistics=statistics_of(plan, data, settings),
     )
     card = Card(
         name=name,
@@ -211,7 +211,7 @@ def _train(
     # The service uses this run's window of days for users that the model does not know.
     days = report_of_popularity(plan).params.get("days", 0)
     arrays = {**refitted.arrays, POPULAR_DAYS: np.array([days])}
-    bundle = Bundle(card, data.index, data.ratings.histories, data.catalogue, arrays)
+    bundle = data.bundle(card, arrays)
     result = _result(card.name, data.index, evaluation)
     _store(folder, candidate, bundle, refitted.keras_model, result, report)
 
@@ -368,7 +368,7 @@ def _fit(
 ) -> tuple[Trained, Evaluation]:
     """Fit the recipe on the development split and evaluate it once on the hold-out."""
     params = family(recipe.family).hyper_parameters.model_validate(recipe.params)
-    statistics = statistics_of(plan, data, settings.threads)
+    statistics = statistics_of(plan, data, settings)
     trained = fit.train(
         development_split(data.ratings),
         recipe.family,

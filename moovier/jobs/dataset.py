@@ -18,13 +18,16 @@ from pydantic import ValidationError
 
 from moovier.data import columns
 from moovier.data.catalogue import Catalogue
+from moovier.data.id_texts import IdTexts
 from moovier.data.movielens import EVENTS_MARK
 from moovier.data.ratings import Index, Ratings
 from moovier.errors import BundleError
+from moovier.jobs import engine
 from moovier.jobs.ingest import Pulled
 from moovier.json_files import write_json
 from moovier.models import bundle
-from moovier.models.bundle import DataFacts
+from moovier.models.bundle import Bundle, Card, DataFacts
+from moovier.models.family import Arrays
 from moovier.registry.atomic_folder import replaced
 from moovier.settings import Settings
 
@@ -34,12 +37,21 @@ SNAPSHOT = "snapshot.json"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Ratings over ``index`` and ``catalogue``, with the facts of their data set."""
+    """Ratings over ``index`` and ``catalogue``, with the facts of their data set.
+
+    ``ids``: the texts of ids that are text; None where all are whole numbers.
+    """
 
     index: Index
     ratings: Ratings
     catalogue: Catalogue
     facts: DataFacts
+    ids: IdTexts | None = None
+
+    def bundle(self, card: Card, arrays: Arrays) -> Bundle:
+        """Return the bundle of a model that was trained on these ratings."""
+        histories = self.ratings.histories
+        return Bundle(card, self.index, histories, self.catalogue, arrays, self.ids)
 
 
 def parse_dataset(pulled: Pulled, settings: Settings) -> Dataset:
@@ -55,7 +67,7 @@ def parse_dataset(pulled: Pulled, settings: Settings) -> Dataset:
 
 def _parse(pulled: Pulled, settings: Settings) -> tuple[Dataset, Path]:
     """Return a pulled data set and the folder of its columns."""
-    data, folder = columns.parsed(
+    data, folder = engine.parsed(
         Path(pulled["folder"]),
         pulled["hash"],
         settings,
@@ -71,7 +83,8 @@ def _parse(pulled: Pulled, settings: Settings) -> tuple[Dataset, Path]:
         movies=len(data.catalogue),
         stars=not (Path(pulled["folder"]) / EVENTS_MARK).exists(),
     )
-    return Dataset(data.index, data.histories.ratings(), data.catalogue, facts), folder
+    ratings = data.histories.ratings()
+    return Dataset(data.index, ratings, data.catalogue, facts, data.ids), folder
 
 
 def keep_dataset(folder: Path, settings: Settings, pulled: Pulled) -> Dataset:
@@ -106,7 +119,8 @@ def read_dataset(folder: Path) -> Dataset:
     if (folder / bundle.CARD).exists():
         # Earlier versions stored the data as a popularity model.
         model = bundle.load(folder)
-        return Dataset(model.index, model.histories.ratings(), model.catalogue, model.card.data)
+        ratings = model.histories.ratings()
+        return Dataset(model.index, ratings, model.catalogue, model.card.data, model.ids)
     try:
         head = orjson.loads((folder / SNAPSHOT).read_bytes())
         if head["format"] != FORMAT:
@@ -115,4 +129,4 @@ def read_dataset(folder: Path) -> Dataset:
     except (OSError, KeyError, TypeError, ValueError, ValidationError) as error:
         raise BundleError(f"no usable data snapshot in {folder.name}: {error}") from error
     data = columns.read(folder)
-    return Dataset(data.index, data.histories.ratings(), data.catalogue, facts)
+    return Dataset(data.index, data.histories.ratings(), data.catalogue, facts, data.ids)

@@ -21,7 +21,7 @@ from moovier.jobs.recent_baselines import RECENT_BASELINES
 from moovier.jobs.recipes import ReadCard, stored_params
 from moovier.jobs.registration import open_registry
 from moovier.models.bundle import DataFacts
-from moovier.models.families import FAMILIES, RETIRED, family
+from moovier.models.families import FAMILIES, FOR_LARGE_CATALOGUES, RETIRED, family
 from moovier.models.popular import NAME as POPULAR
 from moovier.registry.version import Version
 from moovier.report.model_report import BASELINE, POPULARITY, ModelReport, best_first
@@ -155,7 +155,7 @@ def _default_recipes(families: Sequence[str]) -> list[_Recipe]:
         or [
             name
             for name, candidate in FAMILIES.items()
-            if candidate.objective == "ranking" and name not in RETIRED
+            if candidate.objective == "ranking" and name not in RETIRED | FOR_LARGE_CATALOGUES
         ]
     )
     recipes: list[_Recipe] = []

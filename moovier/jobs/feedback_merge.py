@@ -19,26 +19,28 @@ from typing import BinaryIO
 
 from moovier.data import dvc_remote
 from moovier.data.csv_blocks import Block, blocks
-from moovier.data.csv_values import decimal_number, split_line, whole_number
+from moovier.data.csv_values import split_line
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import EVENTS_MARK, FILES_READ, MOVIES, RATINGS, read_movie_ids
 from moovier.data.sources import DataRef
+from moovier.data.text_columns import TextColumns
 from moovier.errors import DataUnavailable, InvalidData
 from moovier.event_weights import parse_event_weights
 from moovier.feedback.database import exists
 from moovier.feedback.events import merge_events
+from moovier.feedback.id_texts import IdTextStore
 from moovier.feedback.new_movies import NewMovieStore
 from moovier.feedback.ratings import Feedback, StoredRating
 from moovier.feedback.store import FeedbackStore
+from moovier.ids import MOVIE
 from moovier.jobs.movie_merge import append_movies
+from moovier.jobs.rating_lines import COLUMNS, FolderTexts, Layout
 from moovier.settings import Settings
-from moovier.timestamps import timestamp_problem
 
 SUFFIX = "+feedback"
 #: Number of merged data sets that are kept: running jobs may still read an older one.
 KEPT = 3
 _ABANDONED_S = 24 * 3600
-_COLUMNS = ("userId", "movieId", "rating", "timestamp")
 
 
 @dataclass(frozen=True)
@@ -96,25 +98,29 @@ def merge_feedback(ref: DataRef, settings: Settings) -> tuple[DataRef, Merge | N
     with contextlib.closing(FeedbackStore.open(settings.database)) as store:
         feedback = store.everything()
         new_movies = NewMovieStore(store.database).all()
+        # Read last: the text of an id is stored before anything under its number.
+        stored_texts = IdTextStore(store.database).all()
     _check_deletions(feedback)
     if (ref.folder / EVENTS_MARK).exists():
         feedback = merge_events(feedback, parse_event_weights(settings.event_weights))
     if not (feedback or new_movies) or not _can_be_merged(ref.folder):
         return ref, None
-    known = read_movie_ids(ref.folder, settings.bad_rows_share)
-    movies = [movie for movie in new_movies if movie.id not in known]
+    columns = TextColumns.of(ref.folder / RATINGS, ref.folder / MOVIES)
+    known = read_movie_ids(ref.folder, settings.bad_rows_share, columns)
+    texts = FolderTexts.of(columns, stored_texts)
+    movies = [movie for movie in new_movies if movie.id not in known and texts.has_movie(movie.id)]
     merged_folder = settings.path("data", "merged")
     merged_folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".merging-", dir=merged_folder) as scratch:
         fresh = Path(scratch) / "data"
         fresh.mkdir()
-        changes = _Changes.of(feedback, known | {movie.id for movie in movies})
+        changes = _Changes.of(feedback, known | {movie.id for movie in movies}, texts)
         merge = _write_ratings(ref.folder, fresh, changes, settings.bad_rows_share)
         merge = replace(merge, movies=len(movies))
         if not merge.changes:
             return replace(ref, note=_joined(ref.note, str(merge))), merge
         if movies:
-            append_movies(ref.folder, fresh, movies)
+            append_movies(ref.folder, fresh, movies, texts.known[MOVIE])
         _link_other_files(ref.folder, fresh)
         hash_ = directory_hash(fresh)
         folder = merged_folder / hash_.removesuffix(".dir")
@@ -160,7 +166,7 @@ def _can_be_merged(folder: Path) -> bool:
 
     Without the last check, rows appended to a truncated file would hide the truncation.
     """
-    for name, columns in ((RATINGS, _COLUMNS), (MOVIES, ("movieId",))):
+    for name, columns in ((RATINGS, COLUMNS), (MOVIES, ("movieId",))):
         path = folder / name
         if not path.is_file() or not set(columns) <= set(_header(path)):
             return False
@@ -185,9 +191,10 @@ def _write_ratings(source: Path, target: Path, changes: _Changes, bad_rows_share
         first = old_file.readline()
         new_file.write(first)
         header = split_line(_text(first))
-        layout = _Layout.of(header)
+        layout = Layout.of(header, changes.texts)
         names = [name.removeprefix("\ufeff") for name in header]
-        for block in blocks(old_file, names, "userId", changes.users):
+        user_column = "userId" if changes.texts.columns.users is None else None
+        for block in blocks(old_file, names, user_column, changes.users):
             _write_block(block, new_file, layout, changes, bad_rows_share)
         line_end = "\r\n" if first.endswith(b"\r\n") else "\n"
         for added in changes.appended():
@@ -196,7 +203,7 @@ def _write_ratings(source: Path, target: Path, changes: _Changes, bad_rows_share
 
 
 def _write_block(
-    block: Block, new_file: BinaryIO, layout: _Layout, changes: _Changes, bad_rows_share: float
+    block: Block, new_file: BinaryIO, layout: Layout, changes: _Changes, bad_rows_share: float
 ) -> None:
     """Write the lines of a block that stay; only the chosen lines may change."""
     written = 0
@@ -229,27 +236,29 @@ class _Changes:
     """What the feedback changes in a file of ratings, and what it has changed so far.
 
     ``new``: the ratings of known movies, by user and movie. ``users``: all users with feedback.
+    ``texts``: the texts of ids.
     ``outdated``: pairs of which the file has a newer rating. ``removed``: pairs that left the file.
     """
 
     feedback: Feedback
     new: Mapping[tuple[int, int], StoredRating]
     users: frozenset[int]
+    texts: FolderTexts
     outdated: set[tuple[int, int]] = field(default_factory=set)
     removed: set[tuple[int, int]] = field(default_factory=set)
     replaced: int = 0
     deleted: int = 0
 
     @classmethod
-    def of(cls, feedback: Feedback, known_movies: Container[int]) -> _Changes:
+    def of(cls, feedback: Feedback, known_movies: Container[int], texts: FolderTexts) -> _Changes:
         """Return the changes by ``feedback`` to a data set with these movies."""
         new = {
             (rating.user_id, rating.movie_id): rating
             for rating in feedback.ratings
-            if rating.movie_id in known_movies
+            if rating.movie_id in known_movies and texts.has(rating.user_id, rating.movie_id)
         }
         users = {user for user, _ in (*new, *feedback.deleted)} | set(feedback.deleted_users)
-        return cls(feedback, new, frozenset(users))
+        return cls(feedback, new, frozenset(users), texts)
 
     def keep(self, row: StoredRating) -> bool:
         """Return whether a row of the file stays, and count it as kept, replaced or deleted."""
@@ -285,49 +294,6 @@ class _Changes:
             outdated=len(self.outdated),
             unreadable=len(self.feedback.unreadable),
         )
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """The column positions of a ratings.csv, which may have extra columns."""
-
-    positions: Mapping[str, int]
-    width: int
-
-    @classmethod
-    def of(cls, header: list[str]) -> _Layout:
-        """Return the layout of a header row."""
-        names = [name.removeprefix("\ufeff") for name in header]
-        return cls({name: names.index(name) for name in _COLUMNS}, len(names))
-
-    def rating(self, line: str, users: Container[int]) -> StoredRating | None:
-        """Return the rating of a line; None for an empty line and for users not in ``users``.
-
-        Most rows of a large file are of other users, and only their user id is read.
-
-        Raises:
-            ValueError: the line cannot be read; the message is the reason.
-        """
-        fields = split_line(line, self.width)
-        if not fields:
-            return None
-        user, movie, stars, timestamp = (fields[self.positions[name]] for name in _COLUMNS)
-        user_id = whole_number(user, "userId")
-        if user_id not in users:
-            return None
-        moment = whole_number(timestamp, "timestamp")
-        if problem := timestamp_problem(moment):
-            raise ValueError(f"timestamp {moment} {problem}")
-        movie_id, value = whole_number(movie, "movieId"), decimal_number(stars, "rating")
-        return StoredRating(user_id, movie_id, value, moment, None)
-
-    def line(self, rating: StoredRating) -> str:
-        """Return a rating as a line, without the line end."""
-        fields = [""] * self.width
-        values = (rating.user_id, rating.movie_id, f"{rating.stars:.1f}", rating.timestamp)
-        for name, value in zip(_COLUMNS, values, strict=True):
-            fields[self.positions[name]] = str(value)
-        return ",".join(fields)
 
 
 def _is_deleted(row: StoredRating, feedback: Feedback) -> bool:

@@ -76,9 +76,8 @@ def fine_tune(
     batch, index, skipped = _batch(parent, users, movies, ratings)
     merged = _merge(parent, batch)
     kind = family(parent.card.family)
-    keras_model = None
-    if kind.fine_tunes_keras_model:
-        keras_model = _load_keras_model(registry, version, folder / "model.keras")
+    is_read = kind.fine_tunes_keras_model
+    keras_model = _load_keras_model(registry, version, folder / "model.keras") if is_read else None
     fitted = kind.fine_tune(
         FitResult(parent.arrays, keras_model),
         kind.hyper_parameters.model_validate(parent.card.params),
@@ -98,6 +97,7 @@ def fine_tune(
         histories=merged.histories,
         catalogue=parent.catalogue,
         arrays={**_inherited_arrays(parent), **fitted.arrays},
+        ids=parent.ids,
     )
     options = {"validation_split": validation_split, "patience": patience}
     number = _register(settings, version, child, fitted, options | {"new_ratings": len(batch)})

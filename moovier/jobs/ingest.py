@@ -7,11 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from moovier.data import columns, sources
+from moovier.data import sources
 from moovier.data.dvc_hash import directory_hash
 from moovier.data.movielens import own_folder_hash
 from moovier.data.sources import AUTO, REAL, SAMPLE, chosen, fetch
 from moovier.errors import DataUnavailable, InvalidData, MoovierError
+from moovier.jobs import engine
 from moovier.jobs.feedback_merge import SUFFIX, fetch_merged, merge_feedback
 from moovier.jobs.stage_results import with_keys
 from moovier.json_files import write_json
@@ -134,7 +135,7 @@ def validate(pulled: Pulled, *, settings: Settings | None = None) -> Report:
         report=str(file),
     )
     try:
-        data, _ = columns.parsed(
+        data, _ = engine.parsed(
             folder,
             pulled["hash"],
             settings,

@@ -21,6 +21,9 @@ from mlflow.pyfunc import PythonModel
 
 from moovier.errors import BadRequest
 from moovier.feedback.ratings import NewRating
+from moovier.ids import MOVIE as MOVIE_ID
+from moovier.ids import USER as USER_ID
+from moovier.ids import Kind, number_of
 from moovier.models import bundle
 from moovier.serving.filters import Filter
 from moovier.serving.recommender import MAX_TOP_K, MIN_TOP_K, Recommender
@@ -44,8 +47,8 @@ class RecommenderModel(PythonModel):  # type: ignore[misc]  # MLflow has no type
     ) -> pd.DataFrame:
         """Return the best unseen movies of each row, in the order of the rows.
 
-        ``model_input``: a data frame with the column ``user_id`` (MovieLens ids; unknown users get
-        popular movies) or the column ``ratings`` (a list of objects with ``movie_id`` and
+        ``model_input``: a data frame with the column ``user_id`` (ids as in the data set; unknown
+        users get popular movies) or the column ``ratings`` (a list of objects with ``movie_id`` and
         ``stars``, 0.5 to 5). ``params``: ``top_k``, 1 to 1,000. The result has the columns
         ``movie_ids``, ``titles`` and ``scores``; each cell holds a list, best first.
 
@@ -59,18 +62,29 @@ class RecommenderModel(PythonModel):  # type: ignore[misc]  # MLflow has no type
                 f"the input has the columns {columns}; give either {USER!r} or {RATINGS!r}"
             )
         if USER in columns:
-            users = [int(user) for user in model_input[USER]]
+            users = [self._number(USER_ID, user) for user in model_input[USER]]
             answers = self.recommender.recommend(users, top_k)
             lists = [[(item.movie, item.score) for item in answer.items] for answer in answers]
         else:
             lists = [self._of_ratings(ratings, top_k) for ratings in model_input[RATINGS]]
         return pd.DataFrame(
             {
-                "movie_ids": [[movie.id for movie, _ in movies] for movies in lists],
+                "movie_ids": [[self._shown(movie.id) for movie, _ in movies] for movies in lists],
                 "titles": [[movie.title for movie, _ in movies] for movies in lists],
                 "scores": [[float(score) for _, score in movies] for movies in lists],
             }
         )
+
+    def _number(self, kind: Kind, value: Any) -> int:
+        """Return the number of an id, which is a text where the data set has text ids."""
+        texts = self.recommender.bundle.ids
+        is_text = texts is not None and texts.is_text(kind)
+        return number_of(str(value)) if is_text else int(value)
+
+    def _shown(self, movie_id: int) -> int | str:
+        texts = self.recommender.bundle.ids
+        text = None if texts is None else texts.text(MOVIE_ID, movie_id)
+        return movie_id if text is None else text
 
     def _of_ratings(
         self, ratings: Iterable[Mapping[str, Any]], top_k: int
@@ -83,7 +97,8 @@ class RecommenderModel(PythonModel):  # type: ignore[misc]  # MLflow has no type
         rated = []
         for rating in ratings:
             try:
-                movie_id, stars = int(rating["movie_id"]), float(rating["stars"])
+                movie_id = self._number(MOVIE_ID, rating["movie_id"])
+                stars = float(rating["stars"])
             except (KeyError, TypeError, ValueError) as error:
                 raise BadRequest(
                     f"the rating {rating!r} must be an object with the numbers movie_id and stars"

@@ -34,6 +34,7 @@ from moovier.registry.gate import Decision
 from moovier.registry.tracking import Tracking
 from moovier.registry.version import CHAMPION, STARS, Version
 from moovier.settings import Settings, load_settings
+from moovier.training import budget
 
 OnProgress = Callable[[str], None]
 #: The tag ``part`` of the parent run.
@@ -133,6 +134,7 @@ def _open_plan(
             if champion is None
             else recipes.champion_recipe(champion, hold_out(data.facts), tracking.registry.card)
         ),
+        frequent=budget.frequent(data.ratings),
     )
     candidates.evaluate_popularity(plan, data, tracking)
     recent_baselines.evaluate_recent(plan, data)
@@ -143,7 +145,7 @@ def _open_plan(
     )
     tracking.log_data(run_id, data.facts)
     popular_days = int(candidates.report_of_popularity(plan).params.get("days", 0))
-    shared_statistics.prepare(plan, data)
+    shared_statistics.prepare(plan, data, settings)
     tuning.create_studies(plan, settings, popular_days=popular_days)
     write_json(plan_file(folder), plan.to_json())
     return plan

@@ -23,7 +23,7 @@ files between machines.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +35,7 @@ from moovier.jobs.config import parse_config
 from moovier.jobs.run_key import run_key
 from moovier.jobs.stage_results import parse_result, with_keys
 from moovier.models.bundle import DataFacts
-from moovier.models.families import FAMILIES, RETIRED
+from moovier.models.families import FAMILIES, FOR_LARGE_CATALOGUES, RETIRED
 from moovier.models.popular import NAME as POPULAR
 from moovier.settings import EmbeddingSize, Seed, Settings, Trials, Workers
 from moovier.training import budget, protocols
@@ -65,7 +65,8 @@ class RetrainConfig(BaseModel):
     families: tuple[str, ...] | None = Field(
         None,
         min_length=1,
-        description="Families to tune and train; None: the setting `families`, by default all.",
+        description="Families to tune and train; None: the setting `families`, by default those "
+        "that suit the data.",
     )
     embedding_sizes: tuple[EmbeddingSize, ...] = Field(
         (50, 25, 10),
@@ -101,7 +102,9 @@ class RetrainConfig(BaseModel):
         return parse_config(cls, config, "retraining")
 
     def trained_families(self, by_default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """Return the families to train: these, else ``by_default``, else all not retired.
+        """Return the families to train: these, else ``by_default``, else the current ones.
+
+        Those are neither retired nor for large catalogues only.
 
         Raises:
             BadRequest: a family is unknown, or is the popularity baseline.
@@ -114,7 +117,8 @@ class RetrainConfig(BaseModel):
                 f"unknown family {', '.join(unknown)}; choose from {', '.join(trainable)} "
                 "(popularity is always compared with)"
             )
-        current = tuple(name for name in trainable if name not in RETIRED)
+        others = RETIRED | FOR_LARGE_CATALOGUES
+        current = tuple(name for name in trainable if name not in others)
         return tuple(dict.fromkeys(chosen or current))
 
 
@@ -181,29 +185,32 @@ class RetrainPlan(BaseModel):
         data: DataFacts,
         first: bool,
         recipe: Recipe | None,
+        frequent: int | None = None,
     ) -> RetrainPlan:
         """Return the plan of a configuration; the settings fill in what it leaves out.
 
-        ``first``: whether no champion exists yet. ``recipe``: the champion's, see ``champion``.
+        ``first``: whether no champion exists yet. ``recipe``: see ``champion``. ``frequent``: see
+        :class:`Size`.
         """
         trials = config.trials or (settings.first_run_trials if first else settings.trials)
         families = config.trained_families(settings.families)
-        left_out = [] if data.stars else [name for name in families if _predicts_stars(name)]
+        left_out = [] if data.stars else list(filter(_predicts_stars, families))
         notes = [f"left out {', '.join(left_out)}: {data.name} has no stars"] if left_out else []
         found = budget.plan(
             [name for name in families if name not in left_out],
-            Size(data.ratings, data.users, data.movies),
+            Size(data.ratings, data.users, data.movies, frequent),
             trials=trials,
             embedding_sizes=config.embedding_sizes,
             memory=settings.train_memory_gb,
             fixed_trials=config.trials is not None,
+            may_add=() if config.families or settings.families else FOR_LARGE_CATALOGUES,
         )
         if not found.families:
             raise BadRequest("no family can be trained: " + "; ".join([*notes, *found.notes]))
 
         def workers(family: str) -> int:
-            most = max(found.trials[family] // LEAST_TRIALS_PER_WORKER, 1)
-            return config.workers or min(settings.tuning_workers, most)
+            most = found.trials[family] // LEAST_TRIALS_PER_WORKER
+            return config.workers or min(settings.tuning_workers, max(most, 1))
 
         return cls(
             key=folder.name,
@@ -223,10 +230,7 @@ class RetrainPlan(BaseModel):
             ),
             budgets=dict(found.trials),
             covered=found.covered,
-            grids={
-                family: {name: tuple(values) for name, values in grid.items()}
-                for family, grid in found.grids.items()
-            },
+            grids=_tuples(found.grids),
             notes=(*notes, *found.notes),
         )
 
@@ -282,6 +286,13 @@ class RetrainPlan(BaseModel):
     def candidates_folder(self) -> Path:
         """Folder with one folder per trained candidate."""
         return self.folder / "candidates"
+
+
+def _tuples(grids: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, dict[str, Any]]:
+    return {
+        family: {name: tuple(values) for name, values in grid.items()}
+        for family, grid in grids.items()
+    }
 
 
 def _predicts_stars(family: str) -> bool:

@@ -6,23 +6,26 @@ import os
 
 import numpy as np
 
+from moovier.data.ratings import Ints
 from moovier.data.split import development_split
+from moovier.jobs import engine
 from moovier.jobs.dataset import Dataset
 from moovier.jobs.retrain_plan import RetrainPlan
 from moovier.models import ease
 from moovier.models.dae_scoring import DaeParams
 from moovier.models.item_statistics import ItemStatistics, Weighting
+from moovier.settings import Settings
 from moovier.training.fit import limit_threads
 
 #: Families that use item-item weights.
 _USERS = ("dae", "ease")
 
 
-def prepare(plan: RetrainPlan, data: Dataset) -> None:
+def prepare(plan: RetrainPlan, data: Dataset, settings: Settings) -> None:
     """Choose the covered movies, and sum and solve what every trial needs, on all cores.
 
-    Does nothing for small data. The covered movies are the most rated ones of the training part, so
-    that the choice sees no test.
+    With ``MOOVIER_ENGINE=spark`` the cluster sums. Does nothing for small data. The covered movies
+    are the most rated ones of the training part, so that the choice sees no test.
     """
     if plan.covered is None or not set(_USERS) & set(plan.families):
         return
@@ -34,14 +37,27 @@ def prepare(plan: RetrainPlan, data: Dataset) -> None:
     # Nothing else runs before the trials.
     threads = os.cpu_count() or 1
     limit_threads(threads)
-    statistics = ItemStatistics(plan.statistics_folder, data.ratings.histories, covered, threads)
+    statistics = _statistics(plan, data, settings, covered, threads)
     weighting = Weighting(defaults.star_power, ease.LONGEST_HALF_LIFE)
     statistics.weights(train, lambda_=defaults.lambda_, weighting=weighting)
 
 
-def statistics_of(plan: RetrainPlan, data: Dataset, threads: int) -> ItemStatistics | None:
+def statistics_of(plan: RetrainPlan, data: Dataset, settings: Settings) -> ItemStatistics | None:
     """Return the shared sums; None for small data."""
     if not plan.covered_file.exists():
         return None
     covered = np.load(plan.covered_file, allow_pickle=False)
-    return ItemStatistics(plan.statistics_folder, data.ratings.histories, covered, threads)
+    return _statistics(plan, data, settings, covered, settings.threads)
+
+
+def _statistics(
+    plan: RetrainPlan, data: Dataset, settings: Settings, covered: Ints, threads: int
+) -> ItemStatistics:
+    histories = data.ratings.histories
+    return ItemStatistics(
+        plan.statistics_folder,
+        histories,
+        covered,
+        threads,
+        sum_whole=engine.sum_on_cluster(data.index, histories, data.facts.hash, covered, settings),
+    )

@@ -38,7 +38,7 @@ def run_worker(plan: RetrainPlan, family: str, worker: int, settings: Settings) 
         seed=plan.seed,
         threads=settings.threads,
         on_trial=lambda report: _log(plan, family, report, tracking),
-        statistics=statistics_of(plan, data, settings.threads),
+        statistics=statistics_of(plan, data, settings),
         grids=plan.grids.get(family, {}),
     )
     best = studies.best(study, family)
@@ -79,7 +79,9 @@ def create_studies(plan: RetrainPlan, settings: Settings, *, popular_days: int =
         plan.studies_folder.mkdir(parents=True, exist_ok=True)
     for family in plan.families:
         study = _open(plan, family, 0, settings)
-        studies.enqueue_defaults(study, family, popular_days=popular_days)
+        studies.enqueue_defaults(
+            study, family, popular_days=popular_days, grids=plan.grids.get(family, {})
+        )
 
 
 def _open(plan: RetrainPlan, family: str, worker: int, settings: Settings) -> Any:

@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from moovier.ids import MOVIE, USER
 from moovier.models import bundle
 from moovier.models.bundle import Bundle
 from moovier.registry.keras_export import save_keras
@@ -43,13 +44,15 @@ def save_model(folder: Path, model: Bundle, keras_model: Any, code: Path) -> Pat
 
     # It would write a line about the input example to the terminal.
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
-    users = model.index.users[:_EXAMPLES].astype("int64")
+    numbers = model.index.users[:_EXAMPLES].astype("int64")
+    is_text = {kind: model.ids is not None and model.ids.is_text(kind) for kind in (USER, MOVIE)}
+    users = [_text(model, number) for number in numbers.tolist()] if is_text[USER] else numbers
     with tempfile.TemporaryDirectory() as scratch:
         mlflow.pyfunc.save_model(
             str(folder),
             python_model=str(code),
             code_paths=[str(_copy_code(code, Path(scratch)))],
-            signature=_signature(),
+            signature=_signature(text_users=is_text[USER], text_movies=is_text[MOVIE]),
             input_example=pd.DataFrame({"user_id": users}),
             pip_requirements=requirements(),
         )
@@ -73,7 +76,13 @@ def requirements() -> list[str]:
     return [f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS]
 
 
-def _signature() -> Any:
+def _text(model: Bundle, user: int) -> str:
+    text = None if model.ids is None else model.ids.text(USER, user)
+    # A user that fine-tuning added has a text in the feedback database only.
+    return str(user) if text is None else text
+
+
+def _signature(*, text_users: bool, text_movies: bool) -> Any:
     """Return the columns of input and output, and the parameter ``top_k``."""
     from mlflow.models import ModelSignature
     from mlflow.types.schema import (
@@ -86,17 +95,19 @@ def _signature() -> Any:
         Schema,
     )
 
+    user_type = DataType.string if text_users else DataType.long
+    movie_type = DataType.string if text_movies else DataType.long
     return ModelSignature(
         inputs=Schema(
             [
-                ColSpec(DataType.long, "user_id", required=False),
+                ColSpec(user_type, "user_id", required=False),
                 # MLflow would refuse whole stars in JSON for a typed list: an int is not a double.
                 ColSpec(AnyType(), "ratings", required=False),
             ]
         ),
         outputs=Schema(
             [
-                ColSpec(Array(DataType.long), "movie_ids"),
+                ColSpec(Array(movie_type), "movie_ids"),
                 ColSpec(Array(DataType.string), "titles"),
                 ColSpec(Array(DataType.double), "scores"),
             ]

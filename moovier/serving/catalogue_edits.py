@@ -9,10 +9,12 @@ from anyio.to_thread import run_sync
 from moovier.errors import UnknownMovie
 from moovier.feedback.errors import MovieConflict
 from moovier.feedback.new_movies import NewMovie
+from moovier.ids import MOVIE
 from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.context import ServingContext
 from moovier.serving.model_resolution import resolve_model
 from moovier.serving.movies import one_movie
+from moovier.serving.text_ids import keep_texts
 
 
 async def put_movie(
@@ -29,6 +31,7 @@ async def put_movie(
     context.feedback.check()
     if all(known.id != movie.id for known in context.feedback.new_movies):
         _check_free(await resolve_model(context.model_store), movie.id)
+    await keep_texts(context, MOVIE, [movie.id])
     is_new = await run_sync(context.feedback.put_movie, movie)
     payload, model = await one_movie(context, movie.id)
     return is_new, payload, model

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 
 from anyio.to_thread import run_sync
 
+from moovier.data.id_texts import IdTexts
 from moovier.event_weights import parse_event_weights
 from moovier.feedback.cache import FeedbackCache
-from moovier.feedback.new_movies import NewMovie
 from moovier.registry.client import Registry
 from moovier.serving.events import ServingEvents
 from moovier.serving.list_recording import ListRecording
 from moovier.serving.model_store import ModelStore
-from moovier.serving.new_movies import NewMovies
+from moovier.serving.new_movie_content import NewMovieContent
 from moovier.serving.page_cache import PageCache
 from moovier.serving.page_scheduler import PageScheduler
 from moovier.settings import Settings
 from moovier.tmdb.movie_details import Details
-from moovier.tmdb.texts import cached_texts
-
-logger = logging.getLogger(__name__)
 
 #: Seconds that one call to MLflow may take while a request waits for it.
 _REGISTRY_TIMEOUT_S = 5.0
@@ -36,10 +32,17 @@ class ServingContext:
     model_store: ModelStore
     feedback: FeedbackCache
     details: Details
+    new_movies: NewMovieContent
     page_scheduler: PageScheduler
     page_cache: PageCache
     list_recording: ListRecording
     events: ServingEvents
+
+    @property
+    def id_texts(self) -> IdTexts | None:
+        """Return the texts of the champion's ids; None where all are whole numbers."""
+        model = self.model_store.loaded(None)
+        return None if model is None else model.recommender.bundle.ids
 
 
 async def open_context(settings: Settings, events: ServingEvents) -> ServingContext:
@@ -52,23 +55,18 @@ async def open_context(settings: Settings, events: ServingEvents) -> ServingCont
     )
     model_store = ModelStore(registry, settings.path("bundles"), capacity=settings.loaded_models)
     feedback = FeedbackCache(settings.database, parse_event_weights(settings.event_weights))
-    texts_of = cached_texts(settings)
-
-    def set_new_movies(movies: tuple[NewMovie, ...]) -> None:
-        try:
-            model_store.set_new_movies(NewMovies(movies, settings.new_movies_share, texts_of))
-        except Exception:
-            # The models answer without them, and feedback must not stop being read.
-            logger.exception("the movies beside the data set could not be added to the models")
-
-    feedback.on_new_movies = set_new_movies
+    details = Details.of(settings)
+    new_movies = NewMovieContent(settings, model_store, details.tmdb)
+    feedback.on_new_movies = new_movies.set_movies
     await asyncio.gather(run_sync(model_store.restore), run_sync(feedback.reload))
     feedback.follow()
+    new_movies.start()
     return ServingContext(
         settings=settings,
         model_store=model_store,
         feedback=feedback,
-        details=Details.of(settings),
+        details=details,
+        new_movies=new_movies,
         page_scheduler=PageScheduler(),
         page_cache=PageCache(),
         list_recording=ListRecording(settings, model_store, feedback, events),
@@ -79,6 +77,7 @@ async def open_context(settings: Settings, events: ServingEvents) -> ServingCont
 async def close_context(context: ServingContext) -> None:
     """Write the lists that are waiting, and close all connections."""
     await run_sync(context.list_recording.close)
+    await context.new_movies.close()
     await context.details.close()
     context.feedback.close()
     context.model_store.close()

@@ -116,6 +116,8 @@ def build_group_page(
     utilities = scale_utilities(scores[:, candidates])
     places, values = rank_for_group(utilities, request.strategy, request.top_k)
     rows = candidates[places]
+    if not user_recommender.new_places.is_empty and any(len(p.history) for p in profiles):
+        rows, values = _with_new_movies(user_recommender, scores, request.strategy, rows, values)
     is_personal = any(len(profile.history) for profile in profiles)
     events.lists_answered(model.name, int(is_personal), int(not is_personal))
     page = Page(
@@ -136,6 +138,27 @@ def build_group_page(
         next_cursor(page, shown),
         by_movie,
     )
+
+
+def _with_new_movies(
+    user_recommender: UserRecommender,
+    scores: Floats,
+    strategy: Strategy,
+    rows: Ints,
+    values: Floats,
+) -> tuple[Ints, Floats]:
+    """Return a list and its values with new movies at the places that are theirs.
+
+    As in a list for one person, a new movie takes a place only if the group's value of it is among
+    the best tenth: the mean utility, or the smallest one for ``least_misery``.
+    """
+    allowed = np.flatnonzero(np.isfinite(scores[0]))
+    utilities = scale_utilities(scores[:, allowed])
+    whole = np.full(scores.shape[1], -np.inf, dtype=np.float32)
+    whole[allowed] = utilities.min(axis=0) if strategy == "least_misery" else utilities.mean(axis=0)
+    placed = user_recommender.new_places.placed(whole, rows)
+    value_of = dict(zip(rows.tolist(), values.tolist(), strict=True))
+    return placed, np.array([value_of.get(row, float(whole[row])) for row in placed.tolist()])
 
 
 def scale_utilities(scores: Floats) -> Floats:

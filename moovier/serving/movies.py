@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,9 @@ from moovier.serving.recommender import Recommender
 from moovier.serving.rendering import movie_payloads, render_page
 from moovier.serving.requests import NO_FILTER
 from moovier.serving.user_recommender import Page
+
+#: Held while a model is prepared, so that two requests do not do it twice.
+_PREPARING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +102,31 @@ async def search_movies(
         RegistryError: there is no model yet.
     """
     model = await resolve_model(context.model_store)
+    if not is_prepared(model.recommender):
+        # On the event loop, all other requests would wait, too.
+        await asyncio.to_thread(prepare, model.recommender)
     rows, next_cursor = await context.page_scheduler.run(
         find_titles, model.recommender, text, query
     )
     items = await movie_payloads(model.recommender, rows, context.details)
     return {"items": items, "next": next_cursor}, model
+
+
+def is_prepared(recommender: Recommender) -> bool:
+    """Return whether a search can start at once."""
+    return "title_index" in vars(recommender.user_recommender)
+
+
+def prepare(recommender: Recommender) -> None:
+    """Index the catalogue and sum up its stars, which takes seconds for large data.
+
+    Does nothing the second time.
+    """
+    with _PREPARING:
+        user_recommender = recommender.user_recommender
+        _ = user_recommender.filter_index, user_recommender.title_index
+        if user_recommender.counts.size:
+            user_recommender.mean_stars(int(user_recommender.counts.argmax()))
 
 
 async def one_movie(context: ServingContext, movie_id: int) -> tuple[dict[str, Any], LoadedModel]:

@@ -6,30 +6,31 @@ the ingest that takes them over, until somebody rates them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
+from cachetools import LRUCache
 
 from moovier.data.catalogue import Catalogue, Movie
 from moovier.data.ratings import Index, Ints
 from moovier.feedback.new_movies import NewMovie
 from moovier.models.bundle import Bundle
-from moovier.models.cold_start import (
-    ColdStartScorer,
-    RowColdStartScorer,
-    WordIndex,
-    find_neighbours,
-)
+from moovier.models.cold_start import ColdStartScorer, RowColdStartScorer
+from moovier.models.content_neighbours import ContentIndex
 from moovier.models.family import RowScorer
 from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.recommender import Recommender
+from moovier.serving.title_search import TitleIndex
+from moovier.tmdb.texts import TextsOf
 
-#: The words of the movies of the models in memory.
-_WORDS: WeakKeyDictionary[Recommender, WordIndex] = WeakKeyDictionary()
-#: Returns what is known about movies of the data set, by TMDB id.
-TextsOf = Callable[[Sequence[int]], Mapping[int, str]]
+#: Contents of data sets in memory: models that were trained on the same data share one, and a new
+#: champion may bring another.
+_MOST_INDEXES = 2
+_INDEXES: LRUCache[tuple[TextsOf, int, bytes], ContentIndex] = LRUCache(_MOST_INDEXES)
+_INDEXING = threading.Lock()
 
 
 def to_movie(movie: NewMovie) -> Movie:
@@ -47,20 +48,25 @@ class NewMovies:
     """The movies beside the data set, and how lists treat them.
 
     ``share``: share of the places of a personal list that new movies get, 0 to 1. ``texts_of``
-    gives texts of the movies of the data set.
+    gives texts of the movies of the data set by TMDB id; ``texts_revision`` changes whenever these
+    texts change.
     """
 
     movies: tuple[NewMovie, ...] = ()
     share: float = 0.0
     texts_of: TextsOf = field(default=no_texts, compare=False)
+    texts_revision: int = 0
 
     def added_to(self, model: LoadedModel) -> LoadedModel:
         """Return ``model`` with these new movies and no others, the same object if it has them."""
-        recommender = model.recommender
-        if recommender.new_movies is self or (not self.movies and recommender.base is recommender):
-            return model
-        extended = self._extended(recommender.base) if self.movies else recommender.base
-        return replace(model, recommender=extended)
+        extended = self.in_recommender(model.recommender)
+        return model if extended is model.recommender else replace(model, recommender=extended)
+
+    def in_recommender(self, recommender: Recommender) -> Recommender:
+        """Return a recommender with these new movies and no others, as :meth:`added_to`."""
+        if recommender.new_movies is self:
+            return recommender
+        return self._extended(recommender.base) if self.movies else recommender.base
 
     def _extended(self, base: Recommender) -> Recommender:
         bundle, counts = base.bundle, base.user_recommender.counts
@@ -69,12 +75,10 @@ class NewMovies:
         if not new or not counts.any():
             return base
         catalogue, new_ids = bundle.catalogue, {movie.id for movie in new}
-        neighbours = find_neighbours(
+        known = self.texts_of([movie.tmdb_id for movie in new if movie.tmdb_id is not None])
+        neighbours = self._index(base).find(
             [to_movie(movie) for movie in new],
-            [self._text_of_new(movie) for movie in new],
-            catalogue,
-            self._words(base),
-            counts,
+            [f"{movie.content} {known.get(movie.tmdb_id or 0, '')}" for movie in new],
         )
         merged = Catalogue.of(
             [
@@ -96,24 +100,29 @@ class NewMovies:
             new_share=self.share,
         )
         # Built here, in a thread of its own, rather than while a request waits.
-        for name in ("title_index", "filter_index"):
-            if name in vars(base.user_recommender):
-                getattr(recommender.user_recommender, name)
+        added_to, before = recommender.user_recommender, vars(base.user_recommender)
+        if "title_index" in before:
+            kept = np.where(np.isin(base_rows, new_rows), -1, base_rows)
+            added_to.title_index = TitleIndex(
+                merged, added_to.counts, before["title_index"], base_rows=kept
+            )
+        if "filter_index" in before:
+            _ = added_to.filter_index
         return recommender
 
-    def _text_of_new(self, movie: NewMovie) -> str:
-        known = {} if movie.tmdb_id is None else self.texts_of([movie.tmdb_id])
-        return f"{movie.content} {known.get(movie.tmdb_id or 0, '')}"
-
-    def _words(self, base: Recommender) -> WordIndex:
-        """Return the words of a model's movies, which are indexed once."""
-        words = _WORDS.get(base)
-        if words is None:
-            catalogue = base.bundle.catalogue
-            known = self.texts_of([m.tmdb_id for m in catalogue if m.tmdb_id is not None])
-            words = WordIndex([f"{m.title} {known.get(m.tmdb_id or 0, '')}" for m in catalogue])
-            _WORDS[base] = words
-        return words
+    def _index(self, base: Recommender) -> ContentIndex:
+        """Return the content of a model's movies, which is indexed once for each data set."""
+        catalogue, counts = base.bundle.catalogue, base.user_recommender.counts
+        content = repr(catalogue.movies).encode() + counts.tobytes()
+        digest = hashlib.blake2b(content, digest_size=16).digest()
+        key = self.texts_of, self.texts_revision, digest
+        with _INDEXING:
+            index = _INDEXES.get(key)
+            if index is None:
+                known = self.texts_of([m.tmdb_id for m in catalogue if m.tmdb_id is not None])
+                texts = [f"{m.title} {known.get(m.tmdb_id or 0, '')}" for m in catalogue]
+                index = _INDEXES[key] = ContentIndex(catalogue, texts, counts)
+        return index
 
 
 def _with_movies(bundle: Bundle, index: Index, catalogue: Catalogue, base_rows: Ints) -> Bundle:

@@ -127,11 +127,15 @@ class Overview(BaseModel):
 
 
 class Filters(BaseModel):
-    """The values of the filters; the years are None if no movie's year is known."""
+    """The values of the filters; the years are None if no movie's year is known.
+
+    ``tmdb``: whether lists can be filtered by what TMDB knows: providers, runtime and language.
+    """
 
     genres: list[str]
     year_from: int | None
     year_to: int | None
+    tmdb: bool
 
 
 def build_overview(model_store: ModelStore, settings: Settings) -> Overview:
@@ -299,7 +303,8 @@ async def filters_of(context: ServingContext) -> Filters:
     model = await resolve_model(context.model_store)
     index = model.recommender.user_recommender.filter_index
     first, last = index.span or (None, None)
-    return Filters(genres=list(index.genres), year_from=first, year_to=last)
+    has_tmdb = context.details.tmdb is not None
+    return Filters(genres=list(index.genres), year_from=first, year_to=last, tmdb=has_tmdb)
 
 
 def describe_model(version: Version, settings: Settings, *, loaded: bool) -> dict[str, Any]:

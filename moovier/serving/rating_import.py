@@ -12,10 +12,12 @@ from moovier.data.catalogue import Movie
 from moovier.data.rating_files import Entry, read_rating_file
 from moovier.feedback.ratings import NewRating, StoredRating
 from moovier.feedback.store import Added
+from moovier.ids import USER
 from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.context import ServingContext
 from moovier.serving.model_resolution import assign_model
 from moovier.serving.recommender import Recommender
+from moovier.serving.text_ids import keep_texts
 from moovier.serving.title_matching import Match
 
 #: Called with the number of matched entries and of all entries.
@@ -143,6 +145,7 @@ async def import_ratings(
         RegistryError: there is no model yet.
     """
     model = (await assign_model(context.model_store, None, [user_id])).model
+    await keep_texts(context, USER, [user_id])
 
     def add() -> Imported:
         file = match_file(model.recommender, content)

@@ -9,11 +9,13 @@ from anyio.to_thread import run_sync
 
 from moovier.feedback.ratings import NewRating, StoredRating
 from moovier.feedback.store import Added
+from moovier.ids import USER
 from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.context import ServingContext
 from moovier.serving.model_resolution import assign_model
 from moovier.serving.movies import require_known_movies
 from moovier.serving.requests import RequestRating
+from moovier.serving.text_ids import keep_texts
 
 
 async def store_ratings(
@@ -39,6 +41,7 @@ async def store_ratings(
     # The catalogue of the model that made the user's list has the movies of the list.
     model = (await assign_model(context.model_store, None, [user_id])).model
     require_known_movies(model.recommender, [movie_id for movie_id, _, _ in ratings])
+    await keep_texts(context, USER, [user_id])
     now = int(time.time())
     new_ratings = [
         NewRating(movie_id, stars, now if timestamp is None else timestamp)

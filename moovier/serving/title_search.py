@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +24,8 @@ from moovier.data.ratings import Ints
 
 #: Words of a query that count; further words are ignored.
 _MAX_WORDS = 12
+#: Titles whose words are remembered, the most recently used ones.
+_REMEMBERED_TITLES = 10_000
 #: Minimum length of a text, and the typing errors allowed in it; longest first.
 _ALLOWED_ERRORS = ((8, 2), (4, 1))
 #: How well a title fits: the lower, the better. Equal fits are ordered by popularity.
@@ -61,21 +64,28 @@ _PARTS = frozenset(("part", "episode", "chapter", "volume", "vol"))
 class TitleIndex:
     """The titles of a catalogue, indexed by words and as a whole."""
 
-    def __init__(self, catalogue: Catalogue, popularity: Ints) -> None:
-        """Index a catalogue; ``popularity``, (n_movies,), orders titles that fit equally well."""
-        words: list[tuple[str, int]] = []
-        titles: list[tuple[str, int]] = []
-        for row, movie in enumerate(catalogue):
-            for title in title_variants(movie.title):
-                tokens = _tokens(title)
-                titles += [(text, row) for text in _whole(tokens)]
-                words += [(word, row) for word in _index_words(tokens)]
-            if movie.year is not None:
-                words.append((str(movie.year), row))
-        self._titles = _SortedTexts(titles)
-        self._words = _SortedTexts(words)
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        popularity: Ints,
+        base: TitleIndex | None = None,
+        base_rows: Ints | None = None,
+    ) -> None:
+        """Index a catalogue; ``popularity``, (n_movies,), orders titles that fit equally well.
+
+        ``base`` is the index of a catalogue of which this one has most movies, so that only the
+        others are indexed. ``base_rows``: the row of each movie of ``base``; -1 of a movie that is
+        not taken over.
+        """
         self._n_movies = len(catalogue)
         rows = np.arange(self._n_movies)
+        if base is None or base_rows is None:
+            self._titles, self._words = _indexed(catalogue, range(self._n_movies))
+        else:
+            own = np.setdiff1d(rows, base_rows).tolist()
+            titles, words = _indexed(catalogue, own, forms=_remembered_forms)
+            self._titles = base._titles.moved(base_rows) + titles
+            self._words = base._words.moved(base_rows) + words
         self._by_popularity = np.lexsort((rows, -np.asarray(popularity)))
 
     def find(self, text: str) -> Ints:
@@ -122,6 +132,76 @@ class TitleIndex:
         return np.flatnonzero(has_all)
 
 
+class _Texts:
+    """Texts in several parts, each with the rows of the movies that have it."""
+
+    def __init__(self, parts: Sequence[tuple[_SortedTexts, Ints | None]]) -> None:
+        """Keep parts, each with the final row of each of its rows; None: they are final."""
+        self._parts = tuple(parts)
+
+    def __add__(self, other: _Texts) -> _Texts:
+        return _Texts((*self._parts, *other._parts))
+
+    def moved(self, rows: Ints) -> _Texts:
+        """Return the texts with each row r replaced by ``rows[r]``; those with -1 are left out."""
+        return _Texts(
+            [(part, rows if moved is None else rows[moved]) for part, moved in self._parts]
+        )
+
+    def equal(self, texts: Sequence[str]) -> Ints:
+        """Return the rows with any of the texts."""
+        return self._rows(lambda part: part.equal(texts))
+
+    def with_prefix(self, prefixes: Sequence[str]) -> Ints:
+        """Return the rows with a text that begins with any of the prefixes.
+
+        A number matches only itself: "2" does not match "2001".
+        """
+        return self._rows(lambda part: part.with_prefix(prefixes))
+
+    def similar(self, texts: Sequence[str]) -> Ints:
+        """Return the rows with a text that differs from one of these by few typing errors."""
+        return self._rows(lambda part: part.similar(texts))
+
+    def _rows(self, find: Callable[[_SortedTexts], Ints]) -> Ints:
+        found = [
+            rows if moved is None else moved[rows]
+            for rows, moved in ((find(part), moved) for part, moved in self._parts)
+        ]
+        rows = np.concatenate(found)
+        return rows[rows >= 0]
+
+
+#: Gives a title's texts as a whole, and its words.
+_Forms = Callable[[str], tuple[frozenset[str], frozenset[str]]]
+
+
+def _forms(title: str) -> tuple[frozenset[str], frozenset[str]]:
+    tokens = [_tokens(variant) for variant in title_variants(title)]
+    whole = frozenset(text for words in tokens for text in _whole(words))
+    return whole, frozenset(word for words in tokens for word in _index_words(words))
+
+
+#: For titles that are indexed again after each change of another one.
+_remembered_forms = lru_cache(_REMEMBERED_TITLES)(_forms)
+
+
+def _indexed(
+    catalogue: Catalogue, rows: Iterable[int], forms: _Forms = _forms
+) -> tuple[_Texts, _Texts]:
+    """Return the whole titles and the words of the movies in ``rows``."""
+    words: list[tuple[str, int]] = []
+    titles: list[tuple[str, int]] = []
+    for row in rows:
+        movie = catalogue[row]
+        whole, own_words = forms(movie.title)
+        titles += [(text, row) for text in whole]
+        words += [(word, row) for word in own_words]
+        if movie.year is not None:
+            words.append((str(movie.year), row))
+    return _Texts([(_SortedTexts(titles), None)]), _Texts([(_SortedTexts(words), None)])
+
+
 class _SortedTexts:
     """Texts in order, each with the rows of the movies that have it."""
 
@@ -135,14 +215,18 @@ class _SortedTexts:
                 self._texts.append(text)
                 starts.append(place)
         self._starts = [*starts, len(pairs)]
+        self._by_length = self._order_by_length()
+
+    def _order_by_length(self) -> tuple[Ints, Ints, np.ndarray]:
+        """Return the places by length, where each length begins, and the sets of letters.
+
+        For the search with typing errors.
+        """
         lengths = np.array([len(text) for text in self._texts], dtype=np.int64)
-        # For the search with typing errors: the texts by length, each with the set of its letters.
-        self._by_length = np.argsort(lengths, kind="stable")
-        self._first_of_length = np.searchsorted(
-            lengths[self._by_length], np.arange(lengths.max(initial=0) + 2)
-        )
+        order = np.argsort(lengths, kind="stable")
+        first_of_length = np.searchsorted(lengths[order], np.arange(lengths.max(initial=0) + 2))
         letters = np.array([_letter_bits(text) for text in self._texts], dtype=np.uint64)
-        self._letters = letters[self._by_length]
+        return order, first_of_length, letters[order]
 
     def equal(self, texts: Iterable[str]) -> Ints:
         """Return the rows with any of the texts."""
@@ -168,13 +252,14 @@ class _SortedTexts:
         errors = allowed_errors(text)
         if not errors:
             return
-        longest = len(self._first_of_length) - 2
+        by_length, first_of_length, letters = self._by_length
+        longest = len(first_of_length) - 2
         shortest = min(max(len(text) - errors, 0), longest)
-        start = self._first_of_length[shortest]
-        end = self._first_of_length[min(len(text) + errors, longest) + 1]
+        start = first_of_length[shortest]
+        end = first_of_length[min(len(text) + errors, longest) + 1]
         # One typing error changes at most two members of the set of letters.
-        differing = np.bitwise_count(self._letters[start:end] ^ np.uint64(_letter_bits(text)))
-        for place in self._by_length[start:end][differing <= 2 * errors].tolist():
+        differing = np.bitwise_count(letters[start:end] ^ np.uint64(_letter_bits(text)))
+        for place in by_length[start:end][differing <= 2 * errors].tolist():
             candidate = self._texts[place]
             if OSA.distance(text, candidate, score_cutoff=errors) <= errors:
                 yield place

@@ -9,10 +9,12 @@ from anyio.to_thread import run_sync
 
 from moovier.feedback.events import NewEvent, StoredEvent
 from moovier.feedback.store import Added
+from moovier.ids import USER
 from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.context import ServingContext
 from moovier.serving.model_resolution import assign_model
 from moovier.serving.movies import require_known_movies
+from moovier.serving.text_ids import keep_texts
 
 #: An event that comes with a request: MovieLens movie id, kind, and Unix seconds or None for now.
 RequestEvent = tuple[int, str, int | None]
@@ -36,6 +38,7 @@ async def store_events(
     """
     model = (await assign_model(context.model_store, None, [user_id])).model
     require_known_movies(model.recommender, [movie_id for movie_id, _, _ in events])
+    await keep_texts(context, USER, [user_id])
     now = int(time.time())
     new_events = [
         NewEvent(movie_id, kind, now if timestamp is None else timestamp)

@@ -1,4 +1,4 @@
-"""Where a movie can be watched."""
+"""Where a movie can be watched, and the providers of a country."""
 
 from __future__ import annotations
 
@@ -39,3 +39,15 @@ async def movie_providers(
         **regions.get(region, empty_region()),
         "attribution": ATTRIBUTION,
     }, model
+
+
+async def region_providers(context: ServingContext, region: str) -> dict[str, Any]:
+    """Return the providers of a country; ``known`` is False where TMDB cannot be asked."""
+    tmdb = context.details.tmdb
+    found = None if tmdb is None else await tmdb.region_providers(region)
+    return {
+        "region": region,
+        "known": found is not None,
+        "providers": orjson.loads(found)["providers"] if found else [],
+        "attribution": ATTRIBUTION,
+    }

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from moovier.errors import BundleError
+from moovier.ids import USER
+from moovier.models import bundle
 from moovier.registry.version import Version
+from moovier.settings import Settings
 from moovier.stack.environment import AIRFLOW_USER
 from moovier.stack.lifecycle import RunningStack
 from moovier.stack.services import airflow_url, mlflow_url, service_url
@@ -54,13 +61,28 @@ def show(running: RunningStack, console: Console) -> None:
             style="bold yellow",
         )
     console.print("Try it:")
+    body = shlex.quote(json.dumps([_first_user(settings, champion)]))
     # No line breaks, so that the command can be copied.
     console.print(
-        f"curl -X POST '{service}/predict?top_k=3' -H 'Content-Type: application/json' -d '[1]'",
+        f"curl -X POST '{service}/predict?top_k=3' -H 'Content-Type: application/json' -d {body}",
         highlight=False,
         soft_wrap=True,
         markup=False,
     )
+
+
+def _first_user(settings: Settings, champion: Version) -> int | str:
+    """Return a user id of the champion's data: 1 for MovieLens, a text where ids are texts."""
+    try:
+        index, texts = bundle.read_ids(
+            settings.path("bundles", f"{champion.number}-{champion.run_id}")
+        )
+    except BundleError:
+        # The service has not stored the model yet; the command still shows how to ask.
+        return 1
+    number = int(index.users[0])
+    text = None if texts is None else texts.text(USER, number)
+    return number if text is None else text
 
 
 #: Label by metric of the version.
