@@ -124,9 +124,9 @@ def titled_movielens(folder: Path) -> Path:
     return _write_movielens(folder, rows, (f'{id_},"{t}",{genres}' for id_, (t, genres) in movies))
 
 
-def genres_of(movie_id: int) -> set[str]:
+def genres_of(movie_id: int | str) -> set[str]:
     """Return the genres of a movie of :func:`titled_movielens`."""
-    return set(TITLED_MOVIES[movie_id // 2][1].split("|"))
+    return set(TITLED_MOVIES[int(movie_id) // 2][1].split("|"))
 
 
 def _write_movielens(

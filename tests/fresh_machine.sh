@@ -1,24 +1,34 @@
 #!/usr/bin/env bash
-# Try the README's commands on a bare Debian: `make up`, a recommendation, `make down` and the quick
-# tests, as an ordinary user, without any service and without what this machine has installed.
+# Try the README's commands on a bare Debian, as an ordinary user, without any service and without
+# what this machine has installed: `make up`, a recommendation, `make down` and the quick tests.
 #
-#   tests/fresh_machine.sh bookworm|trixie [node]
+#   tests/fresh_machine.sh bookworm|trixie          in a checkout
+#   tests/fresh_machine.sh bookworm|trixie node     with Node.js, so that the page is built
+#   tests/fresh_machine.sh bookworm|trixie wheel    the wheel in dist (`make dist`) instead, without
+#                                                   make and without a checkout
 #
 # Needs root, debootstrap and a network. The roots are kept in FRESH_FOLDER (/var/tmp/moovier-fresh)
 # and copied for each run. The machine's network is shared, so the ports must be free.
 set -euo pipefail
 
-suite=${1:?usage: fresh_machine.sh bookworm|trixie [node]}
-node=${2:-}
+suite=${1:?usage: fresh_machine.sh bookworm|trixie [node|wheel]}
+variant=${2:-}
 folder=${FRESH_FOLDER:-/var/tmp/moovier-fresh}
 # Without a mirror, debootstrap uses Debian's own.
 mirror=${FRESH_MIRROR:-}
 port=${FRESH_PORT:-18800}
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-packages=python3,python3-venv,make
-[[ -z $node ]] || packages+=,nodejs,npm
-base=$folder/$suite${node:+-$node}
-root=$folder/run-$suite${node:+-$node}
+case $variant in
+    "") packages=python3,python3-venv,make ;;
+    node) packages=python3,python3-venv,make,nodejs,npm ;;
+    wheel) packages=python3,python3-venv ;;
+    *) echo "$0: the second word is node or wheel, not $variant" >&2; exit 2 ;;
+esac
+dist=${FRESH_DIST:-$checkout/dist}
+[[ $variant != wheel ]] || compgen -G "$dist/moovier-*.whl" >/dev/null \
+    || { echo "no wheel in $dist: run \`make dist\` first" >&2; exit 2; }
+base=$folder/$suite${variant:+-$variant}
+root=$folder/run-$suite${variant:+-$variant}
 
 [[ $(id -u) == 0 ]] || { echo "$0 needs root, to make and enter the bare system" >&2; exit 2; }
 command -v debootstrap >/dev/null || { echo "debootstrap not found: apt install debootstrap" >&2; exit 2; }
@@ -32,15 +42,23 @@ if [[ ! -e $base/.complete ]]; then
     touch "$base/.complete"
 fi
 
-echo "== $suite: copying the system and the checkout"
+echo "== $suite: copying the system and the files"
 rm -rf --one-file-system "$root"
 cp -a "$base" "$root"
 chroot "$root" useradd --create-home visitor
 mkdir "$root/home/visitor/moovier"
-# What a clone has: no environment, no built page, no data.
-git -C "$checkout" ls-files -z --cached --others --exclude-standard \
-    | (cd "$checkout" && tar --create --null --ignore-failed-read --files-from=-) \
-    | tar --extract --directory "$root/home/visitor/moovier"
+if [[ $variant == wheel ]]; then
+    cp "$dist"/moovier-*.whl "$dist"/moovier-*-requirements.txt "$root/home/visitor/moovier"
+    # The commands of the README's section "Without a checkout".
+    sed -n '/^### Without a checkout$/,/^## /p' "$checkout/README.md" \
+        | awk '/^```$/ {inside = !inside; next} inside' >"$root/home/visitor/commands.sh"
+    [[ -s $root/home/visitor/commands.sh ]] || { echo "the README has no commands for the wheel" >&2; exit 1; }
+else
+    # What a clone has: no environment, no built page, no data.
+    git -C "$checkout" ls-files -z --cached --others --exclude-standard \
+        | (cd "$checkout" && tar --create --null --ignore-failed-read --files-from=-) \
+        | tar --extract --directory "$root/home/visitor/moovier"
+fi
 chown -R 1000:1000 "$root/home/visitor"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 cp /etc/hosts "$root/etc/hosts"
@@ -63,10 +81,17 @@ cat >"$root/home/visitor/try.sh" <<'TRY'
 set -eu
 cd ~/moovier
 step() { printf '== %s (%s s)\n' "$1" "$SECONDS"; }
+if [ -e ~/commands.sh ]; then
+    up() { (set -x; . ~/commands.sh); }
+    down="moovier-env/bin/moovier down"
+else
+    up() { make up; }
+    down="make down"
+fi
 step "$(python3 --version), $(node --version 2>/dev/null || echo no Node.js)"
-make up
+up
 step "up"
-.venv/bin/python - <<'PYTHON'
+python3 - <<'PYTHON'
 import json, os, urllib.request
 url = f"http://127.0.0.1:{os.environ['MOOVIER_PORT']}"
 with urllib.request.urlopen(f"{url}/readyz") as answer:
@@ -80,13 +105,17 @@ print("predict", [movie["title"] for movie in movies])
 assert len(movies) == 3, movies
 with urllib.request.urlopen(url) as answer:
     page = answer.read().decode()
-print("page", "not built" if "has not been built" in page else "built")
+built = "has not been built" not in page
+print("page", "built" if built else "not built")
+assert built or not os.path.exists("moovier-env"), "the wheel lacks the web page"
 PYTHON
 step "answered"
-make down
+$down
 step "down"
-make test-quick
-step "tested"
+if [ ! -e ~/commands.sh ]; then
+    make test-quick
+    step "tested"
+fi
 TRY
 
 echo "== $suite: running as an ordinary user"
@@ -101,4 +130,4 @@ unshare --mount --pid --fork --kill-child bash -euc '
     exec chroot --userspec=1000:1000 "$root" /usr/bin/env -i "$@" bash /home/visitor/try.sh
 ' "$root" "${variables[@]}"
 rm -rf --one-file-system "$root"
-echo "== $suite${node:+ with Node.js}: all commands work"
+echo "== $suite${variant:+, $variant}: all commands work"

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.servers import end_group, free_port
 
 KEY, SECRET = "test-key", "test-secret"
-START_S = 60.0
+START_S = 180.0
 
 
 @contextlib.contextmanager

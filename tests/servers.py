@@ -83,18 +83,27 @@ def end_group(process: subprocess.Popen[bytes], patience_s: float = 10.0) -> Non
             process.wait(patience_s)
 
 
+def kill(process: psutil.Process) -> None:
+    """Kill a process and wait for its end, so that another one gives the next answer."""
+    process.kill()
+    process.wait(60)
+
+
 def worker_of(process: subprocess.Popen[bytes], name: str) -> psutil.Process | None:
-    """Return the worker of the service ``name`` below a ``bentoml serve``, or None without one."""
-    try:
-        family = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return None
-    for worker in family:
-        with contextlib.suppress(psutil.Error):
-            words = worker.cmdline()
-            if "--service-name" in words and words[words.index("--service-name") + 1] == name:
-                return worker
-    return None
+    """Return a worker of the service ``name`` below a ``bentoml serve``, or None without one."""
+    return next(iter(workers_of(process, name)), None)
+
+
+def workers_of(process: subprocess.Popen[bytes], name: str) -> list[psutil.Process]:
+    """Return the workers of the service ``name`` below a ``bentoml serve``."""
+    workers = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for worker in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                words = worker.cmdline()
+                if "--service-name" in words and words[words.index("--service-name") + 1] == name:
+                    workers.append(worker)
+    return workers
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], folder: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_batch_equals_one_by_one_in_any_order(case: Case) -> None:
 def test_covered_scores_equal_those_of_each_history(case: Case) -> None:
     scorer, histories = case.scorer, case.ratings.histories
     if not isinstance(scorer, CoveredScorer):
-        assert case.family.name not in ("dae", "ease")
+        assert case.family.name not in ("dae", "ease", "elsa")
         return
     scores = scorer.fold_in_covered(histories)
     each = np.stack([scorer.fold_in(histories[user]) for user in range(histories.n_users)])
@@ -317,11 +317,6 @@ def test_numpy_and_keras_predict_the_same_stars(name: str) -> None:
     )
 
 
-def test_an_unknown_family_error_lists_the_families() -> None:
-    with pytest.raises(BadRequest, match=r"'svd'; choose from dae.*emb.*popular"):
-        family("svd")
-
-
 SCORING = """
 import sys
 from pathlib import Path
@@ -340,7 +335,7 @@ print(sorted(heavy & set(sys.modules)))
 def test_scoring_imports_no_heavy_library(tmp_path: Path) -> None:
     folders = [str(bundle.save(bundle_of(case_of(name)), tmp_path / name)) for name in FAMILIES]
     process = subprocess.run(
-        [sys.executable, "-c", SCORING, *folders], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", SCORING, *folders], capture_output=True, text=True, timeout=240
     )
     assert process.returncode == 0, process.stderr
     assert process.stdout.strip() == "[]"

@@ -31,6 +31,7 @@ PARAMS = {
         "epochs": EPOCHS,
     },
     "ease": {"size": 1, "lambda_": 1.0},
+    "elsa": {"size": 4, "least": 1, "epochs": 15},
     "taste": {
         "size": 3,
         "factor_sd": 1.0,

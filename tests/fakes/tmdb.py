@@ -88,6 +88,11 @@ class FakeTmdb:
     requested_providers: list[int] = field(default_factory=list)
     #: The watch providers of a movie by region, as TMDB sends them.
     offers: dict[int, dict[str, Any]] = field(default_factory=dict)
+    #: The providers of a country, as TMDB sends them.
+    in_region: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    #: Directors and actors of a movie; the others have none.
+    people: dict[int, tuple[list[str], list[str]]] = field(default_factory=dict)
+    requested_content: list[int] = field(default_factory=list)
     #: Fields of a movie's details that differ.
     changed: dict[int, dict[str, Any]] = field(default_factory=dict)
     most_at_once: int = 0
@@ -98,17 +103,23 @@ class FakeTmdb:
     def answer(self, path: str, headers: Any) -> tuple[int, dict[str, str], bytes]:
         """Return the status, headers and body of a response."""
         url = urlsplit(path)
+        query = parse_qs(url.query)
+        is_region = url.path == "/3/watch/providers/movie"
         text, _, rest = url.path.removeprefix("/3/movie/").partition("/")
-        id_ = int(text)
+        id_ = 0 if is_region else int(text)
+        with_credits = query.get("append_to_response") == ["credits"]
         with self._lock:
-            (self.requested_providers if rest else self.requested).append(id_)
+            if with_credits:
+                self.requested_content.append(id_)
+            elif not is_region:
+                (self.requested_providers if rest else self.requested).append(id_)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
             status = self.status or (self.statuses.pop(0) if self.statuses else None)
         time.sleep(self.delay_s)
         with self._lock:
             self._at_once -= 1
-        has_v3_key = parse_qs(url.query).get("api_key") == [V3_KEY]
+        has_v3_key = query.get("api_key") == [V3_KEY]
         if not has_v3_key and headers.get("authorization") != f"Bearer {V4_TOKEN}":
             return 401, {}, b'{"status_code": 7, "status_message": "Invalid API key"}'
         if status is not None:
@@ -118,11 +129,28 @@ class FakeTmdb:
             return 404, {}, b'{"status_code": 34}'
         if self.body is not None:
             return 200, {}, self.body
+        if is_region:
+            results = self.in_region.get(query["watch_region"][0], [])
+            return 200, {}, json.dumps({"results": results}).encode()
         if rest:
             return 200, {}, json.dumps({"id": id_, "results": self.offers.get(id_, {})}).encode()
         # TMDB adds fields over the years.
-        changed = self.changed.get(id_, {})
+        changed = dict(self.changed.get(id_, {}))
+        if with_credits:
+            changed["credits"] = credits_of(*self.people.get(id_, ([], [])))
         return 200, {}, json.dumps({**details(id_), "origin_country": ["US"], **changed}).encode()
+
+
+def credits_of(directors: list[str], actors: list[str]) -> dict[str, Any]:
+    """Return credits as TMDB sends them; equal names have equal ids."""
+    crew = [{"id": _person(name), "name": name, "job": "Director"} for name in directors]
+    cast = [{"id": _person(n), "name": n, "order": place} for place, n in enumerate(actors)]
+    writer = {"id": 1, "name": "A Writer", "job": "Screenplay"}
+    return {"cast": cast[::-1], "crew": [writer, *crew]}
+
+
+def _person(name: str) -> int:
+    return int.from_bytes(name.encode()[:6], "big")
 
 
 def offer(id_: int, name: str, place: int = 1) -> dict[str, Any]:

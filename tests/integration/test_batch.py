@@ -25,7 +25,7 @@ def test_lists_of_all_users_equal_those_of_predict(
     settings = own_settings(mlflow, tmp_path / "home")
     promote(settings, register(settings, tmp_path, dae_bundle))
     with running_service(settings) as service, service.client() as client:
-        wait_for(lambda: client.get("/readyz").status_code == 200, 60)
+        wait_for(lambda: client.get("/readyz").status_code == 200)
         for user, movie in ((1, 2), (600, 318), (10**6, 1)):
             body = {"user_id": user, "ratings": [{"movie_id": movie, "stars": 4.5}]}
             assert client.post("/ratings", json=body).status_code == 200

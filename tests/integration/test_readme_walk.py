@@ -33,7 +33,7 @@ from tests.orchestration.local_stack import environment
 from tests.registry_fixtures import register
 from tests.servers import Server, end_group, free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 HEADING = "## Why this model, on which rows, and elsewhere"
 REASON = "promoted: better than popularity"
@@ -153,7 +153,7 @@ def served(walk: Walk, tmp_path: Path) -> Iterator[None]:
             start_new_session=True,
         )
     try:
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 400
         while not _answers(walk.port):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()

@@ -86,7 +86,11 @@ def environment(settings: Settings, **variables: str) -> dict[str, str]:
         "MOOVIER_HOME": str(settings.home),
         "MOOVIER_REGISTERED_MODEL": settings.registered_model,
         "MOOVIER_EXPERIMENT": settings.experiment,
-        "MOOVIER_REGISTRY_POLL_S": "0.3",
+        "MOOVIER_REGISTRY_POLL_S": "1",
+        # The default depends on the machine's cores.
+        "MOOVIER_WORKERS": "1",
+        # Most tests train nothing, and an import of Keras keeps a core busy for seconds.
+        "MOOVIER_PRELOAD_TRAINER": "false",
         "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "BENTOML_HOME": str(settings.home / "bentoml"),
@@ -108,7 +112,7 @@ def promote(settings: Settings, version: Version) -> None:
     open_registry(settings).promote(version, "for a test")
 
 
-def wait_for(holds: Callable[[], bool], timeout_s: float = 60.0) -> None:
+def wait_for(holds: Callable[[], bool], timeout_s: float = 180.0) -> None:
     """Wait until a condition holds."""
     end = time.monotonic() + timeout_s
     while not holds():

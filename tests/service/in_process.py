@@ -84,7 +84,7 @@ def started(settings: Settings, **variables: str) -> Iterator[InProcessClient]:
         client.__exit__(None, None, None)
 
 
-def becomes_champion(client: TestClient, name: str, timeout_s: float = 60.0) -> bool:
+def becomes_champion(client: TestClient, name: str, timeout_s: float = 180.0) -> bool:
     """Return whether ``name`` becomes the champion; every answer until then must be good."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:

@@ -132,19 +132,19 @@ def test_encodings_of_bodies_are_checked(
     client: InProcessClient, content: bytes, encoding: str, status: int, part: str
 ) -> None:
     headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
-    started = time.monotonic()
+    started = time.process_time()
     answer = client.post("/predict", content=content, headers=headers)
     assert (answer.status_code, part in answer.text) == (status, True), answer.text
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_bomb_is_refused_before_it_is_decompressed(client: InProcessClient) -> None:
     bomb = gzip.compress(bytes(500 * MAX_BODY_BYTES), 9)
     assert len(bomb) < MAX_BODY_BYTES
-    started = time.monotonic()
+    started = time.process_time()
     answer = client.post("/predict", content=bomb, headers=GZIP)
     assert answer.status_code == 413
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_head_has_the_status_and_headers_of_get(client: InProcessClient) -> None:

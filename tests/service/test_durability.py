@@ -56,7 +56,7 @@ def home(mlflow: Server, tmp_path: Path) -> Settings:
     ("kind", "killed"),
     [
         ("sqlite", KILLED),
-        ("postgres", KILLED),
+        pytest.param("postgres", KILLED, marks=pytest.mark.stack),
         pytest.param("sqlite", MORE_KILLED, marks=pytest.mark.stack),
         pytest.param("postgres", MORE_KILLED, marks=pytest.mark.stack),
     ],

@@ -1,12 +1,7 @@
-"""The service's memory stays flat under many different requests.
-
-``MOOVIER_TEST_REQUESTS=200000`` runs the full length. A leak of a kilobyte a request is noticed
-with any length.
-"""
+"""The service's memory stays flat under many different requests: `make test-slow` runs this."""
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +15,7 @@ from tests.service.conftest import Service
 from tests.service.raw import request
 from tests.service.samples import sample_service
 
-REQUESTS = int(os.environ.get("MOOVIER_TEST_REQUESTS", "12000"))
+REQUESTS = 200_000
 #: Requests until caches are full, threads run and the allocator has its memory.
 WARM_UP = 10_000
 CONNECTIONS, MOST_GROWTH_MB = 8, 10.0
@@ -34,6 +29,7 @@ def service(
         yield running
 
 
+@pytest.mark.scale
 @pytest.mark.timeout(1800)
 def test_memory_stays_flat(
     service: Service, record_property: Callable[[str, object], None]

@@ -30,7 +30,7 @@ from tests.service.malformed import Malformed
 from tests.service.raw import Answer, Connection, request
 from tests.service.samples import sample_service
 
-REQUESTS, CONNECTIONS = 10_000, 16
+REQUESTS, CONNECTIONS = 5_000, 16
 SEED = int(os.environ.get("MOOVIER_TEST_SEED", "1"))
 #: Folders of this machine that the service uses.
 PLACES = [f"{place}/" for place in (ROOT, sys.prefix, tempfile.gettempdir(), Path.home())]

@@ -22,7 +22,7 @@ from moovier.registry.version import MONITORING
 from moovier.settings import Settings
 from tests.fakes.tmdb import BRAVEHEART, V3_KEY, FakeTmdb, fake_tmdb
 from tests.registry_fixtures import register_trained
-from tests.servers import Server, end_group, mlflow_server, worker_of
+from tests.servers import Server, end_group, kill, mlflow_server, worker_of
 from tests.service.batches import compare_with_predict, written_lists
 from tests.service.conftest import Service, own_settings, promote, running_service, wait_for
 from tests.service.hammer import Hammer
@@ -76,6 +76,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, sample_data: Path) -> Iter
             TMDB_API_KEY=V3_KEY,
             MOOVIER_TMDB_URL=tmdb.address,
             MOOVIER_TMDB_TIMEOUT_S="30",
+            MOOVIER_PRELOAD_TRAINER="true",
         ) as service:
             yield Running(service, mlflow, tmdb, settings)
 
@@ -163,11 +164,13 @@ def test_metrics_show_the_last_monitoring_run(client: httpx.Client, running: Run
     expect('moovier_monitoring{figure="came"} 1.0')
 
 
-def test_service_imports_no_training_library(running: Running) -> None:
+def test_only_the_trainer_imports_training_libraries(running: Running) -> None:
     maps = Path(f"/proc/{worker(running, 'Moovier').pid}/maps").read_text()
     assert "numpy" in maps
     for library in ("tensorflow", "pandas", "scipy", "matplotlib"):
         assert f"/{library}/" not in maps
+    trainer = Path(f"/proc/{worker(running, 'Trainer').pid}/maps")
+    wait_for(lambda: "/tensorflow/" in trainer.read_text())
 
 
 def test_errors_keep_their_form_behind_bentoml(client: httpx.Client) -> None:
@@ -380,17 +383,10 @@ async def _in_flight(connection: Connection) -> int:
 
 def worker(running: Running, name: str) -> psutil.Process:
     """Return the process that runs the BentoML service ``name``; wait until it has started."""
-    until = time.monotonic() + 60
-    while (process := worker_of(running.service.process, name)) is None:
-        assert time.monotonic() < until, f"BentoML runs no worker of {name}"
-        time.sleep(0.1)
+    wait_for(lambda: worker_of(running.service.process, name) is not None)
+    process = worker_of(running.service.process, name)
+    assert process is not None
     return process
-
-
-def kill(process: psutil.Process) -> None:
-    """Kill a process and wait for its end, so that another one gives the next answer."""
-    process.kill()
-    process.wait(60)
 
 
 def succeeds(client: httpx.Client, path: str, body: Any) -> bool:

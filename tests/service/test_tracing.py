@@ -128,6 +128,7 @@ def test_nothing_is_traced_without_a_collector() -> None:
                 "TrailingSlash",
                 "Head",
                 "Probes",
+                "TextIds",
             ],
         ),
         (
@@ -142,6 +143,7 @@ def test_nothing_is_traced_without_a_collector() -> None:
                 "TrailingSlash",
                 "Head",
                 "Probes",
+                "TextIds",
             ],
         ),
     ],

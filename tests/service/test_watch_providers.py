@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bentos.schemas.watch_providers import MovieProviders
+from bentos.schemas.watch_providers import MovieProviders, RegionProviders
 from moovier.data.catalogue import Catalogue
 from tests.fakes.tmdb import V3_KEY, FakeTmdb, fake_tmdb, offer
 from tests.fixtures import MOVIE_IDS, toy_bundle
@@ -73,6 +73,25 @@ def test_providers_of_a_movie_come_with_their_source(client: InProcessClient) ->
     assert (elsewhere["known"], elsewhere["stream"], elsewhere["link"]) == (True, [], None)
 
 
+def test_providers_of_a_country_come_in_the_order_of_the_country(
+    parts: tuple[InProcessClient, FakeTmdb],
+) -> None:
+    client, tmdb = parts
+    first_in_france = {**offer(9, "Ciné", 7), "display_priorities": {"FR": 0, "US": 9}}
+    tmdb.in_region = {"FR": [offer(8, "Streamer", 1), first_in_france, {"provider_id": "x"}]}
+    answer = client.get("/providers?region=FR")
+    found = RegionProviders.model_validate_json(answer.content, extra="forbid")
+    assert (found.region, found.known) == ("FR", True)
+    assert [provider.name for provider in found.providers] == ["Ciné", "Streamer"]
+    assert "JustWatch" in found.attribution
+    # The cache answers from now on.
+    tmdb.in_region = {}
+    assert client.get("/providers?region=FR").json() == answer.json()
+    assert client.get("/providers?region=DE").json()["providers"] == []
+    assert client.get("/providers?region=fr").status_code == 422
+    assert client.get("/filters").json()["tmdb"] is True
+
+
 def test_movie_that_tmdb_does_not_have_is_unknown(client: InProcessClient) -> None:
     answer = client.get("/movies/47/providers").json()
     assert (answer["known"], answer["stream"]) == (False, [])
@@ -115,6 +134,8 @@ def test_filter_needs_a_key(toy_service: tuple[InProcessClient, Any]) -> None:
     assert answer.status_code == 422
     assert "TMDB_API_KEY" in answer.json()["detail"]
     assert client.get("/movies/6/providers").json()["known"] is False
+    assert client.get("/providers").json()["known"] is False
+    assert client.get("/filters").json()["tmdb"] is False
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,10 @@ class AirflowClient:
         path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}"
         return self._request("GET", path, params={"deserialize": False})["value"]
 
-    def log(self, dag: str, run: str, task: str, attempt: int) -> str:
-        """Return the log of one attempt of a task."""
+    def log(self, dag: str, run: str, task: str, attempt: int, map_index: int = -1) -> str:
+        """Return the log of one attempt of a task; ``map_index``: -1 for one that is not mapped."""
         path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{attempt}"
-        return str(self._request("GET", path)["content"])
+        return str(self._request("GET", path, params={"map_index": map_index})["content"])
 
     def follow(
         self, dag: str, run: str, *, timeout_s: float, meanwhile: Callable[[], None] | None = None

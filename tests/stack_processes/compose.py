@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,10 @@ class Service:
     restarts: bool
 
 
-def read_compose(file: Path, variables: Mapping[str, str]) -> dict[str, Service]:
-    """Return the services by name.
+def read_compose(
+    file: Path, variables: Mapping[str, str], profiles: Set[str] = frozenset()
+) -> dict[str, Service]:
+    """Return the services by name: those without a profile, and those of ``profiles``.
 
     Raises:
         MissingVariable: A required variable is unset or empty.
@@ -59,7 +61,9 @@ def read_compose(file: Path, variables: Mapping[str, str]) -> dict[str, Service]
     configs = content.get("configs", {})
     volumes = content.get("volumes", {})
     return {
-        name: _service(name, entry, volumes, configs) for name, entry in content["services"].items()
+        name: _service(name, entry, volumes, configs)
+        for name, entry in content["services"].items()
+        if not entry.get("profiles") or profiles & set(entry["profiles"])
     }
 
 

@@ -34,7 +34,7 @@ def has_engine() -> bool:
 class DockerStack:
     """A compose project with its own name, ports and volumes; see :func:`docker_stack`.
 
-    ``overrides``: compose files that change docker-compose.yaml.
+    ``overrides``: compose files that change docker-compose.yaml of the folder ``root``.
     """
 
     def __init__(
@@ -43,17 +43,23 @@ class DockerStack:
         scale: Mapping[str, int],
         env: Path,
         overrides: Sequence[Path] = (),
+        root: Path = ROOT,
     ) -> None:
         ports = {name: str(free_port()) for name in variables if name.endswith("_PORT")}
         self.variables = {**variables, **ports}
         self._scale = scale
         env.write_text("".join(f"{name}={value}\n" for name, value in self.variables.items()))
         self.project = f"moovier-test-{secrets.token_hex(4)}"
+        self._env = env
+        self.use(root, overrides)
+
+    def use(self, root: Path, overrides: Sequence[Path] = ()) -> None:
+        """Use the files of the checkout in ``root`` for what starts from now on."""
         self._base = [
-            *("docker", "compose", "--project-name", self.project, "--env-file", str(env)),
-            *("--project-directory", str(ROOT)),
+            *("docker", "compose", "--project-name", self.project, "--env-file", str(self._env)),
+            *("--project-directory", str(root)),
         ]
-        for file in (ROOT / "docker-compose.yaml", *overrides):
+        for file in (root / "docker-compose.yaml", *overrides):
             self._base += ["--file", str(file)]
 
     def url(self, service: str, port: int) -> str:

@@ -56,7 +56,7 @@ class Stack(Protocol):
         ...
 
 
-def generated_variables(**chosen: str) -> dict[str, str]:
-    """Return the variables that `make env` writes, with the values ``chosen`` on top."""
-    text = filled((ROOT / ".env.example").read_text())
+def generated_variables(*, root: Path = ROOT, **chosen: str) -> dict[str, str]:
+    """Return the variables that `make env` writes in ``root``, with ``chosen`` on top."""
+    text = filled((root / ".env.example").read_text())
     return {**dict(re.findall(r"^([A-Z0-9_]+)=(.*)$", text, re.MULTILINE)), **chosen}

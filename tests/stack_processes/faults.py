@@ -49,6 +49,15 @@ class Fault:
     during: str
     outage_s: float
 
+    def hit(self, stack: Stack, container: str, say: Callable[[str], None]) -> None:
+        """Kill the container and start it again."""
+        say(f"kill -9 {container} during {self.during}")
+        stack.kill(container)
+        time.sleep(self.outage_s)
+        stack.start(container)
+        stack.await_healthy(container, timeout_s=UP_S)
+        say(f"{container} is back")
+
 
 FAULTS = (
     Fault("Postgres", "postgres-1", "tune", 30),
@@ -180,13 +189,7 @@ def _apply(
     stack: Stack, airflow: AirflowClient, run: str, fault: Fault, say: Callable[[str], None]
 ) -> None:
     task = _await_task(airflow, run, fault)
-    container = fault.container or _worker_of(stack, task["id"])
-    say(f"kill -9 {container} during {fault.during}")
-    stack.kill(container)
-    time.sleep(fault.outage_s)
-    stack.start(container)
-    stack.await_healthy(container, timeout_s=UP_S)
-    say(f"{container} is back")
+    fault.hit(stack, fault.container or _worker_of(stack, task["id"]), say)
 
 
 def _await_task(airflow: AirflowClient, run: str, fault: Fault) -> dict[str, Any]:

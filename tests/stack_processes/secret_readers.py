@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 #: Processes of Airflow that read its database; the worker only has Celery's results in it.
 _AIRFLOW = {f"airflow-{name}" for name in ("init", "api-server", "scheduler", "dag-processor")}
-_S3 = {"s3", "buckets", "mlflow", "airflow-api-server", "airflow-worker"}
+_S3 = {"s3", "buckets", "mlflow", "airflow-api-server", "airflow-worker", "spark-worker"}
 
 #: The names of the services by variable. Postgres's script makes all roles.
 SECRET_READERS: Mapping[str, set[str]] = {
@@ -21,7 +21,10 @@ SECRET_READERS: Mapping[str, set[str]] = {
     "S3_SECRET_KEY": _S3,
     "GRAFANA_ADMIN_PASSWORD": {"grafana"},
     "AIRFLOW_ADMIN_PASSWORD": {"airflow-init", "airflow-worker", "first-training"},
-    "MLFLOW_ADMIN_PASSWORD": {"mlflow", "service", "trainer", "airflow-worker", "first-training"},
+    "MLFLOW_ADMIN_PASSWORD": {
+        *("mlflow", "service", "trainer"),
+        *("airflow-worker", "spark-worker", "first-training"),
+    },
     "MLFLOW_SECRET_KEY": {"mlflow"},
     "AIRFLOW_JWT_SECRET": {"airflow-api-server", "airflow-scheduler"},
     "AIRFLOW_API_SECRET_KEY": {"airflow-api-server", "airflow-worker"},

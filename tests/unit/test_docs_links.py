@@ -31,7 +31,7 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"\s+# .*$", re.MULTILINE)
 _MAKE = re.compile(r"(?:^|[\s;&])make ([a-z][a-z-]*)")
-_MOOVIER = re.compile(r"(?:^|[\s/])moovier ([a-z]+)(?: +([a-z]+))?", re.MULTILINE)
+_MOOVIER = re.compile(r"(?:^|[\s/])moovier ([a-z]+)(?: +([a-z-]+))?", re.MULTILINE)
 _FILE = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]+\.(?:py|md|yaml|json|dvc)")
 
 

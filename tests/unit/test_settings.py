@@ -34,7 +34,12 @@ def test_setting_has_a_description_and_is_read_from_its_variable(
     assert field.description.endswith(".")
     assert f"`{variable(name, field)}`" in page()
     before = getattr(load_settings(), name)
-    examples = {"database_url": "sqlite:////1.db", "event_weights": "seen=1"}
+    examples = {
+        "database_url": "sqlite:////1.db",
+        "event_weights": "seen=1",
+        "engine": "spark",
+        "spark_master": "spark://h:1",
+    }
     example = examples.get(name, "http://h:1" if "ur" in name else "1")
     monkeypatch.setenv(variable(name, field), example)
     after = getattr(load_settings(), name)
@@ -61,6 +66,9 @@ def test_mlflow_address_has_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PORT", "http"),
         ("BAD_ROWS_SHARE", "1.5"),
         ("BAD_ROWS_SHARE", "-0.1"),
+        ("ENGINE", "dask"),
+        ("SPARK_MASTER", "local[2]"),
+        ("SPARK_MASTER", "http://h:7077"),
         ("TRIALS", "0"),
         ("DOWNLOAD_TIMEOUT_S", "0"),
         ("DOWNLOAD_TIMEOUT_S", "inf"),

@@ -86,4 +86,4 @@ def error_of(answer: httpx.Response, status: int) -> str:
 
 def ids_of(page: Recommendations) -> list[int]:
     """Return the MovieLens ids of a page."""
-    return [item.movie_id for item in page.items]
+    return [int(item.movie_id) for item in page.items]

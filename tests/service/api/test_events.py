@@ -22,7 +22,7 @@ def send(api: ApiClient, user: int, *events: tuple[int, str], **fields: Any) -> 
 def own_events(api: ApiClient, user: int) -> list[tuple[int, str]]:
     answer = parsed(api.client.get(f"/events?user_id={user}"), OwnEvents)
     assert answer.user_id == user
-    return [(event.movie_id, event.event) for event in answer.events]
+    return [(int(event.movie_id), event.event) for event in answer.events]
 
 
 def delete(api: ApiClient, query: str) -> int:
@@ -71,7 +71,9 @@ def test_seen_movies_alone_leave_the_list_popular(api: ApiClient, new_user: int)
 
 def test_events_of_a_known_user_leave_the_predicted_stars(api: ApiClient) -> None:
     user = 8
-    before = {item.movie_id: item.stars for item in api.recommend(user_id=user, top_k=28).items}
+    before = {
+        int(item.movie_id): item.stars for item in api.recommend(user_id=user, top_k=28).items
+    }
     movie, other = list(before)[:2]
     send(api, user, (movie, "not_for_me"), (other, "skipped"))
     after = {item.movie_id: item.stars for item in api.recommend(user_id=user, top_k=28).items}

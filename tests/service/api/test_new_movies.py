@@ -11,6 +11,7 @@ from bentos.schemas.movies import MovieShown
 from bentos.schemas.pages import Recommendations
 from moovier.feedback.database import Database
 from moovier.feedback.new_movies import NewMovie, NewMovieStore
+from moovier.serving.group import STRATEGIES
 from tests.fixtures import TITLED_IDS as IDS
 from tests.fixtures import TITLED_MOVIES
 from tests.service.api.client import ApiClient, error_of, ids_of, parsed
@@ -78,6 +79,21 @@ def test_new_movie_has_a_place_in_the_lists_of_those_whom_it_fits(
     assert added not in ids_of(recommend(api, ratings={**fans, str(added): 4}, top_k=20))
     assert added not in ids_of(recommend(api, ratings=fans, top_k=20, genres=["Comedy"]))
     assert added not in ids_of(recommend(api, ratings=fans, top_k=20, exclude=[added]))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_new_movie_has_a_place_in_the_list_of_several_people_whom_it_fits(
+    api: ApiClient, added: int, strategy: str
+) -> None:
+    fans = [{"ratings": {str(id_of(title)): 5}} for title in ("Contact (1997)", "Gattaca (1997)")]
+    page = recommend(api, people=fans, strategy=strategy, top_k=20)
+    ids = ids_of(page)
+    assert added in ids
+    assert len(set(ids)) == len(ids)
+    rated = [{"ratings": {str(added): 1}}, fans[0]]
+    assert added not in ids_of(recommend(api, people=rated, strategy=strategy, top_k=20))
+    second = recommend(api, people=fans, strategy=strategy, top_k=20, cursor=page.next)
+    assert added not in ids_of(second)
 
 
 def test_predict_lists_the_new_movie_too(api: ApiClient, added: int) -> None:

@@ -48,7 +48,7 @@ def imported(api: ApiClient, user: int, content: bytes | str) -> FileImported:
 
 def own_ratings(api: ApiClient, user: int) -> dict[int, tuple[float, int]]:
     answer = parsed(api.client.get(f"/ratings?user_id={user}"), OwnRatings)
-    return {rating.movie_id: (rating.stars, rating.timestamp) for rating in answer.ratings}
+    return {int(rating.movie_id): (rating.stars, rating.timestamp) for rating in answer.ratings}
 
 
 def test_zip_is_imported_and_counts_in_the_next_list(api: ApiClient, new_user: int) -> None:

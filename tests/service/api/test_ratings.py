@@ -31,7 +31,7 @@ def predicted_titles(api: ApiClient, user: int, top_k: int = 28) -> list[str]:
 def own_ratings(api: ApiClient, user: int) -> list[tuple[int, float]]:
     answer = parsed(api.client.get(f"/ratings?user_id={user}"), OwnRatings)
     assert answer.user_id == user
-    return [(rating.movie_id, rating.stars) for rating in answer.ratings]
+    return [(int(rating.movie_id), rating.stars) for rating in answer.ratings]
 
 
 def test_rating_counts_in_the_next_list(api: ApiClient, new_user: int) -> None:

@@ -1,14 +1,15 @@
-"""`moovier data` as a process, with the output that a person sees."""
+"""`moovier data`, with the output that a person sees."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from moovier.cli import main
 from tests.dvc_checkout import new_project
 
 RATINGS = (
@@ -26,14 +27,24 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class Done:
+    """The exit code and the output of a command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 class Moovier:
     """The command in a new checkout that cannot reach any data set."""
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(
+        self, parent: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
         self.project = new_project(parent / "project")
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("MOOVIER_")}
-        self.environment = {
-            **clean,
+        self._monkeypatch, self._capfd = monkeypatch, capfd
+        self._variables = {
             "MOOVIER_PROJECT": str(self.project),
             "MOOVIER_HOME": str(self.project / ".moovier"),
             "MOOVIER_GROUPLENS_URL": "http://127.0.0.1:9",
@@ -41,19 +52,25 @@ class Moovier:
             "COLUMNS": "80",
         }
 
-    def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "moovier", "data", *arguments],
-            env=self.environment | variables,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+    def __call__(self, *arguments: str, **variables: str) -> Done:
+        with self._monkeypatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("MOOVIER_")]:
+                patch.delenv(name)
+            for name, value in {**self._variables, **variables}.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["moovier", "data", *arguments])
+            self._capfd.readouterr()
+            with pytest.raises(SystemExit) as exit:
+                main()
+            output = self._capfd.readouterr()
+        return Done(int(exit.value.code or 0), output.out, output.err)
 
 
 @pytest.fixture
-def moovier(tmp_path: Path) -> Moovier:
-    return Moovier(tmp_path)
+def moovier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Moovier:
+    return Moovier(tmp_path, monkeypatch, capfd)
 
 
 def test_without_a_source_the_sample_is_used_and_the_reason_shown(moovier: Moovier) -> None:

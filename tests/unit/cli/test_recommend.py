@@ -21,7 +21,7 @@ def test_narrow_terminal_shows_rank_and_year(
     }
     monkeypatch.setattr(job, "recommend", lambda *_args, **_more: result)
     monkeypatch.setenv("COLUMNS", "80")
-    recommend([1])
+    recommend(["1"])
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line) <= 80 for line in lines)
     shown = [line.split() for line in lines if "Harry" in line or "Omen" in line]

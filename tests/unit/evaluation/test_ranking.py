@@ -157,3 +157,17 @@ def test_lists_of_covered_movies_equal_those_of_the_catalogue(k: int, batch: int
         history = known[user]
         expected = ranking.top_unseen(scorer.fold_in(history), history.movies, k)
         assert lists[row].tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("k", [1, 3, N_MOVIES])
+def test_lists_of_one_order_for_everybody_equal_those_by_scores(k: int) -> None:
+    """Users with many seen movies, with none, and with equal counts."""
+    counts = np.arange(N_MOVIES) // 2 % 4
+    scorer = PopularScorer(counts)
+    known = ratings_of((0, 1), (0, 7), (0, 6), *((2, movie) for movie in range(N_MOVIES - 1)))
+    users = np.array([2, 0, 1])
+    lists = ranking.top_lists(scorer, users, known.histories, k)
+    for row, user in enumerate(users.tolist()):
+        seen = known.histories[user].movies
+        expected = ranking.top_unseen(counts.astype(np.float32), seen, k)
+        assert lists[row].tolist() == expected.tolist()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,13 @@ import pytest
 from pydantic import SecretStr
 
 from moovier.errors import BadRequest, ListsError, UnknownModel
+from moovier.feedback.database import Database
 from moovier.feedback.errors import FeedbackUnavailable
+from moovier.feedback.new_movies import NewMovie, NewMovieStore
 from moovier.feedback.ratings import NewRating
 from moovier.feedback.store import FeedbackStore
 from moovier.jobs import batch
-from moovier.jobs.batch_store import STAGING, SUCCESS, BatchStore, new_key
+from moovier.jobs.batch_store import STAGING, SUCCESS
 from moovier.jobs.recommend import recommend
 from moovier.jobs.registration import open_registry
 from moovier.settings import Settings
@@ -79,6 +79,27 @@ def recommend_each(settings: Settings, users: list[int], top_k: int) -> Lists:
     }
 
 
+def add_new_movie(settings: Settings) -> None:
+    with contextlib.closing(Database.open(settings.database)) as database:
+        NewMovieStore(database).put([NewMovie(900, "Movie 2, again", 1995, ("Drama",))])
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_new_movies_have_their_share_of_the_places(
+    champion: Settings, processes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if processes:
+        monkeypatch.setattr(batch, "_MIN_USERS_FOR_PROCESSES", 1)
+    add_new_movie(champion)
+    shown: dict[float, Lists] = {}
+    for share in (0.0, 1.0):
+        settings = champion.model_copy(update={"new_movies_share": share})
+        batch.batch_all(batch.configured(top_k=2, shards=2), settings=settings)
+        shown[share] = read_lists(settings.path("lists", SET))
+        assert shown[share] == recommend_each(settings, [7, 11, 13], 2)
+    assert [shown[share][13][0][0] for share in (0.0, 1.0)] == [2, 900]
+
+
 @pytest.mark.parametrize(("shards", "processes"), [(1, False), (3, False), (2, True)])
 def test_lists_equal_those_of_single_users(
     champion: Settings, shards: int, processes: bool, monkeypatch: pytest.MonkeyPatch
@@ -111,8 +132,11 @@ def test_lists_equal_those_of_single_users(
 
 
 def test_every_stage_can_be_repeated(champion: Settings) -> None:
+    abandoned = champion.path("lists", STAGING, "20010101T000000Z-aaaaaaaa")
+    abandoned.mkdir(parents=True)
     plan = batch.prepare({"top_k": 3, "shards": 2, "model": None}, settings=champion)
     json.dumps(plan)
+    assert not abandoned.exists()
     parts = [batch.write(plan, shard, settings=champion) for shard in (1, 0, 0, 1)]
     assert parts[0] == parts[3]
     first = batch.finish(plan, parts[:2], settings=champion)
@@ -153,13 +177,6 @@ def test_incomplete_parts_are_not_published(champion: Settings) -> None:
     part.write_bytes((staged.parent / other["key"] / part.name).read_bytes())
     with pytest.raises(ListsError, match="another run"):
         batch.finish(plan, parts, settings=champion)
-    # A shard that fails leaves no part.
-    with (
-        pytest.raises(ZeroDivisionError),
-        BatchStore(str(champion.path("lists"))).writing("x", 0),
-    ):
-        raise ZeroDivisionError
-    assert not champion.path("lists", STAGING, "x", "part-00000.parquet").exists()
     assert read_lists(champion.path("lists", SET)) == before
     part.write_bytes(content)
     batch.finish(plan, parts, settings=champion)
@@ -195,28 +212,6 @@ def test_bucket_has_the_same_lists_as_a_folder(
         assert result["rows"] == sum(map(len, lists.values()))
         assert not files.exists(f"bucket/all/lists/{STAGING}")
     fsspec.get_filesystem_class("s3").clear_instance_cache()
-
-
-def test_command_prints_the_numbers_and_the_location(
-    champion: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = importlib.import_module("moovier.cli.batch")
-    monkeypatch.setattr(command, "load_settings", lambda: champion)
-    command.batch(top_k=2, shards=1)
-    assert f"3 users, 6 rows in {champion.path('lists', SET)}" in capsys.readouterr().out
-    with pytest.raises(BadRequest, match="top_k"):
-        command.batch(top_k=0)
-
-
-def test_parts_of_abandoned_runs_are_deleted(champion: Settings) -> None:
-    staging = champion.path("lists", STAGING)
-    now = datetime.now(UTC)
-    keys = [new_key(now - timedelta(days=days)) for days in (10, 1)]
-    for key in keys:
-        (staging / key).mkdir(parents=True)
-        (staging / key / "part-00000.parquet").touch()
-    batch.prepare({}, settings=champion)
-    assert [folder.name for folder in staging.iterdir()] == keys[1:]
 
 
 def test_invalid_configuration_is_rejected(champion: Settings) -> None:

@@ -6,9 +6,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from moovier.cli import app
 from moovier.errors import BadRequest
 from moovier.feedback.store import FeedbackStore
 from moovier.jobs.import_ratings import import_ratings
@@ -43,19 +41,6 @@ def test_file_is_imported_once(settings: Settings, file: Path) -> None:
     assert stored(settings) == {1: 4.5, 47: 2.0}
     second = import_ratings(file, 5, dry_run=False, settings=settings)
     assert (second.stored, second.unchanged) == (0, 2)
-
-
-def test_command_names_what_was_not_matched(
-    settings: Settings, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MOOVIER_HOME", str(settings.home))
-    monkeypatch.setenv("MOOVIER_REGISTERED_MODEL", settings.registered_model)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", settings.mlflow_tracking_uri)
-    done = CliRunner().invoke(app, ["ratings", "import", str(file), "--user", "5"])
-    assert done.exit_code == 0, done.output
-    assert "CSV: 3 movies" in done.output
-    assert "2 ratings stored, 0 stored before" in done.output
-    assert "line 4: Nothing Like It (1950): not in the catalogue" in done.output
 
 
 def test_missing_file_is_named(settings: Settings, tmp_path: Path) -> None:

@@ -10,9 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner
 
-from moovier.cli import app
 from moovier.errors import BadRequest, InvalidData
 from moovier.feedback.ratings import NewRating
 from moovier.feedback.store import FeedbackStore
@@ -190,26 +188,6 @@ def test_feedback_on_lists_is_counted(settings: Settings, data: Path, champion: 
     assert figures["came"] == 135
 
 
-def test_command_prints_metrics_and_result(
-    settings: Settings,
-    tmp_path: Path,
-    data: Path,
-    champion: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("MOOVIER_HOME", str(settings.home))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", settings.mlflow_tracking_uri)
-    monkeypatch.setenv("MOOVIER_REGISTERED_MODEL", settings.registered_model)
-    monkeypatch.setenv("MOOVIER_EXPERIMENT", settings.experiment)
-    planted = str(add_low_ratings(data, tmp_path / "planted"))
-    shown = CliRunner().invoke(app, ["monitor", "--data", planted])
-    assert shown.exit_code == 0, shown.output
-    assert "drift_stars" in shown.output
-    assert "alarm; retraining" in shown.output
-    output = json.loads(CliRunner().invoke(app, ["monitor", "--data", str(data), "--json"]).stdout)
-    assert output["alarm"] is False
-
-
 def test_retraining_run_has_the_reason_as_a_tag(settings: Settings, data: Path) -> None:
     config = {"data": str(data), "families": ["ease"], "reason": "ratings: one star lower"}
     plan = retrain.prepare(config, settings=settings)
@@ -219,11 +197,3 @@ def test_retraining_run_has_the_reason_as_a_tag(settings: Settings, data: Path) 
     again = retrain.prepare({**config, "reason": "by hand"}, settings=settings)
     assert again is not None
     assert again["key"] == plan["key"]
-
-
-@pytest.mark.parametrize(
-    "tag",
-    [None, "", "no json", "[]", '{"at": 1}', '{"at": 1, "alarm": true, "figures": {"a": "x"}}'],
-)
-def test_invalid_tag_gives_no_summary(tag: str | None) -> None:
-    assert MonitoringSummary.of(tag) is None

@@ -79,7 +79,7 @@ def test_unavailable_database_gives_the_models_lists(
     assert "s3cret" not in result["feedback"]
     command = importlib.import_module("moovier.cli.recommend")
     monkeypatch.setattr(command, "load_settings", lambda: lost)
-    command.recommend([7], top_k=3, as_json=True)
+    command.recommend(["7"], top_k=3, as_json=True)
     output = capsys.readouterr()
     assert json.loads(output.out)["answers"] == json.loads(json.dumps(expected["answers"]))
     assert output.err.startswith("warning: the lists ignore ratings since the training")

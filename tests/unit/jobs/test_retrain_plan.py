@@ -9,7 +9,7 @@ from moovier.errors import BadRequest
 from moovier.jobs.retrain_plan import DONE, RetrainConfig, RetrainPlan, key_of
 from moovier.json_files import write_json
 from moovier.models.bundle import DataFacts
-from moovier.models.families import RETIRED
+from moovier.models.families import FOR_LARGE_CATALOGUES, RETIRED
 from moovier.settings import Settings, load_settings
 from tests.fixtures import LEARNING
 
@@ -79,10 +79,12 @@ def test_runs_with_similar_ids_are_different_retrainings(settings: Settings) -> 
     assert len(folders) == len(ids)
 
 
-def test_default_families_are_all_that_are_not_retired() -> None:
+def test_default_families_are_all_current_ones() -> None:
+    others = RETIRED | FOR_LARGE_CATALOGUES
     assert RetrainConfig().trained_families() == tuple(
-        name for name in LEARNING if name not in RETIRED
+        name for name in LEARNING if name not in others
     )
+    assert RetrainConfig(families=("elsa",)).trained_families() == ("elsa",)
     assert RetrainConfig(families=("emb", "emb")).trained_families() == ("emb",)
     for unknown in ("lightgcn", "popular"):
         with pytest.raises(BadRequest, match=f"unknown family {unknown}"):
@@ -127,3 +129,39 @@ def test_first_retraining_has_fewer_trials(
     assert RetrainPlan.from_json(plan.to_json(), other_machine).folder == other_machine.path(
         "retrain", "k"
     )
+
+
+@pytest.mark.parametrize(
+    ("frequent", "config", "setting", "trains_elsa"),
+    [
+        (4_980, {}, (), False),
+        (9_000, {}, (), True),
+        (9_000, {"families": ["ease"]}, (), False),
+        (9_000, {}, ("ease",), False),
+        (4_980, {}, ("elsa",), True),
+    ],
+)
+def test_a_large_catalogue_gets_elsa_unless_a_person_chose_families(
+    settings: Settings,
+    frequent: int,
+    config: dict[str, object],
+    setting: tuple[str, ...],
+    trains_elsa: bool,
+) -> None:
+    facts = DataFacts(
+        name="toy", hash=HASH, synthetic=True, ratings=100_000, users=600, movies=9_742
+    )
+    chosen = settings.model_copy(update={"families": setting})
+    plan = RetrainPlan.of(
+        RetrainConfig.of(config),
+        chosen,
+        folder=settings.path("retrain", "k"),
+        run_id="r",
+        data=facts,
+        first=False,
+        recipe=None,
+        frequent=frequent,
+    )
+    assert ("elsa" in plan.families) is trains_elsa
+    assert ("elsa" in {task.family for task in plan.work}) is trains_elsa
+    assert any("6,000 most rated of 9,000" in note for note in plan.notes) is (frequent == 9_000)

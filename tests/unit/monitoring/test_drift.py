@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from moovier.monitoring import drift
 from moovier.monitoring.dataset_diff import Change, Snapshot
 from moovier.monitoring.drift import KINDS, Drift, Limits
-from moovier.monitoring.profiles import MAX_PER_USER, Reference, sample_evenly
 
 NEW = np.arange(60, 90)
 DRAWS = 200
@@ -146,26 +145,3 @@ def test_same_seed_gives_the_same_statistics(snapshot: Snapshot) -> None:
     assert measured(without(snapshot, NEW), snapshot, seed=3).statistics == (
         measured(without(snapshot, NEW), snapshot, seed=3).statistics
     )
-
-
-def test_own_rating_does_not_count_as_another_users(snapshot: Snapshot) -> None:
-    change = Change.between(snapshot, snapshot)
-    reference = Reference(change.reference, change.genres)
-    h = reference.histories
-    places = np.arange(len(snapshot.ratings))
-    owner = np.repeat(np.arange(h.n_users), h.counts())
-    own = reference.rows(owner, places)
-    again = reference.external_rows(
-        owner, owner, h.movies.astype(np.int64), h.stars.astype(np.float64)
-    )
-    np.testing.assert_array_equal(own.counts, again.counts)
-    np.testing.assert_allclose(own.effects, again.effects)
-    assert own.counts.min() == h.movie_counts()[h.movies].min() - 1
-
-
-def test_number_of_ratings_per_user_is_limited() -> None:
-    people, places = sample_evenly(np.array([3, 0, 1000]), np.array([0.5, 0.5, 0.99]))
-    assert np.bincount(people).tolist() == [3, 0, MAX_PER_USER]
-    assert places[:3].tolist() == [0, 1, 2]
-    assert places.max() < 1000
-    assert np.unique(places[3:]).size == MAX_PER_USER

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import httpx
 import pytest
 
 from moovier.errors import BundleError, RegistryError, RegistryUnavailable, UnknownModel
-from moovier.models import bundle
 from moovier.registry.client import Registry
 from moovier.registry.version import PREVIOUS, REPLACES
 from tests.servers import Server, free_port
@@ -58,18 +56,14 @@ def test_alias_and_number_resolve_to_a_version(registry: Registry, publish: Publ
     assert registry.resolve("champion").aliases == ("champion",)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["../../etc/passwd", "a/b", "moovier_emb_10_trained_0'", "x' or name='y", "\x00", "\n", "", "é",
-     "0", "99", "-1", "٣", "9" * 40, "champion ", "x" * 300, "previous"],
-)  # fmt: skip
 def test_unknown_text_is_rejected_with_the_known_names(
-    registry: Registry, publish: Publish, text: str
+    registry: Registry, publish: Publish
 ) -> None:
     publish(A)
-    with pytest.raises(UnknownModel) as caught:
-        registry.resolve(text)
-    assert caught.value.known == (A,)
+    for text in ("99", "9" * 40, "previous", B, "x' or name='y"):
+        with pytest.raises(UnknownModel) as caught:
+            registry.resolve(text)
+        assert caught.value.known == (A,)
 
 
 def test_incomplete_version_is_ignored(registry: Registry, publish: Publish) -> None:
@@ -90,85 +84,21 @@ def test_versions_on_several_pages_are_all_listed(
     assert registry.names() == [C, B, A]
 
 
-def test_bundle_is_downloaded_once(registry: Registry, publish: Publish, tmp_path: Path) -> None:
-    folder = tmp_path / "bundles" / "1"
-    version = publish(A)
-    assert registry.load_bundle(version, folder).card.name == A
-    assert bundle.load(folder).card.name == A
-    before = (folder / bundle.CARD).stat().st_mtime_ns
-    assert registry.load_bundle(version, folder).card.name == A
-    assert (folder / bundle.CARD).stat().st_mtime_ns == before
-    assert files_in(folder.parent) == ["1"]
-
-
 def files_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.suffix != ".lock"]
-
-
-def test_bundle_is_parsed_once_per_load(
-    registry: Registry, publish: Publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parsed: list[bundle.Bundle] = []
-    load = bundle.load
-
-    def counting_load(folder: Path) -> bundle.Bundle:
-        parsed.append(load(folder))
-        return parsed[-1]
-
-    monkeypatch.setattr(bundle, "load", counting_load)
-    version = publish(A)
-    for loads in (1, 2):
-        assert registry.load_bundle(version, tmp_path / "1") is parsed[-1]
-        assert len(parsed) == loads
-
-
-def test_damaged_bundle_is_downloaded_again(
-    registry: Registry, publish: Publish, tmp_path: Path
-) -> None:
-    folder = tmp_path / "1"
-    version = publish(A)
-    registry.load_bundle(version, folder)
-    (folder / "scoring.npz").write_bytes(b"half")
-    assert registry.load_bundle(version, folder).card.name == A
-    assert bundle.load(folder).card.name == A
 
 
 def test_altered_artefact_is_rejected_and_not_stored(
     mlflow: Server, registry: Registry, publish: Publish, tmp_path: Path
 ) -> None:
     version = publish(A)
+    assert registry.load_bundle(version, tmp_path / "good").card.name == A
     for file in (mlflow.folder / "artifacts").rglob("scoring.npz"):
         stored = file.read_bytes()
         file.write_bytes(stored[:-1] + bytes([stored[-1] ^ 1]))
     with pytest.raises(BundleError, match="altered"):
         registry.load_bundle(version, tmp_path / "bundles" / "1")
     assert files_in(tmp_path / "bundles") == []
-
-
-def test_threads_can_load_the_same_bundle(
-    registry: Registry, publish: Publish, tmp_path: Path
-) -> None:
-    version, errors = publish(A), []
-
-    def fetch() -> None:
-        try:
-            registry.load_bundle(version, tmp_path / "1")
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=fetch) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-
-
-def test_missing_keras_model_is_reported(
-    registry: Registry, publish: Publish, tmp_path: Path
-) -> None:
-    with pytest.raises(BundleError, match="no Keras model"):
-        registry.download_keras_model(publish(A), tmp_path / "model.keras")
 
 
 def test_store_that_is_not_proxied_is_explained(

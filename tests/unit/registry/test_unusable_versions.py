@@ -119,15 +119,6 @@ def test_deleted_champion_is_not_taken_for_a_first_start(
     assert registry.listing().problem("champion") is None
 
 
-def test_registry_without_promotions_never_had_a_champion(
-    registry: Registry, publish: Publish
-) -> None:
-    assert not registry.listing().had_champion
-    publish(A)
-    assert not registry.listing().had_champion
-    assert registry.listing().problem("champion") is None
-
-
 def test_rollback_without_any_usable_champion_says_why(
     registry: Registry, publish: Publish
 ) -> None:

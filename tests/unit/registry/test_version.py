@@ -51,12 +51,3 @@ def test_reasons_are_those_of_the_last_decision() -> None:
         "kept: worse\nvisitor: 0.1"
     )
     assert Version.of(answer({}, "a person's note"), ()).gate_reasons is None
-
-
-def test_parameters_survive_their_storage_as_text() -> None:
-    texts = RECORD.param_texts()
-    stored = {
-        "info": {"tags": []},
-        "data": {"params": [{"key": key, "value": value} for key, value in texts.items()]},
-    }
-    assert ModelRecord.of(stored).params == RECORD.params

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -118,10 +119,12 @@ def serving(airflow: FakeAirflow) -> Iterator[FakeAirflow]:
             else:
                 status, answer = airflow.answer(self.command, self.path, body)
             content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            # A client that timed out has gone.
+            with contextlib.suppress(ConnectionError):
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
 
         do_GET = do_POST = do_PATCH = handle_any  # noqa: N815
 

@@ -59,4 +59,4 @@ def test_airflow_that_stays_silent_is_an_error() -> None:
 
 
 def api(airflow: FakeAirflow) -> AirflowApi:
-    return AirflowApi(airflow.url, "admin", PASSWORD, timeout_s=1.0)
+    return AirflowApi(airflow.url, "admin", PASSWORD, timeout_s=2.0)

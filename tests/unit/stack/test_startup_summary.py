@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from moovier.data.id_texts import IdTexts, TextTable
+from moovier.ids import MOVIE, USER
+from moovier.models import bundle
 from moovier.settings import Settings
 from moovier.stack.lifecycle import RunningStack
 from moovier.stack.startup_summary import show
+from tests.fixtures import toy_bundle
 from tests.unit.cli.test_models import version
 
 
@@ -43,3 +47,23 @@ def test_summary_without_a_champion_says_that_popular_movies_are_recommended(
     summary = " ".join(text.getvalue().split())
     assert "the service recommends popular movies to everybody" in summary
     assert "Champion" not in summary
+
+
+@pytest.mark.parametrize(
+    ("ids", "body"),
+    [
+        (None, "'[7]'"),
+        (IdTexts({USER: TextTable.of({7: "anna's"})}), """'["anna'"'"'s"]'"""),
+        (IdTexts({MOVIE: TextTable.of({1: "heat"})}), "'[7]'"),
+    ],
+    ids=["whole numbers", "texts", "texts of movies only"],
+)
+def test_first_command_asks_for_a_user_of_the_data(
+    tmp_path: Path, ids: IdTexts | None, body: str
+) -> None:
+    champion = version(2, "champion")
+    bundle.save(dataclasses.replace(toy_bundle(), ids=ids), tmp_path / "bundles" / "2-r")
+    text = io.StringIO()
+    running = RunningStack(Settings(project=tmp_path, home=tmp_path), champion, "secret")
+    show(running, Console(file=text, width=200))
+    assert text.getvalue().rstrip().endswith(f"-d {body}")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 import pytest
 
+from moovier.data.ratings import Ratings
 from moovier.training import budget
 from moovier.training.budget import Budget, Size
 
 FAMILIES = ("dae", "taste", "emb", "ease")
-SMALL = Size(100_836, 610, 9_742)
+#: ml-latest-small: of its 9,742 movies, as many have three ratings.
+SMALL = Size(100_836, 610, 9_742, 4_980)
 MEDIUM = Size(1_000_000, 6_500, 10_600)
 LARGE = Size(25_000_000, 162_541, 62_423)
 
 
-def planned(size: Size, memory: float = 8.0, **options: bool) -> Budget:
+def planned(size: Size, memory: float = 8.0, **options: Any) -> Budget:
     return budget.plan(
         FAMILIES, size, trials=20, embedding_sizes=(50, 25), memory=memory, **options
     )
@@ -28,7 +34,7 @@ def test_small_data_are_not_thinned() -> None:
 def test_leading_family_of_large_data_has_ten_trials() -> None:
     found = planned(LARGE)
     assert found.families == ("dae", "taste", "ease")
-    assert found.trials == {"dae": 10, "taste": 2, "ease": 4}
+    assert found.trials == {"dae": 10, "taste": 1, "ease": 4}
     assert found.covered == budget.VERY_LARGE_MOVIES
     assert any("emb was left out" in note for note in found.notes)
     assert any("4,000 most rated of 62,423" in note for note in found.notes)
@@ -55,6 +61,81 @@ def test_little_memory_covers_fewer_movies_and_leaves_out_families() -> None:
     assert any("MOOVIER_TRAIN_MEMORY_GB" in note for note in little.notes)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+def test_a_catalogue_that_is_covered_gets_no_model_of_low_rank() -> None:
+    for size in (SMALL, replace(SMALL, frequent=None), replace(MEDIUM, frequent=6_000)):
+        found = planned(size, may_add=("elsa",))
+        assert found.families == FAMILIES
+        assert not any("elsa" in note or "cover" in note for note in found.notes)
+
+
+def test_few_ratings_of_many_movies_get_a_model_of_low_rank() -> None:
+    found = planned(Size(300_000, 900, 20_000, 9_000), may_add=("elsa",))
+    assert found.families == (*FAMILIES, "elsa")
+    assert found.trials == dict.fromkeys(found.families, 20)
+    assert (found.covered, found.embedding_sizes) == (None, (50, 25))
+    cut, added, *_ = found.notes
+    assert "(dae, ease) cover the 6,000 most rated of 9,000 movies with 3 ratings" in cut
+    assert added.startswith("elsa was added, which covers all 9,000 movies")
+
+
+def test_many_ratings_of_many_movies_get_a_model_of_low_rank() -> None:
+    found = planned(replace(MEDIUM, frequent=9_500), may_add=("elsa",))
+    assert found.families == (*FAMILIES, "elsa")
+    assert found.trials["elsa"] == budget.MOST_OTHER_TRIALS
+    assert any("elsa was added" in note for note in found.notes)
+    chosen = planned(replace(MEDIUM, frequent=9_500))
+    assert chosen.families == FAMILIES, "a person's choice stays"
+    assert any("6,000 most rated of 9,500" in note for note in chosen.notes)
+
+
+def test_a_model_of_low_rank_is_thinned_by_the_movies() -> None:
+    ranks = []
+    for movies in (9_500, 62_423, 400_000):
+        size = Size(1_000_000, 6_500, movies, movies)
+        found = planned(size, memory=9.0, may_add=("elsa",))
+        grid = found.grids["elsa"]
+        ranks.append(max(grid["size"]))
+        assert min(grid["size"]) == 32
+        (note,) = [note for note in found.notes if note.startswith("elsa was thinned")]
+        assert f"a rank of at most {ranks[-1]}" in note
+        assert budget.memory_gb("elsa", size, 0, ranks[-1]) < 9.0 / budget.PARALLEL
+    assert ranks == sorted(ranks, reverse=True)
+    assert ranks[0] > ranks[-1]
+
+
+def test_a_model_of_low_rank_is_left_out_without_memory() -> None:
+    size = Size(1_000_000, 6_500, 2_000_000, 1_500_000)
+    found = planned(size, memory=6.0, may_add=("elsa",))
+    assert "elsa" not in found.families
+    assert any("elsa was left out: a process needs" in note for note in found.notes)
+
+
+def test_the_costs_of_each_family_are_named() -> None:
+    (note,) = [note for note in planned(MEDIUM).notes if note.startswith("planned with at most")]
+    assert note.count(" GB") == len(FAMILIES)
+    assert "dae 2.2 GB and 6 processor seconds a trial; taste" in note
+    (less,) = [note for note in planned(LARGE).notes if note.startswith("planned with at most")]
+    assert "emb" not in less
+
+
+def test_larger_catalogues_take_more_time_of_a_model_of_low_rank() -> None:
+    few, many = replace(MEDIUM, frequent=8_000), replace(MEDIUM, frequent=16_000)
+    seconds = budget.trial_s("elsa", few, 6_000, 64, 20)
+    assert seconds is not None
+    assert budget.trial_s("elsa", many, 6_000, 64, 20) == pytest.approx(2 * seconds)
+    assert budget.trial_s("elsa", few, 6_000, 128, 20) == pytest.approx(4 * seconds)
+    assert budget.trial_s("emb", few, 6_000, 64, 20) is None
+
+
+def test_frequent_movies_are_counted() -> None:
+    movies = np.array([0, 1, 1, 1, 2, 2, 4, 4, 4, 4])
+    n = movies.size
+    ratings = Ratings(
+        np.arange(n), movies, np.full(n, 4.0, np.float32), np.zeros(n, np.int64), n, 6
+    )
+    assert budget.frequent(ratings) == 2
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "elsa"])
 def test_larger_data_need_more_memory(family: str) -> None:
     assert budget.memory_gb(family, MEDIUM, 4000) < budget.memory_gb(family, LARGE, 4000)

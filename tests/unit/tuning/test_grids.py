@@ -5,7 +5,7 @@ from __future__ import annotations
 import optuna
 
 from moovier.models.ease import EaseFamily, EaseParams
-from moovier.tuning.grids import OnGrids
+from moovier.tuning.grids import OnGrids, on_grid
 
 GRIDS = {"lambda_": (100.0, 200.0), "star_power": (2.0,), "size": (3,)}
 
@@ -24,3 +24,10 @@ def test_best_trial_on_a_grid_is_read_like_any_other() -> None:
     trial = study.ask()
     params = EaseFamily().search_space(OnGrids(trial, GRIDS))
     assert EaseFamily().search_space(optuna.trial.FixedTrial(trial.params)) == params
+
+
+def test_a_value_outside_a_grid_becomes_the_nearest_one() -> None:
+    assert on_grid(128, None) == 128
+    assert on_grid(128, (32, 64)) == 64
+    assert on_grid(0.3, (0.1, 0.35, 1.0)) == 0.35
+    assert on_grid("a", ("b", "a")) == "a"

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from moovier.models import families
 from moovier.tuning import study as tuning
+from moovier.tuning.grids import OnGrids
 from moovier.tuning.study import StudyError, TrialReport, open_study, run_worker, storage_of
 from tests.unit.tuning.tiny import BEST, CATALOGUE, EPOCHS, TinyFamily, TinyParams, split
 
@@ -293,7 +294,7 @@ def test_a_trial_that_kills_its_workers_is_retried_once(
     assert states == [TrialState.FAIL, TrialState.FAIL, TrialState.COMPLETE]
 
 
-@pytest.mark.parametrize("name", ["dae", "ease", "taste"])
+@pytest.mark.parametrize("name", ["dae", "ease", "taste", "elsa"])
 def test_the_defaults_are_the_first_trial_of_a_study(name: str, storage: BaseStorage) -> None:
     study = open_study(storage, "s", name, seed=0, worker=0)
     for _ in range(2):
@@ -315,6 +316,15 @@ def test_the_best_window_of_popularity_is_tried_after_the_defaults(storage: Base
     assert first == kind.hyper_parameters.model_validate({})
     recent = {"popular_days": 30, "popular_weight": 0.5}
     assert second == kind.hyper_parameters.model_validate(recent)
+
+
+def test_defaults_outside_a_grid_are_moved_to_the_nearest_value(storage: BaseStorage) -> None:
+    study = open_study(storage, "s", "elsa", seed=0, worker=0)
+    grids = {"size": (32, 64), "epochs": (10, 15)}
+    tuning.enqueue_defaults(study, "elsa", grids=grids)
+    kind = families.family("elsa")
+    first = kind.search_space(OnGrids(study.ask(), grids))
+    assert first == kind.hyper_parameters.model_validate({"size": 64, "epochs": 15})
 
 
 def test_defaults_outside_the_search_space_are_not_queued(storage: BaseStorage) -> None:
