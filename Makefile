@@ -14,9 +14,9 @@ HOME_FOLDER := $(or $(MOOVIER_HOME),.moovier)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down reset test test-slow test-stack test-containers test-web lint format web openapi screenshots env faults
-.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-new-movies bench-monitor bench-page bench-scale
+.PHONY: bench-train bench-serve bench-lists bench-batch bench-quality bench-ablation bench-tuning bench-variety bench-new-movies bench-monitor bench-page bench-scale bench-spark
 .PHONY: dist images lint-kubernetes
-.PHONY: test-tools bento
+.PHONY: test-tools test-spark bento
 .PHONY: test-quick test-fresh
 
 help: ## List the commands
@@ -53,20 +53,29 @@ test-quick: $(READY) ## Run the tests that need no servers
 	@$(BIN)/pytest -n 2 --dist loadscope -q $(QUICK) $(ARGS)
 
 # As root: it installs a bare system beside this one and enters it.
-test-fresh: ## Try `make up` on a bare Debian (SUITE=bookworm, NODE=node)
-	@tests/fresh_machine.sh $(or $(SUITE),trixie) $(NODE)
+test-fresh: ## Try `make up` on a bare Debian (SUITE=bookworm, WITH=node|wheel)
+	@tests/fresh_machine.sh $(or $(SUITE),trixie) $(WITH)
 
-test-slow: $(READY) ## Repeat some tests at full size, which the normal run samples
+test-slow: $(READY) ## Run the tests at full size, such as 200,000 requests
 	@$(BIN)/pytest -m scale $(ARGS)
 
 test-containers: $(READY) ## Run the stack in containers (on Debian 12, root needs no Docker)
 	@PATH="$(abspath $(BIN)):$$PATH" tests/containers/engine.sh run pytest -x -v -m containers tests/containers $(ARGS)
 
-test-stack: $(READY) ## Run long tests that kill processes and cut connections
+test-stack: $(READY) ## Run long tests of whole stacks, also of docker-compose.yaml
 	@$(BIN)/pytest -m stack $(ARGS)
 
 test-tools: $(READY) ## Test the commands of BentoML and DVC (needs a package registry)
 	@$(BIN)/pytest -m tools $(ARGS)
+
+# Spark is large, so only this command installs it, into the same .venv.
+test-spark: $(READY) ## Test the engine `spark` on a master and two workers (needs Java 17)
+	@command -v java >/dev/null || { echo "java not found: install Java 17, such as openjdk-17-jre-headless" >&2; exit 1; }
+	@$(BIN)/python -c "import pyspark, airflow.providers.apache.spark" 2>/dev/null \
+		|| { echo "Installing Apache Spark into $(VENV)"; \
+			$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-spark.lock \
+			|| $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-spark.lock; }
+	@$(BIN)/pytest -m spark tests/spark $(ARGS)
 
 test-web: $(PAGE) ## Run the unit tests of the web page
 	@cd web && npm --silent test
@@ -122,6 +131,9 @@ bench-monitor: $(READY) ## Count monitoring's alarms with and without planted dr
 
 bench-scale: $(READY) ## Measure ingest and retraining at 0.1M to 25M ratings (ARGS=--airflow)
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.scale $(ARGS)
+
+bench-spark: $(READY) ## Compare Spark with one process (ARGS="--size 1000000"; after make test-spark)
+	@$(BIN)/python -m benchmarks.spark_scale $(ARGS)
 
 bench-page: $(READY) $(PAGE) ## Measure the web page in a browser
 	@TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.page $(ARGS)
