@@ -89,7 +89,11 @@ def main() -> None:
         figures.append(Figure(name, value, BARS.get(name), processor_s))
         console.print(f"{name}: {value:.2f}")
 
-    with mlflow_server(home) as address, tempfile.TemporaryDirectory() as scratch:
+    stack = home / "mlflow"  # where bench-scale's stack of Airflow keeps its MLflow
+    with (
+        mlflow_server(stack if stack.is_dir() else home) as address,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
         settings = Settings(
             home=home, mlflow_tracking_uri=address, lists=str(Path(scratch) / "lists")
         )

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
-#: A pool with as many slots as LocalExecutor has workers, so that no queued task lacks a worker.
+#: A pool with no more slots than the executor has workers, so that no queued task lacks a worker.
 POOL = "moovier"
 
 #: The retries take at least seven and a half minutes, long enough for a restart of MLflow or of a

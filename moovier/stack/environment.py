@@ -21,8 +21,11 @@ AIRFLOW_USER = "admin"
 SIMPLE_AUTH_MANAGER = (
     "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 )
-#: Number of workers that LocalExecutor starts and keeps; its own default is 32.
+#: Number of tasks at a time: the slots of the pool of all tasks.
 PARALLELISM = 2
+#: Workers that LocalExecutor starts and keeps beyond these. A worker is busy for up to five seconds
+#: after its task has ended (Airflow's ``min_heartbeat_interval``); a spare one takes the next task.
+SPARE_WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ def _airflow(settings: Settings, keys: Secrets) -> dict[str, str]:
         "CORE__EXECUTOR": "LocalExecutor",
         # One user is enough here, even if the provider for many users is installed.
         "CORE__AUTH_MANAGER": SIMPLE_AUTH_MANAGER,
-        "CORE__PARALLELISM": PARALLELISM,
+        "CORE__PARALLELISM": PARALLELISM + SPARE_WORKERS,
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
         "CORE__FERNET_KEY": keys.fernet_key,
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",

@@ -180,7 +180,7 @@ def _bring_up(
         if champion is not None:
             supervisor.start_process(SERVICE)
         _await("Airflow", lambda: not airflow.unhealthy(), check, API_SERVER, report)
-        airflow.ensure_pool(pipeline.POOL, PARALLELISM, "One slot per worker")
+        airflow.ensure_pool(pipeline.POOL, PARALLELISM, "As many tasks as may run at once")
         pipeline.await_dags(airflow, check)
         if champion is None:
             task_logs = settings.path("airflow", "logs")

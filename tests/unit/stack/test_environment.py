@@ -93,6 +93,13 @@ def test_airflow_gets_one_user_with_the_stacks_password(settings: Settings) -> N
     )
 
 
+def test_a_worker_is_free_for_the_next_task_while_others_notice_that_theirs_ended(
+    settings: Settings,
+) -> None:
+    workers = stack_environment(settings, read_secrets(settings))["AIRFLOW__CORE__PARALLELISM"]
+    assert int(workers) == 2 * PARALLELISM
+
+
 def test_parallel_trainings_share_the_cores(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
