@@ -65,6 +65,22 @@ class Index:
         return np.argsort(self.movies, kind="stable")
 
 
+def are_among(numbers: Ints, others: Ints) -> NDArray[np.bool_]:
+    """Return which of ``numbers`` are among ``others``, (n,), as :func:`numpy.isin` does.
+
+    Both are nearly sorted, as numbers of ratings by user are. So sorting takes little, and
+    neighbours are looked up in near places; ``numpy.isin`` would hash millions of numbers.
+    """
+    if np.array_equal(numbers, others):
+        return np.ones(numbers.size, dtype=np.bool_)
+    if not numbers.size or not others.size:
+        return np.zeros(numbers.size, dtype=np.bool_)
+    ordered = np.sort(others, kind="stable")
+    places = np.searchsorted(ordered, numbers)
+    found: NDArray[np.bool_] = ordered[np.minimum(places, ordered.size - 1)] == numbers
+    return found
+
+
 def _rows(known_ids: Ints, order: Ints, ids: Ints) -> Ints:
     """Return the positions of ``ids`` in ``known_ids``, which ``order`` sorts; -1 for others."""
     ids = np.asarray(ids, dtype=np.int64)
@@ -126,7 +142,7 @@ class Ratings:
 
     def isin(self, others: Ratings) -> NDArray[np.bool_]:
         """Return a mask of the ratings whose user and movie also occur in ``others``, (n,)."""
-        return np.isin(self.pairs, others.pairs)
+        return are_among(self.pairs, others.pairs)
 
     @property
     def pairs(self) -> Ints:

@@ -79,7 +79,7 @@ def _stars(ratings: Ratings) -> Values:
 
 def _genres(change: Change, ratings: Ratings) -> Values:
     """Return the share of ratings by genre."""
-    return shares(change.genres[ratings.movies].sum(axis=0))
+    return shares(change.genres_of(ratings))
 
 
 def drift_metrics(drift: Drift, prefix: str) -> Metrics:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moovier.data.catalogue import NO_GENRE, Catalogue
-from moovier.data.ratings import Index, Ratings
+from moovier.data.ratings import Index, Ratings, are_among
 
 Bools = NDArray[np.bool_]
 
@@ -65,12 +65,21 @@ class Change:
             movies=movies,
             reference=reference_ratings,
             current=current_ratings,
-            added=~_isin(new, old),
-            removed=~_isin(old, new),
+            added=~are_among(new, old),
+            removed=~are_among(old, new),
             known_movies=np.isin(movies, reference.index.movies),
             genres=genres,
             genre_names=names,
         )
+
+    def genres_of(self, ratings: Ratings) -> NDArray[np.float64]:
+        """Return how many of the ratings each genre has, (n_genres,).
+
+        A movie of several genres counts for each of them by its share.
+        """
+        counts = np.bincount(ratings.movies, minlength=self.movies.size)
+        total: NDArray[np.float64] = counts @ self.genres
+        return total
 
     @cached_property
     def new_users(self) -> Bools:
@@ -96,20 +105,6 @@ def _reindex(snapshot: Snapshot, users: NDArray[np.int64], movies: NDArray[np.in
 def _keys(ratings: Ratings) -> NDArray[np.int64]:
     """Return a number for each rating's user, movie and stars, (n,)."""
     return ratings.pairs * 16 + np.rint(ratings.stars * 2).astype(np.int64)
-
-
-def _isin(keys: NDArray[np.int64], others: NDArray[np.int64]) -> Bools:
-    """Return which of ``keys`` are among ``others``."""
-    if np.array_equal(keys, others):
-        return np.ones(keys.size, dtype=np.bool_)
-    if not others.size:
-        return np.zeros(keys.size, dtype=np.bool_)
-    # Both are by user, so sorting takes little, and neighbours are looked up in near places;
-    # np.isin would hash millions of keys.
-    ordered = np.sort(others, kind="stable")
-    places = np.searchsorted(ordered, keys)
-    known: Bools = ordered[np.minimum(places, ordered.size - 1)] == keys
-    return known
 
 
 def _genre_shares(

@@ -154,7 +154,8 @@ def removed_drift(change: Change, limits: Limits, *, seed: int, n: int = DRAWS) 
 
     A rating whose stars changed is not deleted.
     """
-    deleted = change.removed & ~change.reference.isin(change.current)
+    deleted = change.removed.copy()
+    deleted[deleted] = ~change.reference.take(deleted).isin(change.current)
     return _measure(change, change.reference, deleted, limits, seed, n)
 
 
@@ -252,10 +253,11 @@ def _rerated(
     of a user (Fisher's randomisation test for paired differences).
     """
     earlier = change.reference
-    again = np.flatnonzero(selected & ratings.isin(earlier))
+    chosen = np.flatnonzero(selected)
+    again = chosen[ratings.take(chosen).isin(earlier)]
     pairs = earlier.pairs
     order = np.argsort(pairs, kind="stable")
-    wanted = ratings.users[again] * ratings.n_movies + ratings.movies[again]
+    wanted = ratings.take(again).pairs
     before = earlier.stars[order[np.searchsorted(pairs, wanted, sorter=order)]]
     differences = ratings.stars[again].astype(np.float64) - before
     counts = np.bincount(ratings.users[again], minlength=ratings.n_users)

@@ -110,9 +110,7 @@ def genres(change: Change) -> bytes:
     """Plot the genres of the same three sets of ratings, the most rated genre first."""
     figure = canvas(9.0, 3.8)
     axes = figure.add_subplot()
-    series = _distributions(
-        change, lambda ratings: shares(change.genres[ratings.movies].sum(axis=0))
-    )
+    series = _distributions(change, lambda ratings: shares(change.genres_of(ratings)))
     order = np.argsort(-series["trained on"], kind="stable")[:_SHOWN_GENRES]
     names = [change.genre_names[genre] for genre in order.tolist()]
     _bars(axes, names, {name: values[order] for name, values in series.items()})

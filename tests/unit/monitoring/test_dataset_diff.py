@@ -45,6 +45,7 @@ def test_added_and_removed_ratings_are_matched_by_ids_and_stars() -> None:
     # The current catalogue decides on genres, and each movie's shares sum to 1.
     assert change.genre_names == (NO_GENRE, "War")
     np.testing.assert_allclose(change.genres, [[0, 1], [0, 1], [1, 0]])
+    np.testing.assert_allclose(change.genres_of(change.current), [1, 2])
 
 
 def test_a_different_order_of_rows_is_no_change() -> None:
