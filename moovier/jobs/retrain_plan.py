@@ -208,6 +208,8 @@ class RetrainPlan(BaseModel):
         if not found.families:
             raise BadRequest("no family can be trained: " + "; ".join([*notes, *found.notes]))
 
+        trained = budget.longest_first(found.families)
+
         def workers(family: str) -> int:
             most = found.trials[family] // LEAST_TRIALS_PER_WORKER
             return config.workers or min(settings.tuning_workers, max(most, 1))
@@ -220,12 +222,12 @@ class RetrainPlan(BaseModel):
             hold_out=hold_out(data),
             champion=recipe,
             trials=trials,
-            families=found.families,
+            families=trained,
             embedding_sizes=found.embedding_sizes,
             seed=settings.seed if config.seed is None else config.seed,
             work=tuple(
                 TuningTask(family=family, worker=worker)
-                for family in found.families
+                for family in trained
                 for worker in range(workers(family))
             ),
             budgets=dict(found.trials),

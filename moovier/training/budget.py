@@ -28,6 +28,8 @@ VERY_LARGE, VERY_LARGE_MOVIES = 5_000_000, 4000
 #: second, and of others.
 MOST_TRIALS = {"dae": 10, "ease": 4}
 MOST_OTHER_TRIALS = 1
+#: Families by the time that their training of large data takes, longest first; others come after.
+LONGEST_FIRST = ("taste", "elsa", "emb", "dae")
 #: Families with item-item weights.
 DENSE = ("dae", "ease", "timeline")
 #: Ratings that a movie needs to be covered by a model, by default.
@@ -89,6 +91,15 @@ class Budget:
     embedding_sizes: tuple[int, ...] = ()
     grids: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+
+def longest_first(families: Sequence[str]) -> tuple[str, ...]:
+    """Return the families in the order of their tasks.
+
+    A long task that starts last would run alone, while the other workers have nothing to do.
+    """
+    places = {family: place for place, family in enumerate(LONGEST_FIRST)}
+    return tuple(sorted(families, key=lambda family: places.get(family, len(places))))
 
 
 def memory_gb(family: str, size: Size, covered: int, rank: int = ElsaParams().size) -> float:
