@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from moovier.data import mapped_arrays
 from moovier.errors import BadRequest
 
 #: Whole numbers: rows, counts, Unix seconds. Columns of many ratings may have 32 bits.
@@ -227,6 +228,17 @@ class Histories:
     @cached_property
     def _movie_counts(self) -> Ints:
         # Kept, because each epoch of a training needs it, and millions of ratings take a while.
-        counts = np.bincount(self.movies, minlength=self.n_movies).astype(np.int64)
+        counts = mapped_arrays.count(self.movies, self.n_movies)
         counts.setflags(write=False)
         return counts
+
+    def star_sums(self) -> NDArray[np.float64]:
+        """Return the sum of the stars of each movie, (n_movies,)."""
+        return mapped_arrays.add_up(self.movies, self.stars, self.n_movies)
+
+    @cached_property
+    def newest(self) -> int:
+        """The timestamp of the newest rating in Unix seconds, 0 without ratings."""
+        newest = int(self.timestamps.max(initial=0))
+        mapped_arrays.release(self.timestamps)
+        return newest

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
+from moovier.data import mapped_arrays
 from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
 from moovier.errors import BadRequest
 from moovier.models.family import (
@@ -123,13 +124,29 @@ def counts_within(rated: Ratings | Histories, days: int) -> NDArray[Any]:
     0 days mean all time. Movies with equal counts in the window are ordered by their counts of
     all time, which add less than 1.
     """
-    total = np.bincount(rated.movies, minlength=rated.n_movies)
+    total = _total(rated)
     if days == 0 or not rated.movies.size:
         return total
-    recent = is_recent(rated.timestamps, days)
-    counts = np.bincount(rated.movies[recent], minlength=rated.n_movies)
-    weighted: NDArray[Any] = counts + total / (total.max() + 1)
+    weighted: NDArray[Any] = _recent(rated, days) + total / (total.max() + 1)
     return weighted
+
+
+def _total(rated: Ratings | Histories) -> Ints:
+    """Return the ratings of each movie, (n_movies,)."""
+    if isinstance(rated, Histories):
+        return rated.movie_counts()
+    return mapped_arrays.count(rated.movies, rated.n_movies)
+
+
+def _recent(rated: Ratings | Histories, days: int) -> Ints:
+    """Return the ratings of each movie in the last ``days`` before the newest, (n_movies,)."""
+    first = int(rated.timestamps.max()) - days * DAY_S
+    counts = np.zeros(rated.n_movies, dtype=np.int64)
+    for block in mapped_arrays.blocks(rated.movies.size):
+        recent = rated.movies[block][rated.timestamps[block] > first]
+        counts += np.bincount(recent, minlength=rated.n_movies)
+    mapped_arrays.release(rated.movies, rated.timestamps)
+    return counts
 
 
 def rising_within(rated: Ratings | Histories, days: int) -> Floats:
@@ -143,9 +160,8 @@ def rising_within(rated: Ratings | Histories, days: int) -> Floats:
     rises = np.full(rated.n_movies, -np.inf, dtype=np.float32)
     if not rated.movies.size:
         return rises
-    is_new = is_recent(rated.timestamps, days)
-    recent = np.bincount(rated.movies[is_new], minlength=rated.n_movies)
-    earlier = np.bincount(rated.movies[~is_new], minlength=rated.n_movies)
+    recent = _recent(rated, days)
+    earlier = _total(rated) - recent
     expected = earlier / max(int(earlier.sum()), 1) * recent.sum()
     score = (recent - expected) / np.sqrt(expected + 1.0)
     return np.where((score > 0) & (recent >= LEAST_RISING), score, rises).astype(np.float32)
@@ -156,7 +172,7 @@ def rising_first(rated: Ratings | Histories, days: int) -> Floats:
 
     Shape (n_movies,); the others have 0 to 1, and a rising movie has more than 1.
     """
-    total = np.bincount(rated.movies, minlength=rated.n_movies)
+    total = _total(rated)
     rises = rising_within(rated, days)
     scores = np.where(np.isfinite(rises), 1.0 + rises, total / (total.max(initial=0) + 1.0))
     return scores.astype(np.float32)
