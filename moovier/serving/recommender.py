@@ -12,6 +12,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from moovier.data.catalogue import Movie
+from moovier.data.id_rows import id_rows
 from moovier.data.ratings import Floats, Ints
 from moovier.errors import BadRequest, BundleError
 from moovier.models.bundle import Bundle
@@ -78,9 +79,7 @@ class Recommender:
         self.bundle = replace(bundle, arrays={})
         self.base, self.new_movies = base or self, new_movies
         self._lock = threading.Lock()
-        self._row_of = dict(
-            zip(bundle.index.users.tolist(), range(len(bundle.index.users)), strict=True)
-        )
+        self._row_of = id_rows(bundle.index.users)
         self._lists: LRUCache[int, _Ranking] = LRUCache(CACHED_USERS)
         try:
             self._scorer = scorer or family(bundle.card.family).scorer(bundle.arrays)

@@ -19,6 +19,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from moovier.data.catalogue import Movie
+from moovier.data.id_rows import id_rows
 from moovier.data.ratings import Floats, History, Ints
 from moovier.feedback.ratings import NewRating
 from moovier.models.bundle import Bundle
@@ -94,9 +95,7 @@ class UserRecommender:
         #: Number of ratings of each movie, (n_movies,).
         self.counts: Ints = self.popularity.counts
         movie_ids = bundle.index.movies
-        self._row_of: dict[int, int] = dict(
-            zip(movie_ids.tolist(), range(movie_ids.size), strict=True)
-        )
+        self._row_of = id_rows(movie_ids)
         self._catalogue_key = hashlib.blake2b(movie_ids.tobytes(), digest_size=16).digest()
 
     @cached_property
@@ -122,8 +121,7 @@ class UserRecommender:
 
     @cached_property
     def _star_sums(self) -> Floats:
-        histories = self._bundle.histories
-        return np.bincount(histories.movies, histories.stars, self.counts.size).astype(np.float32)
+        return self._bundle.histories.star_sums().astype(np.float32)
 
     def same_catalogue(self, other: UserRecommender) -> bool:
         """Return whether both have the same movies in the same rows.
@@ -143,8 +141,9 @@ class UserRecommender:
 
     def visitor(self, ratings: Iterable[tuple[int, float]], timestamp: int) -> UserProfile:
         """Return :meth:`anonymous` of movie ids and stars that all have one timestamp."""
-        row_of = self._row_of
-        stars_of = {row_of[movie]: stars for movie, stars in ratings if movie in row_of}
+        row_of = self._row_of.get
+        stars_of = {row_of(movie): stars for movie, stars in ratings}
+        stars_of.pop(None, None)
         rows = sorted(stars_of)
         history = History(
             np.array(rows, dtype=np.int64),
@@ -271,7 +270,7 @@ class UserRecommender:
         Raises:
             BadRequest: the filter is invalid.
         """
-        newest = int(self._bundle.histories.timestamps.max(initial=0))
+        newest = self._bundle.histories.newest
         history = History(
             np.array([movie_row]), np.array([5.0], np.float32), np.array([newest], np.int64)
         )
@@ -329,8 +328,8 @@ class UserRecommender:
 
     def rows_of(self, movie_ids: Ints) -> Ints:
         """Return the rows of a few movies, (n,); -1 for an unknown movie."""
-        row_of = self._row_of
-        return np.array([row_of.get(movie, -1) for movie in movie_ids.tolist()], dtype=np.int64)
+        row_of = self._row_of.get
+        return np.array([row_of(movie, -1) for movie in movie_ids.tolist()], dtype=np.int64)
 
     def known_rows(self, movie_ids: Ints) -> Ints:
         """Return the rows of the movies that the model knows."""
@@ -373,11 +372,11 @@ class UserRecommender:
         newest = {
             rating.movie_id: rating for rating in sorted(ratings, key=attrgetter("timestamp"))
         }
-        row_of = self._row_of
+        row_of = self._row_of.get
         columns = sorted(
-            (rating.timestamp, row_of[movie_id], rating.stars)
+            (rating.timestamp, row, rating.stars)
             for movie_id, rating in newest.items()
-            if movie_id in row_of
+            if (row := row_of(movie_id)) is not None
         )
         timestamps, movies, stars = zip(*columns, strict=True) if columns else ((), (), ())
         added = History(
