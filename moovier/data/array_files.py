@@ -12,7 +12,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from moovier.data import compact_movies
 from moovier.data.catalogue import Catalogue, Movie
+from moovier.data.compact_movies import CompactMovies
 from moovier.data.ratings import Histories, Index
 
 #: Bytes to which the arrays of a file are aligned: a cache line, and NumPy's own alignment.
@@ -147,9 +149,10 @@ def unpack_catalogue(content: bytes) -> Catalogue:
     Raises:
         TypeError, ValueError: the content is not such JSON.
     """
-    return Catalogue(
-        tuple(
-            Movie(movie_id, title, year, tuple(genres), imdb_id, tmdb_id)
-            for movie_id, title, year, genres, imdb_id, tmdb_id in orjson.loads(content)
-        )
+    packed = orjson.loads(content)
+    movies = (
+        Movie(movie_id, title, year, tuple(genres), imdb_id, tmdb_id)
+        for movie_id, title, year, genres, imdb_id, tmdb_id in packed
     )
+    large = len(packed) >= compact_movies.LARGE
+    return Catalogue(CompactMovies(movies) if large else tuple(movies))

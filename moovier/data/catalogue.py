@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 #: MovieLens's entry for a movie without genres.
@@ -43,9 +43,12 @@ class Movie:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Movies in ascending order of id; position i is row i of :attr:`Index.movies`."""
+    """Movies in ascending order of id; position i is row i of :attr:`Index.movies`.
 
-    movies: tuple[Movie, ...]
+    ``movies``: a tuple, or :class:`moovier.data.compact_movies.CompactMovies`.
+    """
+
+    movies: Sequence[Movie]
 
     @classmethod
     def of(cls, movies: Iterable[Movie]) -> Catalogue:
