@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -39,7 +40,13 @@ from moovier.models.family import Arrays
 
 FORMAT = 1
 CARD = "bundle.json"
-_FILES = ("scoring.npz", "people.npz", "catalogue.json")
+_PEOPLE, CATALOGUE = "people.npz", "catalogue.json"
+_FILES = ("scoring.npz", _PEOPLE, CATALOGUE)
+#: What loaded bundles hold, by the SHA-256 of its file. Models that were trained on the same data,
+#: such as the champion and the rating model, share it and what is computed of it.
+_INDEXES: WeakValueDictionary[str, Index] = WeakValueDictionary()
+_HISTORIES: WeakValueDictionary[str, Histories] = WeakValueDictionary()
+_CATALOGUES: WeakValueDictionary[str, Catalogue] = WeakValueDictionary()
 
 
 class DataFacts(BaseModel):
@@ -95,6 +102,8 @@ class Bundle:
     catalogue: Catalogue
     arrays: Arrays = field(repr=False)
     ids: IdTexts | None = field(default=None, repr=False)
+    #: The service's folder with the files of ``catalogue``; None elsewhere.
+    folder: Path | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         n_movies = self.index.movies.size
@@ -117,8 +126,8 @@ def save(bundle: Bundle, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_arrays(folder / "scoring.npz", bundle.arrays)
-    write_ratings(folder / "people.npz", bundle.index, bundle.histories)
-    (folder / "catalogue.json").write_bytes(pack_catalogue(bundle.catalogue))
+    write_ratings(folder / _PEOPLE, bundle.index, bundle.histories)
+    (folder / CATALOGUE).write_bytes(pack_catalogue(bundle.catalogue))
     names: tuple[str, ...] = _FILES
     if bundle.ids is not None:
         id_texts.write(folder / id_texts.FILE, bundle.ids)
@@ -135,6 +144,16 @@ def read_card(file: Path) -> Card | None:
         return Card.model_validate(orjson.loads(file.read_bytes())["card"])
     except (OSError, KeyError, TypeError, ValueError):
         return None
+
+
+def read_hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of a bundle but its card.
+
+    Raises:
+        KeyError, OSError, ValueError: the card cannot be read.
+    """
+    hashes: dict[str, str] = orjson.loads((folder / CARD).read_bytes())["sha256"]
+    return hashes
 
 
 def load(folder: Path) -> Bundle:
@@ -154,18 +173,19 @@ def load(folder: Path) -> Bundle:
                 f"format {FORMAT}; train the model again or use a matching version"
             )
         has_texts = id_texts.FILE in head["sha256"]
+        hashes: dict[str, str] = head["sha256"]
         for name in (*_FILES, *([id_texts.FILE] if has_texts else [])):
-            if _sha256(folder / name) != head["sha256"][name]:
+            if _sha256(folder / name) != hashes[name]:
                 raise BundleError(
                     f"{name} was altered: its SHA-256 differs from the one in {CARD}; download the "
                     "bundle again"
                 )
-        index, histories = read_ratings(folder / "people.npz", mapped=True)
+        index, histories = _read_people(folder / _PEOPLE, hashes[_PEOPLE])
         return Bundle(
             card=card,
             index=index,
             histories=histories,
-            catalogue=unpack_catalogue((folder / "catalogue.json").read_bytes()),
+            catalogue=_read_catalogue(folder / CATALOGUE, hashes[CATALOGUE]),
             arrays=read_arrays(folder / "scoring.npz", mapped=True),
             ids=id_texts.read(folder / id_texts.FILE) if has_texts else None,
         )
@@ -180,11 +200,28 @@ def read_ids(folder: Path) -> tuple[Index, IdTexts | None]:
         BundleError: The ids cannot be read.
     """
     try:
-        index, _ = read_ratings(folder / "people.npz", mapped=True)
+        index, _ = read_ratings(folder / _PEOPLE, mapped=True)
         file = folder / id_texts.FILE
         return index, id_texts.read(file) if file.exists() else None
     except (OSError, KeyError, ValueError) as error:
         raise BundleError(f"cannot read the ids in {folder.name}: {error}") from error
+
+
+def _read_people(file: Path, sha256: str) -> tuple[Index, Histories]:
+    """Return the ratings of a file, those in memory if a bundle has them."""
+    index, histories = _INDEXES.get(sha256), _HISTORIES.get(sha256)
+    if index is None or histories is None:
+        index, histories = read_ratings(file, mapped=True)
+        _INDEXES[sha256], _HISTORIES[sha256] = index, histories
+    return index, histories
+
+
+def _read_catalogue(file: Path, sha256: str) -> Catalogue:
+    """Return the catalogue of a file, that in memory if a bundle has it."""
+    catalogue = _CATALOGUES.get(sha256)
+    if catalogue is None:
+        catalogue = _CATALOGUES[sha256] = unpack_catalogue(file.read_bytes())
+    return catalogue
 
 
 def _sha256(file: Path) -> str:

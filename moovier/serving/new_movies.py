@@ -136,5 +136,6 @@ def _with_movies(bundle: Bundle, index: Index, catalogue: Catalogue, base_rows: 
         bundle,
         index=index,
         catalogue=catalogue,
+        folder=None,
         histories=replace(histories, movies=movies, n_movies=len(catalogue)),
     )

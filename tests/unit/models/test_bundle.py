@@ -75,3 +75,12 @@ def test_sizes_that_do_not_fit_are_an_error() -> None:
 
 def test_a_display_name_has_family_size_and_fine_tunings() -> None:
     assert bundle.display_name("emb", 25, 3) == "moovier_emb_25_trained_3"
+
+
+def test_bundles_of_the_same_data_share_it(tmp_path: Path) -> None:
+    one, other = (bundle.load(bundle.save(toy_bundle(), tmp_path / name)) for name in "ab")
+    assert one.histories is other.histories
+    assert one.index is other.index
+    assert one.catalogue is other.catalogue
+    changed = replace(toy_bundle(), catalogue=Catalogue(one.catalogue.movies[::-1]))
+    assert bundle.load(bundle.save(changed, tmp_path / "c")).catalogue is not one.catalogue
