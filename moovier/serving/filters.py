@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from moovier.data.catalogue import NO_GENRE, Catalogue
 from moovier.data.ratings import Floats
 from moovier.errors import BadRequest
+from moovier.serving import cache_sizes
 from moovier.tmdb.details import GENRES
 
 Mask = NDArray[np.bool_]
-#: Number of masks in memory, the most recently used ones.
+#: Most masks in memory, the most recently used ones.
 CACHED_MASKS = 128
 _NO_YEAR = -1
 
@@ -68,7 +69,9 @@ class FilterIndex:
         #: First and last year of release; None where no movie's year is known.
         self.span = (int(known.min()), int(known.max())) if known.size else None
         self._lock = threading.Lock()
-        self._cache: LRUCache[Filter, tuple[Mask, Floats]] = LRUCache(CACHED_MASKS)
+        self._cache: LRUCache[Filter, tuple[Mask, Floats]] = LRUCache(
+            cache_sizes.entries(CACHED_MASKS, 5 * self._size)
+        )
 
     def mask(self, movie_filter: Filter) -> Mask:
         """Return which movies pass, (n_movies,); do not write to it.

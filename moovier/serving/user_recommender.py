@@ -25,6 +25,7 @@ from moovier.feedback.ratings import NewRating
 from moovier.models.bundle import Bundle
 from moovier.models.family import RowScorer, Scorer
 from moovier.models.top_k import top_rows
+from moovier.serving import cache_sizes
 from moovier.serving.filters import Filter, FilterIndex
 from moovier.serving.new_places import NO_NEW_PLACES, NewPlaces
 from moovier.serving.popularity import Popularity
@@ -33,8 +34,7 @@ from moovier.serving.title_search import TitleIndex
 from moovier.serving.user_profile import UserProfile, digest, take
 from moovier.serving.variety import NO_VARIETY, Variety, VarietyIndex
 
-#: Profiles whose scores are in memory, the most recently used ones: some 10 MB on
-#: ml-latest-small.
+#: Most profiles whose scores are in memory, the most recently used ones.
 CACHED_PROFILES = 256
 _EMPTY = History(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))
 _NO_ROWS = np.zeros(0, np.int64)
@@ -90,7 +90,8 @@ class UserRecommender:
         self._scorer = scorer
         self._row_scorer = scorer if isinstance(scorer, RowScorer) else None
         self._lock = threading.Lock()
-        self._scores: LRUCache[int | bytes, Floats] = LRUCache(CACHED_PROFILES)
+        cached = cache_sizes.entries(CACHED_PROFILES, 4 * scorer.n_movies)
+        self._scores: LRUCache[int | bytes, Floats] = LRUCache(cached)
         self.popularity = Popularity(bundle.histories, popular_days)
         #: Number of ratings of each movie, (n_movies,).
         self.counts: Ints = self.popularity.counts
