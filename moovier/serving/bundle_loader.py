@@ -105,8 +105,9 @@ class BundleLoader:
             BundleError: the bundle cannot be used.
         """
         key = key_of(version)
-        model = self._registry.load_bundle(version, self._folder / key)
-        return self.extend(_test(model, key, version.number, version.name))
+        folder = self._folder / key
+        model = self._registry.load_bundle(version, folder)
+        return self.extend(_test(model, folder, version.number, version.name))
 
     def fetch_unless_broken(self, version: Version) -> LoadedModel:
         """Download and load a version, unless it was found broken a short while ago.
@@ -161,16 +162,16 @@ def load(folder: Path, number: int, name: str) -> LoadedModel:
     Raises:
         BundleError: the bundle is altered, incomplete, or cannot score.
     """
-    return _test(bundle.load(folder), folder.name, number, name)
+    return _test(bundle.load(folder), folder, number, name)
 
 
-def _test(model: Bundle, key: str, number: int, name: str) -> LoadedModel:
-    recommender = Recommender(model)
+def _test(model: Bundle, folder: Path, number: int, name: str) -> LoadedModel:
+    recommender = Recommender(replace(model, folder=folder))
     try:
         recommender.self_test()
     except (ValueError, IndexError, FloatingPointError) as error:
         raise BundleError(f"{name} (version {number}) cannot score: {error}") from error
-    return LoadedModel(number, name, key, recommender)
+    return LoadedModel(number, name, folder.name, recommender)
 
 
 def key_of(version: Version) -> str:

@@ -18,7 +18,8 @@ from rapidfuzz.distance import OSA
 from moovier.data.catalogue import Catalogue
 from moovier.data.rating_files import Entry
 from moovier.data.ratings import Ints
-from moovier.serving.title_search import allowed_errors, title_variants, title_words, whole_titles
+from moovier.serving.sorted_texts import allowed_errors
+from moovier.serving.title_search import title_variants, title_words, whole_titles
 
 How = Literal["id", "title", "subtitle", "spelling", "words", "none"]
 #: From this confidence on a match needs no question.

@@ -11,23 +11,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from rapidfuzz.distance import OSA
 
 from moovier.data.catalogue import Catalogue, natural_title
 from moovier.data.ratings import Ints
+from moovier.serving.sorted_texts import MovieTexts, SortedTexts
 
 #: Words of a query that count; further words are ignored.
 _MAX_WORDS = 12
 #: Titles whose words are remembered, the most recently used ones.
 _REMEMBERED_TITLES = 10_000
-#: Minimum length of a text, and the typing errors allowed in it; longest first.
-_ALLOWED_ERRORS = ((8, 2), (4, 1))
 #: How well a title fits: the lower, the better. Equal fits are ordered by popularity.
 _SAME, _BEGINS_ALIKE, _HAS_WORDS, _SAME_WITH_ERRORS, _HAS_BEGINNINGS, _HAS_SIMILAR, _NO_FIT = range(
     7
@@ -70,22 +67,24 @@ class TitleIndex:
         popularity: Ints,
         base: TitleIndex | None = None,
         base_rows: Ints | None = None,
+        indexed: tuple[SortedTexts, SortedTexts] | None = None,
     ) -> None:
         """Index a catalogue; ``popularity``, (n_movies,), orders titles that fit equally well.
 
         ``base`` is the index of a catalogue of which this one has most movies, so that only the
         others are indexed. ``base_rows``: the row of each movie of ``base``; -1 of a movie that is
-        not taken over.
+        not taken over. ``indexed``: :func:`index_titles` of the whole catalogue, if it is known.
         """
         self._n_movies = len(catalogue)
         rows = np.arange(self._n_movies)
         if base is None or base_rows is None:
-            self._titles, self._words = _indexed(catalogue, range(self._n_movies))
+            titles, words = indexed or index_titles(catalogue, range(self._n_movies))
+            self._titles, self._words = MovieTexts([(titles, None)]), MovieTexts([(words, None)])
         else:
             own = np.setdiff1d(rows, base_rows).tolist()
-            titles, words = _indexed(catalogue, own, forms=_remembered_forms)
-            self._titles = base._titles.moved(base_rows) + titles
-            self._words = base._words.moved(base_rows) + words
+            titles, words = index_titles(catalogue, own, forms=_remembered_forms)
+            self._titles = base._titles.moved(base_rows) + MovieTexts([(titles, None)])
+            self._words = base._words.moved(base_rows) + MovieTexts([(words, None)])
         self._by_popularity = np.lexsort((rows, -np.asarray(popularity)))
 
     def find(self, text: str) -> Ints:
@@ -132,46 +131,6 @@ class TitleIndex:
         return np.flatnonzero(has_all)
 
 
-class _Texts:
-    """Texts in several parts, each with the rows of the movies that have it."""
-
-    def __init__(self, parts: Sequence[tuple[_SortedTexts, Ints | None]]) -> None:
-        """Keep parts, each with the final row of each of its rows; None: they are final."""
-        self._parts = tuple(parts)
-
-    def __add__(self, other: _Texts) -> _Texts:
-        return _Texts((*self._parts, *other._parts))
-
-    def moved(self, rows: Ints) -> _Texts:
-        """Return the texts with each row r replaced by ``rows[r]``; those with -1 are left out."""
-        return _Texts(
-            [(part, rows if moved is None else rows[moved]) for part, moved in self._parts]
-        )
-
-    def equal(self, texts: Sequence[str]) -> Ints:
-        """Return the rows with any of the texts."""
-        return self._rows(lambda part: part.equal(texts))
-
-    def with_prefix(self, prefixes: Sequence[str]) -> Ints:
-        """Return the rows with a text that begins with any of the prefixes.
-
-        A number matches only itself: "2" does not match "2001".
-        """
-        return self._rows(lambda part: part.with_prefix(prefixes))
-
-    def similar(self, texts: Sequence[str]) -> Ints:
-        """Return the rows with a text that differs from one of these by few typing errors."""
-        return self._rows(lambda part: part.similar(texts))
-
-    def _rows(self, find: Callable[[_SortedTexts], Ints]) -> Ints:
-        found = [
-            rows if moved is None else moved[rows]
-            for rows, moved in ((find(part), moved) for part, moved in self._parts)
-        ]
-        rows = np.concatenate(found)
-        return rows[rows >= 0]
-
-
 #: Gives a title's texts as a whole, and its words.
 _Forms = Callable[[str], tuple[frozenset[str], frozenset[str]]]
 
@@ -186,9 +145,9 @@ def _forms(title: str) -> tuple[frozenset[str], frozenset[str]]:
 _remembered_forms = lru_cache(_REMEMBERED_TITLES)(_forms)
 
 
-def _indexed(
+def index_titles(
     catalogue: Catalogue, rows: Iterable[int], forms: _Forms = _forms
-) -> tuple[_Texts, _Texts]:
+) -> tuple[SortedTexts, SortedTexts]:
     """Return the whole titles and the words of the movies in ``rows``."""
     words: list[tuple[str, int]] = []
     titles: list[tuple[str, int]] = []
@@ -199,97 +158,12 @@ def _indexed(
         words += [(word, row) for word in own_words]
         if movie.year is not None:
             words.append((str(movie.year), row))
-    return _Texts([(_SortedTexts(titles), None)]), _Texts([(_SortedTexts(words), None)])
-
-
-class _SortedTexts:
-    """Texts in order, each with the rows of the movies that have it."""
-
-    def __init__(self, texts: Iterable[tuple[str, int]]) -> None:
-        pairs = sorted(set(texts))
-        self._rows = np.array([row for _, row in pairs], dtype=np.int64)
-        self._texts: list[str] = []
-        starts: list[int] = []
-        for place, (text, _) in enumerate(pairs):
-            if not self._texts or self._texts[-1] != text:
-                self._texts.append(text)
-                starts.append(place)
-        self._starts = [*starts, len(pairs)]
-        self._by_length = self._order_by_length()
-
-    def _order_by_length(self) -> tuple[Ints, Ints, np.ndarray]:
-        """Return the places by length, where each length begins, and the sets of letters.
-
-        For the search with typing errors.
-        """
-        lengths = np.array([len(text) for text in self._texts], dtype=np.int64)
-        order = np.argsort(lengths, kind="stable")
-        first_of_length = np.searchsorted(lengths[order], np.arange(lengths.max(initial=0) + 2))
-        letters = np.array([_letter_bits(text) for text in self._texts], dtype=np.uint64)
-        return order, first_of_length, letters[order]
-
-    def equal(self, texts: Iterable[str]) -> Ints:
-        """Return the rows with any of the texts."""
-        return self._rows_between((text, text + "\0") for text in texts)
-
-    def with_prefix(self, prefixes: Iterable[str]) -> Ints:
-        """Return the rows with a text that begins with any of the prefixes.
-
-        A number matches only itself: "2" does not match "2001".
-        """
-        return self._rows_between(
-            (prefix, prefix + ("\0" if prefix.isdigit() else "\U0010ffff")) for prefix in prefixes
-        )
-
-    def similar(self, texts: Iterable[str]) -> Ints:
-        """Return the rows with a text that differs from one of these by few typing errors."""
-        places = [place for text in texts for place in self._similar_texts(text)]
-        slices = [self._rows[self._starts[p] : self._starts[p + 1]] for p in places]
-        return np.concatenate(slices) if slices else np.zeros(0, dtype=np.int64)
-
-    def _similar_texts(self, text: str) -> Iterable[int]:
-        """Yield the places of the texts that differ from this one by few typing errors."""
-        errors = allowed_errors(text)
-        if not errors:
-            return
-        by_length, first_of_length, letters = self._by_length
-        longest = len(first_of_length) - 2
-        shortest = min(max(len(text) - errors, 0), longest)
-        start = first_of_length[shortest]
-        end = first_of_length[min(len(text) + errors, longest) + 1]
-        # One typing error changes at most two members of the set of letters.
-        differing = np.bitwise_count(letters[start:end] ^ np.uint64(_letter_bits(text)))
-        for place in by_length[start:end][differing <= 2 * errors].tolist():
-            candidate = self._texts[place]
-            if OSA.distance(text, candidate, score_cutoff=errors) <= errors:
-                yield place
-
-    def _rows_between(self, bounds: Iterable[tuple[str, str]]) -> Ints:
-        slices = []
-        for first, last in bounds:
-            start, end = bisect_left(self._texts, first), bisect_left(self._texts, last)
-            slices.append(self._rows[self._starts[start] : self._starts[end]])
-        return np.concatenate(slices) if slices else np.zeros(0, dtype=np.int64)
+    return SortedTexts.of(titles), SortedTexts.of(words)
 
 
 def _improve(fits: np.ndarray, rows: Ints, fit: int) -> None:
     """Lower the entries of ``rows`` in ``fits`` to ``fit`` where they are higher."""
     fits[rows] = np.minimum(fits[rows], fit)
-
-
-def _letter_bits(text: str) -> int:
-    """Return a number with one bit, of 64, set for every letter of a text."""
-    bits = 0
-    for letter in text:
-        bits |= 1 << (ord(letter) & 63)
-    return bits
-
-
-def allowed_errors(text: str) -> int:
-    """Return how many typing errors a text may have: none in short ones and in numbers."""
-    if text.isdigit():
-        return 0
-    return next((errors for letters, errors in _ALLOWED_ERRORS if len(text) >= letters), 0)
 
 
 def title_words(title: str) -> list[str]:

@@ -30,6 +30,7 @@ from moovier.serving.filters import Filter, FilterIndex
 from moovier.serving.new_places import NO_NEW_PLACES, NewPlaces
 from moovier.serving.popularity import Popularity
 from moovier.serving.reasons import strongest_reasons
+from moovier.serving.title_files import indexed_titles
 from moovier.serving.title_search import TitleIndex
 from moovier.serving.user_profile import UserProfile, digest, take
 from moovier.serving.variety import NO_VARIETY, Variety, VarietyIndex
@@ -107,7 +108,8 @@ class UserRecommender:
     @cached_property
     def title_index(self) -> TitleIndex:
         """Return the searchable titles of the catalogue."""
-        return TitleIndex(self._bundle.catalogue, self.counts)
+        indexed = indexed_titles(self._bundle)
+        return TitleIndex(self._bundle.catalogue, self.counts, indexed=indexed)
 
     @cached_property
     def variety_index(self) -> VarietyIndex:

@@ -23,10 +23,10 @@ def test_requests_are_answered_while_titles_are_indexed(
 ) -> None:
     go_on, indexed, searched = threading.Event(), [], threading.Event()
 
-    def slow_index(*arguments: Any) -> TitleIndex:
+    def slow_index(*arguments: Any, **named: Any) -> TitleIndex:
         assert go_on.wait(120)
         indexed.append(threading.current_thread())
-        return TitleIndex(*arguments)
+        return TitleIndex(*arguments, **named)
 
     def prepare(recommender: Recommender) -> None:
         searched.set()
