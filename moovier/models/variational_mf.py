@@ -345,7 +345,10 @@ class _Ascent:
         learnt |= {"taste": self.taste, "steady": self.steady}
         settings = self._settings
         learnt |= {"prior_ratings": settings.prior_ratings, "passes": settings.passes}
-        return {name: np.asarray(value, dtype=np.float32) for name, value in learnt.items()}
+        # By rows, so that processes that score map the files instead of copying them.
+        return {
+            name: np.asarray(value, dtype=np.float32, order="C") for name, value in learnt.items()
+        }
 
     def _user_statistics(self) -> _UserStatistics:
         data = self._data

@@ -57,6 +57,10 @@ def test_features_are_constant_genres_year_bumps_and_counts() -> None:
     np.testing.assert_allclose(features[:, 14], log_counts**2)
 
 
+def test_arrays_are_stored_by_rows_which_the_service_maps() -> None:
+    assert [name for name, array in fit().items() if not array.flags.c_contiguous] == []
+
+
 def test_packing_a_symmetric_matrix_is_reversible() -> None:
     random = np.random.default_rng(0)
     square = random.normal(size=(5, 4, 4))
