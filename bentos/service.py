@@ -18,6 +18,7 @@ from bentos.lazy_app import LazyApp
 from bentos.middleware.time_out import replace_bentoml_time_out
 from bentos.process_control import exit_with_parent
 from bentos.trainer import TIMEOUT_S, Trainer
+from moovier.serving.free_memory import share_arena
 from moovier.settings import load_settings
 
 replace_bentoml_time_out()
@@ -53,6 +54,7 @@ class Moovier:
         # Computing threads release the interpreter after 0.5 ms instead of 5 ms, so that answers
         # from memory do not wait for them.
         sys.setswitchinterval(0.0005)
+        share_arena()
         exit_with_parent()
         bento.restore_packed(service.bento, load_settings())
         app.running.trainer = self.trainer

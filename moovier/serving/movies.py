@@ -16,6 +16,7 @@ from moovier.serving import cursor
 from moovier.serving.bundle_loader import LoadedModel
 from moovier.serving.context import ServingContext
 from moovier.serving.filters import Filter
+from moovier.serving.free_memory import return_free_memory
 from moovier.serving.model_resolution import resolve_model
 from moovier.serving.page_builder import decode_cursor, paginate
 from moovier.serving.recommend import PageAnswer
@@ -124,9 +125,12 @@ def prepare(recommender: Recommender) -> None:
     """
     with _PREPARING:
         user_recommender = recommender.user_recommender
+        known = len(vars(user_recommender))
         _ = user_recommender.filter_index, user_recommender.title_index
         if user_recommender.counts.size:
             user_recommender.mean_stars(int(user_recommender.counts.argmax()))
+        if len(vars(user_recommender)) > known:
+            return_free_memory()
 
 
 async def one_movie(context: ServingContext, movie_id: int) -> tuple[dict[str, Any], LoadedModel]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from moovier.errors import BadRequest, UnknownMovie
+from moovier.serving import movies
 from moovier.serving.filters import Filter
 from moovier.serving.movies import (
     PageQuery,
@@ -21,6 +22,7 @@ from moovier.serving.movies import (
     trending_movies,
 )
 from moovier.serving.recommend import PageAnswer
+from moovier.serving.recommender import Recommender
 from tests.contracts.toy import N_MOVIES
 from tests.unit.serving.toy_context import Toy, champion
 from tests.unit.serving.toy_users import MOVIES
@@ -127,3 +129,13 @@ def test_unknown_movies_are_named_up_to_ten() -> None:
     unknown = [9000 + place for place in range(12)]
     with pytest.raises(BadRequest, match=r"unknown movie 9000, .*, 9009; GET /movies"):
         require_known_movies(RECOMMENDER, [MOVIES[0], *unknown])
+
+
+def test_memory_is_returned_after_a_model_was_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[bool] = []
+    monkeypatch.setattr(movies, "return_free_memory", lambda: calls.append(True))
+    recommender = Recommender(RECOMMENDER.bundle, scorer=RECOMMENDER.scorer)
+    for _ in range(3):
+        movies.prepare(recommender)
+    assert movies.is_prepared(recommender)
+    assert calls == [True]
