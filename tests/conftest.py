@@ -32,6 +32,19 @@ _GROUPS = {
 }
 
 
+#: Variables that choose the data and the random requests of the tests.
+_TEST_OPTIONS = {"MOOVIER_DVC_REMOTE", "MOOVIER_TEST_SEED"}
+
+
+def pytest_configure() -> None:
+    """Remove the settings of the developer's own stack from the environment."""
+    for name in [*os.environ]:
+        if name.startswith(("MOOVIER_", "AIRFLOW__")) and name not in _TEST_OPTIONS:
+            del os.environ[name]
+    for name in ("MLFLOW_TRACKING_URI", "TMDB_API_KEY"):
+        os.environ.pop(name, None)
+
+
 # xdist has no types.
 class ByFolder(LoadScopeScheduling):  # type: ignore[misc]
     """A scheduler that hands out the groups of :data:`_GROUPS` whole, in the collected order.

@@ -19,8 +19,7 @@ mirror=${FRESH_MIRROR:-}
 port=${FRESH_PORT:-18800}
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case $variant in
-    "") packages=python3,python3-venv,make ;;
-    node) packages=python3,python3-venv,make,nodejs,npm ;;
+    "" | node) packages=python3,python3-venv,make ;;
     wheel) packages=python3,python3-venv ;;
     *) echo "$0: the second word is node or wheel, not $variant" >&2; exit 2 ;;
 esac
@@ -39,6 +38,13 @@ if [[ ! -e $base/.complete ]]; then
     mkdir -p "$folder"
     debootstrap --variant=minbase --include="$packages" "$suite" "$base" ${mirror:+"$mirror"} >"$base.log" 2>&1 \
         || { tail -5 "$base.log" >&2; exit 1; }
+    if [[ $variant == node ]]; then
+        # debootstrap does not follow all dependencies of npm.
+        cp /etc/resolv.conf /etc/hosts "$base/etc/"
+        chroot "$base" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends nodejs npm >>"$base.log" 2>&1 \
+            || { tail -5 "$base.log" >&2; exit 1; }
+    fi
     touch "$base/.complete"
 fi
 
