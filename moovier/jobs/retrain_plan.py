@@ -35,7 +35,7 @@ from moovier.jobs.config import parse_config
 from moovier.jobs.run_key import run_key
 from moovier.jobs.stage_results import parse_result, with_keys
 from moovier.models.bundle import DataFacts
-from moovier.models.families import FAMILIES, FOR_LARGE_CATALOGUES, RETIRED
+from moovier.models.families import FAMILIES, FOR_LARGE_CATALOGUES, ON_CLUSTER, RETIRED
 from moovier.models.popular import NAME as POPULAR
 from moovier.settings import EmbeddingSize, Seed, Settings, Trials, Workers
 from moovier.training import budget, protocols
@@ -203,7 +203,7 @@ class RetrainPlan(BaseModel):
             embedding_sizes=config.embedding_sizes,
             memory=settings.train_memory_gb,
             fixed_trials=config.trials is not None,
-            may_add=() if config.families or settings.families else FOR_LARGE_CATALOGUES,
+            may_add=() if config.families or settings.families else _for_large(settings),
         )
         if not found.families:
             raise BadRequest("no family can be trained: " + "; ".join([*notes, *found.notes]))
@@ -295,6 +295,12 @@ def _tuples(grids: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, dict[
         family: {name: tuple(values) for name, values in grid.items()}
         for family, grid in grids.items()
     }
+
+
+def _for_large(settings: Settings) -> list[str]:
+    """Return the families that a large catalogue gets, with or without a cluster."""
+    suitable = FOR_LARGE_CATALOGUES - (ON_CLUSTER if settings.engine == "local" else set())
+    return [name for name in FAMILIES if name in suitable]
 
 
 def _predicts_stars(family: str) -> bool:

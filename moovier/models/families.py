@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from moovier.errors import BadRequest
+from moovier.models.als import AlsFamily
 from moovier.models.bayesian_mf import TasteFamily
 from moovier.models.dae import DaeFamily
 from moovier.models.ease import EaseFamily
@@ -24,6 +25,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             TasteFamily(),
             NeuMFFamily(),
             ElsaFamily(),
+            AlsFamily(),
             EaseFamily(),
             TimelineFamily(),
             PopularFamily(),
@@ -37,7 +39,10 @@ RETIRED = frozenset({"timeline"})
 
 #: Families for catalogues larger than item-item weights cover: a retraining of such a catalogue
 #: trains them, others only on request by name (:mod:`moovier.training.budget`).
-FOR_LARGE_CATALOGUES = frozenset({"elsa"})
+FOR_LARGE_CATALOGUES = frozenset({"elsa", "als"})
+
+#: Those of them that a Spark cluster trains: without the engine `spark`, only on request by name.
+ON_CLUSTER = frozenset({"als"})
 
 
 def family(name: str) -> Family:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from moovier.data.catalogue import Catalogue
 from moovier.data.ratings import Floats, Histories, History, Ints, Ratings
+from moovier.models.factorisation import FactorsOf
 from moovier.models.item_statistics import ItemStatistics
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -70,7 +71,8 @@ class FitContext:
     family. ``epochs``: train for exactly this many epochs and do not stop early. ``on_epoch``:
     called after each epoch. ``statistics``: sums that the trainings of a retraining share; families
     without item-item weights ignore them. ``users``: rows of the only users whom the model has to
-    know, which saves time with large data; None: all.
+    know, which saves time with large data; None: all. ``factorise``: computes the factors of `als`
+    elsewhere; None: this machine does.
     """
 
     catalogue: Catalogue
@@ -81,6 +83,7 @@ class FitContext:
     on_epoch: OnEpoch | None = None
     statistics: ItemStatistics | None = None
     users: Ints | None = None
+    factorise: FactorsOf | None = None
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,14 @@ class CoveredScorer(Scorer, Protocol):
 
         A history without a covered movie has a row without meaning.
         """
+
+
+@runtime_checkable
+class ListScorer(Protocol):
+    """A scorer that makes the lists of many users itself, as on several machines."""
+
+    def top_lists(self, users: Ints, known: Histories, k: int) -> Ints:
+        """Return :func:`moovier.evaluation.ranking.top_lists` of this scorer, (len(users), k)."""
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ thinning has a note for the report. The costs are in docs/scale.md.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,9 @@ VERY_LARGE, VERY_LARGE_MOVIES = 5_000_000, 4000
 MOST_TRIALS = {"dae": 10, "ease": 4}
 MOST_OTHER_TRIALS = 1
 #: Families by the time that their training of large data takes, longest first; others come after.
-LONGEST_FIRST = ("taste", "elsa", "emb", "dae")
+LONGEST_FIRST = ("als", "taste", "elsa", "emb", "dae")
+#: Most trials of a family that a cluster trains, for any number of ratings: each opens a session.
+MOST_CLUSTER_TRIALS = {"als": 2}
 #: Families with item-item weights.
 DENSE = ("dae", "ease", "timeline")
 #: Ratings that a movie needs to be covered by a model, by default.
@@ -49,6 +51,9 @@ _TASTE_RATING, _TASTE_USER, _TASTE_RATINGS = 150, 4500, 400_000
 #: vectors and their gradient, the best epoch, the bundle and the two layers that are stored; and
 #: for each movie, the scores of the users that validation ranks at once.
 _ELSA_NUMBER, _ELSA_MOVIE = 48, 3000
+#: Bytes of `als` on this machine for each number of a factor: the answer of the cluster, the
+#: factors in both precisions, the bundle and the layer that is stored.
+_ALS_NUMBER, _ALS_SIZE = 28, 128
 #: Multiplications of one training of `elsa` that a plan allows, and those that one thread does in a
 #: second. A step takes 3 for each movie and pair of numbers of a vector.
 _ELSA_WORK, _ELSA_SPEED = 3e11, 1e10
@@ -119,6 +124,8 @@ def memory_gb(family: str, size: Size, covered: int, rank: int = ElsaParams().si
         total += 4 * 4 * 2 * 64 * (size.users + size.movies)
     elif family == "elsa":
         total += (_ELSA_NUMBER * rank + _ELSA_MOVIE) * _coverable(size)
+    elif family == "als":
+        total += (_ALS_NUMBER * _ALS_SIZE + _ELSA_MOVIE) * _coverable(size)
     return total / 1e9
 
 
@@ -151,13 +158,13 @@ def plan(
     embedding_sizes: Sequence[int],
     memory: float,
     fixed_trials: bool = False,
-    may_add: Collection[str] = (),
+    may_add: Sequence[str] = (),
 ) -> Budget:
     """Return what a retraining trains.
 
     ``trials``: per family. ``memory``: of all tasks together, in GB. ``fixed_trials``: a person
-    chose the number of trials, so it stays. ``may_add``: families that are added if item-item
-    weights do not cover the catalogue.
+    chose the number of trials, so it stays. ``may_add``: families that are added, in this order, if
+    item-item weights do not cover the catalogue.
     """
     is_large = size.ratings > protocols.LARGE
     notes: list[str] = [_people_note(size)] if is_large else []
@@ -173,13 +180,14 @@ def plan(
         kept.append(family)
         if family == "elsa":
             grids |= _elsa_grid(size, memory, notes)
-    budgets = dict.fromkeys(kept, trials)
-    if is_large and not fixed_trials:
-        for family in kept:
-            budgets[family] = min(trials, MOST_TRIALS.get(family, MOST_OTHER_TRIALS))
+    budgets = {
+        family: trials if fixed_trials else min(trials, _most_trials(family, trials, is_large))
+        for family in kept
+    }
+    _note_fewer(budgets, trials, notes)
     if not is_large:
         return Budget(tuple(kept), budgets, None, tuple(embedding_sizes), grids, tuple(notes))
-    sizes = _thin(kept, budgets, trials, embedding_sizes, notes)
+    sizes = _thin(kept, embedding_sizes, notes)
     if kept:
         notes.append(_costs_note(kept, size, covered, grids.get("elsa", {})))
     return Budget(tuple(kept), budgets, covered, sizes, grids, tuple(notes))
@@ -189,7 +197,7 @@ def _wanted(
     families: Sequence[str],
     size: Size,
     covered: int,
-    may_add: Collection[str],
+    may_add: Sequence[str],
     notes: list[str],
 ) -> list[str]:
     """Return the families to plan, with a note if item-item weights leave out movies."""
@@ -206,10 +214,9 @@ def _wanted(
             "popularity"
         )
     added = [family for family in may_add if family not in families]
-    if added:
-        notes.append(
-            f"{', '.join(added)} was added, which covers all {movies:,} movies{_enough(size)}"
-        )
+    notes += [
+        f"{family} was added, which covers all {movies:,} movies{_enough(size)}" for family in added
+    ]
     return [*families, *added]
 
 
@@ -221,19 +228,23 @@ def _enough(size: Size) -> str:
     return "" if size.frequent is None else f" with {LEAST_RATINGS} ratings or more"
 
 
-def _thin(
-    kept: Sequence[str],
-    budgets: Mapping[str, int],
-    trials: int,
-    embedding_sizes: Sequence[int],
-    notes: list[str],
-) -> tuple[int, ...]:
-    """Note what is thinned of large data, and return the embedding sizes."""
-    sizes = tuple(embedding_sizes)
+def _most_trials(family: str, trials: int, is_large: bool) -> int:
+    """Return the most trials of a family; ``trials`` if there is no limit."""
+    if family in MOST_CLUSTER_TRIALS:
+        return MOST_CLUSTER_TRIALS[family]
+    return MOST_TRIALS.get(family, MOST_OTHER_TRIALS) if is_large else trials
+
+
+def _note_fewer(budgets: Mapping[str, int], trials: int, notes: list[str]) -> None:
     fewer = {family: number for family, number in budgets.items() if number < trials}
     if fewer:
         shown = ", ".join(f"{number} for {family}" for family, number in fewer.items())
         notes.append(f"fewer trials than {trials}, to stay within minutes: {shown}")
+
+
+def _thin(kept: Sequence[str], embedding_sizes: Sequence[int], notes: list[str]) -> tuple[int, ...]:
+    """Note what is thinned of large data, and return the embedding sizes."""
+    sizes = tuple(embedding_sizes)
     if "emb" in kept and len(sizes) > 1:
         sizes = sizes[:1]
         notes.append(f"of the default sizes of emb only {sizes[0]} was trained")

@@ -32,6 +32,7 @@ PARAMS = {
     },
     "ease": {"size": 1, "lambda_": 1.0},
     "elsa": {"size": 4, "least": 1, "epochs": 15},
+    "als": {"size": 2, "least": 1},
     "taste": {
         "size": 3,
         "factor_sd": 1.0,

@@ -1,4 +1,4 @@
-"""`elsa` recommends the movies that item-item weights do not cover."""
+"""`elsa` and `als` recommend the movies that item-item weights do not cover."""
 
 from __future__ import annotations
 
@@ -73,24 +73,50 @@ def train(split: Development, name: str, **params: float) -> tuple[Scorer, float
     return kind.scorer(trained.fitted.arrays), trained.validation_ndcg
 
 
-def test_elsa_recommends_movies_beyond_the_dense_cut() -> None:
-    known = ratings()
+@pytest.fixture(scope="module")
+def known() -> Ratings:
+    return ratings()
+
+
+@pytest.fixture(scope="module")
+def split(known: Ratings) -> Development:
+    return development_split(known)
+
+
+@pytest.fixture(scope="module")
+def dense(split: Development) -> tuple[Scorer, float]:
+    return train(split, "ease")
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("elsa", {"size": 64, "epochs": 8}),
+        ("als", {"size": 32, "iterations": 5, "alpha": 20.0}),
+    ],
+)
+def test_a_model_of_low_rank_recommends_movies_beyond_the_dense_cut(
+    name: str,
+    params: dict[str, float],
+    known: Ratings,
+    split: Development,
+    dense: tuple[Scorer, float],
+) -> None:
     assert budget.frequent(known) > 9_000
-    split = development_split(known)
     histories = split.train.histories
     covered = ease.frequent_movies(histories.movie_counts(), 3)
     assert covered.size == ease.MOST_MOVIES
     popular = fit.train_popularity(split, catalogue=catalogue(), seed=0, threads=1)
-    elsa, elsa_ndcg = train(split, "elsa", size=64, epochs=8)
-    dense, dense_ndcg = train(split, "ease")
-    assert elsa_ndcg > 3 * popular.validation_ndcg
-    assert elsa_ndcg > dense_ndcg
+    scorer, ndcg = train(split, name, **params)
+    dense_scorer, dense_ndcg = dense
+    assert ndcg > 3 * popular.validation_ndcg
+    assert ndcg > dense_ndcg
     # The users of the rarest groups with ratings in the training part.
     last = sum(group_sizes()[: GROUPS - 4])
     users = last + np.flatnonzero(histories.counts()[last:])
     assert users.size > 20
     # Long lists, since the few covered movies of their groups come first.
-    lists, dense_lists = (top_lists(scorer, users, histories, 100) for scorer in (elsa, dense))
+    lists, dense_lists = (top_lists(each, users, histories, 100) for each in (scorer, dense_scorer))
     groups = np.repeat(np.arange(GROUPS), group_sizes())[users]
     own, dense_own = (
         (found // GROUP_MOVIES == groups[:, None]).mean() for found in (lists, dense_lists)

@@ -170,3 +170,27 @@ def test_a_large_catalogue_gets_elsa_unless_a_person_chose_families(
     assert plan.families[: len(longest_first)] == tuple(longest_first)
     assert list(dict.fromkeys(task.family for task in plan.work)) == list(plan.families)
     assert any("6,000 most rated of 9,000" in note for note in plan.notes) is (frequent == 9_000)
+
+
+@pytest.mark.parametrize(
+    ("engine", "frequent", "added"),
+    [("local", 9_000, ("elsa",)), ("spark", 9_000, ("elsa", "als")), ("spark", 4_980, ())],
+)
+def test_a_large_catalogue_gets_als_with_a_cluster_only(
+    settings: Settings, engine: str, frequent: int, added: tuple[str, ...]
+) -> None:
+    facts = DataFacts(
+        name="toy", hash=HASH, synthetic=True, ratings=100_000, users=600, movies=9_742
+    )
+    plan = RetrainPlan.of(
+        RetrainConfig(),
+        settings.model_copy(update={"engine": engine}),
+        folder=settings.path("retrain", "k"),
+        run_id="r",
+        data=facts,
+        first=False,
+        recipe=None,
+        frequent=frequent,
+    )
+    assert sorted(plan.families) == sorted((*RetrainConfig().trained_families(), *added))
+    assert [task.worker for task in plan.work if task.family == "als"] == [0] * ("als" in added)

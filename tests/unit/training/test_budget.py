@@ -88,6 +88,18 @@ def test_many_ratings_of_many_movies_get_a_model_of_low_rank() -> None:
     assert any("6,000 most rated of 9,500" in note for note in chosen.notes)
 
 
+@pytest.mark.parametrize(
+    "size", [Size(300_000, 900, 20_000, 9_000), replace(LARGE, frequent=9_000)]
+)
+def test_a_family_of_the_cluster_has_two_trials(size: Size) -> None:
+    found = planned(size, may_add=("elsa", "als"))
+    assert found.families[-2:] == ("elsa", "als")
+    assert found.trials["als"] == 2
+    assert any("fewer trials than 20" in note and "2 for als" in note for note in found.notes)
+    assert any("als was added, which covers all 9,000" in note for note in found.notes)
+    assert planned(size, may_add=("als",), fixed_trials=True).trials["als"] == 20
+
+
 def test_a_model_of_low_rank_is_thinned_by_the_movies() -> None:
     ranks = []
     for movies in (9_500, 62_423, 400_000):
@@ -136,6 +148,6 @@ def test_frequent_movies_are_counted() -> None:
     assert budget.frequent(ratings) == 2
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, "elsa"])
+@pytest.mark.parametrize("family", [*FAMILIES, "elsa", "als"])
 def test_larger_data_need_more_memory(family: str) -> None:
     assert budget.memory_gb(family, MEDIUM, 4000) < budget.memory_gb(family, LARGE, 4000)

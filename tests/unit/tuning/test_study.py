@@ -294,7 +294,7 @@ def test_a_trial_that_kills_its_workers_is_retried_once(
     assert states == [TrialState.FAIL, TrialState.FAIL, TrialState.COMPLETE]
 
 
-@pytest.mark.parametrize("name", ["dae", "ease", "taste", "elsa"])
+@pytest.mark.parametrize("name", ["dae", "ease", "taste", "elsa", "als"])
 def test_the_defaults_are_the_first_trial_of_a_study(name: str, storage: BaseStorage) -> None:
     study = open_study(storage, "s", name, seed=0, worker=0)
     for _ in range(2):
