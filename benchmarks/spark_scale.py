@@ -1,7 +1,9 @@
 """``python -m benchmarks.spark_scale --size N``: one process against a Spark cluster.
 
-Reads, checks and sorts the generated ratings of ``make bench-scale``, and sums X'X over them, in
-this process and on a cluster. Prints the seconds of both and the largest difference of the results.
+Reads, checks and sorts the generated ratings of ``make bench-scale``, sums X'X over them, trains
+`als`, and makes the lists of the next-visit test, in this process and on a cluster. Prints the
+seconds of both and the largest difference of the results: of `als`, of the NDCG@10; of the lists,
+the share of movies that differ.
 Without ``--master`` a master and two workers of one core and 1 GB each run on this machine, which
 cannot be faster than one process: it shows what the cluster costs.
 """
@@ -24,14 +26,19 @@ from benchmarks import report
 from benchmarks.scale_data import write_ratings
 from moovier.cli.console import plain_console
 from moovier.data.columns import Columns
+from moovier.data.split import split_last_visit
+from moovier.evaluation import ranking
 from moovier.jobs import engine
-from moovier.models import ease, item_statistics
+from moovier.models import als_training, ease, item_statistics
+from moovier.models.als_scoring import AlsParams, AlsScorer
 from moovier.models.item_statistics import Doubles, Weighting
 from moovier.settings import Settings
 from tests.spark.standalone import standalone
 
 #: Movies of X'X, and the weights of the default `ease`.
 COVERED, WEIGHTING = 2000, Weighting(2.0, ease.LONGEST_HALF_LIFE)
+#: Of the `als` that is trained.
+PARAMS = AlsParams(size=32, iterations=5)
 _T = TypeVar("_T")
 
 
@@ -98,7 +105,37 @@ def measure(folder: Path, scratch: Path, master: str) -> list[dict[str, float | 
             "difference": _relative(sums, gram),
         }
     )
-    return rows
+    return [*rows, *_measure_als(expected, spark)]
+
+
+def _measure_als(data: Columns, settings: Settings) -> list[dict[str, float | str]]:
+    """Return the rows of one training and of the lists of its test."""
+    before, after = split_last_visit(data.histories.ratings())
+    known, users = before.histories, np.flatnonzero(after.histories.counts())
+    counts = known.movie_counts()
+    covered = ease.frequent_movies(counts, 3, counts.size)
+    options = als_training.options_of(PARAMS, seed=0)
+    cluster = engine.training_cluster(data.index, data.histories, "scale", settings)
+    factors, local_s = _timed(lambda: als_training.factorise(known, covered, options))
+    found, spark_s = _timed(lambda: cluster.factorise(known, covered, options))
+    arrays = [als_training.arrays_of(each, covered, counts, PARAMS) for each in (factors, found)]
+    one, other = (
+        ranking.evaluate(AlsScorer(each), known, after).metrics()["ndcg_at_10"] for each in arrays
+    )
+    train = {"local_s": local_s, "spark_s": spark_s, "difference": abs(one - other)}
+    scorer, spread = AlsScorer(arrays[0]), cluster.scorer_of("als", arrays[0])
+    expected, local_s = _timed(lambda: ranking.top_lists(scorer, users, known, 10))
+    lists, spark_s = _timed(lambda: ranking.top_lists(spread, users, known, 10))
+    difference = float((lists != expected).mean())
+    return [
+        {"stage": f"als of {covered.size} movies (NDCG {one:.3f})", **train},
+        {
+            "stage": f"lists of {users.size} users",
+            "local_s": local_s,
+            "spark_s": spark_s,
+            "difference": difference,
+        },
+    ]
 
 
 def _timed(function: Callable[[], _T]) -> tuple[_T, float]:

@@ -13,10 +13,12 @@ import numpy as np
 from moovier.data.ratings import Floats, Histories, Ints, Ratings
 from moovier.evaluation import metrics
 from moovier.evaluation.metrics import Values
-from moovier.models.family import CoveredScorer, Scorer, SharedOrderScorer
+from moovier.models.family import CoveredScorer, ListScorer, Scorer, SharedOrderScorer
 from moovier.models.item_statistics import select
 from moovier.models.top_k import top_rows
 
+#: Users that are scored at once.
+BATCH = 256
 #: Segments of users by their number of known ratings, with both bounds included.
 SEGMENTS = {"0": (0, 0), "1-4": (1, 4), "5-19": (5, 19), "20+": (20, np.inf)}
 
@@ -70,7 +72,7 @@ def evaluate(
     test: Ratings,
     *,
     k: int = 10,
-    batch: int = 256,
+    batch: int = BATCH,
 ) -> RankingResult:
     """Rank the catalogue for every user of ``test``, without the user's known movies.
 
@@ -101,11 +103,13 @@ def evaluate(
     )
 
 
-def top_lists(scorer: Scorer, users: Ints, known: Histories, k: int, *, batch: int = 256) -> Ints:
+def top_lists(scorer: Scorer, users: Ints, known: Histories, k: int, *, batch: int = BATCH) -> Ints:
     """Return the best k movie rows of each user without the known ones, padded with -1.
 
     ``users``: (n,) rows of ``known``. ``batch``: users that are scored at once. Returns (n, k).
     """
+    if isinstance(scorer, ListScorer):
+        return scorer.top_lists(users, known, k)
     top = np.full((users.size, k), -1, dtype=np.int64)
     if isinstance(scorer, SharedOrderScorer):
         order = scorer.shared_order

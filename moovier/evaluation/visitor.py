@@ -17,7 +17,7 @@ from moovier.data.ratings import Histories, History, Ints, Ratings
 from moovier.evaluation import metrics
 from moovier.evaluation.metrics import Values
 from moovier.evaluation.ranking import top_lists, top_unseen
-from moovier.models.family import CoveredScorer, Scorer, SharedOrderScorer
+from moovier.models.family import CoveredScorer, ListScorer, Scorer, SharedOrderScorer
 
 #: Numbers of ratings of a visitor. 0 ratings are reported beside them.
 KS = (1, 3, 5, 10, 20)
@@ -170,7 +170,7 @@ def evaluate(scorer: Scorer, visitors: Visitors, counts: Ints) -> VisitorResult 
 
 def _top(scorer: Scorer, visitors: Visitors) -> Ints:
     """Return the list of each visit, (n_visits, k)."""
-    if isinstance(scorer, CoveredScorer | SharedOrderScorer):
+    if isinstance(scorer, CoveredScorer | SharedOrderScorer | ListScorer):
         histories = visitors.histories(scorer.n_movies)
         return top_lists(scorer, np.arange(histories.n_users), histories, _TOP)
     histories_of = (visit.history for visit in visitors.visits)

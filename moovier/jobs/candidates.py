@@ -15,6 +15,7 @@ from moovier.data.ratings import Index
 from moovier.data.split import development_split
 from moovier.errors import InvalidData, RegistryError
 from moovier.jobs.dataset import Dataset, read_dataset
+from moovier.jobs.recipe_training import OnProgress, fit_and_evaluate, refit_on_all
 from moovier.jobs.recipes import stored_recipe
 from moovier.jobs.registration import (
     EVALUATION,
@@ -28,7 +29,6 @@ from moovier.jobs.registration import (
     write_model,
 )
 from moovier.jobs.retrain_plan import Recipe, RetrainPlan
-from moovier.jobs.shared_statistics import statistics_of
 from moovier.jobs.stage_results import parse_result
 from moovier.json_files import read_json, write_json
 from moovier.models.bundle import Bundle, Card, display_name
@@ -50,7 +50,6 @@ from moovier.training import fit, protocols
 from moovier.training.fit import Trained
 from moovier.training.protocols import Evaluation
 
-OnProgress = Callable[[str], None]
 _MODEL = "model"
 #: Ratings of a user of whom one can be held out.
 LEAST_RATINGS = 5
@@ -178,17 +177,8 @@ def _train(
     run_id = tracking.start(
         f"{name} ({recipe.kind})", retraining=plan.key, part=recipe.id, parent=plan.run_id
     )
-    trained, evaluation = _fit(plan, recipe, data, settings, on_progress)
-    refitted = fit.refit(
-        data.ratings,
-        recipe.family,
-        params,
-        catalogue=data.catalogue,
-        epochs=trained.fitted.epochs,
-        seed=plan.seed,
-        threads=settings.threads,
-        statistics=statistics_of(plan, data, settings),
-    )
+    trained, evaluation = fit_and_evaluate(plan, recipe, data, settings, on_progress)
+    refitted = refit_on_all(plan, trained, data, settings)
     card = Card(
         name=name,
         family=recipe.family,
@@ -359,33 +349,8 @@ def result_of_champion(
             return result_of(plan, candidate, name)
     on_progress(f"training {name}, for the comparison")
     data = read_dataset(plan.data_folder)
-    _, evaluation = _fit(plan, recipe, data, settings, on_progress)
+    _, evaluation = fit_and_evaluate(plan, recipe, data, settings, on_progress)
     return _result(name, data.index, evaluation)
-
-
-def _fit(
-    plan: RetrainPlan, recipe: Recipe, data: Dataset, settings: Settings, on_progress: OnProgress
-) -> tuple[Trained, Evaluation]:
-    """Fit the recipe on the development split and evaluate it once on the hold-out."""
-    params = family(recipe.family).hyper_parameters.model_validate(recipe.params)
-    statistics = statistics_of(plan, data, settings)
-    trained = fit.train(
-        development_split(data.ratings),
-        recipe.family,
-        params,
-        catalogue=data.catalogue,
-        seed=plan.seed,
-        threads=settings.threads,
-        statistics=statistics,
-    )
-    evaluation = protocols.evaluate(
-        trained,
-        data.ratings,
-        catalogue=data.catalogue,
-        statistics=statistics,
-        on_progress=lambda part: on_progress(f"evaluating {recipe.id}: {part}"),
-    )
-    return trained, evaluation
 
 
 def _result(name: str, index: Index, evaluation: Evaluation) -> HoldOutResult:

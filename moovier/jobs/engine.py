@@ -6,6 +6,7 @@ that nothing needs Spark unless the setting names it.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,11 @@ import orjson
 
 from moovier.data import columns
 from moovier.data.columns import Columns
-from moovier.data.ratings import Histories, Index, Ints
+from moovier.data.ratings import Floats, Histories, Index, Ints
+from moovier.models.factorisation import Factorisation
 from moovier.models.item_statistics import Doubles, Weighting
 from moovier.settings import Settings
+from moovier.training.cluster import Cluster
 
 
 def uses_spark(settings: Settings) -> bool:
@@ -64,18 +67,52 @@ def sum_on_cluster(
         return None
 
     def gram(weighting: Weighting) -> Doubles:
-        from moovier.spark import history_parts, statistics
+        from moovier.spark import statistics
         from moovier.spark.session import cluster
-        from moovier.spark.shared_folder import SharedFolder
 
-        shared = SharedFolder.of(settings)
-        folder = history_parts.folder_of(shared, hash_, settings.bad_rows_share)
-        # They are missing if this machine parsed the data before the cluster was used.
-        parts = history_parts.store(folder, index, histories)
+        parts = _parts(index, histories, hash_, settings)
         with cluster(settings, "moovier statistics") as spark:
             return statistics.gram(spark, parts, index.movies, covered, weighting)
 
     return gram
+
+
+def training_cluster(index: Index, histories: Histories, hash_: str, settings: Settings) -> Cluster:
+    """Return what the cluster computes for the trainings and tests of a data set.
+
+    ``hash_``: of the data set. The functions raise ``ClusterError``.
+    """
+    from moovier.spark import evaluation
+    from moovier.spark.session import cluster
+    from moovier.spark.shared_folder import SharedFolder
+
+    def factorise(part: Histories, covered: Ints, options: Factorisation) -> Floats:
+        from moovier.spark import factors
+
+        counts = factors.first_counts(histories, part)
+        parts = _parts(index, histories, hash_, settings)
+        scratch = SharedFolder.of(settings).folder("trainings", uuid.uuid4().hex)
+        with cluster(settings, "moovier als") as spark:
+            return factors.factorise(spark, parts, index, counts, covered, options, scratch)
+
+    scorer_of = partial(
+        evaluation.scorer_of,
+        open_cluster=partial(cluster, settings, "moovier tests"),
+        folder=SharedFolder.of(settings).folder("tests"),
+        threads=settings.threads,
+    )
+    return Cluster(factorise, scorer_of)
+
+
+def _parts(index: Index, histories: Histories, hash_: str, settings: Settings) -> Any:
+    """Return the files of the sorted histories of a data set."""
+    from moovier.spark import history_parts
+    from moovier.spark.shared_folder import SharedFolder
+
+    shared = SharedFolder.of(settings)
+    folder = history_parts.folder_of(shared, hash_, settings.bad_rows_share)
+    # They are missing if this machine parsed the data before the cluster was used.
+    return history_parts.store(folder, index, histories)
 
 
 def run_shards(

@@ -20,6 +20,7 @@ from moovier.jobs.dataset import parse_dataset
 from moovier.jobs.recent_baselines import RECENT_BASELINES
 from moovier.jobs.recipes import ReadCard, stored_params
 from moovier.jobs.registration import open_registry
+from moovier.jobs.shared_statistics import cluster_of
 from moovier.models.bundle import DataFacts
 from moovier.models.families import FAMILIES, FOR_LARGE_CATALOGUES, RETIRED, family
 from moovier.models.popular import NAME as POPULAR
@@ -27,6 +28,7 @@ from moovier.registry.version import Version
 from moovier.report.model_report import BASELINE, POPULARITY, ModelReport, best_first
 from moovier.settings import MAX_SEED, Settings, load_settings
 from moovier.training import fit, protocols
+from moovier.training.cluster import Cluster
 
 OnProgress = Callable[[str], None]
 
@@ -61,7 +63,10 @@ class _Recipe(BaseModel):
 
 
 class _Data(BaseModel):
-    """The ratings that recipes are evaluated on, split once for all of them."""
+    """The ratings that recipes are evaluated on, split once for all of them.
+
+    ``cluster``: what a cluster computes; None without one.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -69,6 +74,7 @@ class _Data(BaseModel):
     catalogue: Catalogue
     development: Development
     facts: DataFacts
+    cluster: Cluster | None = None
 
 
 def evaluate(
@@ -179,6 +185,7 @@ def _read(data: str | None, split_seed: int, settings: Settings) -> _Data:
         catalogue=dataset.catalogue,
         development=development_split(dataset.ratings, split_seed),
         facts=dataset.facts,
+        cluster=cluster_of(dataset, settings),
     )
 
 
@@ -199,12 +206,14 @@ def _evaluate(
             catalogue=data.catalogue,
             seed=seed,
             threads=threads,
+            cluster=data.cluster,
         )
     evaluation = protocols.evaluate(
         trained,
         data.ratings,
         catalogue=data.catalogue,
         seed=split_seed,
+        cluster=data.cluster,
         on_progress=lambda part: on_progress(f"{recipe.name}: {part}"),
     )
     return ModelReport.of(

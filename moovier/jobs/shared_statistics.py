@@ -1,4 +1,4 @@
-"""The sums that the trainings of one retraining of large data share."""
+"""What the trainings of one retraining share: the sums of large data, and the cluster."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from moovier.models import ease
 from moovier.models.dae_scoring import DaeParams
 from moovier.models.item_statistics import ItemStatistics, Weighting
 from moovier.settings import Settings
+from moovier.training.cluster import Cluster
 from moovier.training.fit import limit_threads
 
 #: Families that use item-item weights.
@@ -48,6 +49,13 @@ def statistics_of(plan: RetrainPlan, data: Dataset, settings: Settings) -> ItemS
         return None
     covered = np.load(plan.covered_file, allow_pickle=False)
     return _statistics(plan, data, settings, covered, settings.threads)
+
+
+def cluster_of(data: Dataset, settings: Settings) -> Cluster | None:
+    """Return what the cluster computes for trainings; None without ``MOOVIER_ENGINE=spark``."""
+    if not engine.uses_spark(settings):
+        return None
+    return engine.training_cluster(data.index, data.ratings.histories, data.facts.hash, settings)
 
 
 def _statistics(

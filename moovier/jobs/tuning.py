@@ -9,7 +9,7 @@ from moovier.data.split import development_split
 from moovier.jobs.dataset import read_dataset
 from moovier.jobs.registration import open_tracking
 from moovier.jobs.retrain_plan import RetrainPlan
-from moovier.jobs.shared_statistics import statistics_of
+from moovier.jobs.shared_statistics import cluster_of, statistics_of
 from moovier.registry.tracking import Tracking
 from moovier.settings import Settings
 from moovier.tuning import study as studies
@@ -39,6 +39,7 @@ def run_worker(plan: RetrainPlan, family: str, worker: int, settings: Settings) 
         threads=settings.threads,
         on_trial=lambda report: _log(plan, family, report, tracking),
         statistics=statistics_of(plan, data, settings),
+        cluster=cluster_of(data, settings),
         grids=plan.grids.get(family, {}),
     )
     best = studies.best(study, family)

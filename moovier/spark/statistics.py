@@ -82,7 +82,7 @@ def _sum(
     total = np.zeros(shape)
     if not parts.numbers or not total.size:
         return total
-    n_tasks = min(len(parts.numbers), _parallelism(spark))
+    n_tasks = min(len(parts.numbers), tasks.parallelism(spark))
     block_rows = max(1, _BLOCK_VALUES // shape[1])
     work = _Work(parts, movies, sum_of, n_tasks, block_rows)
     frame = tasks.numbers(spark, n_tasks).mapInArrow(partial(_sum_parts, work), _TYPES)
@@ -95,14 +95,6 @@ def _sum(
         block = np.frombuffer(row.total).reshape(-1, shape[1])
         total[first : first + len(block)] = block
     return total
-
-
-def _parallelism(spark: Any) -> int:
-    """Return the number of tasks that the cluster runs at a time, 2 if it does not say."""
-    try:
-        return max(int(spark.sparkContext.defaultParallelism), 2)
-    except Exception:  # Spark Connect has no context, and says so with an error of its own.
-        return int(spark.conf.get("spark.sql.leafNodeDefaultParallelism", None) or 2)
 
 
 def _sum_parts(work: _Work, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -24,6 +24,14 @@ def numbers(spark: Any, count: int) -> Any:
     return spark.range(0, count, 1, count)
 
 
+def parallelism(spark: Any) -> int:
+    """Return the number of tasks that the cluster runs at a time, 2 if it does not say."""
+    try:
+        return max(int(spark.sparkContext.defaultParallelism), 2)
+    except Exception:  # Spark Connect has no context, and says so with an error of its own.
+        return int(spark.conf.get("spark.sql.leafNodeDefaultParallelism", None) or 2)
+
+
 def run(spark: Any, function: Callable[[int], Any], count: int) -> list[Any]:
     """Return ``function(number)`` for each number below ``count``, in their order.
 

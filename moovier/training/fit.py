@@ -19,6 +19,7 @@ from moovier.models.family import FitContext, FitResult, HyperParameters, OnEpoc
 from moovier.models.item_statistics import ItemStatistics
 from moovier.models.popular import NAME as POPULAR
 from moovier.models.popular import WINDOWS
+from moovier.training.cluster import Cluster, factorise_of
 from moovier.training.validation import geometric_mean, ranking_parts, rating_parts
 
 
@@ -59,13 +60,14 @@ def train(
     threads: int,
     on_epoch: OnEpoch | None = None,
     statistics: ItemStatistics | None = None,
+    cluster: Cluster | None = None,
 ) -> Trained:
     """Fit on the training part of ``split`` and keep the epoch with the best validation.
 
     The validation of ranking families is :attr:`Trained.validation_ndcg`; without validation
     users, it uses the last share by time of the training part. Rating families use random rows
     for both parts. ``on_epoch`` may raise to end the training. ``statistics``: sums that trainings
-    share.
+    share. ``cluster``: trains the families of a cluster.
     """
     kind = family(family_name)
     parts = rating_parts(split) if kind.objective == "rating" else ranking_parts(split)
@@ -82,6 +84,7 @@ def train(
         validation_ndcg=validation_ndcg,
         on_epoch=on_epoch,
         statistics=statistics,
+        factorise=factorise_of(cluster),
     )
     limit_threads(threads)
     _free_memory(statistics)
@@ -129,10 +132,11 @@ def refit(
     on_epoch: OnEpoch | None = None,
     statistics: ItemStatistics | None = None,
     users: Ints | None = None,
+    cluster: Cluster | None = None,
 ) -> FitResult:
     """Fit on all of ``ratings`` for ``epochs`` epochs (at least one), without early stopping.
 
-    ``users``: see :class:`moovier.models.family.FitContext`.
+    ``users``: see :class:`moovier.models.family.FitContext`. ``cluster``: see :func:`train`.
     """
     limit_threads(threads)
     _free_memory(statistics)
@@ -143,6 +147,7 @@ def refit(
         on_epoch=on_epoch,
         statistics=statistics,
         users=users,
+        factorise=factorise_of(cluster),
     )
     return family(family_name).fit(ratings, params, context)
 

@@ -31,6 +31,7 @@ from moovier.evaluation.visitor import VisitorResult
 from moovier.models.families import family
 from moovier.models.family import FineTuneRequest, Scorer
 from moovier.models.item_statistics import ItemStatistics
+from moovier.training.cluster import Cluster
 from moovier.training.fit import Trained, refit
 from moovier.training.validation import newest
 
@@ -107,6 +108,7 @@ def evaluate(
     reported: bool = True,
     on_progress: OnProgress | None = None,
     statistics: ItemStatistics | None = None,
+    cluster: Cluster | None = None,
 ) -> Evaluation:
     """Evaluate the recipe of ``trained`` under each protocol.
 
@@ -115,12 +117,14 @@ def evaluate(
     ``reported``: include the results that decide nothing (order audit, global time, gap, and the
     split by time unless too few users take part in the deciding protocols). ``on_progress``:
     called with the name of each part when it starts. ``statistics``: sums that trainings share.
+    ``cluster``: trains the families of a cluster.
 
     Beyond :data:`LARGE` ratings the deciding protocols share one fit, without the held-out users
-    and without the next visits of the others, and nothing else is reported.
+    and without the next visits of the others, and nothing else is reported. The cluster, if there
+    is one, makes their lists.
     """
     report_progress = on_progress or _ignore
-    recipe = _Recipe(trained, catalogue, seed, statistics)
+    recipe = _Recipe(trained, catalogue, seed, statistics, cluster)
     is_large = len(ratings) > LARGE
     reported = reported and not is_large
     if family(trained.family).objective == "rating":
@@ -160,7 +164,8 @@ def _evaluate_together(
     visitors = visitor.draw_visitors(
         parts.held_out, moment=newest(ratings), seed=recipe.seed, draws=LARGE_DRAWS
     )
-    scorer, known = recipe.fitted_on(parts.before), parts.before.histories
+    scorer = recipe.fitted_on(parts.before, many_lists=True)
+    known = parts.before.histories
     return (
         visitor.evaluate(scorer, visitors, known.movie_counts()),
         next_visit.evaluate(scorer, known, parts.after),
@@ -192,11 +197,15 @@ class _Recipe:
     catalogue: Catalogue
     seed: int
     statistics: ItemStatistics | None = None
+    cluster: Cluster | None = None
 
-    def fitted_on(self, ratings: Ratings, users: Ints | None = None) -> Scorer:
+    def fitted_on(
+        self, ratings: Ratings, users: Ints | None = None, *, many_lists: bool = False
+    ) -> Scorer:
         """Return a scorer that is fitted on ``ratings`` for as many epochs as the training.
 
-        ``users``: rows of the only users whose scores are wanted; None: all.
+        ``users``: rows of the only users whose scores are wanted; None: all. ``many_lists``: the
+        cluster, if there is one, makes the lists of many users.
         """
         trained = self.trained
         fitted = refit(
@@ -209,7 +218,10 @@ class _Recipe:
             threads=trained.threads,
             statistics=self.statistics,
             users=users,
+            cluster=self.cluster,
         )
+        if many_lists and self.cluster is not None:
+            return self.cluster.scorer_of(trained.family, fitted.arrays)
         return family(trained.family).scorer(fitted.arrays)
 
     def ranked(self, known: Ratings, later: Ratings) -> RankingResult | None:

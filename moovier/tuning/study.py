@@ -29,6 +29,7 @@ from moovier.data.split import Development
 from moovier.models.families import family
 from moovier.models.family import HyperParameters, OnEpoch
 from moovier.models.item_statistics import ItemStatistics
+from moovier.training.cluster import Cluster
 from moovier.training.fit import Trained, train
 from moovier.tuning import storage as study_storage
 from moovier.tuning.grids import DefaultTrial, Grids, OnGrids, on_grid
@@ -131,12 +132,14 @@ def run_worker(
     on_trial: OnTrial | None = None,
     statistics: ItemStatistics | None = None,
     grids: Grids = MappingProxyType({}),
+    cluster: Cluster | None = None,
 ) -> None:
     """Run trials until the study has ``trials``, over all workers and sessions.
 
     ``worker``: this worker's number, from 0; two running workers may not share a number. Every
     trial trains with the same ``seed``, so that trials differ by their parameters only.
     ``statistics``: sums that trials share. ``grids``: the only values of some parameters.
+    ``cluster``: trains the families of a cluster.
 
     During an outage of the database the worker waits; at worst the running trial runs again. A
     worker without a trial stays until the workers of the last trials are known to be alive: if one
@@ -147,7 +150,7 @@ def run_worker(
     """
     outage_since: float | None = None
     idle_since: float | None = None
-    training = _Training(split, family_name, catalogue, seed, threads, statistics, grids)
+    training = _Training(split, family_name, catalogue, seed, threads, statistics, grids, cluster)
     starting = True
     while True:
         try:
@@ -303,6 +306,7 @@ class _Training:
     threads: int
     statistics: ItemStatistics | None
     grids: Grids
+    cluster: Cluster | None
 
     def run(self, params: HyperParameters, on_epoch: OnEpoch) -> Trained:
         return train(
@@ -314,6 +318,7 @@ class _Training:
             threads=self.threads,
             on_epoch=on_epoch,
             statistics=self.statistics,
+            cluster=self.cluster,
         )
 
 

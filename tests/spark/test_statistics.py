@@ -11,7 +11,7 @@ import pytest
 from moovier.data.ratings import Index
 from moovier.models import item_statistics
 from moovier.models.item_statistics import Weighting
-from moovier.spark import history_parts, statistics
+from moovier.spark import history_parts, statistics, tasks
 from moovier.spark.shared_folder import SharedFolder
 from tests.unit.models.random_arrays import random_ratings
 
@@ -24,7 +24,7 @@ def test_sums_equal_those_of_one_machine(
     monkeypatch.setattr(history_parts, "PART_RATINGS", 100)
     # Several blocks of rows for each sum, and more tasks than one level of the tree adds.
     monkeypatch.setattr(statistics, "_BLOCK_VALUES", 50)
-    monkeypatch.setattr(statistics, "_parallelism", lambda _: 7)
+    monkeypatch.setattr(tasks, "parallelism", lambda _: 7)
     histories = random_ratings(5, n_users=120, n_movies=25).histories
     index = Index(np.arange(120) * 3 + 1, np.arange(25) * 2 + 10)
     parts = history_parts.store(SharedFolder(str(tmp_path)), index, histories)

@@ -254,7 +254,7 @@ def champions(
     def refuse(*_: Any) -> None:
         raise AssertionError("nothing may be trained")
 
-    monkeypatch.setattr(candidates, "_fit", refuse)
+    monkeypatch.setattr(candidates, "fit_and_evaluate", refuse)
     settings = settings_in(plan.folder)
     return candidates.result_of_champion(plan, champion, settings, lambda _: None), registry
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from moovier.data.ratings import Ratings
+from moovier.data.ratings import Histories, Ints, Ratings
 from moovier.data.split import (
     development_split,
     hold_out_users,
@@ -15,8 +17,18 @@ from moovier.data.split import (
     split_last_visit,
 )
 from moovier.evaluation import visitor
+from moovier.models.family import Arrays, Scorer
 from moovier.training import protocols
-from tests.unit.training.spy import CATALOGUE, N_MOVIES, N_USERS, SpyFamily, pairs, trained_on
+from moovier.training.cluster import Cluster
+from tests.unit.training.spy import (
+    CATALOGUE,
+    N_MOVIES,
+    N_USERS,
+    SpyFamily,
+    SpyScorer,
+    pairs,
+    trained_on,
+)
 
 
 def test_each_protocol_fits_its_own_training_part(spy: SpyFamily, ratings: Ratings) -> None:
@@ -142,3 +154,38 @@ def test_large_data_are_fitted_once_for_both_tests(
     assert evaluation.next_visit is not None
     assert set(evaluation.next_visit.users) == set(after.users)
     assert (evaluation.order_audit, evaluation.by_time, evaluation.gap) == (None, None, None)
+
+
+def test_the_cluster_fits_and_lists_large_data(
+    spy: SpyFamily, ratings: Ratings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def factorise(*_: Any) -> Any:
+        raise AssertionError("the spy has no factors")
+
+    listed: list[int] = []
+
+    class Lists(SpyScorer):
+        def top_lists(self, users: Ints, known: Histories, k: int) -> Ints:
+            listed.append(users.size)
+            return np.tile(np.arange(k), (users.size, 1))
+
+    names: list[str] = []
+
+    def scorer_of(name: str, _arrays: Arrays) -> Scorer:
+        names.append(name)
+        return Lists([])
+
+    cluster = Cluster(factorise, scorer_of)
+    trained = trained_on(development_split(ratings), cluster=cluster)
+    protocols.evaluate(trained, ratings, catalogue=CATALOGUE, cluster=cluster)
+    assert not names, "small data are listed on this machine"
+    monkeypatch.setattr(protocols, "LARGE", 100)
+    monkeypatch.setattr(visitor, "LEAST_PEOPLE", 5)
+    evaluation = protocols.evaluate(trained, ratings, catalogue=CATALOGUE, cluster=cluster)
+    assert names == ["spy"]
+    assert evaluation.next_visit is not None
+    assert evaluation.visitor is not None
+    assert len(listed) == 2
+    assert listed[1] == evaluation.next_visit.users.size
+    assert (evaluation.next_visit.top == np.arange(10)).all()
+    assert {context.factorise for _, context in spy.fits} == {factorise}
