@@ -69,6 +69,22 @@ def test_lists_equal_those_of_one_machine(
     assert not list((tmp_path / "tests").glob("*"))
 
 
+def test_a_bucket_can_be_the_shared_folder(open_session: Callable[[], Any], buckets: Path) -> None:
+    arrays = arrays_of("als")
+    known = random_ratings(2, n_users=90, n_movies=N_MOVIES).histories
+    scorer = evaluation.scorer_of(
+        "als",
+        arrays,
+        open_cluster=open_session,
+        folder=SharedFolder("s3a://bucket-true/tests"),
+        threads=1,
+    )
+    lists = ranking.top_lists(scorer, np.arange(90), known, 10)
+    expected = ranking.top_lists(family("als").scorer(arrays), np.arange(90), known, 10)
+    np.testing.assert_array_equal(lists, expected)
+    assert not [path for path in (buckets / "bucket-true" / "tests").rglob("*") if path.is_file()]
+
+
 def test_evaluation_equals_that_of_one_machine(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

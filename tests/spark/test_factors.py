@@ -29,7 +29,7 @@ from tests.integration.test_large_retraining import visits
 from tests.servers import Server
 from tests.spark.groups import group_ratings
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(1200)]
 PARAMS = AlsParams(size=8, asking_half_life=1e12, alpha=5.0, reg=0.05)
 RATINGS = group_ratings()
 INDEX = Index(np.arange(RATINGS.n_users) * 3 + 1, np.arange(RATINGS.n_movies) * 2 + 10)
@@ -95,6 +95,25 @@ def test_factors_of_the_cluster_rank_as_well_as_those_of_one_machine(
     assert np.abs(whole - found).max() > 0.01
     assert leaked.metrics()["ndcg_at_10"] > on_cluster
     assert worse < on_cluster + 0.03
+
+
+def test_a_bucket_can_be_the_shared_folder(spark: Any, buckets: Path) -> None:
+    folder = SharedFolder("s3a://bucket-true/factors")
+    parts = history_parts.store(folder, INDEX, RATINGS.histories)
+    options = als_training.options_of(PARAMS, seed=0)
+    found = factors.factorise(
+        spark,
+        parts,
+        INDEX,
+        RATINGS.histories.counts(),
+        COVERED,
+        replace(options, iterations=1),
+        folder.folder("scratch"),
+    )
+    assert np.abs(found).max(axis=1).min() > 0
+    stored = {path.name for path in (buckets / "bucket-true" / "factors").rglob("*.parquet")}
+    assert "part-00000.parquet" in stored
+    assert "counts.parquet" not in stored
 
 
 _SERVING = """
