@@ -25,6 +25,8 @@ from moovier.spark.history_parts import HistoryParts
 
 #: Values of one block of rows: 4 MB.
 _BLOCK_VALUES = 1 << 19
+#: Blocks that the driver fetches at a time: an executor serializes them whole in its memory.
+_FETCHED_BLOCKS = 8
 #: Sums that one task of the tree adds.
 _FAN_IN = 4
 _TYPES = "node int, block int, total binary"
@@ -90,7 +92,8 @@ def _sum(
         grouped = frame.selectExpr(f"int(node / {_FAN_IN}) as node", "block", "total")
         frame = grouped.groupBy("node", "block").applyInArrow(_add, _TYPES)
         n_tasks = -(-n_tasks // _FAN_IN)
-    for row in frame.toLocalIterator():
+    n_blocks = -(-shape[0] // block_rows)
+    for row in frame.repartition(-(-n_blocks // _FETCHED_BLOCKS), "block").toLocalIterator():
         first = row.block * block_rows
         block = np.frombuffer(row.total).reshape(-1, shape[1])
         total[first : first + len(block)] = block

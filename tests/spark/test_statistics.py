@@ -39,6 +39,23 @@ def test_sums_equal_those_of_one_machine(
     np.testing.assert_array_equal(counts, histories.movie_counts())
 
 
+def test_large_sum_of_one_task_fits_into_an_executor(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "parallelism", lambda _: 1)
+    n_movies = 6000
+    histories = random_ratings(7, n_users=50, n_movies=n_movies).histories
+    index = Index(np.arange(50), np.arange(n_movies))
+    parts = history_parts.store(SharedFolder(str(tmp_path)), index, histories)
+    covered = np.arange(n_movies)
+    weighting = Weighting(1.0, 40.0)
+    # 288 MB, of which Java would hold three copies beside each other.
+    actual = statistics.gram(spark, parts, index.movies, covered, weighting)
+    np.testing.assert_allclose(
+        actual, item_statistics.gram(histories, covered, weighting), rtol=1e-5, atol=1e-5
+    )
+
+
 def test_stored_parts_are_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history_parts, "PART_RATINGS", 30)
     histories = random_ratings(6, n_users=40, n_movies=9).histories
