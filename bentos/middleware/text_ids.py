@@ -17,7 +17,10 @@ from moovier.serving.context import ServingContext
 from moovier.serving.text_ids import SLASH, RequestIds, current_ids
 
 #: Beginnings of the paths whose requests or answers have ids.
-_WITH_IDS = ("/predict", "/recommend", "/ratings", "/events", "/movies", "/train", "/bentoml/")
+WITH_IDS = (
+    *("/predict", "/recommend", "/popular", "/trending", "/movies"),
+    *("/ratings", "/events", "/train", "/bentoml/"),
+)
 _LISTS: dict[str, Kind] = {
     "X-Moovier-Unknown-Users": USER,
     "X-Moovier-Skipped-Movies": MOVIE,
@@ -51,7 +54,7 @@ class TextIds:
 
 async def _texts(context: ServingContext, path: str) -> IdTexts | None:
     """Return the texts of the champion, which the first request with ids loads."""
-    if context.model_store.loaded(None) is None and path.startswith(_WITH_IDS):
+    if context.model_store.loaded(None) is None and path.startswith(WITH_IDS):
         # The route says what is wrong if there is no model.
         with contextlib.suppress(MoovierError):
             await run_sync(context.model_store.default)

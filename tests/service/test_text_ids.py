@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import quote
 import pyarrow.parquet as pq
 import pytest
 
+from bentos.middleware.text_ids import WITH_IDS
 from moovier.data import columns
 from moovier.ids import number_of
 from moovier.jobs import batch, ingest
@@ -20,7 +22,7 @@ from moovier.jobs.import_ratings import import_ratings
 from moovier.jobs.recommend import recommend
 from moovier.jobs.retrain import retrain_all
 from moovier.settings import Settings
-from tests.dvc_checkout import new_project
+from tests.dvc_checkout import ROOT, new_project
 from tests.fixtures import toy_movielens
 from tests.servers import Server
 from tests.service.conftest import own_settings
@@ -59,6 +61,28 @@ def ids_of(answer: Any) -> list[str]:
     ids = [item["movie_id"] for item in answer.json()["items"]]
     assert set(ids) <= {*map(movie_text, MOVIES), "added-2026"}
     return ids
+
+
+def test_every_route_with_ids_loads_the_texts_first() -> None:
+    schema = json.loads((ROOT / "web" / "openapi.json").read_text())
+    models = schema["components"]["schemas"]
+
+    def has_ids(part: Any, seen: tuple[str, ...] = ()) -> bool:
+        text = json.dumps(part)
+        if '"movie_id"' in text or '"user_id"' in text:
+            return True
+        names = set(re.findall(r"schemas/([\w-]+)", text)) - {*seen}
+        return any(has_ids(models[name], (*seen, name)) for name in names)
+
+    paths = {path for path, methods in schema["paths"].items() if has_ids(methods)}
+    assert {"/popular", "/recommend", "/ratings"} < paths
+    assert {path for path in paths if not path.startswith(WITH_IDS)} == set()
+
+
+def test_first_request_of_all_has_texts(settings: Settings) -> None:
+    for path in ("/popular", "/trending"):
+        with started(settings, MOOVIER_REGISTRY_POLL_S="600") as fresh:
+            assert set(ids_of(fresh.get(path))) <= {*map(movie_text, MOVIES)}
 
 
 def test_lists_have_texts(client: InProcessClient) -> None:
