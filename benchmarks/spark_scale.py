@@ -37,7 +37,7 @@ from tests.spark.standalone import standalone
 
 #: Movies of X'X, and the weights of the default `ease`.
 COVERED, WEIGHTING = 2000, Weighting(2.0, ease.LONGEST_HALF_LIFE)
-#: Of the `als` that is trained.
+#: Hyper-parameters of the `als` that is measured.
 PARAMS = AlsParams(size=32, iterations=5)
 _T = TypeVar("_T")
 

@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from moovier.data.ratings import Floats, Histories, History, Ints
 from moovier.models import rating_weights
+from moovier.models.covered_movies import CoveredMovies
 from moovier.models.family import Arrays, HyperParameters, as_float32, fold_in_each
 from moovier.models.item_statistics import Doubles
 
@@ -85,9 +86,7 @@ class AlsScorer:
                 f"but there are {self.covered.size} covered movies"
             )
         self.n_movies = int(counts.size)
-        self._position = np.full(self.n_movies, -1, dtype=np.int64)
-        self._position[self.covered] = np.arange(self.covered.size)
-        self._popularity = counts / max(float(counts.max(initial=1)), 1.0)
+        self._movies = CoveredMovies(self.covered, counts)
         self._alpha, self._reg = arrays["equation"].tolist()
         self._star_power, self._half_life = arrays["asking"].tolist()
 
@@ -109,12 +108,9 @@ class AlsScorer:
         factor = self.user_factor(history)
         if factor is None:
             # Without a covered rating all movies rank by popularity, the covered ones included.
-            return self._popularity.copy()
+            return self._movies.popularity.copy()
         covered = self._factors @ as_float32(factor)
-        # Movies without a factor rank behind the others, by popularity.
-        scores = self._popularity + (float(covered.min()) - 2.0)
-        scores[self.covered] = covered
-        return as_float32(scores)
+        return self._movies.scores_of_all(covered)
 
     def fold_in_covered(self, histories: Histories) -> Floats:
         """Return the scores of the covered movies for each history, (n_users, n_covered)."""
@@ -133,7 +129,7 @@ class AlsScorer:
         """
         strengths, ages, places = self._input(history)
         parts = np.zeros((len(movies), len(history)), dtype=np.float32)
-        known, targets = places >= 0, self._position[movies]
+        known, targets = places >= 0, self._movies.place_of[movies]
         reached = targets >= 0
         if not known.any():
             return parts
@@ -152,4 +148,4 @@ class AlsScorer:
         """Return each rating's strength and age, and the place of its factor, -1 without one."""
         strengths = self._alpha * (history.stars / 5.0) ** self._star_power
         ages = rating_weights.weights(history, star_power=0.0, half_life=self._half_life)
-        return as_float32(strengths), ages, self._position[history.movies]
+        return as_float32(strengths), ages, self._movies.place_of[history.movies]

@@ -42,8 +42,8 @@ FORMAT = 1
 CARD = "bundle.json"
 _PEOPLE, CATALOGUE = "people.npz", "catalogue.json"
 _FILES = ("scoring.npz", _PEOPLE, CATALOGUE)
-#: What loaded bundles hold, by the SHA-256 of its file. Models that were trained on the same data,
-#: such as the champion and the rating model, share it and what is computed of it.
+#: Parts of loaded bundles by the SHA-256 of their files. Models that were trained on the same data,
+#: such as the champion and the rating model, share these parts.
 _INDEXES: WeakValueDictionary[str, Index] = WeakValueDictionary()
 _HISTORIES: WeakValueDictionary[str, Histories] = WeakValueDictionary()
 _CATALOGUES: WeakValueDictionary[str, Catalogue] = WeakValueDictionary()
@@ -172,8 +172,8 @@ def load(folder: Path) -> Bundle:
                 f"the bundle has format {card.format}, but this version of Moovier reads only "
                 f"format {FORMAT}; train the model again or use a matching version"
             )
-        has_texts = id_texts.FILE in head["sha256"]
         hashes: dict[str, str] = head["sha256"]
+        has_texts = id_texts.FILE in hashes
         for name in (*_FILES, *([id_texts.FILE] if has_texts else [])):
             if _sha256(folder / name) != hashes[name]:
                 raise BundleError(
@@ -208,7 +208,7 @@ def read_ids(folder: Path) -> tuple[Index, IdTexts | None]:
 
 
 def _read_people(file: Path, sha256: str) -> tuple[Index, Histories]:
-    """Return the ratings of a file, those in memory if a bundle has them."""
+    """Return the ratings of a file, or those of a loaded bundle with an equal file."""
     index, histories = _INDEXES.get(sha256), _HISTORIES.get(sha256)
     if index is None or histories is None:
         index, histories = read_ratings(file, mapped=True)
@@ -217,7 +217,7 @@ def _read_people(file: Path, sha256: str) -> tuple[Index, Histories]:
 
 
 def _read_catalogue(file: Path, sha256: str) -> Catalogue:
-    """Return the catalogue of a file, that in memory if a bundle has it."""
+    """Return the catalogue of a file, or that of a loaded bundle with an equal file."""
     catalogue = _CATALOGUES.get(sha256)
     if catalogue is None:
         catalogue = _CATALOGUES[sha256] = unpack_catalogue(file.read_bytes())

@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from moovier.data.ratings import Floats, Histories, History, Ints
 from moovier.models import item_statistics, rating_weights
+from moovier.models.covered_movies import CoveredMovies
 from moovier.models.family import Arrays, HyperParameters, as_float32, fold_in_each
 from moovier.models.item_statistics import Weighting
 
@@ -55,9 +56,7 @@ class ElsaScorer:
                 f"there are {len(self._vectors)} vectors, but {self.covered.size} covered movies"
             )
         self.n_movies = int(counts.size)
-        self._position = np.full(self.n_movies, -1, dtype=np.int64)
-        self._position[self.covered] = np.arange(self.covered.size)
-        self._popularity = counts / max(float(counts.max(initial=1)), 1.0)
+        self._movies = CoveredMovies(self.covered, counts)
         self._asking = Weighting(*arrays["asking"].tolist())
 
     def score(self, users: Ints, histories: Histories) -> Floats:
@@ -70,14 +69,11 @@ class ElsaScorer:
         known = places >= 0
         if not known.any():
             # Without a covered rating all movies rank by popularity, the covered ones included.
-            return self._popularity.copy()
+            return self._movies.popularity.copy()
         weights, places = weights[known], places[known]
         covered = self._vectors @ (weights @ self._vectors[places])
         covered[places] -= weights
-        # Movies without a vector rank behind the others, by popularity.
-        scores = self._popularity + (float(covered.min()) - 2.0)
-        scores[self.covered] = covered
-        return as_float32(scores)
+        return self._movies.scores_of_all(covered)
 
     def fold_in_covered(self, histories: Histories) -> Floats:
         """Return the scores of the covered movies for each history, (n_users, n_covered)."""
@@ -91,7 +87,7 @@ class ElsaScorer:
         """Return each rating's term of the sum x (A A' - I), (len(movies), len(history))."""
         weights, places = self._input(history)
         parts = np.zeros((len(movies), len(history)), dtype=np.float32)
-        known, targets = places >= 0, self._position[movies]
+        known, targets = places >= 0, self._movies.place_of[movies]
         reached = targets >= 0
         cosines = self._vectors[targets[reached]] @ self._vectors[places[known]].T
         cosines -= targets[reached, None] == places[None, known]
@@ -103,4 +99,4 @@ class ElsaScorer:
         weights = rating_weights.weights(
             history, star_power=self._asking.star_power, half_life=self._asking.half_life
         )
-        return weights, self._position[history.movies]
+        return weights, self._movies.place_of[history.movies]

@@ -41,7 +41,8 @@ RETIRED = frozenset({"timeline"})
 #: trains them, others only on request by name (:mod:`moovier.training.budget`).
 FOR_LARGE_CATALOGUES = frozenset({"elsa", "als"})
 
-#: Those of them that a Spark cluster trains: without the engine `spark`, only on request by name.
+#: Families for large catalogues that a Spark cluster trains; without the engine `spark`, a
+#: retraining trains them only on request by name.
 ON_CLUSTER = frozenset({"als"})
 
 

@@ -155,7 +155,7 @@ def removed_drift(change: Change, limits: Limits, *, seed: int, n: int = DRAWS) 
     A rating whose stars changed is not deleted.
     """
     deleted = change.removed.copy()
-    deleted[deleted] = ~change.reference.take(deleted).isin(change.current)
+    deleted[change.removed] = ~change.reference.take(change.removed).isin(change.current)
     return _measure(change, change.reference, deleted, limits, seed, n)
 
 

@@ -1,4 +1,4 @@
-"""Memory that was freed but that the C library keeps: calls of glibc, without effect elsewhere."""
+"""Return freed memory to the system, by functions of glibc; other C libraries lack them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ _M_ARENA_MAX = -8
 def share_arena() -> None:
     """Let all threads take memory from one arena.
 
-    What the thread that loads a model frees in an arena of its own would be of use to no other
-    thread. Threads seldom wait for the arena, since most wait for Python's interpreter anyway.
+    By default each thread has its own arena. After loading a model, only the loading thread could
+    use the memory that it has freed. Threads rarely wait for the shared arena, because they wait
+    for Python's interpreter lock anyway.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

@@ -15,10 +15,10 @@ from moovier.data.ratings import Ints
 
 #: Minimum length of a text, and the typing errors allowed in it; longest first.
 _ALLOWED_ERRORS = ((8, 2), (4, 1))
-#: Number of texts from which they are kept in arrays. Python's strings are twice as fast to search,
-#: but each takes some 70 bytes, in every process.
+#: Number of texts from which arrays hold them. Python's strings are twice as fast to search, but
+#: each takes some 70 bytes, in every process.
 LARGE = 50_000
-#: Every so many of them, one is kept as a string.
+#: Of the texts in arrays, every 64th is a string as well, which makes the search faster.
 _SAMPLED = 64
 
 

@@ -23,7 +23,7 @@ SIMPLE_AUTH_MANAGER = (
 )
 #: Number of tasks at a time: the slots of the pool of all tasks.
 PARALLELISM = 2
-#: Workers that LocalExecutor starts and keeps beyond these. A worker is busy for up to five seconds
+#: Workers of LocalExecutor beyond :data:`PARALLELISM`. A worker is busy for up to five seconds
 #: after its task has ended (Airflow's ``min_heartbeat_interval``); a spare one takes the next task.
 SPARE_WORKERS = 2
 

@@ -37,11 +37,6 @@ def words(content: dict[str, Any]) -> str:
     return " ".join(filter(None, (content["overview"], content["tagline"], *people)))
 
 
-def director_ids(content: dict[str, Any]) -> tuple[int, ...]:
-    """Return TMDB's ids of the directors of :func:`from_tmdb`'s object."""
-    return tuple(person["id"] for person in content["directors"])
-
-
 def _people(values: list[dict[str, Any]]) -> list[dict[str, Any]]:
     known = {
         value["id"]: value["name"][:_NAME]
