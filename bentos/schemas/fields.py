@@ -71,7 +71,7 @@ as_movie_number = BeforeValidator(number_for_movie)
 #: A positive id, or a text.
 UserId = Annotated[StrictInt, Field(ge=1, le=MAX_ID), as_user_number, WithJsonSchema(ID_SCHEMA)]
 MovieId = Annotated[StrictInt, Field(ge=1, le=MAX_ID), as_movie_number, WithJsonSchema(ID_SCHEMA)]
-#: The same in a path or a query, where a number is a string.
+#: An id in a path or a query, where a number is a string.
 UserIdText = Annotated[int, Field(ge=1, le=MAX_ID), as_user_number, WithJsonSchema(ID_SCHEMA)]
 MovieIdText = Annotated[int, Field(ge=1, le=MAX_ID), as_movie_number, WithJsonSchema(ID_SCHEMA)]
 
